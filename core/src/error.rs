@@ -1,0 +1,194 @@
+//! What can go wrong, one enum an operation; what was refused is handed back with the reason.
+
+use core::fmt;
+
+use crate::OutcomeKind;
+
+/// A value that was refused, with the reason.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[must_use = "the refused value is handed back here and nowhere else"]
+pub struct Refused<T, R = Refusal> {
+    /// Why, and what to do about it.
+    pub reason: R,
+    /// What was refused, whole.
+    pub value: T,
+}
+
+impl<T, R: fmt::Debug> fmt::Debug for Refused<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Refused").field(&self.reason).finish()
+    }
+}
+
+impl<T, R: fmt::Display> fmt::Display for Refused<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<T, R: fmt::Debug + fmt::Display> core::error::Error for Refused<T, R> {}
+
+macro_rules! reasons {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $text,)* })
+            }
+        }
+
+        impl core::error::Error for $name {}
+    };
+}
+
+reasons! {
+    /// Why [`submit`](crate::Processor::submit) refused a task.
+    Refusal {
+        /// The queue is full, or others wait for room: wait, shed load, or build with a larger `queue`.
+        Full => "no room: the queue is full",
+        /// Too many outcomes wait for their handles: take or drop some.
+        Unclaimed => "too many outcomes are not taken by their handles",
+        /// Too many settled tasks wait for the host: call `poll_effect` until it is empty.
+        Backlog => "settled tasks wait for the host to poll effects",
+        /// The machine is draining or has ended: no retry will help.
+        Closed => "the processor is draining or has ended",
+        /// The terms ask for more tries than the limit `attempts` allows.
+        Attempts => "more attempts asked for than the limit allows",
+        /// The terms ask for the result to be retained, but the limit `results.entries` is 0.
+        NotRetained => "result retention is off",
+    }
+}
+
+/// Why [`feed`](crate::Processor::feed) refused a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FeedRefusal {
+    /// The source is not attached any more: stop emitting.
+    Detached,
+    /// The task itself was refused.
+    Task(Refusal),
+}
+
+impl fmt::Display for FeedRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Detached => f.write_str("the source is not attached"),
+            Self::Task(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for FeedRefusal {}
+
+/// Why [`submit_reserved`](crate::Processor::submit_reserved) refused a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReservedRefusal {
+    /// This waiter holds no permit: it still waits, or it has left. Nothing was changed.
+    NotGranted,
+    /// The task itself was refused. The permit is used up.
+    Task(Refusal),
+}
+
+impl fmt::Display for ReservedRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotGranted => f.write_str("no room was granted to this waiter"),
+            Self::Task(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReservedRefusal {}
+
+reasons! {
+    /// Why [`wait_for_room`](crate::Processor::wait_for_room) refused a waiter.
+    WaitRefusal {
+        /// The limit `waiters` is reached: shed load, or build with more.
+        Full => "too many wait for room",
+        /// The machine is draining or has ended: no retry will help.
+        Closed => "the processor is draining or has ended",
+    }
+}
+
+reasons! {
+    /// Why [`attach`](crate::Processor::attach) refused a source.
+    AttachRefusal {
+        /// The limit `sources` is reached: detach one, or build with more.
+        Full => "too many sources are attached",
+        /// The machine is draining or has ended: no retry will help.
+        Closed => "the processor is draining or has ended",
+    }
+}
+
+reasons! {
+    /// Why [`subscribe`](crate::Processor::subscribe) refused.
+    SubscribeRefusal {
+        /// The limit `subscribers` is reached: unsubscribe one, or build with more.
+        Full => "too many subscribers",
+        /// The machine is draining or has ended: no retry will help.
+        Closed => "the processor is draining or has ended",
+    }
+}
+
+reasons! {
+    /// Why [`cancel`](crate::Processor::cancel) did nothing.
+    CancelError {
+        /// No such task is live: it is over, and its outcome taken.
+        NotFound => "no such task",
+        /// The task has its outcome already.
+        Settled => "the task is settled already",
+    }
+}
+
+/// A report about an attempt that is over: the value comes back, and nothing was changed but this: if the
+/// attempt was an orphan, it counts as stopped now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[must_use = "the reported value is handed back here and nowhere else"]
+pub struct Late<T> {
+    /// The task's outcome, or `None` when the attempt's slot is free again (or never was).
+    pub settled: Option<OutcomeKind>,
+    /// What was reported, whole.
+    pub value: T,
+}
+
+impl<T> fmt::Debug for Late<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Late").field(&self.settled).finish()
+    }
+}
+
+impl<T> fmt::Display for Late<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.settled {
+            Some(kind) => write!(f, "the report is late: the task is {kind}"),
+            None => f.write_str("the report is late: the attempt is over"),
+        }
+    }
+}
+
+impl<T> core::error::Error for Late<T> {}
+
+/// A limit that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidLimits {
+    /// Which field of [`Limits`](crate::Limits).
+    pub field: &'static str,
+    /// What it must be.
+    pub bound: &'static str,
+    /// What it is, durations in nanoseconds.
+    pub value: u64,
+}
+
+impl fmt::Display for InvalidLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "limit `{}` must be {}, but is {}", self.field, self.bound, self.value)
+    }
+}
+
+impl core::error::Error for InvalidLimits {}

@@ -1,0 +1,120 @@
+//! One id type a class. An id is one non-zero `u64`: the index of a slot in the low bits, as many
+//! as that class's limit needs, and the generation of the slot in all the bits above. No generation
+//! of a slot is ever used twice, so a stale id is never taken for a live one.
+
+use core::num::NonZeroU64;
+
+/// What the slot store needs of an id type.
+pub(crate) trait Id: Copy + Eq {
+    /// The id with these bits.
+    fn from_raw(raw: NonZeroU64) -> Self;
+    /// The bits of this id.
+    fn raw(self) -> NonZeroU64;
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $vis:vis struct $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        $vis struct $name(NonZeroU64);
+
+        impl Id for $name {
+            fn from_raw(raw: NonZeroU64) -> Self {
+                Self(raw)
+            }
+
+            fn raw(self) -> NonZeroU64 {
+                self.0
+            }
+        }
+    };
+}
+
+macro_rules! public_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        id! {
+            $(#[$doc])*
+            ///
+            /// Generation in the high bits, slot index in the low bits that the limit needs. The
+            /// order is that of the bits and says nothing about time. `Option` of it is no larger
+            /// than the id.
+            pub struct $name
+        }
+
+        impl $name {
+            /// The id as one integer, never zero: for logs, for another process, for a C interface.
+            #[must_use]
+            pub const fn to_bits(self) -> u64 {
+                self.0.get()
+            }
+
+            /// The id with these bits; `None` for zero, which is nobody's id. Bits that were never
+            /// given out make an id that is treated as a stale one.
+            #[must_use]
+            pub const fn from_bits(bits: u64) -> Option<Self> {
+                match NonZeroU64::new(bits) {
+                    Some(bits) => Some(Self(bits)),
+                    None => None,
+                }
+            }
+        }
+    };
+}
+
+public_id! {
+    /// Names one submitted task, from its admission until its outcome was taken.
+    TaskId
+}
+public_id! {
+    /// Names one attempt at a task: a task that is retried has a new one each time, so that the
+    /// second attempt can't be completed by the first.
+    AttemptId
+}
+public_id! {
+    /// Names one attached source.
+    SourceId
+}
+public_id! {
+    /// Names one subscriber of the event ring.
+    SubscriberId
+}
+public_id! {
+    /// Names one waiter: for room, for a result or for a loader.
+    WaiterId
+}
+id! {
+    /// Names one cache entry.
+    pub(crate) struct EntryId
+}
+id! {
+    /// Names one armed timer.
+    pub(crate) struct TimerId
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_optional_id_is_no_larger_than_an_id() {
+        assert_eq!(size_of::<Option<TaskId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<AttemptId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<SourceId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<SubscriberId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<WaiterId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<EntryId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<TimerId>>(), size_of::<u64>());
+    }
+
+    #[test]
+    fn bits_round_trip() {
+        assert_eq!(TaskId::from_bits(0), None);
+        for bits in [1, 1 << 32, u64::MAX] {
+            let id = TaskId::from_bits(bits).unwrap();
+            assert_eq!(id.to_bits(), bits);
+            assert_eq!(TaskId::from_raw(id.raw()), id);
+        }
+        assert!(TaskId::from_bits(1) < TaskId::from_bits(2));
+    }
+}

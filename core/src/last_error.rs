@@ -1,0 +1,46 @@
+//! What went wrong last, in a fixed number of bytes.
+
+use crate::{Instant, Message, SourceId, TaskId};
+
+/// The last thing that went wrong: ids, kinds, counts and a text of bounded length. It never holds a job,
+/// nor a list of anything, so its size is a constant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LastError<M> {
+    /// What kind of thing went wrong.
+    pub kind: ErrorKind,
+    /// Which task, unless it was a source.
+    pub task: Option<TaskId>,
+    /// Which source, if it was one.
+    pub source: Option<SourceId>,
+    /// How many attempts of the task had been started.
+    pub attempt: u32,
+    /// The task's metadata.
+    pub meta: Option<M>,
+    /// What the host said about it, cut to [`Message::BYTES`].
+    pub message: Message,
+    /// How many tasks were delayed, queued or backing off just after it.
+    pub pending: u32,
+    /// How many attempts were running for unsettled tasks just after it.
+    pub running: u32,
+    /// When it happened.
+    pub at: Instant,
+    /// How many errors there were in a row, this one included, without a completed task in between.
+    pub streak: u32,
+}
+
+/// What kind of thing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An attempt failed, whether or not it was tried again.
+    Failed,
+    /// An attempt panicked, whether or not it was tried again.
+    Panicked,
+    /// A task timed out.
+    TimedOut,
+    /// A task expired in the queue.
+    Expired,
+    /// A source reported an error.
+    Source,
+}

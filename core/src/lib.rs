@@ -1,0 +1,191 @@
+//! A task processor as a sans-IO state machine: bounded, deterministic, `no_std`.
+//!
+//! It reads no clock, spawns nothing, waits for nothing and calls no code of its host. The host tells it
+//! what happens and what time it is, and asks it what to do. What it will ever hold is fixed by its
+//! [`Limits`] when it is built; every value that goes in comes out exactly once; and it can prove both
+//! while it runs ([`Processor::census`], [`Processor::audit`], [`Processor::ledger`]).
+//!
+//! # The run loop
+//!
+//! ```
+//! use plimsoll_core::{Effect, Instant, Limits, Plan, Processor, Route, Terms, Wake};
+//! use core::time::Duration;
+//!
+//! struct Sums;
+//! impl Plan for Sums {
+//!     type Job = Vec<u32>;
+//!     type Output = u32;
+//!     type Error = ();
+//!     type Meta = ();
+//!     type Callback = Box<dyn FnOnce(u32)>;
+//!     type Waiter = ();
+//!     type Listener = ();
+//!     type Key = ();
+//!     type Value = ();
+//! }
+//!
+//! let mut now = Instant::ZERO; // your clock
+//! let mut processor = Processor::<Sums>::new(Limits::default(), now)?;
+//!
+//! let mut terms = Terms::new(());
+//! terms.route = Route::Callback(Box::new(|sum| assert_eq!(sum, 6_u32)) as Box<dyn FnOnce(u32)>);
+//! terms.delay = Duration::from_millis(250);
+//! processor.submit(now, vec![1, 2, 3], terms)?;
+//!
+//! loop {
+//!     // 1. Reports first: what has come to an end since the last round. Here attempts end at once.
+//!     while let Some(start) = processor.start_next(now) {
+//!         let sum = start.job.iter().sum();
+//!         let _ = processor.completed(now, start.attempt, sum);
+//!     }
+//!     // 2. Then time.
+//!     let _ = processor.advance(now, 64);
+//!     // 3. Then what the machine wants done.
+//!     while let Some(effect) = processor.poll_effect() {
+//!         if let Effect::Settle(settled) = effect {
+//!             if let (Some(callback), plimsoll_core::Outcome::Completed(sum)) = (settled.callback, settled.outcome) {
+//!                 callback(sum);
+//!             }
+//!         }
+//!     }
+//!     // 4. Wait until something happens.
+//!     match processor.next_wake() {
+//!         Wake::Now(_) => {}
+//!         Wake::At(at, _) => now = at, // or sleep
+//!         Wake::Never => break,
+//!     }
+//! }
+//! assert!(processor.census().is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The life of a task
+//!
+//! ```text
+//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐
+//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running │
+//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘
+//!   └─ no delay ┼────────────┼───────▲                 │ │ │
+//!               │            │ Ready │    Retry        │ │ │ TimeOut, Cancel
+//!               │      ┌─────┴───┐   │  ┌──────────────┘ │ └────────────────┐
+//!               │      │ Backoff │ ◄─┼──┘                │ Complete, Fail,  ▼
+//!               │      └────┬────┘   │                   │ Panic      ┌──────────┐ Release ┌────────┐
+//!       TimeOut,│   TimeOut,│        │ TimeOut, Cancel,  │            │ Stopping ├───────► │ Orphan │
+//!        Cancel │    Cancel │        │ Expire            ▼            └────┬─────┘         └───┬────┘
+//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped,   │        Stopped,   │
+//!                                                 │ Settled │ ◄────────────┘        Abandon    ▼
+//!                                                 └────┬────┘   Abandon                      (free)
+//!                                                      └── Release ──► (free)
+//! ```
+//!
+//! A task is *settled* when its outcome is fixed, which happens exactly once; its slot is freed when the
+//! outcome has left the machine and no attempt of it runs on. A task that is timed out or cancelled while
+//! it runs settles at once; its attempt is then an **orphan**, which keeps its concurrency place until the
+//! host reports that it has stopped.
+//!
+//! # The clock rule
+//!
+//! - Time is whatever the host says, in [`Instant`]s of its own origin. It may stand still; one that goes
+//!   backwards is taken to stand still.
+//! - A report is judged by its own `now`: at or before the attempt's deadline it counts, after it the task
+//!   is timed out and the value comes back as [`Late`], whether or not [`Processor::advance`] has run.
+//! - At one instant give reports first, then call `advance`, then give new commands.
+//! - Timers have a tick of one millisecond, on which deadlines are rounded up: one on a whole millisecond
+//!   fires exactly there, none fires early.
+//! - [`Processor::next_wake`] is never later than the earliest deadline; it may be earlier, when far timers
+//!   have to be re-sorted. Coming back then and calling what its [`Reason`] names always makes progress, so
+//!   no loop can spin.
+//!
+//! # What each effect asks of the host
+//!
+//! | effect | the host |
+//! |---|---|
+//! | [`Effect::Stop`] | makes the attempt stop, then reports [`Processor::stopped`] |
+//! | [`Effect::Settle`] | calls the callback with the outcome |
+//! | [`Effect::Wake`] | wakes the waiter |
+//! | [`Effect::Discard`] | drops an outcome that nobody took |
+//! | [`Effect::Detach`] | drops a source's registrations |
+//! | [`Effect::Uncache`] | drops a cache entry |
+//! | [`Effect::Sweep`] | calls [`Processor::sweep`] until nothing is left |
+//! | [`Effect::Drained`] | may drop the machine: it is empty |
+//!
+//! Attempts are not pushed at the host: it pulls them with [`Processor::start_next`] when it has a place.
+//!
+//! # What calls cost
+//!
+//! Every call is O(1) and allocates nothing, with these exceptions: [`Processor::new`] (O(limits), the only
+//! one that allocates), [`Processor::advance`], [`Processor::sweep`] and [`Processor::feed_batch`] (O(what
+//! they are given to do), the first two within a budget), [`Processor::audit`] (O(limits)),
+//! [`Processor::set_concurrency`] and [`Processor::resume`] (O(waiters that get room)), the effects of the
+//! end (O(waiters and subscribers that nobody has to wake)), and a cache insert once in as many inserts as
+//! there are entries (a rehash in place, without calling user code).
+//!
+//! # Ids
+//!
+//! An id is one `u64` and names one thing for ever: the low bits, as many as the limit needs, are the slot,
+//! all the others its generation. A slot whose generations are used up is retired and counted, never
+//! wrapped. With up to 1,024 task slots that takes 570 years at 1,000,000 tasks a second through one slot
+//! (54 bits), with 1,000,000 slots 203 days (44 bits), after which one slot of the million is lost.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod cache;
+mod census;
+#[cfg(feature = "std")]
+mod clock;
+#[doc(hidden)]
+pub mod doc;
+mod effect;
+mod error;
+mod event;
+mod ids;
+mod last_error;
+mod lifecycle;
+mod limits;
+mod line;
+mod list;
+mod message;
+mod outcome;
+mod plan;
+mod processor;
+mod queue;
+mod retry;
+mod slots;
+mod sources;
+mod subscribers;
+mod task;
+mod terms;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+mod time;
+mod timers;
+
+pub use cache::{Cache, CacheHasher, CacheLimits, CacheStats, Inserted, Policy};
+pub use census::{Account, Census, Ledger, Remains, Totals};
+#[cfg(feature = "std")]
+pub use clock::Clock;
+pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
+pub use error::{
+    AttachRefusal, CancelError, FeedRefusal, InvalidLimits, Late, Refusal, Refused, ReservedRefusal,
+    SubscribeRefusal, WaitRefusal,
+};
+pub use event::{Event, Health, Hold};
+pub use ids::{AttemptId, SourceId, SubscriberId, TaskId, WaiterId};
+pub use last_error::{ErrorKind, LastError};
+pub use limits::{Footprint, Limits, ResultLimits};
+pub use line::RoomStatus;
+pub use message::Message;
+pub use outcome::{ByOutcome, Outcome, OutcomeKind, Settlement};
+pub use plan::Plan;
+pub use processor::{
+    Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Sweep, Swept,
+};
+pub use retry::Retry;
+pub use subscribers::Next;
+pub use terms::{Priority, Route, Terms, Timeouts};
+pub use time::Instant;

@@ -1,0 +1,178 @@
+//! The life of a task: its states and the one table of transitions between them.
+//!
+//! ```text
+//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐
+//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running │
+//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘
+//!   └─ no delay ┼────────────┼───────▲                 │ │ │
+//!               │            │ Ready │    Retry        │ │ │ TimeOut, Cancel
+//!               │      ┌─────┴───┐   │  ┌──────────────┘ │ └────────────────┐
+//!               │      │ Backoff │ ◄─┼──┘                │ Complete, Fail,  ▼
+//!               │      └────┬────┘   │                   │ Panic      ┌──────────┐ Release ┌────────┐
+//!       TimeOut,│   TimeOut,│        │ TimeOut, Cancel,  │            │ Stopping ├───────► │ Orphan │
+//!        Cancel │    Cancel │        │ Expire            ▼            └────┬─────┘         └───┬────┘
+//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped,   │        Stopped,   │
+//!                                                 │ Settled │ ◄────────────┘        Abandon    ▼
+//!                                                 └────┬────┘   Abandon                      (free)
+//!                                                      └── Release ──► (free)
+//! ```
+//!
+//! *Settled* means that the outcome is fixed; the slot lives on until the outcome is **released**: taken
+//! by `poll_effect`, by its handle or by `take_result`, or discarded. A task whose attempt runs on
+//! although it is settled is *Stopping* while its outcome is held and *Orphan* after that; both keep a
+//! concurrency place until the host reports that the attempt has stopped.
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    Delayed,
+    Queued,
+    Running,
+    Backoff,
+    Stopping,
+    Orphan,
+    Settled,
+}
+
+/// What happens to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Ready,
+    Start,
+    Complete,
+    Fail,
+    Retry,
+    Panic,
+    TimeOut,
+    Cancel,
+    Expire,
+    Stopped,
+    Release,
+    Abandon,
+}
+
+/// Where a transition leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    To(State),
+    Free,
+}
+
+impl State {
+    pub(crate) const COUNT: usize = 7;
+
+    /// The transition table. `None`: this cannot happen in this state, and nothing changes.
+    pub(crate) const fn on(self, input: Input) -> Option<Next> {
+        use State::{Backoff, Delayed, Orphan, Queued, Running, Settled, Stopping};
+        let next = match (self, input) {
+            (Delayed | Backoff, Input::Ready) => Queued,
+            (Queued, Input::Start) => Running,
+            (Delayed | Queued | Backoff, Input::TimeOut | Input::Cancel) => Settled,
+            (Queued, Input::Expire) => Settled,
+            (Running, Input::Complete | Input::Fail | Input::Panic) => Settled,
+            (Running, Input::Retry) => Backoff,
+            (Running, Input::TimeOut | Input::Cancel) => Stopping,
+            (Stopping, Input::Release) => Orphan,
+            (Stopping, Input::Stopped | Input::Abandon) => Settled,
+            (Orphan, Input::Stopped | Input::Abandon) => return Some(Next::Free),
+            (Settled, Input::Release) => return Some(Next::Free),
+            _ => return None,
+        };
+        Some(Next::To(next))
+    }
+
+    /// Whether the task's outcome is not fixed yet.
+    pub(crate) const fn is_unsettled(self) -> bool {
+        matches!(self, Self::Delayed | Self::Queued | Self::Running | Self::Backoff)
+    }
+
+    /// Whether an attempt keeps a concurrency place.
+    pub(crate) const fn is_placed(self) -> bool {
+        matches!(self, Self::Running | Self::Stopping | Self::Orphan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{format, string::String};
+
+    const STATES: [State; State::COUNT] = [
+        State::Delayed,
+        State::Queued,
+        State::Running,
+        State::Backoff,
+        State::Stopping,
+        State::Orphan,
+        State::Settled,
+    ];
+
+    const INPUTS: [Input; 12] = [
+        Input::Ready,
+        Input::Start,
+        Input::Complete,
+        Input::Fail,
+        Input::Retry,
+        Input::Panic,
+        Input::TimeOut,
+        Input::Cancel,
+        Input::Expire,
+        Input::Stopped,
+        Input::Release,
+        Input::Abandon,
+    ];
+
+    #[test]
+    fn every_state_and_input() {
+        let mut table = String::new();
+        for state in STATES {
+            for input in INPUTS {
+                let next = match state.on(input) {
+                    Some(Next::To(next)) => format!("{next:?}"),
+                    Some(Next::Free) => String::from("(free)"),
+                    None => continue,
+                };
+                table.push_str(&format!("{state:?} {input:?} {next}\n"));
+            }
+        }
+        let snapshot = "\
+Delayed Ready Queued
+Delayed TimeOut Settled
+Delayed Cancel Settled
+Queued Start Running
+Queued TimeOut Settled
+Queued Cancel Settled
+Queued Expire Settled
+Running Complete Settled
+Running Fail Settled
+Running Retry Backoff
+Running Panic Settled
+Running TimeOut Stopping
+Running Cancel Stopping
+Backoff Ready Queued
+Backoff TimeOut Settled
+Backoff Cancel Settled
+Stopping Stopped Settled
+Stopping Release Orphan
+Stopping Abandon Settled
+Orphan Stopped (free)
+Orphan Abandon (free)
+Settled Release (free)
+";
+        assert_eq!(table, snapshot);
+    }
+
+    #[test]
+    fn no_unsettled_task_is_freed_and_no_settled_one_comes_back() {
+        for state in STATES {
+            for input in INPUTS {
+                match state.on(input) {
+                    Some(Next::Free) => assert!(!state.is_unsettled()),
+                    Some(Next::To(next)) => assert!(state.is_unsettled() || !next.is_unsettled()),
+                    None => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a machine may ever hold, and how many bytes that is.
+
+use core::time::Duration;
+
+use crate::{CacheLimits, InvalidLimits, Plan};
+
+mod footprint;
+
+pub use footprint::Footprint;
+
+/// Everything a machine is built for. What it will ever hold is fixed here.
+///
+/// ```
+/// use plimsoll_core::Limits;
+/// let mut limits = Limits::default();
+/// limits.queue = 10_000;
+/// limits.concurrency = 32;
+/// assert!(limits.check().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How many tasks may wait (queued, delayed, backing off, and permits for room) beyond what could start
+    /// at once. 0 is legal: then a task is admitted only if it can start. Default 1,024.
+    pub queue: u32,
+    /// The highest number of attempts at the same time, orphans included. Default 64.
+    pub concurrency: u32,
+    /// With this many orphans nothing more is started until one has stopped. Default: unlimited, which the
+    /// concurrency limit bounds.
+    pub orphans: u32,
+    /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Default
+    /// 1,088 (as many as the default queue and concurrency admit).
+    pub unclaimed: u32,
+    /// How many results are retained, and for how long. Default: none.
+    pub results: ResultLimits,
+    /// How many may wait for room at a time. Default 256.
+    pub waiters: u32,
+    /// How many sources may be attached at a time. Default 8.
+    pub sources: u32,
+    /// How many subscribers there may be at a time. Default 8.
+    pub subscribers: u32,
+    /// How many events are kept for subscribers that are behind. Default 128.
+    pub events: u32,
+    /// The cache. Default: none.
+    pub cache: CacheLimits,
+    /// The highest number of tries that a task may ask for. Default 16.
+    pub attempts: u32,
+    /// How often health is checked. Default: never.
+    pub health_every: Option<Duration>,
+    /// How often the host is asked to sweep. Default: never.
+    pub sweep_every: Option<Duration>,
+    /// Seed of the backoff's jitter: equal seeds and inputs give equal outputs.
+    pub seed: u64,
+}
+
+/// Bounds of result retention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResultLimits {
+    /// How many results are retained at most; one more discards the oldest. 0 turns retention off.
+    pub entries: u32,
+    /// For how long a result is retained. An older one is never returned, and freed by `sweep`.
+    pub ttl: Option<Duration>,
+}
+
+impl ResultLimits {
+    /// At most `entries` results, each for at most `ttl`.
+    #[must_use]
+    pub const fn new(entries: u32, ttl: Option<Duration>) -> Self {
+        Self { entries, ttl }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue: 1_024,
+            concurrency: 64,
+            orphans: u32::MAX,
+            unclaimed: 1_088,
+            results: ResultLimits::default(),
+            waiters: 256,
+            sources: 8,
+            subscribers: 8,
+            events: 128,
+            cache: CacheLimits::default(),
+            attempts: 16,
+            health_every: None,
+            sweep_every: None,
+            seed: 0,
+        }
+    }
+}
+
+impl Limits {
+    /// The most that `queue + concurrency + unclaimed + results.entries` may be, and each other limit alone.
+    pub const MOST: u32 = 1 << 28;
+    /// The shortest interval. Timers have a resolution of one millisecond.
+    pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
+    /// Whether a machine can be built for these limits.
+    ///
+    /// # Errors
+    /// The first field that is out of its bound.
+    pub fn check(&self) -> Result<(), InvalidLimits> {
+        let refuse = |field, bound, value| Err(InvalidLimits { field, bound, value });
+        if self.concurrency == 0 {
+            return refuse("concurrency", "at least 1", 0);
+        }
+        if self.orphans == 0 {
+            return refuse("orphans", "at least 1", 0);
+        }
+        if self.attempts == 0 {
+            return refuse("attempts", "at least 1", 0);
+        }
+        if self.subscribers > 0 && self.events == 0 {
+            return refuse("events", "at least 1 when there may be subscribers", 0);
+        }
+        let tasks = u64::from(self.queue)
+            + u64::from(self.concurrency)
+            + u64::from(self.unclaimed)
+            + u64::from(self.results.entries);
+        if tasks > u64::from(Self::MOST) {
+            return refuse("queue + concurrency + unclaimed + results.entries", "at most 2^28", tasks);
+        }
+        for (field, value) in [
+            ("waiters", self.waiters),
+            ("sources", self.sources),
+            ("subscribers", self.subscribers),
+            ("events", self.events),
+            ("cache.entries", self.cache.entries),
+        ] {
+            if value > Self::MOST {
+                return refuse(field, "at most 2^28", u64::from(value));
+            }
+        }
+        if self.attempts > Self::MOST {
+            return refuse("attempts", "at most 2^28", u64::from(self.attempts));
+        }
+        for (field, every) in [("health_every", self.health_every), ("sweep_every", self.sweep_every)] {
+            if let Some(every) = every.filter(|every| *every < Self::SHORTEST_INTERVAL) {
+                let nanos = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
+                return refuse(field, "at least 1 ms", nanos);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many tasks can have a slot at the same time: waiting, running, orphaned, settled and not yet
+    /// handed out, or kept.
+    #[must_use]
+    pub const fn task_slots(&self) -> u32 {
+        self.queue
+            .saturating_add(self.concurrency)
+            .saturating_add(self.unclaimed)
+            .saturating_add(self.results.entries)
+    }
+
+    /// How many timers can be armed at the same time: one for each task that waits or runs, the two
+    /// intervals, and the deadline of a drain.
+    #[must_use]
+    pub const fn timer_slots(&self) -> u32 {
+        self.queue.saturating_add(self.concurrency).saturating_add(3 + SPARE_TIMERS)
+    }
+
+    /// How many bytes a machine with these limits asks of the allocator, by part. It asks for them in
+    /// [`Processor::new`](crate::Processor::new) and never again.
+    #[must_use]
+    pub fn footprint<P: Plan>(&self) -> Footprint {
+        Footprint::of::<P>(self)
+    }
+}
+
+/// Timers beyond what can be armed, so that slots that retire after years leave enough.
+const SPARE_TIMERS: u32 = 16;

@@ -1,0 +1,144 @@
+//! Text of a fixed size, so that what keeps a message keeps nothing else.
+
+use core::fmt::{self, Write};
+
+use arrayvec::ArrayString;
+
+/// A text of at most [`Message::BYTES`] bytes, held in place: `Copy`, no allocation, nothing reachable from it.
+///
+/// Longer text is cut at a character boundary, and [`is_cut`](Self::is_cut) remembers it. What is written after the
+/// cut is ignored, so a message is always a prefix of what was written.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Message {
+    text: ArrayString<{ Message::BYTES }>,
+    cut: bool,
+}
+
+impl Message {
+    /// How many bytes of text a message holds.
+    pub const BYTES: usize = 96;
+
+    /// What `value` displays, cut to fit. This runs the value's own code: call it outside any lock.
+    #[must_use]
+    pub fn of(value: &(impl fmt::Display + ?Sized)) -> Self {
+        let mut message = Self::default();
+        // An error can only be the value's own; what it wrote until then is kept.
+        let _ = write!(message, "{value}");
+        message
+    }
+
+    /// The text that was kept.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// Whether something was left out at the end.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.cut
+    }
+}
+
+impl Write for Message {
+    /// Appends what fits; never fails. O(bytes kept).
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.cut {
+            return Ok(());
+        }
+        let room = self.text.remaining_capacity();
+        if text.len() <= room {
+            return self.text.try_push_str(text).or(Ok(()));
+        }
+        self.cut = true;
+        // A character has at most four bytes, so a boundary lies within three bytes of any place.
+        let end = (0..=room).rev().find(|&end| text.is_char_boundary(end));
+        let kept = end.and_then(|end| text.get(..end)).unwrap_or_default();
+        self.text.try_push_str(kept).or(Ok(()))
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        let mut message = Self::default();
+        let _ = message.write_str(text);
+        message
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text in quotes, followed by dots when it was cut.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)?;
+        f.write_str(if self.cut { "…" } else { "" })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use alloc::{format, string::String};
+
+    #[test]
+    fn its_size_is_constant() {
+        assert_eq!(size_of::<Message>(), Message::BYTES + 8);
+    }
+
+    #[test]
+    fn what_fits_is_kept_whole() {
+        let exact = "x".repeat(Message::BYTES);
+        for text in ["", "short", exact.as_str()] {
+            let message = Message::from(text);
+            assert_eq!((message.as_str(), message.is_cut()), (text, false));
+        }
+    }
+
+    #[test]
+    fn longer_text_is_cut_at_a_boundary() {
+        for letter in ["x", "é", "€", "🦀"] {
+            for shift in 0..4 {
+                let text = format!("{}{}", "-".repeat(shift), letter.repeat(Message::BYTES + 1));
+                let message = Message::from(text.as_str());
+                assert!(message.is_cut() && text.starts_with(message.as_str()));
+                assert!(Message::BYTES - message.as_str().len() < letter.len());
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_follows_a_cut() {
+        let mut message = Message::from("x".repeat(Message::BYTES - 1).as_str());
+        write!(message, "🦀").unwrap();
+        write!(message, "y").unwrap();
+        assert!(message.is_cut() && message.as_str().ends_with('x'));
+        assert_eq!(message.as_str().len(), Message::BYTES - 1);
+    }
+
+    #[test]
+    fn a_value_that_fails_to_display_keeps_its_beginning() {
+        struct Bad;
+        impl fmt::Display for Bad {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("half")?;
+                Err(fmt::Error)
+            }
+        }
+        assert_eq!(Message::of(&Bad), Message::from("half"));
+        assert_eq!(Message::of("text"), Message::from("text"));
+    }
+
+    #[test]
+    fn it_shows_its_text() {
+        let whole = Message::from("a \"b\"");
+        assert_eq!(format!("{whole}|{whole:?}|{whole:>6}"), "a \"b\"|\"a \\\"b\\\"\"| a \"b\"");
+        let cut: String = format!("{:?}", Message::from("x".repeat(200).as_str()));
+        assert!(cut.ends_with("x\"…"));
+    }
+}

@@ -1,0 +1,178 @@
+//! How a task ended, and what leaves the machine with that.
+
+use core::fmt;
+
+use crate::{Plan, TaskId};
+
+/// How a task ended. Each admitted task gets exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum Outcome<O, E> {
+    /// An attempt reported its output in time.
+    Completed(O),
+    /// An attempt reported an error, and no further try was left or allowed.
+    Failed(E),
+    /// The start-to-close or the schedule-to-close time-out passed.
+    TimedOut,
+    /// Somebody cancelled it, or the machine was aborted.
+    Cancelled,
+    /// It waited in the queue for longer than its schedule-to-start time-out.
+    Expired,
+    /// An attempt panicked, and no further try was left or allowed.
+    Panicked,
+}
+
+impl<O, E> Outcome<O, E> {
+    /// The outcome without its value.
+    pub fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Completed(_) => OutcomeKind::Completed,
+            Self::Failed(_) => OutcomeKind::Failed,
+            Self::TimedOut => OutcomeKind::TimedOut,
+            Self::Cancelled => OutcomeKind::Cancelled,
+            Self::Expired => OutcomeKind::Expired,
+            Self::Panicked => OutcomeKind::Panicked,
+        }
+    }
+}
+
+/// [`Outcome`] without its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutcomeKind {
+    /// See [`Outcome::Completed`].
+    Completed,
+    /// See [`Outcome::Failed`].
+    Failed,
+    /// See [`Outcome::TimedOut`].
+    TimedOut,
+    /// See [`Outcome::Cancelled`].
+    Cancelled,
+    /// See [`Outcome::Expired`].
+    Expired,
+    /// See [`Outcome::Panicked`].
+    Panicked,
+}
+
+impl OutcomeKind {
+    /// How many kinds there are.
+    pub const COUNT: usize = 6;
+
+    /// All kinds, in the order of [`ByOutcome`].
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Completed,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Panicked,
+    ];
+
+    /// The kind in lower case words: `timed out`, for instance.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed out",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+impl fmt::Display for OutcomeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A count for each kind of outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ByOutcome {
+    /// Tasks that completed.
+    pub completed: u64,
+    /// Tasks that failed.
+    pub failed: u64,
+    /// Tasks that timed out.
+    pub timed_out: u64,
+    /// Tasks that were cancelled.
+    pub cancelled: u64,
+    /// Tasks that expired in the queue.
+    pub expired: u64,
+    /// Tasks that panicked.
+    pub panicked: u64,
+}
+
+impl ByOutcome {
+    /// The count of one kind.
+    #[must_use]
+    pub const fn get(&self, kind: OutcomeKind) -> u64 {
+        match kind {
+            OutcomeKind::Completed => self.completed,
+            OutcomeKind::Failed => self.failed,
+            OutcomeKind::TimedOut => self.timed_out,
+            OutcomeKind::Cancelled => self.cancelled,
+            OutcomeKind::Expired => self.expired,
+            OutcomeKind::Panicked => self.panicked,
+        }
+    }
+
+    /// The sum of all kinds.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.completed
+            .wrapping_add(self.failed)
+            .wrapping_add(self.timed_out)
+            .wrapping_add(self.cancelled)
+            .wrapping_add(self.expired)
+            .wrapping_add(self.panicked)
+    }
+
+    pub(crate) fn add(&mut self, kind: OutcomeKind) {
+        let count = match kind {
+            OutcomeKind::Completed => &mut self.completed,
+            OutcomeKind::Failed => &mut self.failed,
+            OutcomeKind::TimedOut => &mut self.timed_out,
+            OutcomeKind::Cancelled => &mut self.cancelled,
+            OutcomeKind::Expired => &mut self.expired,
+            OutcomeKind::Panicked => &mut self.panicked,
+        };
+        *count = count.wrapping_add(1);
+    }
+}
+
+/// Everything that leaves the machine with a settled task: its outcome, its callback if it had one, and
+/// its job if no attempt has it.
+#[must_use]
+#[non_exhaustive]
+pub struct Settlement<P: Plan> {
+    /// Which task.
+    pub task: TaskId,
+    /// The metadata it was submitted with.
+    pub meta: P::Meta,
+    /// How many attempts were started.
+    pub attempts: u32,
+    /// How it ended.
+    pub outcome: Outcome<P::Output, P::Error>,
+    /// The job, when the task ended while it waited (delayed, queued or backing off).
+    pub job: Option<P::Job>,
+    /// The callback, for tasks submitted with [`Route::Callback`](crate::Route::Callback).
+    pub callback: Option<P::Callback>,
+    /// The waiter that was left with [`claim`](crate::Processor::claim), when it was not woken yet. The
+    /// outcome is out, so it need not be.
+    pub waiter: Option<P::Waiter>,
+}
+
+impl<P: Plan> fmt::Debug for Settlement<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settlement")
+            .field("task", &self.task)
+            .field("attempts", &self.attempts)
+            .field("outcome", &self.outcome.kind())
+            .field("job", &self.job.is_some())
+            .field("callback", &self.callback.is_some())
+            .finish()
+    }
+}

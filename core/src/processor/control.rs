@@ -1,0 +1,64 @@
+//! Commands that steer what is there: cancel, pause, resume, the concurrency limit.
+
+use super::Processor;
+use crate::lifecycle::{Input, State};
+use crate::{CancelError, Instant, Plan, TaskId};
+
+/// What [`Processor::cancel`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cancelled {
+    /// The task was waiting, and is over.
+    Settled,
+    /// The task is settled, and its attempt was asked to stop.
+    Stopping,
+}
+
+impl<P: Plan> Processor<P> {
+    /// Cancels a task that is not settled, whatever it is doing.
+    ///
+    /// May change: effects (its settlement; a `Stop` if it runs), the queue, room.
+    ///
+    /// # Errors
+    /// [`CancelError`]; nothing has changed then.
+    pub fn cancel(&mut self, now: Instant, task: TaskId) -> Result<Cancelled, CancelError> {
+        self.tell(now);
+        let state = self.tasks.get(task).ok_or(CancelError::NotFound)?.state;
+        if !state.is_unsettled() {
+            return Err(CancelError::Settled);
+        }
+        self.settle(self.tasks.index_of(task), Input::Cancel);
+        self.grant_room();
+        Ok(if state == State::Running { Cancelled::Stopping } else { Cancelled::Settled })
+    }
+
+    /// Starts nothing more until [`resume`](Self::resume). What runs goes on, time-outs too, and as long as
+    /// the queue has room tasks are taken in.
+    pub fn pause(&mut self, now: Instant) {
+        self.tell(now);
+        self.paused = true;
+    }
+
+    /// Starts again what is queued.
+    pub fn resume(&mut self, now: Instant) {
+        self.tell(now);
+        self.paused = false;
+        self.grant_room();
+    }
+
+    /// Whether it was paused.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Sets how many attempts may run at the same time, at most [`Limits::concurrency`](crate::Limits::concurrency),
+    /// for which the machine was built. Stops nobody: with more running than that, nothing is started until
+    /// enough have ended. 0 is legal. Returns what is now set. O(1), and O(1) for each waiter granted room.
+    pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {
+        self.tell(now);
+        self.concurrency = concurrency.min(self.limits.concurrency);
+        self.grant_room();
+        self.concurrency
+    }
+}

@@ -1,0 +1,46 @@
+//! Events and those who read them.
+
+use super::Processor;
+use crate::subscribers::Next;
+use crate::{Event, Plan, SubscribeRefusal, SubscriberId};
+
+impl<P: Plan> Processor<P> {
+    /// Adds a subscriber. It reads what happens from now on.
+    ///
+    /// # Errors
+    /// [`SubscribeRefusal`].
+    pub fn subscribe(&mut self) -> Result<SubscriberId, SubscribeRefusal> {
+        if self.ending.is_aborting() {
+            return Err(SubscribeRefusal::Closed);
+        }
+        let id = self.subscribers.subscribe().ok_or(SubscribeRefusal::Full)?;
+        self.ledger.subscribers.enter();
+        Ok(id)
+    }
+
+    /// Removes a subscriber, and hands out the waiter it had left. `None` when there is no such subscriber.
+    pub fn unsubscribe(&mut self, id: SubscriberId) -> Option<Option<P::Waiter>> {
+        let waiter = self.subscribers.unsubscribe(id)?;
+        self.ledger.subscribers.leave();
+        Some(waiter)
+    }
+
+    /// The next event for a subscriber. `None` when there is no such subscriber: it was removed, or the
+    /// machine has ended.
+    pub fn next_event(&mut self, id: SubscriberId) -> Option<Next<Event<P::Meta>>> {
+        self.subscribers.next(id)
+    }
+
+    /// Leaves a waiter to be woken when there is an event for a subscriber: at once, if there is one
+    /// already. The waiter that it replaces is handed back.
+    ///
+    /// # Errors
+    /// The waiter, when there is no such subscriber.
+    pub fn wait_event(
+        &mut self,
+        id: SubscriberId,
+        waiter: P::Waiter,
+    ) -> Result<Option<P::Waiter>, P::Waiter> {
+        self.subscribers.wait(id, waiter)
+    }
+}

@@ -1,0 +1,131 @@
+//! Sources: attaching, feeding, detaching.
+
+use super::Processor;
+use super::submit::Offer;
+use crate::effect::{Detached, Fed, Guard};
+use crate::last_error::{ErrorKind, LastError};
+use crate::{AttachRefusal, Event, FeedRefusal, Instant, Message, Plan, Refused, SourceId, TaskId, Terms};
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "what was not admitted is still in the slice"]
+#[non_exhaustive]
+pub struct Batch {
+    /// How many tasks were taken out of the slice and admitted.
+    pub admitted: u32,
+    /// Why the next one was not, if one is left.
+    pub refused: Option<FeedRefusal>,
+}
+
+impl<P: Plan> Processor<P> {
+    /// Attaches a source: from now on its three registrations are in the machine's hands.
+    ///
+    /// # Errors
+    /// [`AttachRefusal`] with the guard.
+    pub fn attach(
+        &mut self,
+        now: Instant,
+        guard: Guard<P::Listener>,
+    ) -> Result<SourceId, Refused<Guard<P::Listener>, AttachRefusal>> {
+        self.tell(now);
+        if !self.is_open() {
+            return Err(Refused { reason: AttachRefusal::Closed, value: guard });
+        }
+        let full = |guard| Refused { reason: AttachRefusal::Full, value: guard };
+        let source = self.sources.attach(guard).map_err(full)?;
+        for _ in 0..3 {
+            self.ledger.listeners.enter();
+        }
+        self.publish(Event::Attached { source });
+        Ok(source)
+    }
+
+    /// Detaches a source and hands its registrations out; `None` when it is not attached.
+    pub fn detach(&mut self, now: Instant, source: SourceId) -> Option<Detached<P::Listener>> {
+        self.tell(now);
+        let detached = self.sources.detach(source);
+        detached.inspect(|_| self.note_detached(source))
+    }
+
+    pub(super) fn note_detached(&mut self, source: SourceId) {
+        for _ in 0..3 {
+            self.ledger.listeners.leave();
+        }
+        self.publish(Event::Detached { source });
+    }
+
+    /// Takes a task in from a source. Like [`submit`](Self::submit), and counted for the source.
+    ///
+    /// # Errors
+    /// [`FeedRefusal`] with the task. A task from a source that is not attached counts as neither offered
+    /// nor refused.
+    pub fn feed(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        job: P::Job,
+        terms: Terms<P>,
+    ) -> Result<TaskId, Refused<Offer<P>, FeedRefusal>> {
+        if self.sources.fed(source).is_none() {
+            self.tell(now);
+            return Err(Refused { reason: FeedRefusal::Detached, value: (job, terms) });
+        }
+        let result = self.submit(now, job, terms);
+        if let Some(fed) = self.sources.fed_mut(source) {
+            let count = if result.is_ok() { &mut fed.admitted } else { &mut fed.refused };
+            *count = count.wrapping_add(1);
+        }
+        result.map_err(|refused| Refused { reason: FeedRefusal::Task(refused.reason), value: refused.value })
+    }
+
+    /// Takes as many tasks as fit out of `batch`, from its front. The first one that is refused and those
+    /// behind it stay where they are. O(batch).
+    pub fn feed_batch(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        batch: &mut [Option<(P::Job, Terms<P>)>],
+    ) -> Batch {
+        let mut admitted = 0;
+        for offer in batch {
+            let Some((job, terms)) = offer.take() else { continue };
+            match self.feed(now, source, job, terms) {
+                Ok(_) => admitted += 1,
+                Err(Refused { reason, value }) => {
+                    *offer = Some(value);
+                    return Batch { admitted, refused: Some(reason) };
+                }
+            }
+        }
+        Batch { admitted, refused: None }
+    }
+
+    /// Notes an error of a source as the last error. `false` when the source is not attached; then nothing
+    /// is noted.
+    pub fn feed_error(&mut self, now: Instant, source: SourceId, message: Message) -> bool {
+        let at = self.tell(now);
+        let Some(fed) = self.sources.fed_mut(source) else { return false };
+        fed.errors = fed.errors.wrapping_add(1);
+        self.totals.source_errors = self.totals.source_errors.wrapping_add(1);
+        self.note_error(LastError {
+            kind: ErrorKind::Source,
+            task: None,
+            source: Some(source),
+            attempt: 0,
+            meta: None,
+            message,
+            pending: 0,
+            running: 0,
+            at,
+            streak: 0,
+        });
+        self.publish(Event::SourceFailed { source });
+        true
+    }
+
+    /// What a source has fed so far; `None` when it is not attached.
+    #[must_use]
+    pub fn source_fed(&self, source: SourceId) -> Option<Fed> {
+        self.sources.fed(source)
+    }
+}

@@ -1,0 +1,187 @@
+//! What there is: counts, totals, health.
+
+use super::Processor;
+use crate::cache::Cache;
+use crate::last_error::LastError;
+use crate::lifecycle::State;
+use crate::processor::Owner;
+use crate::task::Claimant;
+use crate::{Account, ByOutcome, Census, Health, Hold, Instant, Ledger, Limits, Plan, Totals};
+
+impl<P: Plan> Processor<P> {
+    /// The limits it was built for.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The latest instant it was told.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The concurrency limit that is set.
+    #[must_use]
+    pub const fn concurrency(&self) -> u32 {
+        self.concurrency
+    }
+
+    /// How many more tasks would be taken in now.
+    #[must_use]
+    pub fn free_room(&self) -> u32 {
+        if !self.is_open() || self.line.is_waiting() {
+            return 0;
+        }
+        self.queue_room().min(self.slot_room())
+    }
+
+    /// The cache. It ends with the machine: once that is being aborted every insert is refused.
+    pub const fn cache(&mut self) -> &mut Cache<P::Key, P::Value> {
+        &mut self.cache
+    }
+
+    /// What went wrong last.
+    #[must_use]
+    pub const fn last_error(&self) -> Option<LastError<P::Meta>> {
+        self.last_error
+    }
+
+    /// What has come and gone.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The movements of everything that could leak.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let stats = self.cache.stats();
+        let left = stats.evicted.wrapping_add(stats.expired).wrapping_add(stats.removed);
+        let highest = u32::try_from(stats.highest).unwrap_or(u32::MAX);
+        Ledger {
+            cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
+            ..self.ledger
+        }
+    }
+
+    /// The state of the machine in numbers. `settled` counts from the last health event on, `missed` is 0.
+    /// O(priority classes).
+    #[must_use]
+    pub fn health(&self, now: Instant) -> Health {
+        let now = now.max(self.now);
+        let waiting = self.delayed().saturating_add(self.queue.len()).saturating_add(self.line.permits());
+        let load = u64::from(waiting).saturating_add(u64::from(self.placed()));
+        let line = u64::from(self.limits.queue).saturating_add(u64::from(self.limits.concurrency));
+        Health {
+            phase: self.phase(),
+            hold: self.hold(),
+            queued: self.queue.len(),
+            running: self.count(State::Running),
+            delayed: self.delayed(),
+            orphans: self.orphans(),
+            free_room: self.free_room(),
+            settled: self.settled_since_health,
+            oldest_wait: self
+                .queue
+                .oldest_since(&self.tasks)
+                .map_or(core::time::Duration::ZERO, |since| now.saturating_since(since)),
+            last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
+            saturation: u32::try_from(load.saturating_mul(1_000) / line.max(1)).unwrap_or(u32::MAX),
+            retired: self.retired(),
+            missed: 0,
+        }
+    }
+
+    fn hold(&self) -> Hold {
+        if self.ending.is_aborting() {
+            Hold::Ending
+        } else if self.paused {
+            Hold::Paused
+        } else if self.orphans() >= self.limits.orphans {
+            Hold::Orphans
+        } else {
+            Hold::None
+        }
+    }
+
+    fn retired(&self) -> u32 {
+        let cache = u32::try_from(self.cache.retired()).unwrap_or(u32::MAX);
+        self.tasks
+            .retired()
+            .saturating_add(self.timers.retired())
+            .saturating_add(self.line.retired())
+            .saturating_add(self.sources.retired())
+            .saturating_add(self.subscribers.retired())
+            .saturating_add(cache)
+    }
+
+    /// What the machine holds now, from running counts. O(1).
+    #[must_use]
+    pub fn census(&self) -> Census {
+        Census {
+            delayed: self.count(State::Delayed),
+            queued: self.count(State::Queued),
+            backoff: self.count(State::Backoff),
+            running: self.count(State::Running),
+            orphans: self.orphans(),
+            pending: self.outbox.len(),
+            unclaimed: self.unclaimed,
+            results: self.results.len(),
+            handles: self.handles,
+            tasks: self.ledger.tasks.live(),
+            callbacks: self.ledger.callbacks.live(),
+            timers: self.timers.len(),
+            intervals: self.intervals(),
+            sources: self.ledger.listeners.live() / 3,
+            subscribers: self.ledger.subscribers.live(),
+            waiters: self.ledger.waiters.live(),
+            permits: self.line.permits(),
+            cached: self.ledger().cache.live(),
+            retired: self.retired(),
+        }
+    }
+
+    /// What the machine holds now, counted by walking over every slot. O(limits); equal to
+    /// [`census`](Self::census), or the machine is broken.
+    #[must_use]
+    pub fn audit(&self) -> Census {
+        let mut found = Census { retired: self.retired(), ..Census::default() };
+        for (_, task) in self.tasks.iter() {
+            found.tasks += 1;
+            let count = match task.state {
+                State::Delayed => &mut found.delayed,
+                State::Queued => &mut found.queued,
+                State::Running => &mut found.running,
+                State::Backoff => &mut found.backoff,
+                State::Stopping | State::Orphan => &mut found.orphans,
+                State::Settled => &mut 0,
+            };
+            *count += 1;
+            found.callbacks += u32::from(matches!(task.claimant, Claimant::Callback(_)));
+            found.handles += u32::from(task.is_for_handle());
+            found.unclaimed += u32::from(task.is_for_handle() && task.is_kept());
+        }
+        found.pending = count(self.outbox.iter(&self.tasks));
+        found.results = count(self.results.iter(&self.tasks));
+        for owner in self.timers.iter() {
+            found.timers += 1;
+            found.intervals += u32::from(matches!(owner, Owner::Health | Owner::Sweep));
+        }
+        found.sources = self.sources.audit();
+        found.subscribers = self.subscribers.audit().0;
+        (found.waiters, found.permits) = self.line.audit();
+        found.cached = u32::try_from(self.cache.audit()).unwrap_or(u32::MAX);
+        found
+    }
+
+    /// Tasks settled since the last health event.
+    #[must_use]
+    pub const fn settled_since_health(&self) -> ByOutcome {
+        self.settled_since_health
+    }
+}
+
+fn count(items: impl Iterator) -> u32 {
+    items.fold(0, |count, _| count + 1)
+}

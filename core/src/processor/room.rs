@@ -1,0 +1,79 @@
+//! Waiting for room, in a line.
+
+use super::Processor;
+use super::submit::Offer;
+use crate::line::RoomStatus;
+use crate::{Instant, Plan, Refused, ReservedRefusal, TaskId, Terms, WaitRefusal, WaiterId};
+
+impl<P: Plan> Processor<P> {
+    /// Joins the line of those who wait for room. When room is granted, which may be at once, the waiter
+    /// leaves by [`Effect::Wake`](crate::Effect::Wake); a place of the queue is kept for it until
+    /// [`submit_reserved`](Self::submit_reserved) or [`leave`](Self::leave).
+    ///
+    /// # Errors
+    /// [`WaitRefusal`] with the waiter.
+    pub fn wait_for_room(
+        &mut self,
+        now: Instant,
+        waiter: P::Waiter,
+    ) -> Result<WaiterId, Refused<P::Waiter, WaitRefusal>> {
+        self.tell(now);
+        if !self.is_open() {
+            return Err(Refused { reason: WaitRefusal::Closed, value: waiter });
+        }
+        let full = |waiter| Refused { reason: WaitRefusal::Full, value: waiter };
+        let id = self.line.join(waiter).map_err(full)?;
+        self.ledger.waiters.enter();
+        self.grant_room();
+        Ok(id)
+    }
+
+    /// Asks how it stands in the line, and leaves a new waiter there if it still waits, or if the effect
+    /// that will wake it was not taken yet.
+    pub fn rewait(&mut self, id: WaiterId, waiter: P::Waiter) -> RoomStatus<P::Waiter> {
+        self.line.ask_again(id, waiter)
+    }
+
+    /// Submits with the room that was granted. The permit is used up, whatever the answer, unless that is
+    /// [`ReservedRefusal::NotGranted`].
+    ///
+    /// # Errors
+    /// [`ReservedRefusal`] with the task.
+    pub fn submit_reserved(
+        &mut self,
+        now: Instant,
+        id: WaiterId,
+        job: P::Job,
+        terms: Terms<P>,
+    ) -> Result<TaskId, Refused<Offer<P>, ReservedRefusal>> {
+        let now = self.tell(now);
+        let refusal = self.terms_refusal(&terms);
+        if self.is_open() && !self.line.is_told(id) {
+            return Err(Refused { reason: ReservedRefusal::NotGranted, value: (job, terms) });
+        }
+        if self.line.is_told(id) {
+            self.leave_line(id);
+        }
+        let result = self.admit(now, job, terms, refusal);
+        self.grant_room();
+        result.map_err(|refused| Refused {
+            reason: ReservedRefusal::Task(refused.reason),
+            value: refused.value,
+        })
+    }
+
+    /// Leaves the line, or gives the granted room to the next one. Hands the waiter out if it was not woken
+    /// yet; `None` when it is not in the line.
+    pub fn leave(&mut self, now: Instant, id: WaiterId) -> Option<Option<P::Waiter>> {
+        self.tell(now);
+        let waiter = self.leave_line(id)?;
+        self.grant_room();
+        Some(waiter)
+    }
+
+    fn leave_line(&mut self, id: WaiterId) -> Option<Option<P::Waiter>> {
+        let waiter = self.line.leave(id)?;
+        self.ledger.waiters.leave();
+        Some(waiter)
+    }
+}

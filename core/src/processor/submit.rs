@@ -1,0 +1,108 @@
+//! Taking tasks in.
+
+use super::Processor;
+use crate::lifecycle::State;
+use crate::task::Task;
+use crate::{Event, Instant, Plan, Refusal, Refused, Route, TaskId, Terms};
+
+/// A job and its terms, handed back.
+pub(super) type Offer<P> = (<P as Plan>::Job, Terms<P>);
+
+impl<P: Plan> Processor<P> {
+    /// Takes a task in, or hands it back whole.
+    ///
+    /// Whatever its later effects need is reserved here: an admitted task never fails for lack of room.
+    /// May change: the queue, [`startable`](Self::startable), [`next_wake`](Self::next_wake), events.
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Terms};
+    /// let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let task = processor.submit(Instant::ZERO, "job", Terms::new(()))?;
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// assert_eq!((start.task, start.job), (task, "job"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refusal`] says why, and what to do about it. Nothing else has changed.
+    pub fn submit(
+        &mut self,
+        now: Instant,
+        job: P::Job,
+        terms: Terms<P>,
+    ) -> Result<TaskId, Refused<Offer<P>>> {
+        let now = self.tell(now);
+        let refusal = self.terms_refusal(&terms).or_else(|| self.room_refusal());
+        self.admit(now, job, terms, refusal)
+    }
+
+    /// Why a task with these terms would not be taken even if there was room.
+    pub(super) fn terms_refusal(&self, terms: &Terms<P>) -> Option<Refusal> {
+        if !self.is_open() {
+            return Some(Refusal::Closed);
+        }
+        if terms.retry.total() > self.limits.attempts {
+            return Some(Refusal::Attempts);
+        }
+        match terms.route {
+            Route::Handle if self.handles >= self.limits.unclaimed => Some(Refusal::Unclaimed),
+            Route::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
+            _ => None,
+        }
+    }
+
+    /// Why there is no room for one more task.
+    fn room_refusal(&self) -> Option<Refusal> {
+        if self.line.is_waiting() || self.queue_room() == 0 {
+            return Some(Refusal::Full);
+        }
+        (self.slot_room() == 0).then_some(Refusal::Backlog)
+    }
+
+    /// Counts the offer, and takes it in unless there is a reason not to.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        job: P::Job,
+        terms: Terms<P>,
+        refusal: Option<Refusal>,
+    ) -> Result<TaskId, Refused<Offer<P>>> {
+        self.totals.offered = self.totals.offered.wrapping_add(1);
+        let meta = terms.meta;
+        let has_callback = matches!(terms.route, Route::Callback(_));
+        let for_handle = matches!(terms.route, Route::Handle);
+        let inserted = match refusal {
+            Some(reason) => Err(Refused { reason, value: (job, terms) }),
+            None => self
+                .tasks
+                .insert_from((job, terms), |(job, terms)| Task::new(now, job, terms))
+                .map_err(|value| Refused { reason: Refusal::Backlog, value }),
+        };
+        let id = match inserted {
+            Ok(id) => id,
+            Err(refused) => {
+                self.totals.refused = self.totals.refused.wrapping_add(1);
+                self.publish(Event::Refused { meta, reason: refused.reason });
+                return Err(refused);
+            }
+        };
+        let index = self.tasks.index_of(id);
+        self.totals.admitted = self.totals.admitted.wrapping_add(1);
+        self.ledger.tasks.enter();
+        self.ledger.jobs.enter();
+        if has_callback {
+            self.ledger.callbacks.enter();
+        }
+        if for_handle {
+            self.handles = self.handles.saturating_add(1);
+        }
+        let state = self.tasks.at(index).map_or(State::Queued, |task| task.state);
+        self.adjust(state, 1);
+        match state {
+            State::Queued => self.enqueue(index),
+            _ => self.arm(index),
+        }
+        self.publish(Event::Admitted { task: id, meta });
+        Ok(id)
+    }
+}

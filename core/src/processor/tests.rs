@@ -1,0 +1,351 @@
+//! The calls of the machine one by one. How they work together is for the reference model to tell.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use core::time::Duration;
+use std::vec::Vec;
+
+use crate::*;
+
+struct Numbers;
+
+impl Plan for Numbers {
+    type Job = u32;
+    type Output = u32;
+    type Error = u32;
+    type Meta = u8;
+    type Callback = u32;
+    type Waiter = u32;
+    type Listener = u32;
+    type Key = u32;
+    type Value = u32;
+}
+
+type Machine = Processor<Numbers>;
+
+const fn ms(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+const fn span(millis: u64) -> Option<Duration> {
+    Some(Duration::from_millis(millis))
+}
+
+fn terms() -> Terms<Numbers> {
+    Terms::new(0)
+}
+
+fn limits(queue: u32, concurrency: u32) -> Limits {
+    let mut limits = Limits::default();
+    (limits.queue, limits.concurrency) = (queue, concurrency);
+    limits
+}
+
+fn machine(queue: u32, concurrency: u32) -> Machine {
+    Machine::new(limits(queue, concurrency), Instant::ZERO).unwrap()
+}
+
+/// All effects that are pending, each printed, after a check that the running counts are right.
+fn effects(machine: &mut Machine) -> Vec<std::string::String> {
+    assert_eq!(machine.census(), machine.audit());
+    let effects = core::iter::from_fn(|| machine.poll_effect());
+    effects.map(|effect| std::format!("{effect:?}").split([' ', '(']).next().unwrap().into()).collect()
+}
+
+fn settled(machine: &mut Machine) -> Settlement<Numbers> {
+    match machine.poll_effect() {
+        Some(Effect::Settle(settlement)) => settlement,
+        other => panic!("not a settlement: {other:?}"),
+    }
+}
+
+#[test]
+fn a_task_completes() {
+    let mut machine = machine(4, 1);
+    let task = machine.submit(ms(1), 7, Terms { route: Route::Callback(70), ..terms() }).unwrap();
+    assert_eq!(machine.next_wake(), Wake::Now(Reason::Start));
+    let start = machine.start_next(ms(2)).unwrap();
+    assert_eq!((start.task, start.job, start.number, start.deadline), (task, 7, 1, None));
+    machine.completed(ms(3), start.attempt, 49).unwrap();
+    assert_eq!(machine.next_wake(), Wake::Now(Reason::Effect));
+    let settlement = settled(&mut machine);
+    assert_eq!((settlement.outcome, settlement.callback), (Outcome::Completed(49), Some(70)));
+    assert!(machine.census().is_empty() && machine.audit().is_empty());
+    assert_eq!(machine.completed(ms(4), start.attempt, 50), Err(Late { settled: None, value: 50 }));
+    assert_eq!(machine.next_wake(), Wake::Never);
+}
+
+#[test]
+fn a_queue_of_none_admits_what_can_start_at_once() {
+    let mut machine = machine(0, 2);
+    for job in 0..2 {
+        machine.submit(ms(0), job, terms()).unwrap();
+    }
+    let refused = machine.submit(ms(0), 2, terms()).unwrap_err();
+    assert_eq!((refused.reason, refused.value.0), (Refusal::Full, 2));
+    let start = machine.start_next(ms(0)).unwrap();
+    assert_eq!(machine.submit(ms(0), 3, terms()).unwrap_err().reason, Refusal::Full);
+    machine.completed(ms(1), start.attempt, 0).unwrap();
+    assert!(machine.submit(ms(1), 4, terms()).is_ok());
+}
+
+#[test]
+fn a_timed_out_attempt_is_an_orphan_until_it_stops() {
+    let mut machine = machine(4, 1);
+    let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
+    machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
+    machine.submit(ms(0), 2, terms()).unwrap();
+    let start = machine.start_next(ms(0)).unwrap();
+    assert_eq!(machine.next_wake(), Wake::At(ms(10), Reason::Timer));
+    assert_eq!(machine.advance(ms(9), 9).used, 0);
+    assert_eq!(machine.advance(ms(10), 9).used, 1);
+    assert_eq!(effects(&mut machine), ["Stop", "Settle"]);
+    assert_eq!((machine.census().orphans, machine.startable()), (1, 0));
+    assert!(machine.start_next(ms(11)).is_none(), "an orphan keeps its concurrency place");
+    assert_eq!(machine.last_error().unwrap().kind, ErrorKind::TimedOut);
+    machine.stopped(ms(12), start.attempt).unwrap();
+    assert_eq!(machine.start_next(ms(12)).unwrap().job, 2);
+    assert_eq!(machine.census().tasks, 1);
+}
+
+#[test]
+fn a_report_is_judged_by_its_own_time() {
+    for (at, late) in [(10, false), (11, true)] {
+        let mut machine = machine(4, 1);
+        let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
+        machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
+        let start = machine.start_next(ms(0)).unwrap();
+        let report = machine.completed(ms(at), start.attempt, 5);
+        assert_eq!(report.is_err(), late);
+        assert_eq!(settled(&mut machine).outcome.kind() == OutcomeKind::TimedOut, late);
+        assert!(machine.audit().is_empty());
+    }
+}
+
+#[test]
+fn what_waits_too_long_expires_even_if_nobody_advances() {
+    let mut machine = machine(100, 1);
+    let timeouts = Timeouts { schedule_to_start: span(10), ..Timeouts::NONE };
+    for job in 0..100 {
+        machine.submit(ms(0), job, Terms { timeouts, ..terms() }).unwrap();
+    }
+    assert!(machine.start_next(ms(11)).is_none(), "a call passes over a bounded number");
+    assert_eq!(machine.totals().settled.expired, 64);
+    assert!(machine.start_next(ms(11)).is_none());
+    assert_eq!(machine.totals().settled.expired, 100);
+    assert_eq!(settled(&mut machine).job, Some(0));
+}
+
+#[test]
+fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
+    let mut machine = machine(4, 1);
+    let retry = Retry::NONE.attempts(2);
+    machine.submit(ms(0), 1, Terms { retry, ..terms() }).unwrap();
+    let first = machine.start_next(ms(0)).unwrap();
+    assert!(first.may_retry);
+    let failure = machine.failed(ms(0), first.attempt, 9, Some(1), &"no".into()).unwrap();
+    let Failure::Retrying { error: 9, delay } = failure else { panic!("{failure:?}") };
+    assert_eq!(machine.census().backoff, 1);
+    let later = Instant::ZERO.saturating_add(delay + Duration::from_millis(1));
+    let _ = machine.advance(later, 100);
+    let second = machine.start_next(later).unwrap();
+    assert_eq!((second.number, second.may_retry), (2, false));
+    assert!(machine.completed(later, first.attempt, 1).is_err(), "the first try is over");
+    let failure = machine.failed(later, second.attempt, 8, Some(1), &"no".into()).unwrap();
+    assert!(matches!(failure, Failure::Settled { job: Some(1) }));
+    assert_eq!(settled(&mut machine).outcome, Outcome::Failed(8));
+    let error = machine.last_error().unwrap();
+    assert_eq!((error.streak, error.attempt, error.message.as_str()), (2, 2, "no"));
+}
+
+#[test]
+fn an_outcome_waits_for_its_handle() {
+    let mut machine = machine(4, 2);
+    let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
+    assert!(matches!(machine.claim(ms(0), task, 10), Claim::Pending(None)));
+    assert!(matches!(machine.claim(ms(0), task, 11), Claim::Pending(Some(10))));
+    let start = machine.start_next(ms(0)).unwrap();
+    machine.completed(ms(1), start.attempt, 5).unwrap();
+    assert_eq!(effects(&mut machine), ["Wake"]);
+    assert_eq!(machine.census().unclaimed, 1);
+    let Claim::Ready(settlement, 12) = machine.claim(ms(2), task, 12) else { panic!() };
+    assert_eq!(settlement.outcome, Outcome::Completed(5));
+    assert!(matches!(machine.claim(ms(2), task, 13), Claim::Gone(13)));
+    assert!(machine.audit().is_empty());
+}
+
+#[test]
+fn a_claim_before_the_wake_hands_the_stored_waiter_out() {
+    let mut machine = machine(4, 2);
+    let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
+    let _ = machine.claim(ms(0), task, 10);
+    machine.cancel(ms(0), task).unwrap();
+    let Claim::Ready(settlement, 11) = machine.claim(ms(0), task, 11) else { panic!() };
+    assert_eq!((settlement.waiter, settlement.job), (Some(10), Some(1)));
+    assert_eq!(effects(&mut machine), Vec::<&str>::new());
+}
+
+#[test]
+fn outcomes_that_nobody_takes_count_against_admission() {
+    let mut limits = limits(4, 1);
+    limits.unclaimed = 1;
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
+    let refused = machine.submit(ms(0), 2, Terms { route: Route::Handle, ..terms() }).unwrap_err();
+    assert_eq!(refused.reason, Refusal::Unclaimed);
+    let _ = machine.release(ms(0), task);
+    assert!(machine.submit(ms(0), 2, Terms { route: Route::Handle, ..terms() }).is_ok());
+}
+
+#[test]
+fn results_are_bounded_in_number_and_age() {
+    let mut limits = limits(8, 8);
+    limits.results = ResultLimits::new(2, span(100));
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let ids: Vec<TaskId> = (0..3)
+        .map(|job| {
+            let id = machine.submit(ms(0), job, Terms { route: Route::Retain, ..terms() }).unwrap();
+            let start = machine.start_next(ms(0)).unwrap();
+            machine.completed(ms(u64::from(job)), start.attempt, job).unwrap();
+            id
+        })
+        .collect();
+    assert_eq!(effects(&mut machine), ["Discard"], "the oldest made room");
+    assert!(machine.take_result(ms(3), ids[0]).is_none());
+    assert_eq!(machine.take_result(ms(3), ids[1]).unwrap().outcome, Outcome::Completed(1));
+    assert!(machine.take_result(ms(3), ids[1]).is_none(), "a result is taken once");
+    assert!(machine.take_result(ms(102), ids[2]).is_none(), "it is too old");
+    assert_eq!(machine.sweep(ms(102), 0).count(), 0);
+    assert_eq!(machine.sweep(ms(102), 8).count(), 1);
+    assert!(machine.audit().is_empty());
+}
+
+#[test]
+fn room_is_granted_in_order() {
+    let mut machine = machine(1, 1);
+    for job in 0..2 {
+        machine.submit(ms(0), job, terms()).unwrap();
+    }
+    let first = machine.wait_for_room(ms(0), 100).unwrap();
+    let second = machine.wait_for_room(ms(0), 200).unwrap();
+    let start = machine.start_next(ms(0)).unwrap();
+    machine.completed(ms(0), start.attempt, 0).unwrap();
+    assert_eq!(effects(&mut machine), ["Settle", "Wake"]);
+    assert_eq!(machine.submit(ms(0), 9, terms()).unwrap_err().reason, Refusal::Full, "nobody overtakes");
+    assert!(matches!(machine.rewait(first, 101), RoomStatus::Granted(101)));
+    assert!(matches!(machine.rewait(second, 201), RoomStatus::Waiting(Some(200))));
+    let early = machine.submit_reserved(ms(0), second, 9, terms()).unwrap_err();
+    assert_eq!(early.reason, ReservedRefusal::NotGranted);
+    assert_eq!(machine.leave(ms(0), first), Some(None));
+    assert_eq!(effects(&mut machine), ["Wake"], "a permit that is given back goes to the next");
+    machine.submit_reserved(ms(0), second, 9, terms()).unwrap();
+    assert_eq!((machine.census().waiters, machine.census().permits), (0, 0));
+}
+
+#[test]
+fn the_orphan_limit_stops_starting() {
+    let mut limits = limits(8, 4);
+    limits.orphans = 1;
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let task = machine.submit(ms(0), 0, terms()).unwrap();
+    machine.submit(ms(0), 1, terms()).unwrap();
+    let start = machine.start_next(ms(0)).unwrap();
+    machine.cancel(ms(0), task).unwrap();
+    assert_eq!((machine.startable(), machine.health(ms(0)).hold), (0, Hold::Orphans));
+    machine.stopped(ms(0), start.attempt).unwrap();
+    assert_eq!((machine.startable(), machine.health(ms(0)).hold), (1, Hold::None));
+}
+
+#[test]
+fn abort_needs_no_help() {
+    let mut machine = machine(8, 2);
+    let listeners = Guard { task: 1, batch: 2, error: 3 };
+    machine.attach(ms(0), listeners).unwrap();
+    let subscriber = machine.subscribe().unwrap();
+    machine.wait_event(subscriber, 5).unwrap();
+    let _ = machine.cache().insert(ms(0), 1, 1, 1);
+    for job in 0..4 {
+        machine.submit(ms(0), job, Terms { route: Route::Callback(job), ..terms() }).unwrap();
+    }
+    let handle = machine.submit(ms(0), 4, Terms { route: Route::Handle, ..terms() }).unwrap();
+    let _ = machine.claim(ms(0), handle, 6);
+    let started = machine.start_next(ms(0)).unwrap();
+    machine.drain(ms(1), Drain::Abort);
+    assert_eq!(machine.submit(ms(1), 9, terms()).unwrap_err().reason, Refusal::Closed);
+    while machine.next_wake() == Wake::Now(Reason::End) || machine.has_effect() {
+        let _ = machine.advance(ms(1), 1);
+        let _ = machine.poll_effect();
+        assert_eq!(machine.census(), machine.audit());
+    }
+    assert_eq!(machine.phase(), Phase::Drained);
+    assert!(machine.audit().is_empty());
+    assert_eq!(machine.stopped(ms(2), started.attempt), Err(Late { settled: None, value: () }));
+    assert!(matches!(machine.claim(ms(2), handle, 7), Claim::Gone(7)));
+    assert!(matches!(machine.cache().insert(ms(2), 1, 1, 1), Inserted::Refused(1, 1)));
+}
+
+#[test]
+fn a_graceful_drain_ends_when_all_is_done_or_at_its_deadline() {
+    for finishes in [true, false] {
+        let mut machine = machine(8, 2);
+        machine.submit(ms(0), 0, terms()).unwrap();
+        let start = machine.start_next(ms(0)).unwrap();
+        machine.drain(ms(0), Drain::graceful(Duration::from_millis(50)));
+        assert_eq!(machine.next_wake(), Wake::At(ms(50), Reason::Timer));
+        if finishes {
+            machine.completed(ms(10), start.attempt, 0).unwrap();
+        }
+        let mut now = ms(10);
+        let remains = loop {
+            match machine.poll_effect() {
+                Some(Effect::Drained(remains)) => break remains,
+                Some(_) => continue,
+                None => {}
+            }
+            let (Wake::At(..) | Wake::Now(_)) = machine.next_wake() else { panic!("stuck") };
+            if let Wake::At(at, _) = machine.next_wake() {
+                now = at;
+            }
+            let _ = machine.advance(now, 1);
+        };
+        assert_eq!(now, if finishes { ms(10) } else { ms(50) });
+        assert_eq!(remains.abandoned, u32::from(!finishes));
+        assert_eq!(remains.totals.settled.total(), 1);
+        assert!(machine.audit().is_empty());
+    }
+}
+
+#[test]
+fn missed_intervals_are_coalesced() {
+    let mut limits = limits(1, 1);
+    limits.health_every = span(10);
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let subscriber = machine.subscribe().unwrap();
+    let _ = machine.advance(ms(35), 100);
+    let Some(Next::Event(Event::Health(health))) = machine.next_event(subscriber) else { panic!() };
+    assert_eq!(health.missed, 2);
+    assert_eq!(machine.next_event(subscriber), Some(Next::Empty));
+    assert_eq!(machine.next_wake(), Wake::At(ms(40), Reason::Timer));
+}
+
+#[test]
+fn no_time_overflows() {
+    let mut machine = machine(8, 2);
+    let timeouts = Timeouts {
+        schedule_to_start: Some(Duration::MAX),
+        start_to_close: Some(Duration::MAX),
+        schedule_to_close: Some(Duration::MAX),
+    };
+    let slow = Terms { delay: Duration::MAX, timeouts, ..terms() };
+    machine.submit(ms(0), 1, slow).unwrap();
+    machine.submit(ms(0), 2, Terms { timeouts, ..terms() }).unwrap();
+    let start = machine.start_next(Instant::MAX).unwrap();
+    let _ = machine.advance(Instant::MAX, 100);
+    machine.completed(ms(0), start.attempt, 0).unwrap();
+    assert_eq!((machine.census().delayed, machine.totals().settled.completed), (1, 1));
+    machine.drain(Instant::MAX, Drain::graceful(Duration::MAX));
+    machine.drain(Instant::MAX, Drain::Abort);
+    let _ = machine.advance(Instant::MAX, 1_000_000);
+    while machine.poll_effect().is_some() {}
+    assert!(machine.audit().is_empty());
+}

@@ -1,0 +1,164 @@
+//! Which queued task is started next: eight classes, first in first out in each, and nobody starves.
+
+use crate::ids::TaskId;
+use crate::list::List;
+use crate::slots::Slots;
+use crate::task::{QUEUE, Task};
+use crate::{Instant, Plan, Priority};
+
+type Tasks<P> = Slots<TaskId, Task<P>>;
+
+/// The queue, linked through the tasks' own slots. Every call is O(1).
+pub(crate) struct Queue {
+    classes: [List<QUEUE>; Priority::CLASSES],
+    /// Bit *n* is set while class *n* has a task.
+    occupied: u8,
+    len: u32,
+    /// How many tasks were ever queued: the next one's place in the order of arrival.
+    arrivals: u64,
+    /// Starts since the last one that went to the longest waiting task.
+    passed: u32,
+}
+
+impl Queue {
+    pub(crate) const fn new() -> Self {
+        Self {
+            classes: [const { List::new() }; Priority::CLASSES],
+            occupied: 0,
+            len: 0,
+            arrivals: 0,
+            passed: 0,
+        }
+    }
+
+    pub(crate) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Queues the task in slot `index` behind all others of its class.
+    pub(crate) fn push<P: Plan>(&mut self, tasks: &mut Tasks<P>, index: u32) {
+        let Some(task) = tasks.at_mut(index) else { return };
+        task.sequence = self.arrivals;
+        self.arrivals = self.arrivals.wrapping_add(1);
+        let class = task.priority.class();
+        if let Some(list) = self.classes.get_mut(usize::from(class)) {
+            list.push_back(tasks, index);
+            self.occupied |= 1 << class;
+            self.len = self.len.saturating_add(1);
+        }
+    }
+
+    /// Takes the task in slot `index` out of the queue.
+    pub(crate) fn remove<P: Plan>(&mut self, tasks: &mut Tasks<P>, index: u32) {
+        let Some(class) = tasks.at(index).map(|task| task.priority.class()) else { return };
+        if let Some(list) = self.classes.get_mut(usize::from(class)) {
+            list.remove(tasks, index);
+            if list.is_empty() {
+                self.occupied &= !(1 << class);
+            }
+            self.len = self.len.saturating_sub(1);
+        }
+    }
+
+    /// The task that is to be started next.
+    pub(crate) fn next<P: Plan>(&self, tasks: &Tasks<P>) -> Option<u32> {
+        let several = self.occupied & self.occupied.wrapping_sub(1) != 0;
+        if several && self.passed >= Priority::FAIR_EVERY - 1 {
+            return self.oldest(tasks).map(|(index, _)| index);
+        }
+        self.front(self.occupied.trailing_zeros())
+    }
+
+    /// Notes that the task which [`next`](Self::next) named was started.
+    pub(crate) fn started(&mut self) {
+        self.passed = if self.passed >= Priority::FAIR_EVERY - 1 { 0 } else { self.passed + 1 };
+    }
+
+    /// Since when the task that waits longest has been waiting.
+    pub(crate) fn oldest_since<P: Plan>(&self, tasks: &Tasks<P>) -> Option<Instant> {
+        self.oldest(tasks).map(|(_, since)| since)
+    }
+
+    fn oldest<P: Plan>(&self, tasks: &Tasks<P>) -> Option<(u32, Instant)> {
+        let fronts = self.classes.iter().filter_map(List::front);
+        let tasks = fronts.filter_map(|index| tasks.at(index).map(|task| (task.sequence, index, task.since)));
+        tasks.min_by_key(|&(sequence, ..)| sequence).map(|(_, index, since)| (index, since))
+    }
+
+    fn front(&self, class: u32) -> Option<u32> {
+        self.classes.get(class as usize)?.front()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Terms;
+    use alloc::vec::Vec;
+
+    struct Bare;
+    impl Plan for Bare {
+        type Job = u32;
+        type Output = ();
+        type Error = ();
+        type Meta = ();
+        type Callback = ();
+        type Waiter = ();
+        type Listener = ();
+        type Key = ();
+        type Value = ();
+    }
+
+    struct Rig {
+        tasks: Tasks<Bare>,
+        queue: Queue,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            Self { tasks: Slots::new(100, 0), queue: Queue::new() }
+        }
+
+        fn push(&mut self, class: u8) -> u32 {
+            let terms = Terms { priority: Priority::new(class), ..Terms::new(()) };
+            let id = self.tasks.insert(Task::new(Instant::ZERO, 0, terms)).ok().unwrap();
+            let index = self.tasks.index_of(id);
+            self.queue.push(&mut self.tasks, index);
+            index
+        }
+
+        fn start(&mut self) -> Option<u32> {
+            let index = self.queue.next(&self.tasks)?;
+            self.queue.remove(&mut self.tasks, index);
+            self.queue.started();
+            self.tasks.remove_at(index).map(|_| index)
+        }
+    }
+
+    #[test]
+    fn lower_classes_first_and_each_in_order() {
+        let mut rig = Rig::new();
+        let pushed: Vec<u32> = [3, 0, 7, 0, 3].into_iter().map(|class| rig.push(class)).collect();
+        let order: Vec<u32> = core::iter::from_fn(|| rig.start()).collect();
+        assert_eq!(order, [pushed[1], pushed[3], pushed[0], pushed[4], pushed[2]]);
+        assert_eq!(rig.queue.len(), 0);
+    }
+
+    #[test]
+    fn no_class_starves() {
+        let mut rig = Rig::new();
+        for _ in 0..4 {
+            rig.push(0);
+        }
+        let patient = rig.push(7);
+        // Four tasks were queued before it, so it is served by the 8 × 5th start at the latest, however
+        // many urgent ones keep coming.
+        let bound = Priority::FAIR_EVERY * 5;
+        let served = (1..=bound).find(|_| {
+            rig.push(0);
+            rig.start() == Some(patient)
+        });
+        assert!(served.is_some());
+    }
+}

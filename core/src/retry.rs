@@ -1,0 +1,167 @@
+//! When a failed attempt is tried again: exponential backoff with a cap and full jitter.
+
+use core::time::Duration;
+
+/// How often a task is tried, and how long it waits in between.
+///
+/// The delay after the *n*-th failure is drawn uniformly from `0 ..= min(cap, base * 2^(n-1))`: "full jitter" as in
+/// *Exponential Backoff And Jitter* (Marc Brooker, AWS Architecture Blog, 2015), which spreads the tries of many
+/// tasks that failed together better than a jitter around a fixed delay. The draw comes from a seeded generator, so
+/// the same run has the same delays.
+///
+/// ```
+/// # use core::time::Duration;
+/// # use plimsoll_core::Retry;
+/// let retry = Retry::NONE
+///     .attempts(5)
+///     .base(Duration::from_millis(50))
+///     .cap(Duration::from_secs(10));
+/// assert!(retry.allows(4) && !retry.allows(5));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Retry {
+    attempts: u32,
+    base: Duration,
+    cap: Duration,
+    on_panic: bool,
+}
+
+impl Retry {
+    /// One attempt and no other: the default. Its base is 100 ms and its cap 30 s, for when attempts are allowed.
+    pub const NONE: Self =
+        Self { attempts: 1, base: Duration::from_millis(100), cap: Duration::from_secs(30), on_panic: false };
+
+    /// Sets how many attempts a task has in total, the first one included; zero is taken as one.
+    #[must_use]
+    pub const fn attempts(mut self, total: u32) -> Self {
+        self.attempts = if total == 0 { 1 } else { total };
+        self
+    }
+
+    /// Sets the upper bound of the first delay, which doubles with each further failure.
+    #[must_use]
+    pub const fn base(mut self, base: Duration) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// Sets the upper bound of every delay. What lies beyond `u64::MAX` nanoseconds (584 years) counts as that.
+    #[must_use]
+    pub const fn cap(mut self, cap: Duration) -> Self {
+        self.cap = cap;
+        self
+    }
+
+    /// Sets whether an attempt that panicked is tried again, as one that failed is.
+    #[must_use]
+    pub const fn on_panic(mut self, retried: bool) -> Self {
+        self.on_panic = retried;
+        self
+    }
+
+    /// How many attempts a task has in total, at least one.
+    #[must_use]
+    pub const fn total(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Whether a further attempt is allowed after `failed` of them.
+    #[must_use]
+    pub const fn allows(&self, failed: u32) -> bool {
+        failed < self.attempts
+    }
+
+    /// Whether an attempt that panicked is tried again.
+    #[must_use]
+    pub const fn retries_panics(&self) -> bool {
+        self.on_panic
+    }
+
+    /// Draws the delay before the attempt that follows `failed` failures. O(1), one or a few draws.
+    pub(crate) fn delay(&self, failed: u32, rng: &mut fastrand::Rng) -> Duration {
+        Duration::from_nanos(rng.u64(0..=self.bound(failed)))
+    }
+
+    /// The largest delay, in nanoseconds, that may follow `failed` failures.
+    fn bound(&self, failed: u32) -> u64 {
+        let factor = 2u64.saturating_pow(failed.saturating_sub(1));
+        nanos(self.base).saturating_mul(factor).min(nanos(self.cap))
+    }
+}
+
+impl Default for Retry {
+    /// [`Retry::NONE`].
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry(base: Duration, cap: Duration) -> Retry {
+        Retry::NONE.attempts(10).base(base).cap(cap)
+    }
+
+    #[test]
+    fn one_attempt_unless_told() {
+        assert_eq!(Retry::default(), Retry::NONE);
+        assert_eq!(Retry::NONE.total(), 1);
+        assert!(!Retry::NONE.allows(1) && !Retry::NONE.retries_panics());
+        assert_eq!(Retry::NONE.attempts(0).total(), 1);
+        let three = Retry::NONE.attempts(3).on_panic(true);
+        assert!(three.allows(2) && !three.allows(3) && three.retries_panics());
+    }
+
+    #[test]
+    fn the_bound_doubles_up_to_the_cap() {
+        let retry = retry(Duration::from_nanos(100), Duration::from_nanos(1_000));
+        let bounds: [u64; 7] = core::array::from_fn(|failed| retry.bound(failed as u32));
+        assert_eq!(bounds, [100, 100, 200, 400, 800, 1_000, 1_000]);
+    }
+
+    #[test]
+    fn no_value_overflows() {
+        for base in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX] {
+            for cap in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+                for failed in [0, 1, 2, 63, 64, 65, u32::MAX] {
+                    let delay = retry(base, cap).delay(failed, &mut fastrand::Rng::with_seed(1));
+                    assert!(delay <= cap);
+                    assert!(base > Duration::ZERO || delay == Duration::ZERO);
+                }
+            }
+        }
+        let endless = retry(Duration::from_nanos(1), Duration::MAX);
+        assert_eq!(endless.bound(64), 1 << 63);
+        assert_eq!(endless.bound(65), u64::MAX);
+    }
+
+    #[test]
+    fn the_jitter_is_full_and_uniform() {
+        let retry = retry(Duration::from_nanos(7), Duration::from_secs(1));
+        let mut rng = fastrand::Rng::with_seed(42);
+        let mut seen = [0u32; 15];
+        for _ in 0..150_000 {
+            let delay = retry.delay(2, &mut rng).as_nanos() as usize;
+            seen[delay] += 1;
+        }
+        // 10,000 are expected of each; five standard deviations are 483.
+        assert!(seen.iter().all(|&n| n.abs_diff(10_000) < 500), "{seen:?}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_delays() {
+        let retry = retry(Duration::from_millis(10), Duration::from_secs(10));
+        let delays = |seed| -> [Duration; 16] {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            core::array::from_fn(|failed| retry.delay(failed as u32, &mut rng))
+        };
+        assert_eq!(delays(7), delays(7));
+        assert_ne!(delays(7), delays(8));
+    }
+}

@@ -1,0 +1,80 @@
+//! Attached sources: each a slot that owns its three registrations.
+
+use crate::effect::{Detached, Fed, Guard};
+use crate::ids::SourceId;
+use crate::list::{Linked, Links, List};
+use crate::slots::Slots;
+
+struct Source<L> {
+    guard: Guard<L>,
+    fed: Fed,
+    links: Links,
+}
+
+impl<L> Linked for Source<L> {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+
+    fn links_ref(&self) -> &Links {
+        &self.links
+    }
+}
+
+/// The sources, oldest first. Every call but the audit is O(1).
+pub(crate) struct Sources<L> {
+    slots: Slots<SourceId, Source<L>>,
+    order: List,
+}
+
+impl<L> Sources<L> {
+    pub(crate) fn new(capacity: u32) -> Self {
+        Self { slots: Slots::new(capacity, 0), order: List::new() }
+    }
+
+    /// The bytes that [`new`](Self::new) asks of the allocator.
+    pub(crate) const fn bytes(capacity: u32) -> usize {
+        Slots::<SourceId, Source<L>>::bytes(capacity)
+    }
+
+    pub(crate) fn attach(&mut self, guard: Guard<L>) -> Result<SourceId, Guard<L>> {
+        let source = Source { guard, fed: Fed::default(), links: Links::default() };
+        let id = self.slots.insert(source).map_err(|source| source.guard)?;
+        let index = self.slots.index_of(id);
+        self.order.push_back(&mut self.slots, index);
+        Ok(id)
+    }
+
+    pub(crate) fn detach(&mut self, id: SourceId) -> Option<Detached<L>> {
+        self.slots.get(id)?;
+        let index = self.slots.index_of(id);
+        self.order.remove(&mut self.slots, index);
+        self.slots.remove(id).map(|Source { guard, fed, .. }| Detached { source: id, guard, fed })
+    }
+
+    /// Detaches the source that was attached first.
+    pub(crate) fn detach_oldest(&mut self) -> Option<Detached<L>> {
+        let id = self.order.front().and_then(|index| self.slots.id_at(index))?;
+        self.detach(id)
+    }
+
+    pub(crate) fn fed(&self, id: SourceId) -> Option<Fed> {
+        self.slots.get(id).map(|source| source.fed)
+    }
+
+    pub(crate) fn fed_mut(&mut self, id: SourceId) -> Option<&mut Fed> {
+        self.slots.get_mut(id).map(|source| &mut source.fed)
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.slots.len()
+    }
+
+    pub(crate) fn retired(&self) -> u32 {
+        self.slots.retired()
+    }
+
+    pub(crate) fn audit(&self) -> u32 {
+        self.slots.iter().fold(0, |count, _| count + 1)
+    }
+}
