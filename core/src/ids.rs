@@ -68,6 +68,15 @@ public_id! {
 public_id! {
     /// Names one attempt at a task: a task that is retried has a new one each time, so that the
     /// second attempt can't be completed by the first.
+    ///
+    /// A report names an attempt, never a task:
+    ///
+    /// ```compile_fail,E0308
+    /// # use plimsoll_core::{doc::Doc, Instant, Processor, TaskId};
+    /// fn report(machine: &mut Processor<Doc>, task: TaskId) {
+    ///     let _ = machine.completed(Instant::ZERO, task, 1);
+    /// }
+    /// ```
     AttemptId
 }
 public_id! {
@@ -79,7 +88,7 @@ public_id! {
     SubscriberId
 }
 public_id! {
-    /// Names one waiter: for room, for a result or for a loader.
+    /// Names one waiter in the line of those who wait for room.
     WaiterId
 }
 id! {

@@ -20,6 +20,17 @@
 ///     type Value = u64; // cached value
 /// }
 /// ```
+///
+/// Metadata cannot own anything, so no event and no last error can keep a payload alive:
+///
+/// ```compile_fail,E0277
+/// struct Leaky;
+/// impl plimsoll_core::Plan for Leaky {
+///     type Meta = Vec<u64>;
+/// #     type Job = (); type Output = (); type Error = (); type Callback = (); type Waiter = ();
+/// #     type Listener = (); type Key = (); type Value = ();
+/// }
+/// ```
 pub trait Plan {
     /// What is to be done: the payload of a task.
     type Job;

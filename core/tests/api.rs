@@ -1,0 +1,115 @@
+//! What users of the core rely on without calling it: auto traits, sizes, and what `Debug` shows.
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use plimsoll_core::*;
+
+struct Secret(#[expect(dead_code, reason = "only its Debug matters")] u64);
+
+impl Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CONTENTS")
+    }
+}
+
+struct Secrets;
+
+impl Plan for Secrets {
+    type Job = Secret;
+    type Output = Secret;
+    type Error = Secret;
+    type Meta = u8;
+    type Callback = Secret;
+    type Waiter = Secret;
+    type Listener = Secret;
+    type Key = u8;
+    type Value = Secret;
+}
+
+const fn plain<T: Send + Sync + Unpin + 'static>() {}
+const fn value<T: Send + Sync + Unpin + Debug + Clone + Copy + PartialEq + 'static>() {}
+const fn error<T: Send + Sync + Error + 'static>() {}
+
+#[test]
+fn auto_traits_are_pinned() {
+    plain::<Processor<Secrets>>();
+    plain::<Cache<u8, Secret>>();
+    plain::<Effect<Secrets>>();
+    plain::<Start<Secrets>>();
+    plain::<Settlement<Secrets>>();
+    plain::<Claim<Secrets>>();
+    plain::<Released<Secrets>>();
+    plain::<Failure<Secrets>>();
+    plain::<Swept<Secrets>>();
+    plain::<Terms<Secrets>>();
+    plain::<Detached<Secret>>();
+    plain::<Guard<Secret>>();
+    plain::<RoomStatus<Secret>>();
+    value::<TaskId>();
+    value::<AttemptId>();
+    value::<SourceId>();
+    value::<SubscriberId>();
+    value::<WaiterId>();
+    value::<Instant>();
+    value::<Limits>();
+    value::<Footprint>();
+    value::<Census>();
+    value::<Totals>();
+    value::<Ledger>();
+    value::<Remains>();
+    value::<Health>();
+    value::<Event<u8>>();
+    value::<LastError<u8>>();
+    value::<Message>();
+    value::<Retry>();
+    value::<Timeouts>();
+    value::<Priority>();
+    value::<Wake>();
+    value::<Progress>();
+    value::<Stop>();
+    value::<Phase>();
+    value::<Drain>();
+    error::<InvalidLimits>();
+    error::<Refused<(), Refusal>>();
+    error::<Refused<(), FeedRefusal>>();
+    error::<Refused<(), ReservedRefusal>>();
+    error::<Refused<(), WaitRefusal>>();
+    error::<Refused<(), AttachRefusal>>();
+    error::<SubscribeRefusal>();
+    error::<CancelError>();
+    error::<Late<()>>();
+}
+
+#[test]
+fn debug_shows_counts_and_never_contents() -> Result<(), Box<dyn Error>> {
+    let mut limits = Limits::default();
+    limits.cache.entries = 1;
+    let mut machine = Processor::<Secrets>::new(limits, Instant::ZERO)?;
+    let terms = || Terms::<Secrets> { route: Route::Callback(Secret(1)), ..Terms::new(0) };
+    let refused = {
+        machine.pause(Instant::ZERO);
+        for _ in 0..machine.limits().queue {
+            machine.submit(Instant::ZERO, Secret(2), terms())?;
+        }
+        machine.submit(Instant::ZERO, Secret(3), terms()).err().ok_or("it should be full")?
+    };
+    machine.resume(Instant::ZERO);
+    let start = machine.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    let inserted = machine.cache().insert(Instant::ZERO, 0, 1, Secret(4));
+    assert!(matches!(inserted, Inserted::New));
+    let mut shown = format!("{machine:?} {start:?} {refused:?} {:?}", terms());
+    shown += &format!("{:?}", machine.cache());
+    let Ok(()) = machine.completed(Instant::ZERO, start.attempt, Secret(5)) else { return Err("late".into()) };
+    let late = machine.completed(Instant::ZERO, start.attempt, Secret(6));
+    shown += &format!("{:?} {late:?}", machine.poll_effect());
+    assert!(!shown.contains("CONTENTS"), "{shown}");
+    assert!(shown.contains("queued: 1023"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn the_last_error_has_a_fixed_size() {
+    assert!(size_of::<LastError<u64>>() <= 256);
+    assert!(!std::mem::needs_drop::<LastError<u64>>() && !std::mem::needs_drop::<Event<u64>>());
+}
