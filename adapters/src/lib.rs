@@ -1,0 +1,108 @@
+//! A bounded in-process task processor: what it will ever hold is fixed when it is built, everything that enters
+//! leaves exactly once, and it can prove both while it runs.
+//!
+//! This crate runs the state machine of [`plimsoll-core`](mod@core) on [smol](mod@smol), on [tokio](mod@tokio), on
+//! [a plain thread](mod@thread), or on anything that implements [`Runtime`].
+//!
+//! ```
+//! use plimsoll::{Context, Drain, Outcome, Processor, thread::Thread};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let processor = Processor::builder()
+//!     .queue(1_000)
+//!     .concurrency(32)
+//!     .spawn_on(Thread::start()?, |job: u64, _: Context| async move { Ok::<u64, String>(job * 2) })?;
+//!
+//! let handle = processor.submit(21)?;
+//! let outcome = futures::executor::block_on(handle)?;
+//! assert_eq!(outcome, Outcome::Completed(42));
+//!
+//! let report = futures::executor::block_on(processor.shutdown(Drain::graceful(Duration::from_secs(5))));
+//! assert!(report.census.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Who owns what
+//!
+//! [`Processor`] is the one owner. It derefs to a [`Submitter`], which is cheap to clone and cannot keep the processor
+//! alive; neither can a [`Handle`], a [`Subscription`], a [`SourceHandle`] or a [`Context`], wherever they are stored,
+//! the processor's own jobs included. When the owner is dropped, or [`shutdown`](Processor::shutdown) is done, every
+//! task is settled, every callback called, and everything that the processor held is dropped: jobs, futures, handler,
+//! listeners, cache and timer. What is being polled at that moment, on this thread or on another, is dropped when that
+//! poll returns. This does not need the runtime, which may have stopped before.
+//!
+//! # How it runs
+//!
+//! A fixed number of *workers* is spawned once. Each owns a few *places*, in which the handler's futures live one after
+//! the other: a task costs no allocation and no spawn. One *driver* owns the one timer of the runtime that a processor
+//! uses. Callbacks, wakers, clones and drops of your values never run under a lock of this crate, so all of them may
+//! call back into the processor. (The `Eq` of a cache key is the exception; see [`Cache`].)
+//!
+//! A panic in a handler settles its task as [`Outcome::Panicked`] and hurts no other. What panics after the outcome is
+//! fixed (a callback, a payload's `Drop`) is caught and counted in [`Totals::late_panics`]. With `panic = "abort"`
+//! none of that can be promised.
+//!
+//! Jobs, outputs, errors and the handler's futures are `Send + 'static`; `!Send` ones are out of scope.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::result_large_err, reason = "what is refused comes back by value: no allocation, nothing lost")]
+#![allow(clippy::type_complexity, reason = "four type parameters of the user run through everything")]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod builder;
+mod cache;
+mod cell;
+mod context;
+mod driver;
+mod emitter;
+mod engine;
+mod events;
+mod footprint;
+mod grace;
+mod handle;
+mod lent;
+mod options;
+mod perform;
+mod processor;
+mod runtime;
+mod shared;
+mod signal;
+#[cfg(feature = "smol")]
+pub mod smol;
+mod source;
+mod submitter;
+mod subscription;
+#[cfg(test)]
+mod tests;
+pub mod thread;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+mod wait;
+mod worker;
+
+/// The state machine under this crate, for those who want to drive it by hand.
+pub use plimsoll_core as core;
+
+pub use builder::{Builder, Cloning, Mode, Once};
+pub use cache::Cache;
+pub use context::Context;
+pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
+pub use events::{Events, Registration};
+pub use footprint::Footprint;
+pub use handle::{Ended, Handle};
+pub use options::Options;
+pub use processor::{Processor, Report, Shutdown};
+pub use runtime::{Runtime, Timer, since_start};
+pub use source::SourceHandle;
+pub use submitter::{Callback, Submitter};
+pub use subscription::{Notice, Subscription};
+pub use wait::SubmitWait;
+
+pub use plimsoll_core::{
+    Account, AttachRefusal, AttemptId, ByOutcome, CacheLimits, CacheStats, CancelError, Cancelled, Census, Drain,
+    ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits, LastError, Ledger, Limits, Message,
+    Outcome, OutcomeKind, Phase, Policy, Priority, Refusal, Refused, Remains, ResultLimits, Retry, SourceId,
+    SubscribeRefusal, TaskId, Timeouts, Totals,
+};

@@ -1,0 +1,212 @@
+//! The cache of a processor: the core's, behind a lock of its own.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use plimsoll_core::{Account, CacheHasher, CacheLimits, CacheStats, Inserted, Instant, Limits};
+
+use crate::shared::Clock;
+
+/// A cache that is a part of a processor and ends with it: bounded by entries and age, shared by cloning.
+///
+/// Values are `Arc`s, so that one that was read lives on when its entry goes. Everything that leaves the cache is
+/// dropped without its lock, and hashes are computed without it. Under the lock runs only the `Eq` of a key, which
+/// therefore must not call back into the cache.
+///
+/// After the end of the processor it is empty and takes nothing in.
+pub struct Cache<K, V> {
+    inner: Arc<Inner<K, V>>,
+}
+
+struct Inner<K, V> {
+    entries: Mutex<Entries<K, V>>,
+    hasher: CacheHasher,
+    limits: CacheLimits,
+    /// Set when the processor is spawned; until then it is always the beginning.
+    clock: OnceLock<Clock>,
+}
+
+struct Entries<K, V> {
+    cache: plimsoll_core::Cache<K, Arc<V>>,
+    closed: bool,
+}
+
+impl<K, V> Cache<K, V> {
+    pub(crate) fn new(limits: CacheLimits) -> Self {
+        // Limits that cannot be are refused when the processor is built: nothing is allocated for them.
+        let entries = if limits.entries > Limits::MOST { 0 } else { limits.entries };
+        let cache = plimsoll_core::Cache::new(CacheLimits { entries, ..limits });
+        let hasher = cache.hasher();
+        let entries = Mutex::new(Entries { cache, closed: false });
+        Self { inner: Arc::new(Inner { entries, hasher, limits, clock: OnceLock::new() }) }
+    }
+
+    /// The bytes that [`new`](Self::new) asks of the allocator.
+    pub(crate) const fn bytes(entries: u32) -> usize {
+        let counts = 2 * size_of::<usize>();
+        plimsoll_core::Cache::<K, Arc<V>>::bytes(entries).saturating_add(counts + size_of::<Inner<K, V>>())
+    }
+
+    pub(crate) fn set_clock(&self, clock: Clock) {
+        let _ = self.inner.clock.set(clock);
+    }
+
+    pub(crate) fn part(&self) -> Arc<dyn CachePart>
+    where
+        K: Send + 'static,
+        V: Send + Sync + 'static,
+    {
+        self.inner.clone()
+    }
+
+    /// The live value of `key`: a hit, or else a miss. Expected O(1).
+    pub fn get<Q>(&self, key: &Q) -> Option<Arc<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (hash, now) = (self.inner.hasher.hash_of(key), self.inner.now());
+        self.inner.lock().cache.get(now, hash, key).cloned()
+    }
+
+    /// Stores a value with a fresh time to live. What had the key before, or what had to make room, is dropped; so is
+    /// the value itself when the cache holds nothing or the processor has ended. Whether it was stored. Expected O(1);
+    /// allocates the `Arc` of a value that is not one yet, and nothing else.
+    pub fn insert(&self, key: K, value: impl Into<Arc<V>>) -> bool
+    where
+        K: Hash + Eq,
+    {
+        let value = value.into();
+        let (hash, now) = (self.inner.hasher.hash_of(&key), self.inner.now());
+        let mut entries = self.inner.lock();
+        let inserted = if entries.closed {
+            Inserted::Refused(key, value)
+        } else {
+            entries.cache.insert(now, hash, key, value)
+        };
+        drop(entries);
+        !matches!(inserted, Inserted::Refused(..))
+    }
+
+    /// Takes out the value of `key`, expired or not.
+    pub fn remove<Q>(&self, key: &Q) -> Option<Arc<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.inner.hasher.hash_of(key);
+        let removed = self.inner.lock().cache.remove(hash, key);
+        removed.map(|(_key, value)| value)
+    }
+
+    /// How many entries it holds, expired ones that were not swept yet included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.lock().cache.len()
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most entries it holds.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.inner.lock().cache.capacity()
+    }
+
+    /// The limits that it was built for.
+    #[must_use]
+    pub fn limits(&self) -> CacheLimits {
+        self.inner.limits
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.inner.lock().cache.stats()
+    }
+}
+
+impl<K, V> Inner<K, V> {
+    fn now(&self) -> Instant {
+        self.clock.get().map_or(Instant::ZERO, |clock| clock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries<K, V>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<K, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("limits", &self.limits()).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+/// A cache as the rest of the processor sees it.
+pub(crate) trait CachePart: Send + Sync {
+    /// Drops up to `budget` expired entries; whether there may be more.
+    fn sweep(&self, now: Instant, budget: u32) -> bool;
+    /// Empties it for good.
+    fn close(&self);
+    /// What it holds, counted or recounted.
+    fn count(&self, audited: bool) -> CacheCount;
+}
+
+/// The cache's part of the census and the ledger.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CacheCount {
+    pub(crate) held: u32,
+    pub(crate) retired: u32,
+    pub(crate) account: Account,
+}
+
+impl<K: Send, V: Send + Sync> CachePart for Inner<K, V> {
+    fn sweep(&self, now: Instant, budget: u32) -> bool {
+        for _ in 0..budget {
+            // Two statements: the lock is not held when the entry is dropped.
+            let swept = self.lock().cache.sweep(now);
+            if swept.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        loop {
+            let popped = self.lock().cache.pop();
+            let Some((key, value)) = popped else { return };
+            for panicked in [crate::perform::catch(|| drop(key)), crate::perform::catch(|| drop(value))] {
+                if let Err(panic) = panicked {
+                    crate::perform::discard_panic(panic);
+                }
+            }
+        }
+    }
+
+    fn count(&self, audited: bool) -> CacheCount {
+        let entries = self.lock();
+        let (stats, cache) = (entries.cache.stats(), &entries.cache);
+        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let mut account = Account::default();
+        account.entered = stats.inserted;
+        account.left = stats.inserted.saturating_sub(cache.len() as u64);
+        account.highest = small(stats.highest);
+        account.bound = small(cache.capacity());
+        let held = if audited { cache.audit() } else { cache.len() };
+        CacheCount { held: small(held), retired: small(cache.retired()), account }
+    }
+}

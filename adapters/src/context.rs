@@ -1,0 +1,104 @@
+//! What a handler is told about its attempt.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use crate::signal::PlaceSignal;
+use crate::{AttemptId, Instant, TaskId};
+
+/// An attempt as its handler sees it: which it is, and whether it is still wanted.
+///
+/// It may outlive the attempt, in another task for instance; then it says that it is cancelled. It keeps neither the
+/// processor nor any value of it alive.
+#[derive(Clone)]
+pub struct Context<M = ()> {
+    pub(crate) signal: Arc<PlaceSignal>,
+    pub(crate) task: TaskId,
+    pub(crate) attempt: AttemptId,
+    pub(crate) number: u32,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) meta: M,
+}
+
+impl<M> Context<M> {
+    /// Which task.
+    pub const fn task(&self) -> TaskId {
+        self.task
+    }
+
+    /// Which attempt at it, from 1.
+    pub const fn attempt(&self) -> u32 {
+        self.number
+    }
+
+    /// The id of the attempt.
+    pub const fn attempt_id(&self) -> AttemptId {
+        self.attempt
+    }
+
+    /// The metadata that the task was submitted with.
+    pub const fn meta(&self) -> M
+    where
+        M: Copy,
+    {
+        self.meta
+    }
+
+    /// When the attempt times out, on the clock of the runtime.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether the attempt was asked to stop, because it timed out or was cancelled, or is over. One atomic load.
+    pub fn is_cancelled(&self) -> bool {
+        !self.signal.is_running(self.attempt.to_bits())
+    }
+
+    /// Ready when [`is_cancelled`](Self::is_cancelled) is true.
+    ///
+    /// A handler sees this only with a [`cancel_grace`](crate::Builder::cancel_grace); without one its future is
+    /// dropped at once. What it has spawned elsewhere sees it always.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + Unpin + 'static + use<M> {
+        WhenCancelled { signal: self.signal.clone(), attempt: self.attempt.to_bits(), key: None }
+    }
+}
+
+impl<M: fmt::Debug> fmt::Debug for Context<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("task", &self.task)
+            .field("attempt", &self.number)
+            .field("meta", &self.meta)
+            .field("deadline", &self.deadline)
+            .field("cancelled", &self.is_cancelled())
+            .finish()
+    }
+}
+
+struct WhenCancelled {
+    signal: Arc<PlaceSignal>,
+    attempt: u64,
+    /// Under which the waker was left.
+    key: Option<usize>,
+}
+
+impl Future for WhenCancelled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.signal.is_running(this.attempt) {
+            drop(this.signal.wait(&mut this.key, cx.waker().clone()));
+        }
+        if this.signal.is_running(this.attempt) { Poll::Pending } else { Poll::Ready(()) }
+    }
+}
+
+impl Drop for WhenCancelled {
+    fn drop(&mut self) {
+        drop(self.key.and_then(|key| self.signal.leave(key)));
+    }
+}

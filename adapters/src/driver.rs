@@ -1,0 +1,169 @@
+//! The driver: one future of the runtime that gives the machine the time, and does what nobody else does.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use plimsoll_core::{Instant, Swept};
+
+use crate::context::Context;
+use crate::engine::{EFFECTS_A_TURN, Engine};
+use crate::perform::TIMERS_A_HOLD;
+use crate::runtime::Timer;
+use crate::shared::Nudge;
+
+/// How often the driver looks for work before it lets other tasks of the runtime run.
+const ROUNDS_A_TURN: u32 = 16;
+/// How many expired values a round sweeps.
+const SWEPT_A_ROUND: u32 = 64;
+
+/// Spawned once and kept until the owner closes the engine. The one timer lives in the engine.
+pub(crate) struct Driver<J, O, E, M: Copy, H, F, T> {
+    engine: Arc<Engine<J, O, E, M, H, F, T>>,
+    /// What the timer is set to, while it has not fired.
+    set_to: Option<Instant>,
+}
+
+impl<J, O, E, M: Copy, H, F, T> Driver<J, O, E, M, H, F, T> {
+    pub(crate) const fn new(engine: Arc<Engine<J, O, E, M, H, F, T>>) -> Self {
+        Self { engine, set_to: None }
+    }
+}
+
+/// What a round came to.
+enum Round {
+    /// There may be more to do.
+    More,
+    /// All is done for now; the timer is to be set to this, if anything.
+    Done(Option<Instant>),
+}
+
+impl<J, O, E, M, H, F, T> Driver<J, O, E, M, H, F, T>
+where
+    J: Send + 'static,
+    O: Send + 'static,
+    E: fmt::Debug + Send + 'static,
+    M: Copy + Send + 'static,
+    H: Fn(J, Context<M>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<O, E>> + Send + 'static,
+    T: Timer,
+{
+    fn round(&mut self) -> Round {
+        let shared = &self.engine.shared;
+        shared.driver.listen();
+        let now = shared.now();
+
+        let mut state = shared.lock();
+        let progress = state.machine.advance(now, TIMERS_A_HOLD);
+        let sweeping = state.sweeping;
+        let hurried = state.graces.pop_due(now);
+        drop(state);
+
+        if let Some(place) = hurried.and_then(|place| shared.places.get(place as usize)) {
+            place.poll_again();
+        }
+        let mut more = progress.more || hurried.is_some();
+        more |= shared.perform_pending(EFFECTS_A_TURN);
+        more |= sweeping && self.sweep(now);
+
+        let mut state = shared.lock();
+        let timer = state.machine.next_timer().map(|(at, _)| at);
+        let next = [timer, state.graces.next()].into_iter().flatten().min();
+        let set_to = [self.set_to, next].into_iter().flatten().min();
+        state.armed = set_to.unwrap_or(Instant::MAX);
+        // Waking one worker is enough, as it wakes the next.
+        let nudge = state.nudge(&shared.workers);
+        drop(state);
+        more |= nudge.driver;
+        shared.wake(Nudge { driver: false, ..nudge });
+        if more { Round::More } else { Round::Done(set_to) }
+    }
+
+    /// Frees some expired results and cache entries. Whether there may be more.
+    fn sweep(&self, now: Instant) -> bool {
+        let shared = &self.engine.shared;
+        for _ in 0..SWEPT_A_ROUND {
+            let swept = shared.lock().machine.sweep(now, 1).next();
+            match swept {
+                Some(Swept::Result(settlement)) => shared.discard(settlement),
+                Some(_) => {}
+                None => {
+                    let mut more = false;
+                    shared.guarded(|| more = shared.cache.sweep(now, SWEPT_A_ROUND));
+                    shared.lock().sweeping = more;
+                    return more;
+                }
+            }
+        }
+        true
+    }
+
+    /// Sets the timer if it is to fire earlier than it is set to, and polls it. Whether it has fired.
+    fn poll_timer(&mut self, at: Option<Instant>, cx: &mut TaskContext<'_>) -> bool {
+        let Some(mut timer) = self.engine.timer.take() else { return false };
+        if self.set_to != at {
+            self.set_to = at;
+            if let Some(at) = at {
+                timer.as_mut().reset(at);
+            }
+        }
+        let fired = at.is_some() && timer.as_mut().poll(cx).is_ready();
+        if let Err(timer) = self.engine.timer.put_back(timer) {
+            self.engine.shared.discard(timer);
+        }
+        if fired {
+            self.set_to = None;
+        }
+        fired
+    }
+}
+
+impl<J, O, E, M, H, F, T> Future for Driver<J, O, E, M, H, F, T>
+where
+    J: Send + 'static,
+    O: Send + 'static,
+    E: fmt::Debug + Send + 'static,
+    M: Copy + Send + 'static,
+    H: Fn(J, Context<M>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<O, E>> + Send + 'static,
+    T: Timer,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.engine.shared.driver.register(cx.waker());
+        for _ in 0..ROUNDS_A_TURN {
+            if this.engine.shared.is_closed() {
+                drop(this.engine.shared.driver.take());
+                return Poll::Ready(());
+            }
+            if let Round::Done(at) = this.round() {
+                if !this.poll_timer(at, cx) {
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// A runtime that drops the driver before the end has stopped: whoever waits for the end is told.
+impl<J, O, E, M: Copy, H, F, T> Drop for Driver<J, O, E, M, H, F, T> {
+    fn drop(&mut self) {
+        let shared = &self.engine.shared;
+        if shared.is_closed() {
+            return;
+        }
+        let mut state = shared.lock();
+        state.stranded = true;
+        let waker = state.shutdown.take();
+        drop(state);
+        if let Some(waker) = waker {
+            shared.guarded(|| waker.wake());
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! What the owner, its submitters, the workers and the driver share: the machine behind its lock.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use plimsoll_core::{Effect, Instant, InvalidLimits, Limits, Plan, Priority, Remains, Retry, Route, Start, Terms, Timeouts};
+
+use crate::cache::CachePart;
+use crate::grace::Graces;
+use crate::options::Options;
+use crate::signal::{PlaceSignal, Signal, WorkerSignal};
+use crate::submitter::Callback;
+
+/// What the machine keeps for this crate.
+pub(crate) struct Types<J, O, E, M>(PhantomData<fn() -> (J, O, E, M)>);
+
+impl<J, O, E, M: Copy> Plan for Types<J, O, E, M> {
+    type Job = J;
+    type Output = O;
+    type Error = E;
+    type Meta = M;
+    type Callback = Callback<O, E>;
+    type Waiter = Waker;
+    type Listener = Box<dyn Any + Send>;
+    // The cache has a lock of its own, and so is not a part of this machine.
+    type Key = ();
+    type Value = ();
+}
+
+pub(crate) type Machine<J, O, E, M> = plimsoll_core::Processor<Types<J, O, E, M>>;
+
+/// Reads the runtime's clock. Foreign code: not to be called under a lock.
+pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// What a task gets when its [`Options`] say nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) priority: Priority,
+    pub(crate) retry: Retry,
+}
+
+impl Defaults {
+    pub(crate) fn terms<J, O, E, M: Copy>(
+        &self,
+        options: Options<M>,
+        route: Route<Callback<O, E>>,
+    ) -> Terms<Types<J, O, E, M>> {
+        let mut terms = Terms::new(options.meta);
+        terms.route = route;
+        terms.priority = options.priority.unwrap_or(self.priority);
+        terms.delay = options.delay;
+        terms.timeouts = options.timeouts.unwrap_or(self.timeouts);
+        terms.retry = options.retry.unwrap_or(self.retry);
+        terms
+    }
+}
+
+/// Everything but the places: it knows neither the handler nor its future, so that submitters need not.
+pub(crate) struct Shared<J, O, E, M: Copy> {
+    state: Mutex<State<J, O, E, M>>,
+    clock: Clock,
+    pub(crate) defaults: Defaults,
+    pub(crate) workers: Box<[Arc<WorkerSignal>]>,
+    pub(crate) places: Box<[Arc<PlaceSignal>]>,
+    pub(crate) driver: Signal,
+    pub(crate) cache: Arc<dyn CachePart>,
+    closed: AtomicBool,
+}
+
+/// What the lock guards. Nothing in here runs code of a user.
+pub(crate) struct State<J, O, E, M: Copy> {
+    pub(crate) machine: Machine<J, O, E, M>,
+    /// In which place the attempt of the task in each slot runs.
+    placement: Box<[u32]>,
+    /// The bits of an attempt's id that are its task's slot.
+    slot_bits: u64,
+    /// The workers that have a free place and found no work, the last one first. A worker is in it at most once.
+    idle: Vec<u32>,
+    /// The driver is certain to look at the timers at this instant at the latest.
+    pub(crate) armed: Instant,
+    pub(crate) graces: Graces,
+    /// Whether a sweep was asked for and is not done.
+    pub(crate) sweeping: bool,
+    /// What was left at the end, once that has come.
+    pub(crate) ended: Option<Remains>,
+    /// The runtime has dropped the driver: nothing goes on by itself any more.
+    pub(crate) stranded: bool,
+    /// Who waits for the end.
+    pub(crate) shutdown: Option<Waker>,
+}
+
+/// Who has to be woken after a lock hold.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Nudge {
+    pub(crate) driver: bool,
+    pub(crate) worker: Option<u32>,
+}
+
+impl<J, O, E, M: Copy> State<J, O, E, M> {
+    /// Finds out who has to be woken for what has changed. One worker is enough: it wakes the next one if there is
+    /// more to start. O(1).
+    pub(crate) fn nudge(&mut self, workers: &[Arc<WorkerSignal>]) -> Nudge {
+        let timer = self.machine.next_timer().map(|(at, _)| at).filter(|at| *at < self.armed);
+        if let Some(at) = timer {
+            self.armed = at;
+        }
+        let worker = if self.machine.startable() > 0 { self.idle.pop() } else { None };
+        if let Some(signal) = worker.and_then(|worker| workers.get(worker as usize)) {
+            signal.set_idle(false);
+        }
+        Nudge { driver: timer.is_some() || self.machine.has_effect() || self.is_ending(), worker }
+    }
+
+    /// Whether the machine is being aborted and needs to be advanced for that.
+    fn is_ending(&self) -> bool {
+        use plimsoll_core::{Reason, Wake};
+        matches!(self.machine.next_wake(), Wake::Now(Reason::End))
+    }
+
+    /// The next effect. The last one of all is noted too.
+    pub(crate) fn poll_effect(&mut self) -> Option<Effect<Types<J, O, E, M>>> {
+        let effect = self.machine.poll_effect();
+        if let Some(Effect::Drained(remains)) = &effect {
+            self.ended = Some(*remains);
+        }
+        effect
+    }
+
+    /// The next attempt, which is to run in this place.
+    pub(crate) fn start(
+        &mut self,
+        now: Instant,
+        place: u32,
+        signal: &PlaceSignal,
+    ) -> Option<Start<Types<J, O, E, M>>> {
+        let start = self.machine.start_next(now)?;
+        let attempt = start.attempt.to_bits();
+        let slot = self.slot(attempt);
+        if let Some(placed) = self.placement.get_mut(slot) {
+            *placed = place;
+        }
+        signal.start(attempt);
+        Some(start)
+    }
+
+    /// The place that the attempt was given. If it is over by now, that may be another's.
+    pub(crate) fn place_of(&self, attempt: u64) -> Option<usize> {
+        self.placement.get(self.slot(attempt)).map(|place| *place as usize)
+    }
+
+    fn slot(&self, attempt: u64) -> usize {
+        usize::try_from(attempt & self.slot_bits).unwrap_or(usize::MAX)
+    }
+
+    /// The worker has a free place and found nothing for it: it is woken when there is something.
+    pub(crate) fn rest(&mut self, worker: u32, signal: &WorkerSignal) {
+        if !signal.is_idle() && self.idle.len() < self.idle.capacity() {
+            signal.set_idle(true);
+            self.idle.push(worker);
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+    /// Allocates everything that is shared: see [`Footprint`](crate::Footprint).
+    pub(crate) fn new(
+        limits: Limits,
+        clock: Clock,
+        defaults: Defaults,
+        cache: Arc<dyn CachePart>,
+        layout: Layout,
+        graces: bool,
+    ) -> Result<Self, InvalidLimits> {
+        let machine = Machine::new(limits, clock())?;
+        let workers: Box<[_]> = (0..layout.workers()).map(|_| Arc::new(WorkerSignal::default())).collect();
+        let place = |place: u32| {
+            let bit = 1u64.checked_shl(place % layout.per_worker).unwrap_or(0);
+            workers.get((place / layout.per_worker) as usize).map(|worker| Arc::new(PlaceSignal::new(worker.clone(), bit)))
+        };
+        let mut places = Vec::with_capacity(layout.places as usize);
+        places.extend((0..layout.places).filter_map(place));
+        let places = places.into_boxed_slice();
+        let slots = limits.task_slots();
+        let state = State {
+            machine,
+            placement: vec![0; slots as usize].into_boxed_slice(),
+            slot_bits: u64::from(u32::MAX.checked_shr(slots.saturating_sub(1).leading_zeros()).unwrap_or(0)),
+            idle: Vec::with_capacity(workers.len()),
+            armed: Instant::MAX,
+            graces: Graces::new(if graces { layout.places } else { 0 }),
+            sweeping: false,
+            ended: None,
+            stranded: false,
+            shutdown: None,
+        };
+        Ok(Self {
+            state: Mutex::new(state),
+            clock,
+            defaults,
+            workers,
+            places,
+            driver: Signal::default(),
+            cache,
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
+    /// Nothing panics under the lock, so a poisoned one is as good as any.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<J, O, E, M>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something under the lock, and wakes whom that concerns. Whatever values come out are in the result, for
+    /// the caller to drop.
+    pub(crate) fn act<R>(&self, act: impl FnOnce(&mut Machine<J, O, E, M>) -> R) -> R {
+        let mut state = self.lock();
+        let result = act(&mut state.machine);
+        let nudge = state.nudge(&self.workers);
+        drop(state);
+        self.wake(nudge);
+        result
+    }
+
+    /// Reads something under the lock.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Machine<J, O, E, M>) -> R) -> R {
+        read(&self.lock().machine)
+    }
+
+    pub(crate) fn wake(&self, nudge: Nudge) {
+        if let Some(worker) = nudge.worker.and_then(|worker| self.workers.get(worker as usize)) {
+            worker.signal.notify();
+        }
+        if nudge.driver {
+            self.driver.notify();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// The workers and the driver end at their next poll. Their wakers go too, as they may keep the runtime's tasks.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        for signal in self.workers.iter().map(|worker| &worker.signal).chain([&self.driver]) {
+            if let Some(waker) = signal.take() {
+                self.guarded(|| waker.wake());
+            }
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> fmt::Debug for Shared<J, O, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (census, phase) = self.read(|machine| (machine.census(), machine.phase()));
+        f.debug_struct("Shared").field("phase", &phase).field("census", &census).finish_non_exhaustive()
+    }
+}
+
+/// How the places are shared out among workers: each has as many as the setting says, the last one what is left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub(crate) places: u32,
+    pub(crate) per_worker: u32,
+}
+
+impl Layout {
+    pub(crate) fn new(places: u32, per_worker: u32) -> Self {
+        Self { places, per_worker: per_worker.clamp(1, u64::BITS) }
+    }
+
+    pub(crate) const fn workers(self) -> u32 {
+        self.places.div_ceil(self.per_worker)
+    }
+
+    pub(crate) fn places_of(self, worker: u32) -> std::ops::Range<u32> {
+        let first = worker.saturating_mul(self.per_worker);
+        first..first.saturating_add(self.per_worker).min(self.places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_has_one_worker() {
+        for (places, per_worker, workers) in [(1, 16, 1), (16, 16, 1), (17, 16, 2), (64, 1, 64), (130, 99, 3)] {
+            let layout = Layout::new(places, per_worker);
+            assert_eq!(layout.workers(), workers);
+            let all: Vec<u32> = (0..workers).flat_map(|worker| layout.places_of(worker)).collect();
+            assert_eq!(all, (0..places).collect::<Vec<_>>());
+            assert!((0..workers).all(|worker| (1..=64).contains(&layout.places_of(worker).len())));
+        }
+    }
+}

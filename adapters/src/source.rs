@@ -1,0 +1,161 @@
+//! Attaching an emitter to a processor.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use plimsoll_core::{AttachRefusal, Detached, Fed, FeedRefusal, Guard, Message, Refused, Route, SourceId};
+
+use crate::emitter::Emitter;
+use crate::options::Options;
+use crate::shared::Shared;
+use crate::submitter::Submitter;
+
+/// A source that is attached to a processor.
+///
+/// The processor owns its three registrations with the emitter: they go when [`detach`](Self::detach) is called, when
+/// the processor drains, or when it ends. Dropping the handle leaves it attached.
+pub struct SourceHandle<J, O, E, M: Copy = ()> {
+    shared: Arc<Shared<J, O, E, M>>,
+    id: SourceId,
+}
+
+impl<J, O, E, M: Copy> SourceHandle<J, O, E, M> {
+    /// Which source.
+    #[must_use]
+    pub const fn id(&self) -> SourceId {
+        self.id
+    }
+
+    /// What it has fed so far; `None` when it is not attached any more.
+    #[must_use]
+    pub fn fed(&self) -> Option<Fed> {
+        self.shared.read(|machine| machine.source_fed(self.id))
+    }
+
+    /// Detaches it: drops its three registrations. Returns what it had fed; `None` when it was not attached any more.
+    pub fn detach(self) -> Option<Fed> {
+        let now = self.shared.now();
+        let Detached { guard, fed, .. } = self.shared.act(|machine| machine.detach(now, self.id))?;
+        drop_guard(&self.shared, guard);
+        Some(fed)
+    }
+}
+
+impl<J, O, E, M: Copy> fmt::Debug for SourceHandle<J, O, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceHandle").field("id", &self.id).field("fed", &self.fed()).finish()
+    }
+}
+
+impl<J, O, E, M> Submitter<J, O, E, M>
+where
+    J: Send + 'static,
+    O: Send + 'static,
+    E: Send + 'static,
+    M: Copy + Send + Sync + 'static,
+{
+    /// Attaches an emitter as a source: its tasks and batches are submitted on the default terms, with outcomes that
+    /// go nowhere, and its errors are noted as last error. What is refused goes back to the caller of `emit` and is
+    /// counted for the source.
+    ///
+    /// # Errors
+    /// Too many sources, or the processor is draining. Nothing is registered then.
+    pub fn attach(&self, emitter: &impl Emitter<J>) -> Result<SourceHandle<J, O, E, M>, AttachRefusal>
+    where
+        M: Default,
+    {
+        self.attach_with(emitter, |_| Options::default())
+    }
+
+    /// As [`attach`](Self::attach), with the terms that `options` gives for each job.
+    ///
+    /// # Errors
+    /// Too many sources, or the processor is draining. Nothing is registered then.
+    pub fn attach_with(
+        &self,
+        emitter: &impl Emitter<J>,
+        options: impl Fn(&J) -> Options<M> + Send + Sync + 'static,
+    ) -> Result<SourceHandle<J, O, E, M>, AttachRefusal> {
+        // The id is known only once the registrations are in the machine's hands; until then nothing is fed.
+        let feeder = Arc::new(Feeder { submitter: self.clone(), id: OnceLock::new(), options });
+        let (task, batch, error) = (feeder.clone(), feeder.clone(), feeder.clone());
+        let guard = Guard {
+            task: erase(emitter.on_task(Box::new(move |job| task.feed(job)))),
+            batch: erase(emitter.on_batch(Box::new(move |jobs| batch.feed_batch(jobs)))),
+            error: erase(emitter.on_error(Box::new(move |message| error.feed_error(message)))),
+        };
+        let now = self.shared.now();
+        let attached = self.shared.act(|machine| {
+            let attached = machine.attach(now, guard);
+            if let Ok(id) = attached {
+                let _ = feeder.id.set(id);
+            }
+            attached
+        });
+        match attached {
+            Ok(id) => Ok(SourceHandle { shared: self.shared.clone(), id }),
+            Err(Refused { reason, value }) => {
+                drop_guard(&self.shared, value);
+                Err(reason)
+            }
+        }
+    }
+}
+
+fn erase(listener: impl Send + 'static) -> Box<dyn Any + Send> {
+    Box::new(listener)
+}
+
+fn drop_guard<J, O, E, M: Copy>(shared: &Shared<J, O, E, M>, guard: Guard<Box<dyn Any + Send>>) {
+    shared.discard(guard.task);
+    shared.discard(guard.batch);
+    shared.discard(guard.error);
+}
+
+/// What the three listeners of a source have in common.
+struct Feeder<J, O, E, M: Copy, F> {
+    submitter: Submitter<J, O, E, M>,
+    id: OnceLock<SourceId>,
+    options: F,
+}
+
+impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
+    fn feed(&self, job: J) -> Result<(), Refused<J, FeedRefusal>> {
+        let shared = &self.submitter.shared;
+        let Some(id) = self.id.get().copied() else {
+            return Err(Refused { reason: FeedRefusal::Detached, value: job });
+        };
+        let terms = shared.defaults.terms((self.options)(&job), Route::Nowhere);
+        let now = shared.now();
+        let fed = shared.act(|machine| machine.feed(now, id, job, terms));
+        fed.map(drop).map_err(|Refused { reason, value: (job, _) }| Refused { reason, value: job })
+    }
+
+    fn feed_batch(&self, jobs: Vec<J>) -> Result<(), Refused<Vec<J>, FeedRefusal>> {
+        let shared = &self.submitter.shared;
+        let Some(id) = self.id.get().copied() else {
+            return Err(Refused { reason: FeedRefusal::Detached, value: jobs });
+        };
+        let terms = |job: &J| shared.defaults.terms((self.options)(job), Route::Nowhere);
+        let mut offers: Vec<_> = jobs.into_iter().map(|job| (terms(&job), job)).map(|(terms, job)| Some((job, terms))).collect();
+        let now = shared.now();
+        let fed = shared.act(|machine| machine.feed_batch(now, id, &mut offers));
+        match fed.refused {
+            None => Ok(()),
+            Some(reason) => {
+                let rest = offers.into_iter().flatten().map(|(job, _)| job).collect();
+                Err(Refused { reason, value: rest })
+            }
+        }
+    }
+
+    fn feed_error(&self, message: &str) {
+        let shared = &self.submitter.shared;
+        if let Some(id) = self.id.get().copied() {
+            let (now, message) = (shared.now(), Message::from(message));
+            // Not attached any more: then the error is nobody's.
+            let _ = shared.act(|machine| machine.feed_error(now, id, message));
+        }
+    }
+}

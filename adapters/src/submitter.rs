@@ -1,0 +1,260 @@
+//! What can be done with a processor, apart from ending it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use plimsoll_core::{
+    CancelError, Cancelled, Census, Health, LastError, Ledger, Limits, Outcome, Phase, Refused, Route,
+    SubscribeRefusal, TaskId, Totals,
+};
+
+use crate::handle::Handle;
+use crate::options::Options;
+use crate::shared::Shared;
+use crate::subscription::Subscription;
+use crate::wait::SubmitWait;
+
+/// What is called with the outcome of a task. See [`Submitter::call`].
+pub type Callback<O, E> = Box<dyn FnOnce(Outcome<O, E>) + Send>;
+
+/// Submits tasks to a processor, watches and steers it. Cheap to clone; it does not keep the processor alive, so the
+/// processor's own jobs may hold one. After the end it is still there, and refuses everything.
+///
+/// No method waits for anything but the machine's lock, and none runs callbacks, wakers or drops of others: the
+/// processor's own workers and driver do that.
+pub struct Submitter<J, O, E, M: Copy = ()> {
+    pub(crate) shared: Arc<Shared<J, O, E, M>>,
+}
+
+impl<J, O, E, M: Copy> Clone for Submitter<J, O, E, M> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<J, O, E, M: Copy> fmt::Debug for Submitter<J, O, E, M> {
+    /// Counts, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submitter")
+            .field("phase", &self.phase())
+            .field("census", &self.census())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
+    /// Submits a job on the default terms; the outcome goes to the handle. Never waits. O(1), no allocation.
+    ///
+    /// # Errors
+    /// The job comes back with the reason: [`Full`](crate::Refusal::Full), for instance.
+    pub fn submit(&self, job: J) -> Result<Handle<J, O, E, M>, Refused<J>>
+    where
+        M: Default,
+    {
+        self.submit_with(job, Options::default())
+    }
+
+    /// As [`submit`](Self::submit), on these terms.
+    ///
+    /// # Errors
+    /// The job comes back with the reason.
+    pub fn submit_with(&self, job: J, options: Options<M>) -> Result<Handle<J, O, E, M>, Refused<J>> {
+        let task = self.offer(job, options, Route::Handle).map_err(only_job)?;
+        Ok(Handle::new(self.shared.clone(), task))
+    }
+
+    /// Submits a job on the default terms as soon as there is room, first come first served. The job is in the future
+    /// until then, and is dropped with it.
+    ///
+    /// The future is ready with an error when the processor ends, when too many wait
+    /// ([`Limits::waiters`]), or when more outcomes than [`Limits::unclaimed`] are not taken: the one who waits might
+    /// be the one who has to take them.
+    pub fn submit_wait(&self, job: J) -> SubmitWait<J, O, E, M>
+    where
+        M: Default,
+    {
+        self.submit_wait_with(job, Options::default())
+    }
+
+    /// As [`submit_wait`](Self::submit_wait), on these terms.
+    pub fn submit_wait_with(&self, job: J, options: Options<M>) -> SubmitWait<J, O, E, M> {
+        SubmitWait::new(self.clone(), job, options)
+    }
+
+    /// Submits a job and has `callback` called with its outcome, exactly once, whatever that is: by a worker, the
+    /// driver, or the one who drops the owner. A panic in it is caught and counted. Allocates a box for the callback.
+    ///
+    /// # Errors
+    /// The job and the callback, which is not called, come back with the reason.
+    pub fn call(
+        &self,
+        job: J,
+        options: Options<M>,
+        callback: impl FnOnce(Outcome<O, E>) + Send + 'static,
+    ) -> Result<TaskId, Refused<(J, Callback<O, E>)>>
+    where
+        O: 'static,
+        E: 'static,
+    {
+        self.offer(job, options, Route::Callback(Box::new(callback))).map_err(|refused| {
+            let (job, route) = refused.value;
+            let callback: Callback<O, E> = match route {
+                Route::Callback(callback) => callback,
+                // It was just made.
+                _ => Box::new(drop),
+            };
+            Refused { reason: refused.reason, value: (job, callback) }
+        })
+    }
+
+    /// Submits a job whose outcome is of no interest.
+    ///
+    /// # Errors
+    /// The job comes back with the reason.
+    pub fn post(&self, job: J, options: Options<M>) -> Result<TaskId, Refused<J>> {
+        self.offer(job, options, Route::Nowhere).map_err(only_job)
+    }
+
+    /// Submits a job whose outcome is retained for [`result`](Self::result). Needs
+    /// [`Builder::results`](crate::Builder::results).
+    ///
+    /// # Errors
+    /// The job comes back with the reason.
+    pub fn retain(&self, job: J, options: Options<M>) -> Result<TaskId, Refused<J>> {
+        self.offer(job, options, Route::Retain).map_err(only_job)
+    }
+
+    /// Takes the outcome of a task that was submitted with [`retain`](Self::retain). `None` when it is not settled
+    /// yet, was taken before, is too old, or had to make room for newer ones.
+    pub fn result(&self, task: TaskId) -> Option<Outcome<O, E>> {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.take_result(now, task)).map(|settlement| settlement.outcome)
+    }
+
+    /// Cancels a task, whatever it is doing. If it runs, it is asked to stop.
+    ///
+    /// # Errors
+    /// [`CancelError`] when it is settled already, or gone.
+    pub fn cancel(&self, task: TaskId) -> Result<Cancelled, CancelError> {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.cancel(now, task))
+    }
+
+    /// Starts no further attempts until [`resume`](Self::resume). What runs goes on, and time-outs count.
+    pub fn pause(&self) {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.pause(now));
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.resume(now));
+    }
+
+    /// Whether it was paused.
+    pub fn is_paused(&self) -> bool {
+        self.shared.read(|machine| machine.is_paused())
+    }
+
+    /// Sets how many attempts may run at the same time, at most what the processor was built for; returns what is now
+    /// set. Stops nobody.
+    pub fn set_concurrency(&self, concurrency: u32) -> u32 {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.set_concurrency(now, concurrency))
+    }
+
+    /// Subscribes to the events from now on.
+    ///
+    /// # Errors
+    /// Too many subscribers, or the processor has ended.
+    pub fn subscribe(&self) -> Result<Subscription<J, O, E, M>, SubscribeRefusal> {
+        let id = self.shared.act(|machine| machine.subscribe())?;
+        Ok(Subscription::new(self.shared.clone(), id))
+    }
+
+    /// The last thing that went wrong, in a fixed number of bytes.
+    pub fn last_error(&self) -> Option<LastError<M>> {
+        self.shared.read(|machine| machine.last_error())
+    }
+
+    /// The state of the processor in numbers.
+    pub fn health(&self) -> Health {
+        let now = self.shared.now();
+        self.shared.read(|machine| machine.health(now))
+    }
+
+    /// Open, draining or drained.
+    pub fn phase(&self) -> Phase {
+        self.shared.read(|machine| machine.phase())
+    }
+
+    /// What the processor holds now, its cache included. O(1).
+    pub fn census(&self) -> Census {
+        let mut census = self.shared.read(|machine| machine.census());
+        let cache = self.shared.cache.count(false);
+        census.cached = cache.held;
+        census.retired = census.retired.saturating_add(cache.retired);
+        census
+    }
+
+    /// As [`census`](Self::census), recounted by walking everything under the lock: O(limits). They are equal, or the
+    /// processor is broken.
+    pub fn audit(&self) -> Census {
+        let mut census = self.shared.read(|machine| machine.audit());
+        let cache = self.shared.cache.count(true);
+        census.cached = cache.held;
+        census.retired = census.retired.saturating_add(cache.retired);
+        census
+    }
+
+    /// What has come and gone so far.
+    pub fn totals(&self) -> Totals {
+        self.shared.read(|machine| machine.totals())
+    }
+
+    /// The movements of every class of things that could leak.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = self.shared.read(|machine| machine.ledger());
+        ledger.cache = self.shared.cache.count(false).account;
+        ledger
+    }
+
+    /// The limits that it was built for. Those of the cache are its own: see [`Cache`](crate::Cache).
+    pub fn limits(&self) -> Limits {
+        self.shared.read(|machine| *machine.limits())
+    }
+
+    /// How many attempts may run at the same time, as last set.
+    pub fn concurrency(&self) -> u32 {
+        self.shared.read(|machine| machine.concurrency())
+    }
+
+    /// How many more tasks would be taken in now.
+    pub fn free_room(&self) -> u32 {
+        self.shared.read(|machine| machine.free_room())
+    }
+
+    /// The time on the processor's clock.
+    pub fn now(&self) -> crate::Instant {
+        self.shared.now()
+    }
+
+    fn offer(
+        &self,
+        job: J,
+        options: Options<M>,
+        route: Route<Callback<O, E>>,
+    ) -> Result<TaskId, Refused<(J, Route<Callback<O, E>>)>> {
+        let terms = self.shared.defaults.terms(options, route);
+        let now = self.shared.now();
+        self.shared
+            .act(|machine| machine.submit(now, job, terms))
+            .map_err(|Refused { reason, value: (job, terms) }| Refused { reason, value: (job, terms.route) })
+    }
+}
+
+/// Leaves the route behind: it has no callback.
+fn only_job<J, C>(refused: Refused<(J, C)>) -> Refused<J> {
+    Refused { reason: refused.reason, value: refused.value.0 }
+}

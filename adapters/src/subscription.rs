@@ -1,0 +1,80 @@
+//! The stream of a processor's events.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use plimsoll_core::{Event, Next, SubscriberId};
+
+use crate::shared::Shared;
+
+/// What a [`Subscription`] yields.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice<M = ()> {
+    /// Something happened.
+    Event(Event<M>),
+    /// This many events were overwritten before this subscriber has read them.
+    Lagged(u64),
+}
+
+/// Yields the events of a processor from the moment of [`subscribe`](crate::Submitter::subscribe) on, and ends when
+/// the processor has ended. It does not keep the processor alive. Dropping it frees its place at once.
+#[must_use = "dropping a subscription ends it"]
+pub struct Subscription<J, O, E, M: Copy = ()> {
+    shared: Arc<Shared<J, O, E, M>>,
+    id: SubscriberId,
+}
+
+impl<J, O, E, M: Copy> Subscription<J, O, E, M> {
+    pub(crate) const fn new(shared: Arc<Shared<J, O, E, M>>, id: SubscriberId) -> Self {
+        Self { shared, id }
+    }
+
+    /// What has happened, if it was not read yet; never waits. The outer `None` is the end.
+    pub fn try_next(&mut self) -> Option<Option<Notice<M>>> {
+        let next = self.shared.act(|machine| machine.next_event(self.id))?;
+        Some(match next {
+            Next::Event(event) => Some(Notice::Event(event)),
+            Next::Lagged(missed) => Some(Notice::Lagged(missed)),
+            _ => None,
+        })
+    }
+}
+
+impl<J, O, E, M: Copy> Stream for Subscription<J, O, E, M> {
+    type Item = Notice<M>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice<M>>> {
+        match self.try_next() {
+            None => return Poll::Ready(None),
+            Some(Some(notice)) => return Poll::Ready(Some(notice)),
+            Some(None) => {}
+        }
+        // Cloned and dropped without the lock: a waker is foreign code. If something has happened in between, the
+        // waker is woken at once.
+        let waker = cx.waker().clone();
+        match self.shared.act(|machine| machine.wait_event(self.id, waker)) {
+            Ok(replaced) => {
+                drop(replaced);
+                Poll::Pending
+            }
+            Err(_waker) => Poll::Ready(None),
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> Drop for Subscription<J, O, E, M> {
+    fn drop(&mut self) {
+        let waker = self.shared.act(|machine| machine.unsubscribe(self.id));
+        self.shared.discard(waker);
+    }
+}
+
+impl<J, O, E, M: Copy> fmt::Debug for Subscription<J, O, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! The end: graceful, at the deadline, aborted, by hand.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use futures::executor::block_on;
+
+use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
+use crate::{Context, Drain, Ended, Events, Options, Outcome, Phase, Processor, Refusal, Retry, Runtime};
+
+on_every_runtime! {
+    a_graceful_shutdown_lets_everything_finish
+    a_graceful_shutdown_ends_at_its_deadline
+    a_shutdown_that_is_dropped_aborts
+    aborting_calls_every_callback_once
+}
+
+fn a_graceful_shutdown_lets_everything_finish(runtime: impl Runtime) {
+    let events = Events::new();
+    let processor = Processor::builder()
+        .concurrency(2)
+        .retry(Retry::NONE.attempts(2).base(ms(10)))
+        .spawn_on(runtime, |_: u32, cx: Context| async move { if cx.attempt() == 1 { Err(()) } else { Ok(()) } })
+        .unwrap();
+    processor.attach(&events).unwrap();
+    let delayed = processor.submit_with(1, Options::default().delay(ms(20))).unwrap();
+    for n in 0..10 {
+        processor.post(n, Options::default()).unwrap();
+    }
+    let submitter = processor.submitter();
+    let shutdown = processor.shutdown(Drain::graceful(Duration::from_secs(60)));
+    // Draining has begun although nobody has polled yet.
+    assert_eq!(submitter.submit(9).unwrap_err().reason, Refusal::Closed);
+    eventually("the source was detached", || events.listener_counts() == [0, 0, 0]);
+    // An outcome that its handle has not taken is waited for.
+    let taker = std::thread::spawn(move || {
+        std::thread::sleep(ms(50));
+        block_on(delayed)
+    });
+    let report = block_on(shutdown);
+    assert_eq!(taker.join().unwrap(), Ok(Outcome::Completed(())));
+    assert_eq!((report.totals.settled.completed, report.totals.retried), (11, 11));
+    assert_eq!((report.remains.cancelled, report.remains.discarded, report.remains.detached), (0, 0, 1));
+    assert!(report.census.is_empty());
+    assert_eq!(submitter.phase(), Phase::Drained);
+}
+
+fn a_graceful_shutdown_ends_at_its_deadline(runtime: impl Runtime) {
+    let futures = Count::default();
+    let counted = futures.clone();
+    let processor = Processor::builder()
+        .concurrency(1)
+        .spawn_on(runtime, move |_: (), _: Context| {
+            let probe = counted.probe();
+            async move {
+                pending::<()>().await;
+                drop(probe);
+                Ok::<(), ()>(())
+            }
+        })
+        .unwrap();
+    let handles = [processor.submit(()).unwrap(), processor.submit(()).unwrap()];
+    eventually("one runs", || futures.live() == 1);
+    let report = block_on(processor.shutdown(Drain::graceful(ms(20))));
+    assert_eq!((report.remains.cancelled, report.remains.discarded, report.remains.abandoned), (2, 2, 1));
+    assert_eq!(futures.live(), 0);
+    for handle in handles {
+        assert_eq!(block_on(handle), Err(Ended));
+    }
+}
+
+fn a_shutdown_that_is_dropped_aborts(runtime: impl Runtime) {
+    let jobs = Count::default();
+    let processor = Processor::builder()
+        .concurrency(1)
+        .spawn_on(runtime, |probe: super::kit::Probe, _: Context| async move {
+            pending::<()>().await;
+            drop(probe);
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+    for _ in 0..3 {
+        processor.post(jobs.probe(), Options::default()).unwrap();
+    }
+    let submitter = processor.submitter();
+    drop(processor.shutdown(Drain::graceful(Duration::from_secs(60))));
+    assert_eq!(submitter.phase(), Phase::Drained);
+    // One may be in the hands of a worker that has just taken it.
+    eventually("all jobs are dropped", || jobs.live() == 0);
+    assert!(submitter.census().is_empty());
+}
+
+fn aborting_calls_every_callback_once(runtime: impl Runtime) {
+    let (calls, cancelled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let processor = Processor::builder()
+        .queue(200)
+        .concurrency(5)
+        .spawn_on(runtime, |hang: bool, _: Context| async move {
+            if hang { pending().await } else { Ok::<(), ()>(()) }
+        })
+        .unwrap();
+    for n in 0..200 {
+        let (calls, cancelled) = (calls.clone(), cancelled.clone());
+        let called = processor.call(n % 50 == 0, Options::default(), move |outcome| {
+            calls.fetch_add(1, SeqCst);
+            cancelled.fetch_add(usize::from(outcome == Outcome::Cancelled), SeqCst);
+        });
+        assert!(called.is_ok());
+    }
+    eventually("the hanging ones are left", || processor.census().tasks == 4);
+    for _ in 0..10 {
+        let (calls, cancelled) = (calls.clone(), cancelled.clone());
+        let late = move |outcome| {
+            calls.fetch_add(1, SeqCst);
+            cancelled.fetch_add(usize::from(outcome == Outcome::Cancelled), SeqCst);
+        };
+        assert!(processor.call(true, Options::default().delay(ms(60_000)), late).is_ok());
+    }
+    let report = block_on(processor.shutdown(Drain::Abort));
+    assert_eq!((calls.load(SeqCst), cancelled.load(SeqCst)), (210, 14));
+    assert_eq!((report.remains.cancelled, report.totals.settled.cancelled), (14, 14));
+    assert_eq!((report.ledger.callbacks.entered, report.ledger.callbacks.left), (210, 210));
+}
+
+#[test]
+fn the_end_needs_no_runtime() {
+    let manual = Manual::default();
+    let jobs = Count::default();
+    let (called, calls) = (Arc::new(AtomicUsize::new(0)), jobs.clone());
+    let processor = Processor::builder()
+        .health_every(ms(100))
+        .spawn_on(manual.clone(), |probe: super::kit::Probe, _: Context| async move {
+            drop(probe);
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+    let handle = processor.submit(jobs.probe()).unwrap();
+    let count = called.clone();
+    let submitted = processor.call(calls.probe(), Options::default(), move |outcome| {
+        assert_eq!(outcome, Outcome::Cancelled);
+        count.fetch_add(1, SeqCst);
+    });
+    assert!(submitted.is_ok());
+    let submitter = processor.submitter();
+    assert_eq!(manual.live_timers(), 1);
+    // No future was ever polled.
+    drop(processor);
+    assert_eq!((jobs.live(), called.load(SeqCst), manual.live_timers()), (0, 1, 0));
+    assert_eq!(block_on(handle), Err(Ended));
+    assert!(submitter.census().is_empty());
+    // The workers and the driver end at their next poll.
+    assert!(manual.live_futures() > 1);
+    manual.run();
+    assert_eq!(manual.live_futures(), 0);
+}
+
+#[test]
+fn timers_and_intervals_in_virtual_time() {
+    let manual = Manual::default();
+    let processor = Processor::builder()
+        .health_every(Duration::from_secs(10))
+        .spawn_on(manual.clone(), |_: (), _: Context| pending::<Result<(), ()>>())
+        .unwrap();
+    let mut events = processor.subscribe().unwrap();
+    manual.run();
+    let limit = super::kit::start_to_close(Duration::from_secs(3600));
+    let handle = processor.submit_with((), Options::default().timeouts(limit)).unwrap();
+    manual.run();
+    manual.advance(Duration::from_secs(3599));
+    manual.run();
+    assert_eq!(processor.totals().settled.total(), 0);
+    manual.advance(Duration::from_secs(1));
+    manual.run();
+    assert_eq!(block_on(handle), Ok(Outcome::TimedOut));
+    manual.run();
+    assert_eq!((processor.census().orphans, processor.census().timers), (0, 1));
+    let mut checks = 0;
+    while let Some(Some(notice)) = events.try_next() {
+        checks += u32::from(matches!(notice, crate::Notice::Event(crate::Event::Health(_))));
+    }
+    // Checks that were missed are made up for by one.
+    assert_eq!(checks, 2);
+}

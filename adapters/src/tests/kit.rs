@@ -1,0 +1,177 @@
+//! What the tests share: a runtime that is driven by hand, values that are counted, and the macro that runs a test on
+//! every runtime.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant as Time};
+
+use crate::runtime::{Runtime, Timer};
+use crate::{Instant, Processor, Timeouts};
+
+/// Runs each of these functions, which take a [`Runtime`], as a test on every runtime.
+macro_rules! on_every_runtime {
+    ($($test:ident)*) => {$(
+        mod $test {
+            #[test]
+            fn on_thread() {
+                super::$test($crate::thread::Thread::start().unwrap());
+            }
+
+            #[cfg(feature = "smol")]
+            #[test]
+            fn on_smol() {
+                super::$test($crate::smol::Smol::global());
+            }
+
+            #[cfg(feature = "tokio")]
+            #[test]
+            fn on_tokio() {
+                let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+                super::$test($crate::tokio::Tokio::on(runtime.handle().clone()));
+            }
+        }
+    )*};
+}
+pub(super) use on_every_runtime;
+
+/// A token that is counted as long as it lives.
+#[derive(Debug)]
+pub(super) struct Probe(Arc<AtomicUsize>);
+
+/// Counts probes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    pub(super) fn probe(&self) -> Probe {
+        self.0.fetch_add(1, SeqCst);
+        Probe(self.0.clone())
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+impl Clone for Probe {
+    fn clone(&self) -> Self {
+        Count(self.0.clone()).probe()
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Runs code when it is dropped.
+pub(super) struct OnDrop<F: FnMut()>(pub(super) F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Waits, at most 10 seconds, until something is the case.
+pub(super) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    let start = Time::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub(super) const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(super) fn start_to_close(limit: Duration) -> Timeouts {
+    Timeouts { start_to_close: Some(limit), ..Timeouts::NONE }
+}
+
+/// Asserts that a processor that has ended holds nothing.
+pub(super) fn assert_empty<J, O, E, M: Copy, K, V>(processor: &Processor<J, O, E, M, K, V>) {
+    assert_eq!(processor.census(), processor.audit());
+    assert!(processor.census().is_empty(), "{:?}", processor.census());
+}
+
+/// A runtime that does nothing by itself, with a clock that stands still.
+#[derive(Clone, Default)]
+pub(super) struct Manual(Arc<ManualState>);
+
+#[derive(Default)]
+struct ManualState {
+    now: Arc<Mutex<Instant>>,
+    futures: Mutex<Vec<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    timers: Count,
+}
+
+pub(super) struct ManualTimer {
+    now: Arc<Mutex<Instant>>,
+    at: Instant,
+    _probe: Probe,
+}
+
+impl Manual {
+    /// Polls every future until none gets further.
+    pub(super) fn run(&self) {
+        for _ in 0..20 {
+            let mut futures = std::mem::take(&mut *self.0.futures.lock().unwrap());
+            futures.retain_mut(|future| {
+                future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+            });
+            self.0.futures.lock().unwrap().extend(futures);
+        }
+    }
+
+    pub(super) fn advance(&self, by: Duration) {
+        let mut now = self.0.now.lock().unwrap();
+        *now = now.saturating_add(by);
+    }
+
+    /// Stops the runtime: all its futures are dropped.
+    pub(super) fn stop(&self) {
+        let futures = std::mem::take(&mut *self.0.futures.lock().unwrap());
+        drop(futures);
+    }
+
+    pub(super) fn live_futures(&self) -> usize {
+        self.0.futures.lock().unwrap().len()
+    }
+
+    pub(super) fn live_timers(&self) -> usize {
+        self.0.timers.live()
+    }
+}
+
+impl Runtime for Manual {
+    type Timer = ManualTimer;
+
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let now = self.0.now.clone();
+        move || *now.lock().unwrap()
+    }
+
+    fn timer(&self) -> ManualTimer {
+        ManualTimer { now: self.0.now.clone(), at: Instant::MAX, _probe: self.0.timers.probe() }
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.0.futures.lock().unwrap().push(Box::pin(future));
+    }
+}
+
+impl Timer for ManualTimer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        self.at = at;
+    }
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if *self.now.lock().unwrap() >= self.at { Poll::Ready(()) } else { Poll::Pending }
+    }
+}

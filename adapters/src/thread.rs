@@ -1,0 +1,255 @@
+//! A processor on a plain thread: no executor needed.
+//!
+//! ```
+//! use plimsoll::{Context, Processor, thread::Thread};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let processor =
+//!     Processor::builder().spawn_on(Thread::start()?, |job: u8, _: Context| async move { Ok::<_, ()>(job) })?;
+//! let (sender, receiver) = std::sync::mpsc::channel();
+//! processor.call(1, Default::default(), move |outcome| drop(sender.send(outcome)))?;
+//! assert_eq!(receiver.recv()?, plimsoll::Outcome::Completed(1));
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+
+use crate::Instant;
+use crate::perform::{catch, discard_panic};
+use crate::runtime::{Runtime, Timer, since_start};
+
+/// One `std::thread` that polls whatever is spawned on it, and sleeps until a future is woken or a timer is due.
+///
+/// Cloning gives a further handle of the same thread, on which several processors may run. The thread ends when all
+/// handles are gone and all its futures are done; those of a processor are done when that has ended.
+#[derive(Clone, Debug)]
+pub struct Thread(Arc<Owner>);
+
+impl Thread {
+    /// Starts a thread.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn start() -> io::Result<Self> {
+        Self::named("plimsoll")
+    }
+
+    /// Starts a thread with this name.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn named(name: &str) -> io::Result<Self> {
+        let hub = Arc::new(Hub::default());
+        let owner = Owner(hub.clone());
+        thread::Builder::new().name(name.to_owned()).spawn(move || run(&hub))?;
+        Ok(Self(Arc::new(owner)))
+    }
+}
+
+/// All handles of one thread.
+#[derive(Debug)]
+struct Owner(Arc<Hub>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.lock().orphaned = true;
+        self.0.wake.notify_one();
+    }
+}
+
+impl Runtime for Thread {
+    type Timer = ThreadTimer;
+
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        since_start
+    }
+
+    fn timer(&self) -> ThreadTimer {
+        ThreadTimer { hub: self.0.0.clone(), key: None, at: None }
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let hub = self.0.0.clone();
+        let task = Arc::new(Task { hub: hub.clone(), queued: AtomicBool::new(true), future: Mutex::new(Some(Box::pin(future))) });
+        let mut state = hub.lock();
+        state.live = state.live.saturating_add(1);
+        state.ready.push_back(task);
+        drop(state);
+        hub.wake.notify_one();
+    }
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A spawned future, which is its own waker.
+struct Task {
+    hub: Arc<Hub>,
+    /// Whether it is in the queue: it is there at most once.
+    queued: AtomicBool,
+    future: Mutex<Option<BoxFuture>>,
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            let hub = self.hub.clone();
+            hub.lock().ready.push_back(self);
+            hub.wake.notify_one();
+        }
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.hub.lock().ready.push_back(self.clone());
+            self.hub.wake.notify_one();
+        }
+    }
+}
+
+impl Task {
+    /// Polls it once; whether it is done.
+    fn run(self: Arc<Self>) -> bool {
+        self.queued.store(false, Ordering::Release);
+        let Some(mut future) = self.lock().take() else { return false };
+        let waker = Waker::from(self.clone());
+        match catch(|| future.as_mut().poll(&mut Context::from_waker(&waker))) {
+            Ok(Poll::Pending) => {
+                *self.lock() = Some(future);
+                return false;
+            }
+            Ok(Poll::Ready(())) => {}
+            Err(panic) => discard_panic(panic),
+        }
+        if let Err(panic) = catch(|| drop(future)) {
+            discard_panic(panic);
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BoxFuture>> {
+        self.future.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the thread, its handles, wakers and timers meet.
+#[derive(Default)]
+struct Hub {
+    state: Mutex<HubState>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct HubState {
+    ready: VecDeque<Arc<Task>>,
+    /// How many futures are not done.
+    live: usize,
+    /// Armed timers in order of time, with what they wake. One a processor, so there are few.
+    timers: BTreeMap<(Instant, u64), Waker>,
+    next_timer: u64,
+    orphaned: bool,
+}
+
+impl Hub {
+    fn lock(&self) -> MutexGuard<'_, HubState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("live", &self.lock().live).finish_non_exhaustive()
+    }
+}
+
+/// What the thread does.
+fn run(hub: &Hub) {
+    loop {
+        let mut state = hub.lock();
+        if let Some(task) = state.ready.pop_front() {
+            // A timer that is due is looked at before each future, so that no future can keep it waiting.
+            let due = due(&mut state);
+            drop(state);
+            due.into_iter().for_each(Waker::wake);
+            if task.run() {
+                let mut state = hub.lock();
+                state.live = state.live.saturating_sub(1);
+            }
+            continue;
+        }
+        if state.orphaned && state.live == 0 {
+            return;
+        }
+        if let Some(waker) = due(&mut state) {
+            drop(state);
+            waker.wake();
+            continue;
+        }
+        let sleep = state.timers.first_key_value().map(|((at, _), _)| at.saturating_since(since_start()));
+        match sleep {
+            Some(sleep) => drop(hub.wake.wait_timeout(state, sleep)),
+            None => drop(hub.wake.wait(state)),
+        }
+    }
+}
+
+/// Takes the waker of a timer that is due.
+fn due(state: &mut HubState) -> Option<Waker> {
+    let first = state.timers.first_entry()?;
+    (first.key().0 <= since_start()).then(|| first.remove())
+}
+
+/// The timer of [`Thread`].
+#[derive(Debug)]
+pub struct ThreadTimer {
+    hub: Arc<Hub>,
+    /// Where it is armed.
+    key: Option<(Instant, u64)>,
+    at: Option<Instant>,
+}
+
+impl ThreadTimer {
+    fn disarm(&mut self) {
+        let waker = self.key.take().and_then(|key| self.hub.lock().timers.remove(&key));
+        drop(waker);
+    }
+}
+
+impl Timer for ThreadTimer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        self.disarm();
+        self.at = Some(at);
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.at else { return Poll::Pending };
+        if at <= since_start() {
+            self.disarm();
+            self.at = None;
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let mut state = self.hub.lock();
+        let key = self.key.unwrap_or((at, state.next_timer));
+        state.next_timer = state.next_timer.wrapping_add(1);
+        let replaced = state.timers.insert(key, waker);
+        drop(state);
+        drop(replaced);
+        self.hub.wake.notify_one();
+        self.key = Some(key);
+        Poll::Pending
+    }
+}
+
+impl Drop for ThreadTimer {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}

@@ -1,0 +1,91 @@
+//! A processor on tokio.
+//!
+//! ```
+//! use plimsoll::{Context, Outcome, Processor, tokio::Tokio};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let processor = Processor::builder()
+//!     .spawn_on(Tokio::current(), |name: String, _: Context| async move { Ok::<_, ()>(name.len()) })?;
+//! assert_eq!(processor.submit("Plimsoll".to_owned())?.await?, Outcome::Completed(8));
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ::tokio::runtime::Handle;
+use ::tokio::time::{self, Sleep};
+use pin_project_lite::pin_project;
+
+use crate::runtime::{Runtime, Timer, instant, origin, std_instant};
+use crate::Instant;
+
+/// A tokio runtime, current-thread or multi-thread. Its time driver must be enabled.
+///
+/// The clock is tokio's, so that a paused test clock works, where calls are made from within that runtime.
+#[derive(Clone, Debug)]
+pub struct Tokio(Handle);
+
+impl Tokio {
+    /// The runtime of the calling task or thread.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as [`Handle::current`] does.
+    #[must_use]
+    pub fn current() -> Self {
+        Self(Handle::current())
+    }
+
+    /// The runtime of this handle.
+    #[must_use]
+    pub const fn on(handle: Handle) -> Self {
+        Self(handle)
+    }
+}
+
+impl Runtime for Tokio {
+    type Timer = TokioTimer;
+
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        // The origin is fixed before the first reading, which may be of a test clock that runs ahead.
+        let _ = origin();
+        || instant(time::Instant::now().into_std())
+    }
+
+    fn timer(&self) -> TokioTimer {
+        let _inside = self.0.enter();
+        TokioTimer { sleep: time::sleep(FAR) }
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        drop(self.0.spawn(future));
+    }
+}
+
+/// A year: where an instant cannot be told to tokio, waking up early does no harm.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+pin_project! {
+    /// The timer of [`Tokio`]: one `Sleep`, reset in place.
+    #[derive(Debug)]
+    pub struct TokioTimer {
+        #[pin]
+        sleep: Sleep,
+    }
+}
+
+impl Timer for TokioTimer {
+    fn reset(self: Pin<&mut Self>, at: Instant) {
+        let far = time::Instant::now() + FAR;
+        let at = std_instant(at).map_or(far, time::Instant::from_std).min(far);
+        self.project().sleep.reset(at);
+    }
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().sleep.poll(cx)
+    }
+}
