@@ -1,0 +1,17 @@
+//! Tests that need more than one crate, and the parts they share. Nothing here is published.
+//!
+//! - [`before`] is the processor that plimsoll replaces, with each of its nine leaks behind a switch, and
+//!   [`requirements`] is what both have to show. `tests/nine_leaks.rs` runs the one against the other.
+
+pub mod alloc;
+pub mod before;
+pub mod load;
+pub mod replay;
+pub mod requirements;
+pub mod trace;
+pub mod waits;
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

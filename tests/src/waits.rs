@@ -1,0 +1,69 @@
+//! How long tasks wait in the queue.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Waiting times: their distribution to two digits, their sum and their maximum. Its memory is fixed.
+#[derive(Debug)]
+pub struct Waits(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    histogram: Histogram<u64>,
+    total: Duration,
+    longest: Duration,
+}
+
+impl Waits {
+    /// No times yet. All memory, about 60 KiB, is allocated here.
+    #[must_use]
+    pub fn new() -> Self {
+        let histogram = Histogram::new_with_bounds(1, u64::MAX / 2, 2).expect("the bounds are legal");
+        Self(Mutex::new(Inner { histogram, total: Duration::ZERO, longest: Duration::ZERO }))
+    }
+
+    /// Notes one.
+    pub fn record(&self, wait: Duration) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        inner.histogram.saturating_record(micros);
+        inner.total = inner.total.saturating_add(wait);
+        inner.longest = inner.longest.max(wait);
+    }
+
+    /// Median and 99th percentile.
+    #[must_use]
+    pub fn percentiles(&self) -> [Duration; 2] {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        [0.5, 0.99].map(|quantile| Duration::from_micros(inner.histogram.value_at_quantile(quantile)))
+    }
+
+    /// Sum and maximum.
+    #[must_use]
+    pub fn sums(&self) -> (Duration, Duration) {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (inner.total, inner.longest)
+    }
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_right_to_two_digits() {
+        let waits = Waits::new();
+        (1..=1_000).for_each(|millis| waits.record(Duration::from_millis(millis)));
+        let [median, high] = waits.percentiles().map(|wait| wait.as_millis());
+        assert!((495..=505).contains(&median) && (980..=1_000).contains(&high), "{median} {high}");
+        assert_eq!(waits.sums(), (Duration::from_millis(500_500), Duration::from_secs(1)));
+    }
+}
