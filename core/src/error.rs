@@ -130,8 +130,8 @@ reasons! {
     SubscribeRefusal {
         /// The limit `subscribers` is reached: unsubscribe one, or build with more.
         Full => "too many subscribers",
-        /// The machine is draining or has ended: no retry will help.
-        Closed => "the processor is draining or has ended",
+        /// The machine is being aborted or has ended: no retry will help.
+        Closed => "the processor is being aborted or has ended",
     }
 }
 

@@ -183,7 +183,6 @@ impl<P: Plan> Processor<P> {
                     if retained {
                         self.unretain(index);
                     }
-                    self.remains.discarded = self.remains.discarded.saturating_add(1);
                     self.owe(index, Pending::DISCARD);
                 }
             }

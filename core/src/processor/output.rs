@@ -89,8 +89,9 @@ impl<P: Plan> Processor<P> {
     /// may change effects. What is pending is a state of the slots, so nothing is lost and nothing grows
     /// if you do not; but settled tasks keep their slots until then.
     ///
-    /// Effects of tasks come in the order in which the tasks were settled; for one task `Stop` comes before
-    /// its settlement.
+    /// Effects of tasks come first, in the order in which the tasks were settled; for one task `Stop` comes
+    /// before its settlement. Then come grants of room (or, while draining, the end of the line and of the
+    /// sources), wakes of subscribers, the request to sweep, and the end.
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
         while let Some(index) = self.outbox.front() {
             if let Some(effect) = self.poll_task(index) {
@@ -134,6 +135,12 @@ impl<P: Plan> Processor<P> {
         }
         let settles = task.pending.has(Pending::SETTLE);
         let settlement = self.release_outcome(index)?;
-        Some(if settles { Effect::Settle(settlement) } else { Effect::Discard(settlement) })
+        if settles {
+            return Some(Effect::Settle(settlement));
+        }
+        if self.ending.is_aborting() {
+            self.remains.discarded = self.remains.discarded.saturating_add(1);
+        }
+        Some(Effect::Discard(settlement))
     }
 }

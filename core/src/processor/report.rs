@@ -137,11 +137,12 @@ impl<P: Plan> Processor<P> {
     pub fn stopped(&mut self, now: Instant, attempt: AttemptId) -> Result<(), Late<()>> {
         self.tell(now);
         let index = self.index_of(attempt).ok_or(Late { settled: None, value: () })?;
-        if self.tasks.at(index).is_some_and(|task| task.state == State::Running) {
-            self.settle(index, Input::Cancel);
+        let running = self.tasks.at(index).is_some_and(|task| task.state == State::Running);
+        if running {
+            self.settle_stopped(index, Input::Cancel);
         }
         let settled = self.tasks.at(index).and_then(|task| task.kind);
-        let stopped = self.stop(index);
+        let stopped = running || self.stop(index);
         self.grant_room();
         if stopped { Ok(()) } else { Err(Late { settled, value: () }) }
     }
@@ -161,7 +162,7 @@ impl<P: Plan> Processor<P> {
             return Err(Some(index));
         }
         if now > task.deadline() {
-            self.settle(index, Input::TimeOut);
+            self.settle_stopped(index, Input::TimeOut);
             return Err(Some(index));
         }
         Ok(index)

@@ -10,13 +10,26 @@ impl<P: Plan> Processor<P> {
     /// Fixes the outcome of the unsettled task in slot `index`. An attempt that is running becomes an
     /// orphan if `input` leaves it running.
     pub(super) fn settle(&mut self, index: u32, input: Input) {
+        self.settle_and(index, input, false);
+    }
+
+    /// Like [`settle`](Self::settle), for a task whose attempt has stopped: it is no orphan, and nobody has
+    /// to stop it.
+    pub(super) fn settle_stopped(&mut self, index: u32, input: Input) {
+        self.settle_and(index, input, true);
+    }
+
+    fn settle_and(&mut self, index: u32, input: Input, stopped: bool) {
         let (Some(kind), Some(task)) = (kind_of(input), self.tasks.at(index)) else { return };
         let (from, meta) = (task.state, task.meta);
         self.disarm(index);
-        let Some(next) = self.step(index, input) else {
+        let Some(mut next) = self.step(index, input) else {
             debug_assert!(false, "{from:?} does not take {input:?}");
             return;
         };
+        if stopped {
+            next = self.step(index, Input::Stopped).unwrap_or(next);
+        }
         if from == State::Queued {
             self.dequeue(index);
         }
@@ -62,7 +75,6 @@ impl<P: Plan> Processor<P> {
         }
         if aborting && !pending.has(Pending::SETTLE) {
             pending = pending.with(Pending::DISCARD);
-            self.remains.discarded = self.remains.discarded.saturating_add(1);
         }
         self.owe(index, pending);
         if retained {

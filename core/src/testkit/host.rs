@@ -1,0 +1,308 @@
+//! The simulated host: it makes the calls of a script on a machine, on a clock of its own, and writes down the
+//! answers.
+
+use alloc::vec::Vec;
+
+use super::call::{
+    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Started, Swept, Why,
+};
+use super::script::Way;
+use super::token::{Books, Key, Kit, Token};
+use crate::{
+    Claim, Drain, Effect, Guard, Inserted, Instant, InvalidLimits, Late, Limits, Message, Outcome, Processor,
+    Refused, RoomStatus, Route, Settlement, Terms,
+};
+
+/// A machine whose payloads are counted.
+#[derive(Debug)]
+pub struct Host {
+    machine: Processor<Kit>,
+    books: Books,
+}
+
+type Job = (Token, Terms<Kit>);
+
+impl Host {
+    /// Builds a machine.
+    ///
+    /// # Errors
+    /// The limit that cannot be.
+    pub fn new(limits: Limits, now: Instant) -> Result<Self, InvalidLimits> {
+        Ok(Self { machine: Processor::new(limits, now)?, books: Books::default() })
+    }
+
+    /// The machine, to look at.
+    #[must_use]
+    pub const fn machine(&self) -> &Processor<Kit> {
+        &self.machine
+    }
+
+    /// Counts the payloads.
+    #[must_use]
+    pub const fn books(&self) -> &Books {
+        &self.books
+    }
+
+    fn token(&self, number: u32) -> Token {
+        self.books.token(number)
+    }
+
+    fn job(&self, offer: Offer) -> Job {
+        let mut terms = Terms::new(offer.meta);
+        terms.route = match (offer.order.way(), offer.callback) {
+            (Way::Callback, Some(callback)) => Route::Callback(self.token(callback)),
+            (Way::Callback | Way::Nowhere, _) => Route::Nowhere,
+            (Way::Handle, _) => Route::Handle,
+            (Way::Retain, _) => Route::Retain,
+        };
+        terms.priority = offer.order.priority();
+        terms.delay = offer.order.delay();
+        terms.timeouts = offer.order.timeouts();
+        terms.retry = offer.order.retry();
+        (self.token(offer.job), terms)
+    }
+
+    fn guard(&self, [task, batch, error]: [u32; 3]) -> Guard<Token> {
+        Guard { task: self.token(task), batch: self.token(batch), error: self.token(error) }
+    }
+
+    /// Makes one call.
+    pub fn call(&mut self, call: &Call) -> Answer {
+        match *call {
+            Call::Submit { now, offer } => {
+                let (job, terms) = self.job(offer);
+                let answer = self.machine.submit(now, job, terms);
+                Answer::Task(
+                    answer.map_err(|Refused { reason, value }| (Why::Submit(reason), returned(value))),
+                )
+            }
+            Call::SubmitReserved { now, waiter, offer } => {
+                let (job, terms) = self.job(offer);
+                let answer = self.machine.submit_reserved(now, waiter, job, terms);
+                Answer::Task(
+                    answer.map_err(|Refused { reason, value }| (Why::Reserved(reason), returned(value))),
+                )
+            }
+            Call::Feed { now, source, offer } => {
+                let (job, terms) = self.job(offer);
+                let answer = self.machine.feed(now, source, job, terms);
+                Answer::Task(answer.map_err(|Refused { reason, value }| (Why::Feed(reason), returned(value))))
+            }
+            Call::FeedBatch { now, source, ref offers } => {
+                let mut batch: Vec<Option<Job>> =
+                    offers.iter().map(|offer| offer.map(|offer| self.job(offer))).collect();
+                let answer = self.machine.feed_batch(now, source, &mut batch);
+                let left = batch.into_iter().map(|offer| offer.map(returned)).collect();
+                Answer::Batch { admitted: answer.admitted, refused: answer.refused, left }
+            }
+            Call::WaitForRoom { now, waiter } => {
+                let answer = self.machine.wait_for_room(now, self.books.token(waiter));
+                Answer::Waiter(answer.map_err(|refused| (refused.reason, refused.value.out())))
+            }
+            Call::Rewait { id, waiter } => {
+                Answer::Room(match self.machine.rewait(id, self.books.token(waiter)) {
+                    RoomStatus::Granted(waiter) => Room::Granted(waiter.out()),
+                    RoomStatus::Waiting(waiter) => Room::Waiting(waiter.map(Token::out)),
+                    RoomStatus::Gone(waiter) => Room::Gone(waiter.out()),
+                })
+            }
+            Call::Leave { now, id } => {
+                Answer::Left(self.machine.leave(now, id).map(|left| left.map(Token::out)))
+            }
+            Call::Cancel { now, task } => Answer::Cancelled(self.machine.cancel(now, task)),
+            Call::Claim { now, task, waiter } => {
+                Answer::Claimed(match self.machine.claim(now, task, self.books.token(waiter)) {
+                    Claim::Ready(settlement, waiter) => Claimed::Ready(settled(settlement), waiter.out()),
+                    Claim::Pending(waiter) => Claimed::Pending(waiter.map(Token::out)),
+                    Claim::Gone(waiter) => Claimed::Gone(waiter.out()),
+                })
+            }
+            Call::Release { now, task } => {
+                let released = self.machine.release(now, task);
+                Answer::Released {
+                    waiter: released.waiter.map(Token::out),
+                    settlement: released.settlement.map(settled),
+                }
+            }
+            Call::TakeResult { now, task } => {
+                Answer::Result(self.machine.take_result(now, task).map(settled))
+            }
+            Call::Attach { now, guard } => {
+                let answer = self.machine.attach(now, self.guard(guard));
+                Answer::Source(answer.map_err(|refused| (refused.reason, listeners(refused.value))))
+            }
+            Call::Detach { now, source } => Answer::Detached(self.machine.detach(now, source).map(detached)),
+            Call::FeedError { now, source, text } => {
+                Answer::Taken(self.machine.feed_error(now, source, Message::of(&text)))
+            }
+            Call::Subscribe => Answer::Subscriber(self.machine.subscribe()),
+            Call::Unsubscribe { id } => {
+                Answer::Left(self.machine.unsubscribe(id).map(|left| left.map(Token::out)))
+            }
+            Call::NextEvent { id } => Answer::Event(self.machine.next_event(id)),
+            Call::WaitEvent { id, waiter } => {
+                let answer = self.machine.wait_event(id, self.books.token(waiter));
+                Answer::Waits(answer.map(|old| old.map(Token::out)).map_err(Token::out))
+            }
+            Call::Pause { now } => {
+                self.machine.pause(now);
+                Answer::Nothing
+            }
+            Call::Resume { now } => {
+                self.machine.resume(now);
+                Answer::Nothing
+            }
+            Call::SetConcurrency { now, to } => Answer::Concurrency(self.machine.set_concurrency(now, to)),
+            Call::Drain { now, within } => {
+                self.machine.drain(now, within.map_or(Drain::Abort, Drain::Graceful));
+                Answer::Nothing
+            }
+            _ => self.other_call(call),
+        }
+    }
+
+    /// Reports, time, outputs and the cache.
+    fn other_call(&mut self, call: &Call) -> Answer {
+        match *call {
+            Call::Completed { now, attempt, output } => {
+                let answer = self.machine.completed(now, attempt, self.books.token(output));
+                Answer::Completed(answer.map_err(|late| (late.settled, late.value.out())))
+            }
+            Call::Failed { now, attempt, error, job, text } => {
+                let (error, job) = (self.token(error), job.map(|job| self.token(job)));
+                Answer::Failed(match self.machine.failed(now, attempt, error, job, &Message::of(&text)) {
+                    Ok(crate::Failure::Retrying { error, delay }) => {
+                        Ok(Failure::Retrying { error: error.out(), delay })
+                    }
+                    Ok(crate::Failure::Settled { job }) => Ok(Failure::Settled { job: job.map(Token::out) }),
+                    Err(Late { settled, value: (error, job) }) => {
+                        Err((settled, error.out(), job.map(Token::out)))
+                    }
+                })
+            }
+            Call::Panicked { now, attempt, job, text } => {
+                let job = job.map(|job| self.token(job));
+                Answer::Panicked(match self.machine.panicked(now, attempt, job, &Message::of(&text)) {
+                    Ok(job) => Ok(job.map(Token::out)),
+                    Err(late) => Err((late.settled, late.value.map(Token::out))),
+                })
+            }
+            Call::Stopped { now, attempt } => {
+                Answer::Stopped(self.machine.stopped(now, attempt).map_err(|late| late.settled))
+            }
+            Call::LatePanic => {
+                self.machine.late_panic();
+                Answer::Nothing
+            }
+            Call::Advance { now, budget, .. } => {
+                let progress = self.machine.advance(now, budget);
+                Answer::Progress { used: progress.used, more: progress.more }
+            }
+            Call::Sweep { now, budget } => {
+                let mut sweep = self.machine.sweep(now, budget);
+                let items = sweep.by_ref().map(swept).collect();
+                Answer::Swept { items, due: sweep.is_more() }
+            }
+            Call::Poll => Answer::Effect(self.machine.poll_effect().map(done)),
+            Call::StartNext { now } => Answer::Started(self.machine.start_next(now).map(|start| Started {
+                task: start.task,
+                attempt: start.attempt,
+                number: start.number,
+                job: start.job.out(),
+                meta: start.meta,
+                deadline: start.deadline,
+                may_retry: start.may_retry,
+            })),
+            Call::CacheInsert { now, key, token, value } => {
+                let (name, token, value) = (key, self.token(token), self.token(value));
+                let cache = self.machine.cache();
+                let hash = cache.hasher().hash_of(&name);
+                let inserted = cache.insert(now, hash, Key { name, token }, value);
+                let how = match inserted {
+                    Inserted::New => "New",
+                    Inserted::Replaced(..) => "Replaced",
+                    Inserted::Evicted(..) => "Evicted",
+                    Inserted::Expired(..) => "Expired",
+                    Inserted::Refused(..) => "Refused",
+                };
+                Answer::Inserted(how, inserted.into_pair().map(pair))
+            }
+            Call::CacheGet { now, key, counted } => {
+                let cache = self.machine.cache();
+                let hash = cache.hasher().hash_of(&key);
+                let found = if counted { cache.get(now, hash, &key) } else { cache.peek(now, hash, &key) };
+                Answer::Value(found.map(Token::number))
+            }
+            Call::CacheRemove { key } => {
+                let cache = self.machine.cache();
+                let hash = cache.hasher().hash_of(&key);
+                Answer::Removed(cache.remove(hash, &key).map(pair))
+            }
+            Call::CachePop => Answer::Removed(self.machine.cache().pop().map(pair)),
+            _ => Answer::Nothing,
+        }
+    }
+}
+
+fn returned((job, terms): Job) -> Returned {
+    let callback = match terms.route {
+        Route::Callback(callback) => Some(callback.out()),
+        _ => None,
+    };
+    (job.out(), callback)
+}
+
+fn settled(settlement: Settlement<Kit>) -> Settled {
+    let kind = settlement.outcome.kind();
+    Settled {
+        task: settlement.task,
+        meta: settlement.meta,
+        attempts: settlement.attempts,
+        kind,
+        value: match settlement.outcome {
+            Outcome::Completed(value) | Outcome::Failed(value) => Some(value.out()),
+            _ => None,
+        },
+        job: settlement.job.map(Token::out),
+        callback: settlement.callback.map(Token::out),
+        waiter: settlement.waiter.map(Token::out),
+    }
+}
+
+fn listeners(guard: Guard<Token>) -> [u32; 3] {
+    [guard.task.out(), guard.batch.out(), guard.error.out()]
+}
+
+fn detached(detached: crate::Detached<Token>) -> Detached {
+    Detached { source: detached.source, guard: listeners(detached.guard), fed: detached.fed }
+}
+
+fn pair((key, value): (Key, Token)) -> (u8, u32, u32) {
+    (key.name, key.token.out(), value.out())
+}
+
+fn swept(swept: crate::Swept<Kit>) -> Swept {
+    match swept {
+        crate::Swept::Result(settlement) => Swept::Result(settled(settlement)),
+        crate::Swept::Cached(key, value) => {
+            let (key, token, value) = pair((key, value));
+            Swept::Cached(key, token, value)
+        }
+    }
+}
+
+fn done(effect: Effect<Kit>) -> Done {
+    match effect {
+        Effect::Stop(stop) => Done::Stop(stop),
+        Effect::Settle(settlement) => Done::Settle(settled(settlement)),
+        Effect::Wake(waiter) => Done::Wake(waiter.out()),
+        Effect::Discard(settlement) => Done::Discard(settled(settlement)),
+        Effect::Detach(source) => Done::Detach(detached(source)),
+        Effect::Uncache(key, value) => {
+            let (key, token, value) = pair((key, value));
+            Done::Uncache(key, token, value)
+        }
+        Effect::Sweep => Done::Sweep,
+        Effect::Drained(remains) => Done::Drained(remains),
+    }
+}

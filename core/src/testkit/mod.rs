@@ -1,0 +1,57 @@
+//! The reference model and the simulated host: what the property tests and the fuzz target of this crate use,
+//! and what the author of a host may use to check an own patch of the machine.
+//!
+//! A [`Script`] is a list of small steps that any bytes make. [`check`] runs it on a real machine and on a
+//! naive [`Model`] in lock step, and compares after every call the answer, and after every step everything that
+//! can be seen: census, audit, totals, ledger, health, last error, wake-up. All payloads are counted
+//! [`Token`]s, so that it also sees whether each comes out exactly once. At its end every script is aborted, and
+//! nothing may be left.
+//!
+//! ```
+//! use plimsoll_core::testkit::{Script, check};
+//! let script = Script::from_bytes(b"any bytes will do, and the more there are the longer is the script");
+//! check(&script).unwrap();
+//! ```
+
+mod call;
+mod host;
+mod model;
+mod oracle;
+mod script;
+mod token;
+
+pub use call::{
+    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Started, Swept, Why,
+};
+pub use host::Host;
+pub use model::Model;
+pub use oracle::{Fault, Oracle, Summary, check, check_flawed, trace};
+pub use script::{Order, Script, Setup, Step};
+pub use token::{Books, Key, Kit, Token};
+
+/// A budget that no test uses up.
+const AMPLE: u32 = 1 << 20;
+
+/// A fault that is built into the model on purpose, so that a test can see that the comparison finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say what is wrong")]
+pub enum Flaw {
+    ServesNewest,
+    OneTooMany,
+    ForgetsTimers,
+    ForgetsOrphans,
+    ForgetsCallbacks,
+    ExpiresEarly,
+}
+
+impl Flaw {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::ServesNewest,
+        Self::OneTooMany,
+        Self::ForgetsTimers,
+        Self::ForgetsOrphans,
+        Self::ForgetsCallbacks,
+        Self::ExpiresEarly,
+    ];
+}

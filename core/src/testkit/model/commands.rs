@@ -1,0 +1,342 @@
+//! What the commands answer.
+
+use alloc::vec::Vec;
+
+use super::stores::{SourceModel, Waiting};
+use super::{Model, Stage, Task, after};
+use crate::testkit::Flaw;
+use crate::testkit::call::{Answer, Call, Claimed, Detached, Offer, Returned, Room, Why};
+use crate::testkit::script::Way;
+use crate::{
+    AttachRefusal, CancelError, Cancelled, ErrorKind, Event, Fed, FeedRefusal, Instant, Message, OutcomeKind,
+    Phase, Refusal, ReservedRefusal, SourceId, SubscribeRefusal, TaskId, WaitRefusal, WaiterId,
+};
+
+impl Model {
+    pub(super) fn command(&mut self, call: &Call, given: &Answer) -> Answer {
+        match *call {
+            Call::Submit { offer, .. } => {
+                let refusal = self.terms_refusal(offer).or_else(|| self.room_refusal());
+                self.offered(offer, refusal, given, Why::Submit)
+            }
+            Call::SubmitReserved { waiter, offer, .. } => self.submit_reserved(waiter, offer, given),
+            Call::WaitForRoom { waiter, .. } => self.wait_for_room(waiter, given),
+            Call::Rewait { id, waiter } => self.rewait(id, waiter),
+            Call::Leave { id, .. } => Answer::Left(self.leave(id)),
+            Call::Cancel { task, .. } => Answer::Cancelled(self.cancel(task)),
+            Call::Claim { task, waiter, .. } => Answer::Claimed(self.claim(task, waiter)),
+            Call::Release { task, .. } => self.release_handle(task),
+            Call::TakeResult { task, .. } => self.take_result(task),
+            Call::Attach { guard, .. } => self.attach(guard, given),
+            Call::Detach { source, .. } => Answer::Detached(self.detach(source)),
+            Call::Feed { source, offer, .. } => self.feed(source, offer, given),
+            Call::FeedBatch { source, ref offers, .. } => self.feed_batch(source, offers),
+            Call::FeedError { source, text, .. } => self.feed_error(source, text),
+            Call::Subscribe => self.subscribe(given),
+            Call::Unsubscribe { id } => Answer::Left(self.ring.unsubscribe(id)),
+            Call::NextEvent { id } => self.next_event(id, given),
+            Call::WaitEvent { id, waiter } => Answer::Waits(self.ring.wait(id, waiter)),
+            Call::Pause { .. } => {
+                self.paused = true;
+                Answer::Nothing
+            }
+            Call::Resume { .. } => {
+                self.paused = false;
+                Answer::Nothing
+            }
+            Call::SetConcurrency { to, .. } => {
+                self.concurrency = to.min(self.limits.concurrency);
+                Answer::Concurrency(self.concurrency)
+            }
+            Call::Drain { within, .. } => self.drain(within),
+            Call::Completed { attempt, output, .. } => self.completed(attempt, output),
+            Call::Failed { attempt, error, job, text, .. } => self.failed(attempt, error, job, text),
+            Call::Panicked { attempt, job, text, .. } => self.panicked(attempt, job, text),
+            Call::Stopped { attempt, .. } => self.stopped(attempt),
+            Call::LatePanic => {
+                super::one(&mut self.totals.late_panics);
+                Answer::Nothing
+            }
+            Call::Advance { budget, moves, .. } => self.advance(budget, moves, given),
+            Call::Sweep { budget, .. } => self.sweep(budget, given),
+            Call::Poll => self.poll(given),
+            Call::StartNext { .. } => self.start_next(given),
+            Call::CacheInsert { now, key, token, value } => {
+                let (how, out) = self.cache.insert(&self.limits.cache, now, (key, token, value));
+                Answer::Inserted(how, out)
+            }
+            Call::CacheGet { now, key, counted } => {
+                Answer::Value(self.cache.get(&self.limits.cache, now, key, counted))
+            }
+            Call::CacheRemove { key } => Answer::Removed(self.cache.remove(key)),
+            Call::CachePop => Answer::Removed(self.cache.pop()),
+        }
+    }
+
+    fn terms_refusal(&self, offer: Offer) -> Option<Refusal> {
+        if self.phase != Phase::Open {
+            return Some(Refusal::Closed);
+        }
+        if offer.order.retry().total() > self.limits.attempts {
+            return Some(Refusal::Attempts);
+        }
+        match offer.order.way() {
+            Way::Handle if self.handles() >= self.limits.unclaimed => Some(Refusal::Unclaimed),
+            Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
+            _ => None,
+        }
+    }
+
+    /// Tasks routed to a handle that was neither claimed nor released.
+    pub(super) fn handles(&self) -> u32 {
+        self.count(|task| task.way == Way::Handle && !task.released)
+    }
+
+    fn room_refusal(&self) -> Option<Refusal> {
+        if self.somebody_waits() || self.queue_room() == 0 {
+            return Some(Refusal::Full);
+        }
+        (self.slot_room() == 0).then_some(Refusal::Backlog)
+    }
+
+    fn offered<W>(&mut self, offer: Offer, refusal: Option<Refusal>, given: &Answer, why: W) -> Answer
+    where
+        W: FnOnce(Refusal) -> Why,
+    {
+        let id = match *given {
+            Answer::Task(Ok(id)) => Some(id),
+            _ => None,
+        };
+        match self.admit(offer, refusal, id) {
+            Err(reason) => Answer::Task(Err((why(reason), (offer.job, offer.callback)))),
+            Ok(()) => Answer::Task(Ok(self.id_of(offer.meta))),
+        }
+    }
+
+    /// Counts an offer and takes it in, unless there is a reason not to.
+    fn admit(&mut self, offer: Offer, refusal: Option<Refusal>, id: Option<TaskId>) -> Result<(), Refusal> {
+        let Offer { job, meta, callback, order } = offer;
+        super::one(&mut self.totals.offered);
+        if let Some(reason) = refusal {
+            super::one(&mut self.totals.refused);
+            self.publish(|_| Event::Refused { meta, reason });
+            return Err(reason);
+        }
+        super::one(&mut self.totals.admitted);
+        let slot = self.free_slots.pop().unwrap_or(self.fresh_slot);
+        self.fresh_slot = self.fresh_slot.max(slot + 1);
+        self.tasks.push(Task {
+            meta,
+            id: None,
+            slot,
+            order,
+            way: order.way(),
+            callback,
+            close_by: order.timeouts().schedule_to_close.and_then(|d| after(self.now, d)),
+            stage: Stage::Delayed { until: after(self.now, order.delay()) },
+            attempts: 0,
+            attempt: None,
+            placed: false,
+            job: Some(job),
+            value: None,
+            kind: None,
+            settled_at: Instant::ZERO,
+            released: false,
+            waiter: None,
+            stop: false,
+            parting: Vec::new(),
+        });
+        self.name(meta, id);
+        if order.delay().is_zero() {
+            self.queue(meta);
+        } else {
+            self.rearm(meta);
+        }
+        self.publish(|model| Event::Admitted { task: model.id_of(meta), meta });
+        Ok(())
+    }
+
+    fn submit_reserved(&mut self, id: WaiterId, offer: Offer, given: &Answer) -> Answer {
+        let refusal = self.terms_refusal(offer);
+        let place = self.line.iter().position(|waiting| waiting.id == id && waiting.told);
+        if place.is_none() && self.phase == Phase::Open {
+            let returned = (offer.job, offer.callback);
+            return Answer::Task(Err((Why::Reserved(ReservedRefusal::NotGranted), returned)));
+        }
+        if let Some(place) = place {
+            self.line.remove(place);
+        }
+        self.offered(offer, refusal, given, |reason| Why::Reserved(ReservedRefusal::Task(reason)))
+    }
+
+    fn wait_for_room(&mut self, waiter: u32, given: &Answer) -> Answer {
+        if self.phase != Phase::Open {
+            return Answer::Waiter(Err((WaitRefusal::Closed, waiter)));
+        }
+        let Answer::Waiter(Ok(id)) = *given else { return Answer::Waiter(Err((WaitRefusal::Full, waiter))) };
+        if self.line.len() >= self.limits.waiters as usize {
+            return Answer::Waiter(Err((WaitRefusal::Full, waiter)));
+        }
+        if self.line.iter().any(|waiting| waiting.id == id) {
+            self.complain("a waiter's id was given out twice");
+        }
+        self.line.push(Waiting { id, waiter: Some(waiter), granted: false, told: false });
+        Answer::Waiter(Ok(id))
+    }
+
+    fn rewait(&mut self, id: WaiterId, waiter: u32) -> Answer {
+        Answer::Room(match self.line.iter_mut().find(|waiting| waiting.id == id) {
+            None => Room::Gone(waiter),
+            Some(waiting) if waiting.told => Room::Granted(waiter),
+            Some(waiting) => Room::Waiting(waiting.waiter.replace(waiter)),
+        })
+    }
+
+    fn leave(&mut self, id: WaiterId) -> Option<Option<u32>> {
+        let place = self.line.iter().position(|waiting| waiting.id == id)?;
+        Some(self.line.remove(place).waiter)
+    }
+
+    fn cancel(&mut self, id: TaskId) -> Result<Cancelled, CancelError> {
+        let task = self.named(id).ok_or(CancelError::NotFound)?;
+        let (meta, runs) = (task.meta, task.is_running());
+        if task.stage == Stage::Over {
+            return Err(CancelError::Settled);
+        }
+        self.settle(meta, OutcomeKind::Cancelled, None);
+        Ok(if runs { Cancelled::Stopping } else { Cancelled::Settled })
+    }
+
+    fn claim(&mut self, id: TaskId, waiter: u32) -> Claimed {
+        let Some(task) = self.named(id).filter(|task| task.way == Way::Handle && !task.released) else {
+            return Claimed::Gone(waiter);
+        };
+        let meta = task.meta;
+        if !task.is_kept() {
+            let old = self.at(meta).and_then(|task| task.waiter.replace(waiter));
+            return Claimed::Pending(old);
+        }
+        self.release(meta, Some(id)).map_or(Claimed::Gone(waiter), |settled| Claimed::Ready(settled, waiter))
+    }
+
+    fn release_handle(&mut self, id: TaskId) -> Answer {
+        let nothing = Answer::Released { waiter: None, settlement: None };
+        let Some(task) = self.named(id).filter(|task| task.way == Way::Handle && !task.released) else {
+            return nothing;
+        };
+        let (meta, is_kept) = (task.meta, task.is_kept());
+        if is_kept {
+            return Answer::Released { waiter: None, settlement: self.release(meta, Some(id)) };
+        }
+        let Some(task) = self.at(meta) else { return nothing };
+        task.way = Way::Nowhere;
+        Answer::Released { waiter: task.waiter.take(), settlement: None }
+    }
+
+    fn take_result(&mut self, id: TaskId) -> Answer {
+        let Some(task) = self.named(id) else { return Answer::Result(None) };
+        let age = self.now.saturating_since(task.settled_at);
+        let too_old = self.limits.results.ttl.is_some_and(|ttl| age >= ttl);
+        if !self.kept.contains(&task.meta) || too_old {
+            return Answer::Result(None);
+        }
+        let meta = task.meta;
+        Answer::Result(self.release(meta, Some(id)))
+    }
+
+    fn attach(&mut self, guard: [u32; 3], given: &Answer) -> Answer {
+        if self.phase != Phase::Open {
+            return Answer::Source(Err((AttachRefusal::Closed, guard)));
+        }
+        let full = Answer::Source(Err((AttachRefusal::Full, guard)));
+        let Answer::Source(Ok(id)) = *given else { return full };
+        if self.sources.len() >= self.limits.sources as usize {
+            return full;
+        }
+        self.sources.push(SourceModel { id, guard, fed: Fed::default() });
+        self.publish(|_| Event::Attached { source: id });
+        Answer::Source(Ok(id))
+    }
+
+    pub(super) fn detach(&mut self, id: SourceId) -> Option<Detached> {
+        let at = self.sources.iter().position(|source| source.id == id)?;
+        let SourceModel { id, guard, fed } = self.sources.remove(at);
+        self.publish(|_| Event::Detached { source: id });
+        Some(Detached { source: id, guard, fed })
+    }
+
+    fn source(&mut self, id: SourceId) -> Option<&mut SourceModel> {
+        self.sources.iter_mut().find(|source| source.id == id)
+    }
+
+    fn feed(&mut self, source: SourceId, offer: Offer, given: &Answer) -> Answer {
+        let id = match *given {
+            Answer::Task(Ok(id)) => Some(id),
+            _ => None,
+        };
+        match self.fed(source, offer, id) {
+            Ok(()) => Answer::Task(Ok(self.id_of(offer.meta))),
+            Err(reason) => Answer::Task(Err((Why::Feed(reason), (offer.job, offer.callback)))),
+        }
+    }
+
+    fn fed(&mut self, source: SourceId, offer: Offer, id: Option<TaskId>) -> Result<(), FeedRefusal> {
+        if self.source(source).is_none() {
+            return Err(FeedRefusal::Detached);
+        }
+        let refusal = self.terms_refusal(offer).or_else(|| self.room_refusal());
+        let admitted = self.admit(offer, refusal, id);
+        if let Some(source) = self.source(source) {
+            super::one(if admitted.is_ok() { &mut source.fed.admitted } else { &mut source.fed.refused });
+        }
+        admitted.map_err(FeedRefusal::Task)
+    }
+
+    fn feed_batch(&mut self, source: SourceId, offers: &[Option<Offer>]) -> Answer {
+        let mut left: Vec<Option<Returned>> =
+            offers.iter().map(|offer| offer.map(|offer| (offer.job, offer.callback))).collect();
+        let (mut admitted, mut refused) = (0, None);
+        for (place, offer) in left.iter_mut().zip(offers) {
+            let Some(offer) = *offer else { continue };
+            match self.fed(source, offer, None) {
+                Ok(()) => admitted += 1,
+                Err(reason) => {
+                    refused = Some(reason);
+                    break;
+                }
+            }
+            *place = None;
+        }
+        Answer::Batch { admitted, refused, left }
+    }
+
+    fn feed_error(&mut self, id: SourceId, text: u32) -> Answer {
+        let Some(source) = self.source(id) else { return Answer::Taken(false) };
+        super::one(&mut source.fed.errors);
+        super::one(&mut self.totals.source_errors);
+        self.error(ErrorKind::Source, None, Some(id), 0, Message::of(&text));
+        self.publish(|_| Event::SourceFailed { source: id });
+        Answer::Taken(true)
+    }
+
+    fn subscribe(&mut self, given: &Answer) -> Answer {
+        if self.aborting {
+            return Answer::Subscriber(Err(SubscribeRefusal::Closed));
+        }
+        let Answer::Subscriber(Ok(id)) = *given else {
+            return Answer::Subscriber(Err(SubscribeRefusal::Full));
+        };
+        if self.ring.len() >= self.limits.subscribers as usize {
+            return Answer::Subscriber(Err(SubscribeRefusal::Full));
+        }
+        self.ring.subscribe(id);
+        Answer::Subscriber(Ok(id))
+    }
+}
+
+impl Model {
+    /// Whether the deliberate fault is built in that serves the newest task first.
+    pub(super) fn serves_newest(&self) -> bool {
+        self.has(Flaw::ServesNewest)
+    }
+}

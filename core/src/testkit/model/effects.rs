@@ -1,0 +1,214 @@
+//! What the machine hands out: attempts, effects, swept results, events.
+
+use alloc::vec::Vec;
+
+use super::{Model, Parting, STAND_IN, Stage, Task, earlier, one};
+use crate::testkit::call::{Answer, Done, Settled, Started, Swept};
+use crate::{Event, Next, Phase, Stop, SubscriberId, TaskId};
+
+/// The most tasks that one call finds to have waited for too long.
+const EXPIRED_A_START: u32 = 64;
+
+impl Model {
+    /// The queued task whose turn it is.
+    fn next_queued(&self) -> Option<u32> {
+        let fair = (self.picks + 1) % u64::from(crate::Priority::FAIR_EVERY) == 0;
+        let queued = self.tasks.iter().filter_map(|task| match task.stage {
+            Stage::Queued { place, .. } => Some((task, place)),
+            _ => None,
+        });
+        if self.serves_newest() {
+            return queued.max_by_key(|(_, place)| *place).map(|(task, _)| task.meta);
+        }
+        let turn =
+            |(task, place): &(&Task, u64)| (if fair { 0 } else { task.order.priority().class() }, *place);
+        queued.min_by_key(turn).map(|(task, _)| task.meta)
+    }
+
+    pub(super) fn start_next(&mut self, given: &Answer) -> Answer {
+        for _ in 0..EXPIRED_A_START {
+            if self.free() == 0 {
+                break;
+            }
+            let Some(meta) = self.next_queued() else { break };
+            let too_late = self.task(meta).and_then(Task::waits_until).filter(|(by, _)| self.is_late(*by));
+            if let Some((_, kind)) = too_late {
+                self.settle(meta, kind, None);
+                continue;
+            }
+            return Answer::Started(self.start(meta, given));
+        }
+        Answer::Started(None)
+    }
+
+    fn start(&mut self, meta: u32, given: &Answer) -> Option<Started> {
+        let Answer::Started(Some(given)) = given else {
+            self.complain("a task can start, and was not started");
+            return None;
+        };
+        self.picks += 1;
+        one(&mut self.totals.started);
+        if given.meta != meta {
+            self.complain("another task's turn to start");
+            return None;
+        }
+        let id = self.name(meta, Some(given.task))?;
+        if !self.attempt_ids.insert(given.attempt) {
+            self.complain("an attempt's id was given out twice");
+        }
+        let now = self.now;
+        let task = self.at(meta)?;
+        let closes = task.order.timeouts().start_to_close.and_then(|d| super::after(now, d));
+        let deadline = earlier(closes, task.close_by);
+        task.attempts += 1;
+        task.attempt = Some(given.attempt);
+        task.placed = true;
+        task.stage = Stage::Running { deadline };
+        let started = Started {
+            task: id,
+            attempt: given.attempt,
+            number: task.attempts,
+            job: task.job.take()?,
+            meta,
+            deadline,
+            may_retry: task.attempts < task.order.retry().total(),
+        };
+        self.rearm(meta);
+        self.publish(|_| Event::Started { task: id, attempt: given.attempt, meta });
+        Some(started)
+    }
+
+    pub(super) fn has_effect(&self) -> bool {
+        let in_line = match self.phase {
+            Phase::Open => self.line.iter().any(|waiting| waiting.granted && !waiting.told),
+            Phase::Draining => !self.line.is_empty() || !self.sources.is_empty() || self.is_walked(),
+            Phase::Drained => false,
+        };
+        in_line || !self.outbox.is_empty() || self.ring.has_wake() || self.sweep_due
+    }
+
+    pub(super) fn poll(&mut self, given: &Answer) -> Answer {
+        Answer::Effect(self.effect(given))
+    }
+
+    fn effect(&mut self, given: &Answer) -> Option<Done> {
+        if let Some(&meta) = self.outbox.front() {
+            return self.task_effect(meta, given);
+        }
+        let in_line = match self.phase {
+            Phase::Open => self.wake_granted(),
+            _ => self.send_away(),
+        };
+        if in_line.is_some() {
+            return in_line;
+        }
+        if let Some(waiter) = self.ring.wake() {
+            return Some(Done::Wake(waiter));
+        }
+        if self.sweep_due {
+            self.sweep_due = false;
+            return Some(Done::Sweep);
+        }
+        self.last_effect()
+    }
+
+    fn wake_granted(&mut self) -> Option<Done> {
+        let waiting = self.line.iter_mut().find(|waiting| waiting.granted && !waiting.told)?;
+        waiting.told = true;
+        waiting.waiter.take().map(Done::Wake)
+    }
+
+    fn task_effect(&mut self, meta: u32, given: &Answer) -> Option<Done> {
+        let named = match given {
+            Answer::Effect(Some(Done::Stop(stop))) => Some(stop.task),
+            Answer::Effect(Some(Done::Settle(settled) | Done::Discard(settled))) => Some(settled.task),
+            _ => None,
+        };
+        let id = self.name(meta, named.filter(|_| self.task(meta).is_some_and(|task| task.id.is_none())));
+        let task = self.at(meta)?;
+        if task.stop {
+            task.stop = false;
+            let stop = Stop { task: id?, attempt: task.attempt?, why: task.kind? };
+            self.unpost(meta);
+            self.forget_if_over(meta);
+            return Some(Done::Stop(stop));
+        }
+        if task.parting.contains(&Parting::Settle) {
+            return self.release(meta, named).map(Done::Settle);
+        }
+        if task.parting.contains(&Parting::Wake) {
+            task.parting.retain(|parting| *parting != Parting::Wake);
+            let waiter = task.waiter.take()?;
+            self.unpost(meta);
+            return Some(Done::Wake(waiter));
+        }
+        self.remains.discarded += u32::from(self.aborting);
+        self.release(meta, named).map(Done::Discard)
+    }
+
+    /// The time to live is over when an age has reached it.
+    fn too_old(&self, meta: u32) -> bool {
+        let age = self.task(meta).map(|task| self.now.saturating_since(task.settled_at));
+        self.limits.results.ttl.zip(age).is_some_and(|(ttl, age)| age >= ttl)
+    }
+
+    pub(super) fn sweep(&mut self, budget: u32, given: &Answer) -> Answer {
+        let mut items = Vec::new();
+        for turn in 0..budget as usize {
+            if let Some(&oldest) = self.kept.front().filter(|&&oldest| self.too_old(oldest)) {
+                let given = given_result(given, turn);
+                items.extend(self.release(oldest, given).map(Swept::Result));
+            } else if let Some((key, token, value)) = self.cache.sweep(&self.limits.cache, self.now) {
+                items.push(Swept::Cached(key, token, value));
+            } else {
+                break;
+            }
+        }
+        let due = self.sweep_finds();
+        Answer::Swept { items, due }
+    }
+
+    fn sweep_finds(&self) -> bool {
+        self.kept.front().is_some_and(|&oldest| self.too_old(oldest))
+            || self.cache.sweep_due(&self.limits.cache, self.now)
+    }
+
+    pub(super) fn next_event(&mut self, id: SubscriberId, given: &Answer) -> Answer {
+        let next = self.ring.next(id).map(|next| match (next, given) {
+            (Next::Event(event), Answer::Event(Some(Next::Event(given)))) => {
+                Next::Event(self.identified(event, *given))
+            }
+            (next, _) => next,
+        });
+        Answer::Event(next)
+    }
+
+    /// An event may name a task whose id no answer had named when it happened: then this answer does.
+    fn identified(&mut self, mut event: Event<u32>, mut given: Event<u32>) -> Event<u32> {
+        if let (Some(task), Some(given)) = (task_in(&mut event), task_in(&mut given)) {
+            if *task == STAND_IN {
+                *task = *given;
+            }
+        }
+        event
+    }
+}
+
+fn given_result(given: &Answer, turn: usize) -> Option<TaskId> {
+    let Answer::Swept { items, .. } = given else { return None };
+    match items.get(turn) {
+        Some(Swept::Result(Settled { task, .. })) => Some(*task),
+        _ => None,
+    }
+}
+
+fn task_in(event: &mut Event<u32>) -> Option<&mut TaskId> {
+    match event {
+        Event::Admitted { task, .. }
+        | Event::Started { task, .. }
+        | Event::Retrying { task, .. }
+        | Event::Settled { task, .. }
+        | Event::OrphanStopped { task } => Some(task),
+        _ => None,
+    }
+}

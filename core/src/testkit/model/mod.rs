@@ -1,0 +1,392 @@
+//! The reference model: what the machine must answer, said in the plainest way. Vectors that are searched from
+//! end to end, no slots, no wheel, no running counts. It shares with the machine only its public types, the
+//! lookup of [`Retry`] and the generator of its jitter.
+//!
+//! Ids are the machine's to choose: the model learns them from its answers, and checks that no id is given out
+//! twice.
+
+mod commands;
+mod effects;
+mod ending;
+mod observe;
+mod reports;
+mod settle;
+mod stores;
+mod time;
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use fastrand::Rng;
+
+use super::Flaw;
+use super::call::{Answer, Call};
+use super::script::{Order, Way};
+use crate::{
+    AttemptId, ByOutcome, Event, Instant, LastError, Limits, OutcomeKind, Phase, Remains, TaskId, Totals,
+};
+pub(super) use observe::Difference;
+use stores::{CacheModel, Ring, SourceModel, Waiting};
+
+/// Stands for the id of a task that no answer has named yet.
+const STAND_IN: TaskId = match TaskId::from_bits(u64::MAX) {
+    Some(id) => id,
+    None => unreachable!(),
+};
+
+/// What is predicted.
+#[derive(Debug)]
+pub struct Model {
+    flaw: Option<Flaw>,
+    limits: Limits,
+    now: Instant,
+    phase: Phase,
+    aborting: bool,
+    /// How many slots the end has looked at.
+    walked: u32,
+    paused: bool,
+    concurrency: u32,
+    rng: Rng,
+    /// All tasks that have a slot, in order of admission.
+    tasks: Vec<Task>,
+    /// Free slots, the one freed last at the end; and how many were ever used.
+    free_slots: Vec<u32>,
+    fresh_slot: u32,
+    /// Tasks with effects that were not taken, by their metadata.
+    outbox: VecDeque<u32>,
+    /// Results retained, oldest first.
+    kept: VecDeque<u32>,
+    queued_ever: u64,
+    picks: u64,
+    timers: Vec<Timer>,
+    armed_ever: u64,
+    sweep_due: bool,
+    /// Whether there are the health and the sweep interval, until the machine drains. The end of time may be
+    /// nearer than their next turn; then they are there without a timer.
+    intervals: [bool; 2],
+    line: Vec<Waiting>,
+    sources: Vec<SourceModel>,
+    ring: Ring,
+    cache: CacheModel,
+    totals: Totals,
+    since_health: ByOutcome,
+    last_error: Option<LastError<u32>>,
+    streak: u32,
+    remains: Remains,
+    /// All ids of tasks and of attempts ever seen.
+    task_ids: BTreeSet<TaskId>,
+    attempt_ids: BTreeSet<AttemptId>,
+    /// What was wrong besides an answer.
+    pub(super) complaint: Option<&'static str>,
+}
+
+/// A task that has a slot.
+#[derive(Debug)]
+struct Task {
+    /// Its metadata, by which the model names it.
+    meta: u32,
+    /// `None` as long as no answer has named it.
+    id: Option<TaskId>,
+    slot: u32,
+    order: Order,
+    /// Where its outcome goes: as ordered, until its handle is given up.
+    way: Way,
+    callback: Option<u32>,
+    close_by: Option<Instant>,
+    stage: Stage,
+    attempts: u32,
+    /// The latest attempt.
+    attempt: Option<AttemptId>,
+    /// Whether that keeps a place: it runs, for the task or on after it.
+    placed: bool,
+    job: Option<u32>,
+    /// The value of the outcome.
+    value: Option<u32>,
+    /// How it ended, once it has.
+    kind: Option<OutcomeKind>,
+    settled_at: Instant,
+    /// Whether its outcome has left.
+    released: bool,
+    /// The waiter of its handle.
+    waiter: Option<u32>,
+    stop: bool,
+    parting: Vec<Parting>,
+}
+
+/// Where an unsettled task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Delayed { until: Option<Instant> },
+    Backoff { until: Option<Instant> },
+    Queued { since: Instant, place: u64 },
+    Running { deadline: Option<Instant> },
+    Over,
+}
+
+/// How an outcome leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parting {
+    Settle,
+    Wake,
+    Discard,
+}
+
+/// An armed timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Timer {
+    at: Instant,
+    armed: u64,
+    owner: Owner,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Task(u32),
+    Health,
+    Sweep,
+    Drain,
+}
+
+impl Task {
+    fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Delayed { .. } | Stage::Backoff { .. } | Stage::Queued { .. })
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Running { .. })
+    }
+
+    fn is_queued(&self) -> bool {
+        matches!(self.stage, Stage::Queued { .. })
+    }
+
+    fn is_orphan(&self) -> bool {
+        self.stage == Stage::Over && self.placed
+    }
+
+    /// Settled, and its outcome is still here.
+    fn is_kept(&self) -> bool {
+        self.stage == Stage::Over && !self.released
+    }
+
+    fn owes(&self) -> bool {
+        self.stop || !self.parting.is_empty()
+    }
+
+    /// When a queued task has waited too long, and what that is.
+    fn waits_until(&self) -> Option<(Instant, OutcomeKind)> {
+        let Stage::Queued { since, .. } = self.stage else { return None };
+        let start_by = self.order.timeouts().schedule_to_start.and_then(|d| after(since, d));
+        let expires = start_by.map(|at| (at, OutcomeKind::Expired));
+        let closes = self.close_by.map(|at| (at, OutcomeKind::TimedOut));
+        // `min_by_key` takes the first of equals: schedule-to-start wins.
+        expires.into_iter().chain(closes).min_by_key(|(at, _)| *at)
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Delayed { until } | Stage::Backoff { until } => earlier(until, self.close_by),
+            Stage::Queued { .. } => self.waits_until().map(|(at, _)| at),
+            Stage::Running { deadline } => deadline,
+            Stage::Over => None,
+        }
+    }
+}
+
+/// `None` when there is no such instant; the last one there is counts as never, too.
+fn after(now: Instant, duration: core::time::Duration) -> Option<Instant> {
+    now.checked_add(duration).filter(|at| *at < Instant::MAX)
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}
+
+/// A deadline rounded up to the millisecond at which it fires.
+fn tick(at: Instant) -> u64 {
+    at.as_nanos().div_ceil(1_000_000)
+}
+
+/// Adds one to a count.
+fn one(count: &mut u64) {
+    *count = count.saturating_add(1);
+}
+
+fn size(items: impl Iterator) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+impl Model {
+    /// A model of a machine that was just built.
+    pub(super) fn new(limits: Limits, now: Instant, flaw: Option<Flaw>) -> Self {
+        let mut model = Self {
+            flaw,
+            limits,
+            now,
+            phase: Phase::Open,
+            aborting: false,
+            walked: 0,
+            paused: false,
+            concurrency: limits.concurrency,
+            rng: Rng::with_seed(limits.seed),
+            tasks: Vec::new(),
+            free_slots: Vec::new(),
+            fresh_slot: 0,
+            outbox: VecDeque::new(),
+            kept: VecDeque::new(),
+            queued_ever: 0,
+            picks: 0,
+            timers: Vec::new(),
+            armed_ever: 0,
+            sweep_due: false,
+            intervals: [limits.health_every, limits.sweep_every]
+                .map(|every| every.is_some_and(|every| now.checked_add(every).is_some())),
+            line: Vec::new(),
+            sources: Vec::new(),
+            ring: Ring::default(),
+            cache: CacheModel::default(),
+            totals: Totals::default(),
+            since_health: ByOutcome::default(),
+            last_error: None,
+            streak: 0,
+            remains: Remains::default(),
+            task_ids: BTreeSet::new(),
+            attempt_ids: BTreeSet::new(),
+            complaint: None,
+        };
+        for (every, owner) in [(limits.health_every, Owner::Health), (limits.sweep_every, Owner::Sweep)] {
+            model.arm(every.and_then(|every| now.checked_add(every)), owner);
+        }
+        model
+    }
+
+    /// What the machine must answer. Its own answer is looked at for the ids that it chose, no more.
+    pub(super) fn answer(&mut self, call: &Call, given: &Answer) -> Answer {
+        if let Some(now) = call.now() {
+            self.now = self.now.max(now);
+        }
+        let answer = self.command(call, given);
+        self.grant();
+        answer
+    }
+
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    fn complain(&mut self, complaint: &'static str) {
+        self.complaint.get_or_insert(complaint);
+    }
+
+    /// The task with this metadata.
+    fn at(&mut self, meta: u32) -> Option<&mut Task> {
+        self.tasks.iter_mut().find(|task| task.meta == meta)
+    }
+
+    fn task(&self, meta: u32) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.meta == meta)
+    }
+
+    fn named(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.id == Some(id))
+    }
+
+    /// The id of a task; if no answer has named it before, the one that this answer names.
+    fn name(&mut self, meta: u32, given: Option<TaskId>) -> Option<TaskId> {
+        let known = self.task(meta)?.id;
+        if known.is_none() {
+            if given.is_some_and(|id| !self.task_ids.insert(id)) {
+                self.complain("a task's id was given out twice");
+            }
+            self.at(meta)?.id = given;
+        }
+        self.task(meta)?.id
+    }
+
+    fn publish(&mut self, event: impl FnOnce(&Self) -> Event<u32>) {
+        if self.ring.has_subscribers() {
+            one(&mut self.totals.events);
+            let event = event(self);
+            self.ring.publish(event, self.limits.events);
+        }
+    }
+
+    fn arm(&mut self, at: Option<Instant>, owner: Owner) {
+        if let Some(at) = at {
+            self.armed_ever += 1;
+            self.timers.push(Timer { at, armed: self.armed_ever, owner });
+        }
+    }
+
+    fn disarm(&mut self, owner: Owner) {
+        if !self.has(Flaw::ForgetsTimers) {
+            self.timers.retain(|timer| timer.owner != owner);
+        }
+    }
+
+    /// Arms the timer of a task anew, for the stage that it is in now.
+    fn rearm(&mut self, meta: u32) {
+        self.timers.retain(|timer| timer.owner != Owner::Task(meta));
+        let deadline = self.task(meta).and_then(Task::next_deadline);
+        self.arm(deadline, Owner::Task(meta));
+    }
+
+    fn count(&self, which: impl Fn(&Task) -> bool) -> u32 {
+        size(self.tasks.iter().filter(|task| which(task)))
+    }
+
+    fn orphans(&self) -> u32 {
+        if self.has(Flaw::ForgetsOrphans) { 0 } else { self.count(Task::is_orphan) }
+    }
+
+    fn permits(&self) -> u32 {
+        size(self.line.iter().filter(|waiting| waiting.granted))
+    }
+
+    fn waiting(&self) -> u32 {
+        self.count(Task::is_waiting) + self.permits()
+    }
+
+    fn free(&self) -> u32 {
+        if self.paused || self.aborting || self.orphans() >= self.limits.orphans {
+            return 0;
+        }
+        self.concurrency.saturating_sub(self.count(Task::is_running) + self.orphans())
+    }
+
+    fn queue_room(&self) -> u32 {
+        let extra = u32::from(self.has(Flaw::OneTooMany));
+        (self.limits.queue + self.free() + extra).saturating_sub(self.waiting())
+    }
+
+    fn slot_room(&self) -> u32 {
+        let used = size(self.tasks.iter()) + self.permits();
+        self.limits.task_slots().saturating_sub(used)
+    }
+
+    fn somebody_waits(&self) -> bool {
+        self.line.iter().any(|waiting| !waiting.granted)
+    }
+
+    /// Grants room to those in line, in order.
+    fn grant(&mut self) {
+        while self.phase == Phase::Open
+            && self.somebody_waits()
+            && self.queue_room() > 0
+            && self.slot_room() > 0
+        {
+            if let Some(first) = self.line.iter_mut().find(|waiting| !waiting.granted) {
+                first.granted = true;
+            }
+        }
+    }
+
+    fn queue(&mut self, meta: u32) {
+        self.queued_ever += 1;
+        let (now, place) = (self.now, self.queued_ever);
+        if let Some(task) = self.at(meta) {
+            task.stage = Stage::Queued { since: now, place };
+        }
+        self.rearm(meta);
+    }
+}

@@ -1,0 +1,188 @@
+//! What can be seen of the machine without changing it.
+
+use super::{Model, Owner, STAND_IN, Stage, Task, size};
+use crate::testkit::script::Way;
+use crate::{Census, Event, Health, Hold, Instant, LastError, Phase, Plan, Processor, Totals};
+
+impl Model {
+    pub(in crate::testkit) fn census(&self) -> Census {
+        let timers = |owner: fn(Owner) -> bool| size(self.timers.iter().filter(|timer| owner(timer.owner)));
+        Census {
+            delayed: self.count(|task| matches!(task.stage, Stage::Delayed { .. })),
+            queued: self.count(Task::is_queued),
+            backoff: self.count(|task| matches!(task.stage, Stage::Backoff { .. })),
+            running: self.count(Task::is_running),
+            orphans: self.orphans(),
+            pending: size(self.outbox.iter()),
+            unclaimed: self.count(|task| task.way == Way::Handle && task.is_kept()),
+            results: size(self.kept.iter()),
+            handles: self.handles(),
+            tasks: size(self.tasks.iter()),
+            callbacks: self.count(|task| task.callback.is_some()),
+            timers: timers(|_| true),
+            intervals: timers(|owner| matches!(owner, Owner::Health | Owner::Sweep)),
+            sources: size(self.sources.iter()),
+            subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
+            waiters: size(self.line.iter()),
+            permits: self.permits(),
+            cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
+            retired: 0,
+        }
+    }
+
+    /// How many jobs the machine has.
+    fn jobs(&self) -> u32 {
+        self.count(|task| task.job.is_some())
+    }
+
+    pub(super) fn health(&self, now: Instant) -> Health {
+        let now = now.max(self.now);
+        let queued_since = self.tasks.iter().filter_map(|task| match task.stage {
+            Stage::Queued { since, place } => Some((place, since)),
+            _ => None,
+        });
+        let oldest = queued_since.min().map(|(_, since)| now.saturating_since(since));
+        let placed = self.count(|task| task.placed);
+        let load = u64::from(self.waiting() + placed) * 1_000;
+        let line = u64::from(self.limits.queue + self.limits.concurrency);
+        Health {
+            phase: self.phase,
+            hold: if self.aborting {
+                Hold::Ending
+            } else if self.paused {
+                Hold::Paused
+            } else if self.orphans() >= self.limits.orphans {
+                Hold::Orphans
+            } else {
+                Hold::None
+            },
+            queued: self.count(Task::is_queued),
+            running: self.count(Task::is_running),
+            delayed: self.count(Task::is_waiting) - self.count(Task::is_queued),
+            orphans: self.orphans(),
+            free_room: self.free_room(),
+            settled: self.since_health,
+            oldest_wait: oldest.unwrap_or_default(),
+            last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
+            saturation: u32::try_from(load.checked_div(line).unwrap_or(0)).unwrap_or(u32::MAX),
+            retired: 0,
+            missed: 0,
+        }
+    }
+
+    pub(super) fn check_health(&mut self, missed: u64) {
+        self.publish(|model| Event::Health(Health { missed, ..model.health(model.now) }));
+        self.since_health = crate::ByOutcome::default();
+    }
+
+    fn free_room(&self) -> u32 {
+        if self.phase != Phase::Open || self.somebody_waits() {
+            return 0;
+        }
+        self.queue_room().min(self.slot_room())
+    }
+
+    /// What differs between the machine and the model, told as the two of them.
+    pub(in crate::testkit) fn difference<P>(&self, machine: &Processor<P>) -> Option<Difference>
+    where
+        P: Plan<Meta = u32>,
+    {
+        let census = machine.census();
+        let totals = machine.totals();
+        let checks = [
+            Difference::between("census", &self.census(), &census),
+            Difference::between("audit", &census, &machine.audit()),
+            Difference::between("totals", &self.totals, &totals),
+            Difference::between(
+                "last error",
+                &self.expected_error(machine.last_error()),
+                &machine.last_error(),
+            ),
+            Difference::between("health", &self.health(self.now), &machine.health(self.now)),
+            Difference::between("phase", &self.phase, &machine.phase()),
+            Difference::between("startable", &self.startable(), &machine.startable()),
+            Difference::between("free room", &self.free_room(), &machine.free_room()),
+            Difference::between("concurrency", &self.concurrency, &machine.concurrency()),
+            Difference::between("paused", &self.paused, &machine.is_paused()),
+            Difference::between("now", &self.now, &machine.now()),
+            Difference::between("offered", &totals.offered, &(totals.refused + totals.admitted)),
+            Difference::between("admitted", &totals.admitted, &(totals.settled.total() + census.unsettled())),
+        ];
+        let ledger = self.ledger_difference(machine, &census, &totals);
+        checks.into_iter().flatten().next().or(ledger).or_else(|| {
+            let wake = machine.next_wake();
+            self.fault_in_wake(wake).map(|what| Difference {
+                what,
+                model: alloc::format!("next firing {:?}", self.next_firing()),
+                machine: alloc::format!("{wake:?}"),
+            })
+        })
+    }
+
+    /// An error may name a task whose id no answer had named when it happened.
+    fn expected_error(&self, given: Option<LastError<u32>>) -> Option<LastError<u32>> {
+        let mut expected = self.last_error;
+        if let (Some(expected), Some(given)) = (&mut expected, given) {
+            if expected.task == Some(STAND_IN) {
+                expected.task = given.task;
+            }
+        }
+        expected
+    }
+
+    fn ledger_difference<P: Plan>(
+        &self,
+        machine: &Processor<P>,
+        census: &Census,
+        totals: &Totals,
+    ) -> Option<Difference> {
+        let ledger = machine.ledger();
+        let of_tasks = size(self.timers.iter().filter(|timer| matches!(timer.owner, Owner::Task(_))));
+        let [health, sweep] = self.intervals.map(u32::from);
+        let accounts = [
+            ("health intervals", ledger.health_intervals, health),
+            ("sweep intervals", ledger.sweep_intervals, sweep),
+            ("listeners", ledger.listeners, census.sources * 3),
+            ("callbacks", ledger.callbacks, census.callbacks),
+            ("cache", ledger.cache, census.cached),
+            ("subscribers", ledger.subscribers, census.subscribers),
+            ("jobs", ledger.jobs, self.jobs()),
+            ("task timers", ledger.timers, of_tasks),
+            ("tasks", ledger.tasks, census.tasks),
+            ("queued", ledger.queued, census.queued),
+            ("running", ledger.running, census.running + census.orphans),
+            ("results", ledger.results, census.results),
+            ("waiters", ledger.waiters, census.waiters),
+        ];
+        let mut accounts = accounts.into_iter();
+        accounts
+            .find_map(|(what, account, live)| {
+                let over = Difference::between("ledger's bound", &true, &(account.highest <= account.bound));
+                Difference::between(what, &live, &account.live()).or(over)
+            })
+            .or_else(|| Difference::between("tasks entered", &totals.admitted, &ledger.tasks.entered))
+            .or_else(|| Difference::between("attempts entered", &totals.started, &ledger.running.entered))
+    }
+}
+
+/// Something that the machine and the model see differently.
+#[derive(Debug)]
+pub(in crate::testkit) struct Difference {
+    pub(in crate::testkit) what: &'static str,
+    pub(in crate::testkit) model: alloc::string::String,
+    pub(in crate::testkit) machine: alloc::string::String,
+}
+
+impl Difference {
+    pub(in crate::testkit) fn between<T: PartialEq + core::fmt::Debug>(
+        what: &'static str,
+        model: &T,
+        machine: &T,
+    ) -> Option<Self> {
+        (model != machine).then(|| Self {
+            what,
+            model: alloc::format!("{model:?}"),
+            machine: alloc::format!("{machine:?}"),
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! What reports about attempts answer.
+
+use super::{Model, Stage, after, one};
+use crate::testkit::call::{Answer, Failure};
+use crate::{AttemptId, ErrorKind, Event, Message, OutcomeKind};
+
+/// What the machine makes of a report.
+enum Verdict {
+    /// It counts.
+    InTime(u32),
+    /// It comes too late: the outcome of the task, if that is still known.
+    Late(Option<OutcomeKind>),
+}
+
+impl Model {
+    fn judge(&mut self, attempt: AttemptId) -> Verdict {
+        let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
+            return Verdict::Late(None);
+        };
+        let (meta, kind) = (task.meta, task.kind);
+        let Stage::Running { deadline } = task.stage else {
+            if task.is_orphan() {
+                self.orphan_stopped(meta);
+            }
+            return Verdict::Late(kind);
+        };
+        task.placed = false;
+        if deadline.is_some_and(|deadline| self.now > deadline) {
+            self.settle(meta, OutcomeKind::TimedOut, None);
+            return Verdict::Late(Some(OutcomeKind::TimedOut));
+        }
+        Verdict::InTime(meta)
+    }
+
+    fn orphan_stopped(&mut self, meta: u32) {
+        let Some(task) = self.at(meta) else { return };
+        task.placed = false;
+        task.stop = false;
+        self.unpost(meta);
+        self.publish(|model| Event::OrphanStopped { task: model.id_of(meta) });
+        self.forget_if_over(meta);
+    }
+
+    pub(super) fn completed(&mut self, attempt: AttemptId, output: u32) -> Answer {
+        Answer::Completed(match self.judge(attempt) {
+            Verdict::InTime(meta) => {
+                self.settle(meta, OutcomeKind::Completed, Some(output));
+                Ok(())
+            }
+            Verdict::Late(kind) => {
+                one(&mut self.totals.late);
+                Err((kind, output))
+            }
+        })
+    }
+
+    pub(super) fn failed(&mut self, attempt: AttemptId, error: u32, job: Option<u32>, text: u32) -> Answer {
+        let meta = match self.judge(attempt) {
+            Verdict::InTime(meta) => meta,
+            Verdict::Late(kind) => {
+                one(&mut self.totals.late);
+                return Answer::Failed(Err((kind, error, job)));
+            }
+        };
+        Answer::Failed(Ok(match self.backoff(meta, job, true) {
+            Some(delay) => {
+                self.task_error(ErrorKind::Failed, meta, Message::of(&text));
+                Failure::Retrying { error, delay }
+            }
+            None => {
+                self.settle(meta, OutcomeKind::Failed, Some(error));
+                self.task_error(ErrorKind::Failed, meta, Message::of(&text));
+                Failure::Settled { job }
+            }
+        }))
+    }
+
+    pub(super) fn panicked(&mut self, attempt: AttemptId, job: Option<u32>, text: u32) -> Answer {
+        let meta = match self.judge(attempt) {
+            Verdict::InTime(meta) => meta,
+            Verdict::Late(kind) => {
+                one(&mut self.totals.late);
+                return Answer::Panicked(Err((kind, job)));
+            }
+        };
+        let on_panic = self.task(meta).is_some_and(|task| task.order.retry().retries_panics());
+        let retried = self.backoff(meta, job, on_panic).is_some();
+        if !retried {
+            self.settle(meta, OutcomeKind::Panicked, None);
+        }
+        self.task_error(ErrorKind::Panicked, meta, Message::of(&text));
+        Answer::Panicked(Ok(job.filter(|_| !retried)))
+    }
+
+    /// Judged by what the attempt does, not by the time.
+    pub(super) fn stopped(&mut self, attempt: AttemptId) -> Answer {
+        let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
+            return Answer::Stopped(Err(None));
+        };
+        let (meta, kind) = (task.meta, task.kind);
+        if !task.placed {
+            return Answer::Stopped(Err(kind));
+        }
+        if task.is_running() {
+            task.placed = false;
+            self.settle(meta, OutcomeKind::Cancelled, None);
+        } else {
+            self.orphan_stopped(meta);
+        }
+        Answer::Stopped(Ok(()))
+    }
+
+    /// Sets the task back for a further try, if it may have one: the delay.
+    fn backoff(
+        &mut self,
+        meta: u32,
+        job: Option<u32>,
+        kind_is_retried: bool,
+    ) -> Option<core::time::Duration> {
+        let (now, aborting) = (self.now, self.aborting);
+        let job = job?;
+        let task = self.task(meta)?;
+        let (attempts, order, close_by) = (task.attempts, task.order, task.close_by);
+        let retry = order.retry();
+        if attempts >= retry.total() || !kind_is_retried || aborting {
+            return None;
+        }
+        let delay = retry.delay(attempts, &mut self.rng);
+        if delay > order.longest_backoff(attempts) {
+            self.complain("a backoff is longer than its bound");
+        }
+        let until = after(now, delay)?;
+        if close_by.is_some_and(|close_by| until > close_by) {
+            return None;
+        }
+        let task = self.at(meta)?;
+        task.stage = Stage::Backoff { until: Some(until) };
+        task.job = Some(job);
+        self.rearm(meta);
+        one(&mut self.totals.retried);
+        self.publish(|model| Event::Retrying { task: model.id_of(meta), meta, attempts, delay });
+        Some(delay)
+    }
+}

@@ -1,0 +1,149 @@
+//! How an outcome is fixed, and how it leaves.
+
+use super::{Model, Owner, Parting, STAND_IN, Stage, Task};
+use crate::testkit::Flaw;
+use crate::testkit::call::Settled;
+use crate::testkit::script::Way;
+use crate::{ErrorKind, Event, LastError, Message, OutcomeKind, SourceId, TaskId};
+
+impl Model {
+    /// Fixes the outcome of a task. If its attempt runs on, it becomes an orphan.
+    pub(super) fn settle(&mut self, meta: u32, kind: OutcomeKind, value: Option<u32>) {
+        self.disarm(Owner::Task(meta));
+        let (now, aborting) = (self.now, self.aborting);
+        let forgets = self.has(Flaw::ForgetsCallbacks) && kind == OutcomeKind::Expired;
+        let Some(task) = self.at(meta) else { return };
+        task.stage = Stage::Over;
+        task.kind = Some(kind);
+        task.value = value;
+        task.settled_at = now;
+        task.stop = task.placed;
+        if forgets {
+            task.callback = None;
+        }
+        let orphaned = task.is_orphan();
+        match task.way {
+            Way::Nowhere | Way::Callback => task.parting.push(Parting::Settle),
+            Way::Handle if task.waiter.is_some() => task.parting.push(Parting::Wake),
+            Way::Handle | Way::Retain => {}
+        }
+        if aborting && matches!(task.way, Way::Handle | Way::Retain) {
+            task.parting.push(Parting::Discard);
+        }
+        let way = self.task(meta).map(|task| task.way);
+        self.totals.orphaned += u64::from(orphaned);
+        self.totals.settled.add(kind);
+        self.since_health.add(kind);
+        match kind {
+            OutcomeKind::TimedOut => self.task_error(ErrorKind::TimedOut, meta, Message::default()),
+            OutcomeKind::Expired => self.task_error(ErrorKind::Expired, meta, Message::default()),
+            OutcomeKind::Completed => self.streak = 0,
+            _ => {}
+        }
+        self.post(meta);
+        if way == Some(Way::Retain) && !aborting {
+            self.retain(meta);
+        }
+        self.publish(|model| Event::Settled { task: model.id_of(meta), meta, kind });
+    }
+
+    /// The id of a task; a stand-in for one that no answer has named yet.
+    pub(super) fn id_of(&self, meta: u32) -> TaskId {
+        self.task(meta).and_then(|task| task.id).unwrap_or(STAND_IN)
+    }
+
+    /// Puts a task that owes effects at the end of the outbox, unless it is there.
+    pub(super) fn post(&mut self, meta: u32) {
+        if self.task(meta).is_some_and(Task::owes) && !self.outbox.contains(&meta) {
+            self.outbox.push_back(meta);
+        }
+    }
+
+    /// Takes a task that owes nothing any more out of the outbox.
+    pub(super) fn unpost(&mut self, meta: u32) {
+        if !self.task(meta).is_some_and(Task::owes) {
+            self.outbox.retain(|&other| other != meta);
+        }
+    }
+
+    pub(super) fn retain(&mut self, meta: u32) {
+        if self.kept.len() >= self.limits.results.entries as usize {
+            if let Some(oldest) = self.kept.pop_front() {
+                self.part(oldest, Parting::Discard);
+            }
+        }
+        self.kept.push_back(meta);
+    }
+
+    pub(super) fn part(&mut self, meta: u32, parting: Parting) {
+        if let Some(task) = self.at(meta) {
+            task.parting.push(parting);
+        }
+        self.post(meta);
+    }
+
+    /// Takes the outcome of a settled task out, with all that leaves with it.
+    pub(super) fn release(&mut self, meta: u32, given: Option<TaskId>) -> Option<Settled> {
+        let id = self.name(meta, given)?;
+        let task = self.at(meta)?;
+        task.released = true;
+        task.parting.clear();
+        let settled = Settled {
+            task: id,
+            meta,
+            attempts: task.attempts,
+            kind: task.kind?,
+            value: task.value.take(),
+            job: task.job.take(),
+            callback: task.callback.take(),
+            waiter: task.waiter.take(),
+        };
+        self.kept.retain(|&other| other != meta);
+        self.unpost(meta);
+        self.forget_if_over(meta);
+        Some(settled)
+    }
+
+    /// Frees the slot of a task whose outcome has left, once no attempt runs on.
+    pub(super) fn forget_if_over(&mut self, meta: u32) {
+        let ends = self.aborting;
+        let Some(task) = self.at(meta).filter(|task| task.stage == Stage::Over && task.released) else {
+            return;
+        };
+        if ends && task.placed && !task.owes() {
+            task.placed = false;
+            self.remains.abandoned += 1;
+        }
+        let Some(task) = self.task(meta).filter(|task| !task.placed) else { return };
+        self.free_slots.push(task.slot);
+        self.tasks.retain(|task| task.meta != meta);
+    }
+
+    pub(super) fn task_error(&mut self, kind: ErrorKind, meta: u32, message: Message) {
+        let Some(attempt) = self.task(meta).map(|task| task.attempts) else { return };
+        self.error(kind, Some(meta), None, attempt, message);
+    }
+
+    pub(super) fn error(
+        &mut self,
+        kind: ErrorKind,
+        meta: Option<u32>,
+        source: Option<SourceId>,
+        attempt: u32,
+        message: Message,
+    ) {
+        self.streak = self.streak.saturating_add(1);
+        self.last_error = Some(LastError {
+            kind,
+            task: meta.map(|meta| self.id_of(meta)),
+            source,
+            attempt,
+            meta,
+            message,
+            pending: self.count(Task::is_waiting),
+            running: self.count(Task::is_running),
+            at: self.now,
+            streak: self.streak,
+        });
+    }
+}

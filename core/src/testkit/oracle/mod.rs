@@ -1,0 +1,297 @@
+//! Runs scripts on the machine and on the model in lock step.
+
+mod steps;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use super::call::{Answer, Call, Done, Offer, Started};
+use super::host::Host;
+use super::model::{Difference, Model};
+use super::script::{Order, Script, Setup, Way};
+use super::{AMPLE, Flaw};
+use crate::{
+    AttemptId, Instant, InvalidLimits, Phase, SourceId, SubscriberId, TaskId, Totals, WaiterId, Wake,
+};
+
+/// What the machine and the model disagree about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// In which step, from 0; after the last one the end is run.
+    pub step: usize,
+    /// In which call.
+    pub call: String,
+    /// What is different.
+    pub what: String,
+    /// What it must be.
+    pub model: String,
+    /// What it is.
+    pub machine: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "step {}, after {}: {}", self.step, self.call, self.what)?;
+        writeln!(f, "  model:   {}", self.model)?;
+        write!(f, "  machine: {}", self.machine)
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// What a script came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summary {
+    /// The machine's totals.
+    pub totals: Totals,
+    /// How many calls were made and compared.
+    pub calls: u64,
+    /// Values that went in, all of which came out.
+    pub values: u64,
+}
+
+/// Runs a script and compares.
+///
+/// # Errors
+/// The first difference.
+pub fn check(script: &Script) -> Result<Summary, Fault> {
+    run(script, None).map(|oracle| oracle.summary())
+}
+
+/// Like [`check`], with a model that is wrong on purpose.
+///
+/// # Errors
+/// The first difference, and there should be one.
+pub fn check_flawed(script: &Script, flaw: Flaw) -> Result<Summary, Fault> {
+    run(script, Some(flaw)).map(|oracle| oracle.summary())
+}
+
+/// Every call that a script makes and every answer that it gets, in order.
+///
+/// # Errors
+/// The first difference.
+pub fn trace(script: &Script) -> Result<Vec<(Call, Answer)>, Fault> {
+    let mut oracle = Oracle::new(&script.setup, None)?;
+    oracle.trace = Some(Vec::new());
+    oracle.run(script)?;
+    Ok(oracle.trace.unwrap_or_default())
+}
+
+fn run(script: &Script, flaw: Option<Flaw>) -> Result<Oracle, Fault> {
+    let mut oracle = Oracle::new(&script.setup, flaw)?;
+    oracle.run(script)?;
+    Ok(oracle)
+}
+
+/// A machine, its model, and what a host remembers.
+#[derive(Debug)]
+pub struct Oracle {
+    host: Host,
+    model: Model,
+    clock: Instant,
+    /// How far the time that the next call is told lies back.
+    regress: Duration,
+    step: usize,
+    calls: u64,
+    /// The number of the last token, and of the last task.
+    tokens: u32,
+    metas: u32,
+    tasks: Vec<TaskId>,
+    waiters: Vec<WaiterId>,
+    sources: Vec<SourceId>,
+    subscribers: Vec<SubscriberId>,
+    attempts: Vec<AttemptId>,
+    /// Attempts in the host's hands, each with its job.
+    running: Vec<(AttemptId, u32)>,
+    /// Those of them that were asked to stop.
+    stopping: Vec<AttemptId>,
+    trace: Option<Vec<(Call, Answer)>>,
+}
+
+impl Oracle {
+    /// A machine at its start.
+    ///
+    /// # Errors
+    /// When the machine does not take the limits, all of which are valid.
+    pub fn new(setup: &Setup, flaw: Option<Flaw>) -> Result<Self, Fault> {
+        let (limits, start) = (setup.limits(), setup.start());
+        let refused = |error: InvalidLimits| Fault {
+            step: 0,
+            call: String::from("new"),
+            what: alloc::format!("{error}"),
+            model: String::new(),
+            machine: String::new(),
+        };
+        Ok(Self {
+            host: Host::new(limits, start).map_err(refused)?,
+            model: Model::new(limits, start, flaw),
+            clock: start,
+            regress: Duration::ZERO,
+            step: 0,
+            calls: 0,
+            tokens: 0,
+            metas: 0,
+            tasks: Vec::new(),
+            waiters: Vec::new(),
+            sources: Vec::new(),
+            subscribers: Vec::new(),
+            attempts: Vec::new(),
+            running: Vec::new(),
+            stopping: Vec::new(),
+            trace: None,
+        })
+    }
+
+    /// Runs all steps, then the end.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn run(&mut self, script: &Script) -> Result<(), Fault> {
+        self.compare()?;
+        for &step in &script.steps {
+            self.step(step)?;
+            self.compare()?;
+            self.step += 1;
+        }
+        self.finish()
+    }
+
+    /// The host, to look at.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    fn summary(&self) -> Summary {
+        let totals = self.host.machine().totals();
+        Summary { totals, calls: self.calls, values: u64::from(self.tokens) }
+    }
+
+    /// Makes a call and compares the answers.
+    fn call(&mut self, call: Call) -> Result<Answer, Fault> {
+        self.calls += 1;
+        let given = self.host.call(&call);
+        let expected = self.model.answer(&call, &given);
+        if let Some(what) = self.model.complaint {
+            return Err(self.fault(&call, what, &"", &given));
+        }
+        if given != expected {
+            return Err(self.fault(&call, "the answers differ", &expected, &given));
+        }
+        if self.host.books().lost() > 0 {
+            return Err(self.fault(
+                &call,
+                "a value was dropped in the machine",
+                &0,
+                &self.host.books().lost(),
+            ));
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.push((call, given.clone()));
+        }
+        self.learn(&given);
+        Ok(given)
+    }
+
+    fn fault(
+        &self,
+        call: &dyn fmt::Debug,
+        what: &str,
+        model: &dyn fmt::Debug,
+        machine: &dyn fmt::Debug,
+    ) -> Fault {
+        Fault {
+            step: self.step,
+            call: alloc::format!("{call:?}"),
+            what: String::from(what),
+            model: alloc::format!("{model:?}"),
+            machine: alloc::format!("{machine:?}"),
+        }
+    }
+
+    /// Compares everything that can be seen.
+    fn compare(&self) -> Result<(), Fault> {
+        match self.model.difference(self.host.machine()) {
+            None => Ok(()),
+            Some(Difference { what, model, machine }) => Err(Fault {
+                step: self.step,
+                call: String::from("the step"),
+                what: String::from(what),
+                model,
+                machine,
+            }),
+        }
+    }
+
+    /// Remembers the ids in an answer.
+    fn learn(&mut self, answer: &Answer) {
+        match *answer {
+            Answer::Task(Ok(id)) => self.tasks.push(id),
+            Answer::Waiter(Ok(id)) => self.waiters.push(id),
+            Answer::Source(Ok(id)) => self.sources.push(id),
+            Answer::Subscriber(Ok(id)) => self.subscribers.push(id),
+            Answer::Started(Some(Started { task, attempt, job, .. })) => {
+                if !self.tasks.contains(&task) {
+                    self.tasks.push(task);
+                }
+                self.attempts.push(attempt);
+                self.running.push((attempt, job));
+            }
+            Answer::Effect(Some(Done::Stop(stop))) => self.stopping.push(stop.attempt),
+            _ => {}
+        }
+    }
+
+    fn token(&mut self) -> u32 {
+        self.tokens += 1;
+        self.tokens
+    }
+
+    fn offer(&mut self, order: Order) -> Offer {
+        self.metas += 1;
+        let callback = (order.way() == Way::Callback).then(|| self.token());
+        Offer { job: self.token(), meta: self.metas, callback, order }
+    }
+
+    /// The time that the next call is told.
+    fn now(&mut self) -> Instant {
+        let back = core::mem::take(&mut self.regress);
+        Instant::ZERO.saturating_add(self.clock.saturating_since(Instant::ZERO).saturating_sub(back))
+    }
+
+    /// Ends the machine, without helping it, and looks whether anything is left.
+    fn finish(&mut self) -> Result<(), Fault> {
+        for _ in 0..3 {
+            self.settle(false)?;
+            self.compare()?;
+            self.reach()?;
+        }
+        let now = self.now();
+        self.call(Call::Drain { now, within: None })?;
+        self.compare()?;
+        self.settle(false)?;
+        self.compare()?;
+        for (attempt, job) in core::mem::take(&mut self.running) {
+            let error = self.token();
+            self.call(Call::Failed { now, attempt, error, job: Some(job), text: 0 })?;
+        }
+        self.clock = self.clock.saturating_add(Duration::from_secs(1_000_000));
+        let call = Call::Advance { now: self.clock, budget: AMPLE, moves: false };
+        let answer = self.call(call.clone())?;
+        self.compare()?;
+        let (machine, books) = (self.host.machine(), self.host.books());
+        let rests = machine.phase() == Phase::Drained
+            && machine.census().is_empty()
+            && machine.next_wake() == Wake::Never
+            && answer == Answer::Progress { used: 0, more: false };
+        if !rests {
+            return Err(self.fault(&call, "the end is not an end", &"", &(machine, answer)));
+        }
+        if books.inside() > 0 {
+            return Err(self.fault(&call, "values are left in the machine", &0, &books.inside()));
+        }
+        Ok(())
+    }
+}

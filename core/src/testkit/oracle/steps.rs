@@ -1,0 +1,211 @@
+//! From the steps of a script to calls.
+
+use super::Oracle;
+use crate::testkit::AMPLE;
+use crate::testkit::call::{Answer, Call};
+use crate::testkit::oracle::Fault;
+use crate::testkit::script::{Step, jump};
+use crate::{AttemptId, Reason, SourceId, SubscriberId, TaskId, WaiterId, Wake};
+
+/// How many calls a good host makes at most at one instant; more of them is a spin.
+const MOST_CALLS: u32 = 20_000;
+
+impl Oracle {
+    pub(super) fn step(&mut self, step: Step) -> Result<(), Fault> {
+        match step {
+            Step::Start { count } => (0..count).try_for_each(|_| self.start().map(drop)),
+            Step::Poll { count } => (0..count).try_for_each(|_| self.call(Call::Poll).map(drop)),
+            Step::NextEvent { subscriber, count } => {
+                let Some(id) = chosen(&self.subscribers, subscriber, SubscriberId::from_bits) else {
+                    return Ok(());
+                };
+                (0..count).try_for_each(|_| self.call(Call::NextEvent { id }).map(drop))
+            }
+            Step::Wait { jump: choice } => {
+                self.clock = self.clock.saturating_add(jump(choice));
+                Ok(())
+            }
+            Step::Regress { jump: choice } => {
+                self.regress = jump(choice);
+                Ok(())
+            }
+            Step::Advance { jump: choice, budget } => {
+                self.clock = self.clock.saturating_add(jump(choice));
+                self.advance_within(budget)
+            }
+            Step::Reach => self.reach(),
+            Step::Settle => self.settle(true),
+            _ => match self.single(step) {
+                Some(call) => self.call(call).map(drop),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// The one call of a step that makes one, if there is something to call it with.
+    fn single(&mut self, step: Step) -> Option<Call> {
+        let now = self.now();
+        Some(match step {
+            Step::Submit(order) => Call::Submit { now, offer: self.offer(order) },
+            Step::SubmitReserved { waiter, order } => {
+                let waiter = chosen(&self.waiters, waiter, WaiterId::from_bits)?;
+                Call::SubmitReserved { now, waiter, offer: self.offer(order) }
+            }
+            Step::WaitForRoom => Call::WaitForRoom { now, waiter: self.token() },
+            Step::Rewait { waiter } => {
+                let id = chosen(&self.waiters, waiter, WaiterId::from_bits)?;
+                Call::Rewait { id, waiter: self.token() }
+            }
+            Step::Leave { waiter } => {
+                Call::Leave { now, id: chosen(&self.waiters, waiter, WaiterId::from_bits)? }
+            }
+            Step::Cancel { task } => Call::Cancel { now, task: self.task(task)? },
+            Step::Claim { task } => Call::Claim { now, task: self.task(task)?, waiter: self.token() },
+            Step::Release { task } => Call::Release { now, task: self.task(task)? },
+            Step::TakeResult { task } => Call::TakeResult { now, task: self.task(task)? },
+            Step::Attach => Call::Attach { now, guard: [self.token(), self.token(), self.token()] },
+            Step::Detach { source } => Call::Detach { now, source: self.source(source)? },
+            Step::Feed { source, order } => {
+                Call::Feed { now, source: self.source(source)?, offer: self.offer(order) }
+            }
+            Step::FeedBatch { source, order, count } => {
+                let source = self.source(source)?;
+                let offers = (0..=count).map(|at| (at != 1).then(|| self.offer(order))).collect();
+                Call::FeedBatch { now, source, offers }
+            }
+            Step::FeedError { source } => {
+                Call::FeedError { now, source: self.source(source)?, text: self.token() }
+            }
+            Step::Subscribe => Call::Subscribe,
+            Step::Unsubscribe { subscriber } => Call::Unsubscribe { id: self.subscriber(subscriber)? },
+            Step::WaitEvent { subscriber } => {
+                Call::WaitEvent { id: self.subscriber(subscriber)?, waiter: self.token() }
+            }
+            Step::Pause => Call::Pause { now },
+            Step::Resume => Call::Resume { now },
+            Step::SetConcurrency { to } => Call::SetConcurrency { now, to: u32::from(to) },
+            Step::DrainGracefully { within } => Call::Drain { now, within: Some(jump(within)) },
+            Step::Abort => Call::Drain { now, within: None },
+            Step::Complete { attempt } => {
+                let (attempt, _) = self.report(attempt)?;
+                Call::Completed { now, attempt, output: self.token() }
+            }
+            Step::Fail { attempt, with_job } => {
+                let (attempt, job) = self.report(attempt)?;
+                let (error, job) = (self.token(), with_job.then_some(job));
+                Call::Failed { now, attempt, error, job, text: error }
+            }
+            Step::Panic { attempt, with_job } => {
+                let (attempt, job) = self.report(attempt)?;
+                Call::Panicked { now, attempt, job: with_job.then_some(job), text: job }
+            }
+            Step::Stopped { attempt } => Call::Stopped { now, attempt: self.report(attempt)?.0 },
+            Step::LatePanic => Call::LatePanic,
+            Step::Sweep { budget } => Call::Sweep { now, budget: u32::from(budget) },
+            Step::CacheInsert { key } => {
+                Call::CacheInsert { now, key, token: self.token(), value: self.token() }
+            }
+            Step::CacheGet { key } => Call::CacheGet { now, key, counted: true },
+            Step::CachePeek { key } => Call::CacheGet { now, key, counted: false },
+            Step::CacheRemove { key } => Call::CacheRemove { key },
+            Step::CachePop => Call::CachePop,
+            _ => return None,
+        })
+    }
+
+    fn task(&self, choice: u8) -> Option<TaskId> {
+        chosen(&self.tasks, choice, TaskId::from_bits)
+    }
+
+    fn source(&self, choice: u8) -> Option<SourceId> {
+        chosen(&self.sources, choice, SourceId::from_bits)
+    }
+
+    fn subscriber(&self, choice: u8) -> Option<SubscriberId> {
+        chosen(&self.subscribers, choice, SubscriberId::from_bits)
+    }
+
+    /// The attempt that a report names, with its job: mostly one that runs, else any that ever did.
+    fn report(&mut self, choice: u8) -> Option<(AttemptId, u32)> {
+        if choice < 200 && !self.running.is_empty() {
+            let at = usize::from(choice).checked_rem(self.running.len())?;
+            let (attempt, job) = self.running.remove(at);
+            self.stopping.retain(|other| *other != attempt);
+            return Some((attempt, job));
+        }
+        let attempt = chosen(&self.attempts, choice, AttemptId::from_bits)?;
+        Some((attempt, self.token()))
+    }
+
+    fn start(&mut self) -> Result<Answer, Fault> {
+        let now = self.now();
+        self.call(Call::StartNext { now })
+    }
+
+    fn advance_within(&mut self, choice: u8) -> Result<(), Fault> {
+        let units = match choice {
+            0..=127 => AMPLE,
+            128..=143 => 0,
+            _ => u32::from(choice % 8) + 1,
+        };
+        if units == AMPLE || units == 0 || self.host.machine().census().timers == 0 {
+            let now = self.now();
+            return self.call(Call::Advance { now, budget: units, moves: false }).map(drop);
+        }
+        (0..units).try_for_each(|_| self.advance_by_one().map(drop))
+    }
+
+    fn advance_by_one(&mut self) -> Result<Answer, Fault> {
+        let now = self.now();
+        let machine = self.host.machine();
+        let next = machine.next_timer();
+        let moves =
+            next.is_some_and(|(at, reason)| reason == Reason::Cascade && at <= now.max(machine.now()));
+        self.call(Call::Advance { now, budget: 1, moves })
+    }
+
+    /// Goes to the instant of the next wake-up, where something must happen.
+    pub(super) fn reach(&mut self) -> Result<(), Fault> {
+        let Wake::At(at, _) = self.host.machine().next_wake() else { return self.settle(true) };
+        self.clock = self.clock.max(at);
+        let now = self.now();
+        let call = Call::Advance { now: now.max(at), budget: AMPLE, moves: false };
+        let answer = self.call(call.clone())?;
+        if matches!(answer, Answer::Progress { used: 0, .. }) {
+            return Err(self.fault(&call, "a wake-up without progress", &"", &answer));
+        }
+        Ok(())
+    }
+
+    /// Does what `next_wake` asks for until that lies ahead. A helpful host also stops attempts that are asked to.
+    pub(super) fn settle(&mut self, helpful: bool) -> Result<(), Fault> {
+        for _ in 0..MOST_CALLS {
+            let (clock, machine) = (self.clock, self.host.machine());
+            match machine.next_wake() {
+                Wake::Now(Reason::Effect) => drop(self.call(Call::Poll)?),
+                Wake::Now(Reason::Start) => drop(self.start()?),
+                Wake::Now(_) => drop(self.advance_by_one()?),
+                Wake::At(at, _) if at <= clock.max(machine.now()) => drop(self.advance_by_one()?),
+                Wake::At(..) | Wake::Never => {
+                    if !helpful {
+                        return Ok(());
+                    }
+                    let Some(attempt) = self.stopping.pop() else { return Ok(()) };
+                    self.running.retain(|(other, _)| *other != attempt);
+                    let now = self.now();
+                    self.call(Call::Stopped { now, attempt })?;
+                }
+            }
+        }
+        Err(self.fault(&"settle", "a host that does what it is asked to never comes to rest", &"", &""))
+    }
+}
+
+/// The id that a number chooses: one of the newest, or one that was never given out.
+fn chosen<T: Copy>(ids: &[T], choice: u8, forge: impl Fn(u64) -> Option<T>) -> Option<T> {
+    if choice > 240 {
+        return forge(u64::from(choice) << (choice % 5 * 12));
+    }
+    let back = usize::from(choice).checked_rem(ids.len().min(12))?;
+    ids.iter().rev().nth(back).copied()
+}

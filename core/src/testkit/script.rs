@@ -1,0 +1,354 @@
+//! Scripts: what a host does, in small steps whose arguments are small numbers.
+//!
+//! Any bytes are a script. The first [`Setup::BYTES`] choose the limits, each following [`Step::BYTES`] are
+//! one step. Ids are chosen by position among those given out so far, the stale ones included, so that random
+//! scripts mean something.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::{CacheLimits, Instant, Limits, Policy, Priority, ResultLimits, Retry, Timeouts};
+
+/// Limits and what is done under them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The limits and the first instant.
+    pub setup: Setup,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Script {
+    /// The script that these bytes are; an incomplete last step is left out.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let (setup, steps) = bytes.split_at(bytes.len().min(Setup::BYTES));
+        let mut first = [0; Setup::BYTES];
+        first.iter_mut().zip(setup).for_each(|(to, from)| *to = *from);
+        let step = |chunk: &[u8]| Step::from_bytes(chunk.try_into().unwrap_or_default());
+        Self { setup: Setup(first), steps: steps.chunks_exact(Step::BYTES).map(step).collect() }
+    }
+}
+
+#[cfg(feature = "arbitrary")]
+impl<'a> arbitrary::Arbitrary<'a> for Script {
+    fn arbitrary(bytes: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+        let len = bytes.len();
+        bytes.bytes(len).map(Self::from_bytes)
+    }
+}
+
+/// Bytes that choose the limits, all of them small so that scripts reach them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Setup(pub [u8; Setup::BYTES]);
+
+impl Setup {
+    /// How many bytes choose the limits.
+    pub const BYTES: usize = 16;
+
+    /// The limits that these bytes choose.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let [queue, concurrency, orphans, unclaimed, results, ttl, waiters, sources, rest @ ..] = self.0;
+        let [subscribers, events, cache, cache_ttl, attempts, health, sweep, _] = rest;
+        let ms = Duration::from_millis;
+        let ttls = [None, Some(ms(5)), Some(ms(1_000)), Some(Duration::ZERO), Some(Duration::MAX)];
+        let every = [None, Some(ms(1)), Some(ms(10)), Some(Duration::from_micros(2_500)), Some(ms(1_000))];
+        let policy = if cache & 128 == 0 { Policy::Fifo } else { Policy::Lru };
+        Limits {
+            queue: u32::from(queue % 7),
+            concurrency: u32::from(concurrency % 4) + 1,
+            orphans: pick(&[u32::MAX, 1, 2], orphans),
+            unclaimed: pick(&[2, 1, 3, 5, 0], unclaimed),
+            results: ResultLimits::new(pick(&[2, 1, 3, 0], results), pick(&ttls, ttl)),
+            waiters: u32::from(waiters % 4),
+            sources: u32::from(sources % 3),
+            subscribers: u32::from(subscribers % 3),
+            events: u32::from(events % 6) + 1,
+            cache: CacheLimits {
+                entries: u32::from(cache % 4),
+                ttl: pick(&ttls, cache_ttl),
+                policy,
+                seed: 7,
+            },
+            attempts: pick(&[4, 16, 4, 2], attempts),
+            health_every: pick(&every, health),
+            sweep_every: pick(&every, sweep),
+            seed: u64::from(attempts),
+        }
+    }
+
+    /// When the run begins.
+    #[must_use]
+    pub fn start(&self) -> Instant {
+        let [.., last] = self.0;
+        match last {
+            0..=127 => Instant::ZERO,
+            128..=191 => Instant::from_nanos(1_234_567_890),
+            192..=247 => Instant::from_millis((1 << 42) - 3),
+            _ => Instant::from_nanos(u64::MAX - 10_000_000),
+        }
+    }
+}
+
+/// One thing that a host does. Numbers choose: ids by position from the newest (above 240: an id that was never
+/// given out), times and counts from short tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the calls that they make")]
+pub enum Step {
+    Submit(Order),
+    SubmitReserved {
+        waiter: u8,
+        order: Order,
+    },
+    WaitForRoom,
+    Rewait {
+        waiter: u8,
+    },
+    Leave {
+        waiter: u8,
+    },
+    Cancel {
+        task: u8,
+    },
+    Claim {
+        task: u8,
+    },
+    Release {
+        task: u8,
+    },
+    TakeResult {
+        task: u8,
+    },
+    Attach,
+    Detach {
+        source: u8,
+    },
+    Feed {
+        source: u8,
+        order: Order,
+    },
+    FeedBatch {
+        source: u8,
+        order: Order,
+        count: u8,
+    },
+    FeedError {
+        source: u8,
+    },
+    Subscribe,
+    Unsubscribe {
+        subscriber: u8,
+    },
+    NextEvent {
+        subscriber: u8,
+        count: u8,
+    },
+    WaitEvent {
+        subscriber: u8,
+    },
+    Pause,
+    Resume,
+    SetConcurrency {
+        to: u8,
+    },
+    DrainGracefully {
+        within: u8,
+    },
+    Abort,
+    Start {
+        count: u8,
+    },
+    Complete {
+        attempt: u8,
+    },
+    Fail {
+        attempt: u8,
+        with_job: bool,
+    },
+    Panic {
+        attempt: u8,
+        with_job: bool,
+    },
+    Stopped {
+        attempt: u8,
+    },
+    LatePanic,
+    /// The clock moves on, and nobody tells the machine.
+    Wait {
+        jump: u8,
+    },
+    /// The next call is told a time that lies this far back.
+    Regress {
+        jump: u8,
+    },
+    /// The clock moves on, and `advance` is called with a budget.
+    Advance {
+        jump: u8,
+        budget: u8,
+    },
+    /// The clock moves on to what `next_wake` says, then `advance`.
+    Reach,
+    Poll {
+        count: u8,
+    },
+    Sweep {
+        budget: u8,
+    },
+    CacheInsert {
+        key: u8,
+    },
+    CacheGet {
+        key: u8,
+    },
+    CachePeek {
+        key: u8,
+    },
+    CacheRemove {
+        key: u8,
+    },
+    CachePop,
+    /// All that a good host does at one instant: advance, poll and start until there is nothing left.
+    Settle,
+}
+
+impl Step {
+    /// How many bytes are one step.
+    pub const BYTES: usize = 5;
+
+    /// The step that these bytes are. What happens often in life is frequent.
+    #[must_use]
+    pub const fn from_bytes([kind, a, b, c, d]: [u8; Self::BYTES]) -> Self {
+        let order = Order([a, b, c]);
+        match kind {
+            0..=39 => Self::Submit(order),
+            40..=45 => Self::SubmitReserved { waiter: d, order },
+            46..=54 => Self::WaitForRoom,
+            55..=57 => Self::Rewait { waiter: a },
+            58..=60 => Self::Leave { waiter: a },
+            61..=68 => Self::Cancel { task: a },
+            69..=76 => Self::Claim { task: a },
+            77..=82 => Self::Release { task: a },
+            83..=86 => Self::TakeResult { task: a },
+            87..=89 => Self::Attach,
+            90 => Self::Detach { source: a },
+            91..=94 => Self::Feed { source: d, order },
+            95..=97 => Self::FeedBatch { source: d & 7, order, count: d >> 6 },
+            98 => Self::FeedError { source: a },
+            99..=101 => Self::Subscribe,
+            102 => Self::Unsubscribe { subscriber: a },
+            103..=108 => Self::NextEvent { subscriber: a, count: b % 8 },
+            109..=112 => Self::WaitEvent { subscriber: a },
+            113 | 114 => Self::Pause,
+            115..=117 => Self::Resume,
+            118..=120 => Self::SetConcurrency { to: a % 6 },
+            121 if a < 32 => Self::DrainGracefully { within: b },
+            122 if a < 16 => Self::Abort,
+            121..=150 => Self::Start { count: a % 4 },
+            151..=166 => Self::Complete { attempt: a },
+            167..=176 => Self::Fail { attempt: a, with_job: b < 192 },
+            177..=181 => Self::Panic { attempt: a, with_job: b < 192 },
+            182..=186 => Self::Stopped { attempt: a },
+            187 => Self::LatePanic,
+            188..=193 => Self::Wait { jump: a },
+            194..=196 => Self::Regress { jump: a },
+            197..=212 => Self::Advance { jump: a, budget: b },
+            213..=219 => Self::Reach,
+            220..=230 => Self::Poll { count: a % 8 },
+            231 | 232 => Self::Sweep { budget: a % 4 },
+            233..=239 => Self::CacheInsert { key: a % 6 },
+            240..=243 => Self::CacheGet { key: a % 6 },
+            244 => Self::CachePeek { key: a % 6 },
+            245 => Self::CacheRemove { key: a % 6 },
+            246 => Self::CachePop,
+            247..=255 => Self::Settle,
+        }
+    }
+}
+
+/// Bytes that choose the terms of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order(pub [u8; 3]);
+
+/// Where an order sends its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Nowhere,
+    Callback,
+    Handle,
+    Retain,
+}
+
+impl Order {
+    pub(super) const fn priority(self) -> Priority {
+        Priority::new(self.0[0] & 7)
+    }
+
+    pub(super) const fn way(self) -> Way {
+        match self.0[0] >> 3 & 3 {
+            0 => Way::Callback,
+            1 => Way::Handle,
+            2 => Way::Retain,
+            _ => Way::Nowhere,
+        }
+    }
+
+    pub(super) fn retry(self) -> Retry {
+        let tries = u32::from(self.0[0] >> 5 & 3);
+        let (base, cap) = self.backoff();
+        let retry = Retry::NONE.base(Duration::from_millis(base)).cap(Duration::from_millis(cap));
+        retry.attempts(tries + 1).on_panic(self.0[0] & 128 != 0)
+    }
+
+    pub(super) fn longest_backoff(self, failed: u32) -> Duration {
+        let (base, cap) = self.backoff();
+        let doubled = u128::from(base) << failed.saturating_sub(1).min(60);
+        let millis = doubled.min(u128::from(cap)).min(u128::from(u64::MAX / 1_000_000 + 1));
+        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    fn backoff(self) -> (u64, u64) {
+        pick(&[(3, 10), (0, 10), (70, 1_000), (1_000_000, u64::MAX)], self.0[2] & 3)
+    }
+
+    pub(super) fn delay(self) -> Duration {
+        span(self.0[1] & 15).unwrap_or_default()
+    }
+
+    pub(super) fn timeouts(self) -> Timeouts {
+        Timeouts {
+            schedule_to_start: span(self.0[1] >> 4),
+            start_to_close: span(self.0[2] & 15),
+            schedule_to_close: span(self.0[2] >> 4),
+        }
+    }
+}
+
+/// How far the clock jumps: mostly little, now and then centuries.
+pub(super) fn jump(choice: u8) -> Duration {
+    let nanos = [0, 1, 300_000, 999_999, 1_000_000, 1_500_000, 2_000_000, 3_000_000, 5_000_000, 10_000_000];
+    match choice {
+        0..=199 => Duration::from_nanos(pick(&nanos, choice)),
+        200..=229 => Duration::from_millis(pick(&[63, 64, 65, 70, 100, 1_000, 4_096], choice)),
+        230..=243 => Duration::from_secs(pick(&[10, 60, 3_600, 86_400, 262_144], choice)),
+        244..=251 => Duration::from_secs(pick(&[30 * 86_400, 365 * 86_400], choice)),
+        252..=254 => Duration::from_secs(200 * 365 * 86_400),
+        255 => Duration::MAX,
+    }
+}
+
+/// A time-out or a delay, often none.
+fn span(choice: u8) -> Option<Duration> {
+    let micros = [300, 1_000, 2_000, 3_000, 5_000, 10_000, 70_000, 1_000_000];
+    match choice {
+        0..=5 => None,
+        6 => Some(Duration::ZERO),
+        15 => Some(Duration::MAX),
+        _ => Some(Duration::from_micros(pick(&micros, choice - 7))),
+    }
+}
+
+fn pick<T: Copy + Default>(table: &[T], choice: u8) -> T {
+    let at = usize::from(choice).checked_rem(table.len()).unwrap_or(0);
+    table.get(at).copied().unwrap_or_default()
+}

@@ -1,0 +1,258 @@
+//! A realistic load in virtual time, through the core alone: 100 tasks a second for as long as you like, with
+//! bursts, failures, retries, panics, time-outs, cancels, hung attempts, sources and subscribers that come and go,
+//! cache use, handles, retained results, waiting for room, and small machines that are built and ended beside it.
+//!
+//! Work arrives from the first second to the 59th minute of each hour. The last minute is for what is in flight to
+//! end, so at every full hour the machine is at rest, and what it holds then can be compared to the byte.
+
+mod world;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+use std::time::Duration;
+
+use fastrand::Rng;
+use plimsoll_core::{
+    AttemptId, CacheLimits, CacheStats, Census, Drain, Effect, Instant, InvalidLimits, Limits, Phase, Plan,
+    Processor, Remains, ResultLimits, SourceId, SubscriberId, TaskId, Totals, WaiterId, Wake,
+};
+
+use crate::waits::Waits;
+
+/// The plan of the load. Jobs and cached values own memory, as real ones do.
+#[derive(Debug)]
+pub struct Work;
+
+impl Plan for Work {
+    type Job = Box<u64>;
+    type Output = u64;
+    type Error = u64;
+    type Meta = u32;
+    type Callback = u64;
+    type Waiter = Woken;
+    type Listener = ();
+    type Key = u32;
+    type Value = Box<u64>;
+}
+
+/// Who is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The holder of a handle.
+    Handle(TaskId),
+    /// One who waits for room, by place.
+    Room(u32),
+    /// The subscriber.
+    Subscriber,
+}
+
+/// Something that will happen in the world outside the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    Completes(AttemptId),
+    Fails(AttemptId),
+    Panics(AttemptId),
+    Stops(AttemptId),
+    IsCancelled(TaskId),
+    IsClaimed(TaskId),
+    IsDropped(TaskId),
+    IsTaken(TaskId),
+    EverySecond,
+}
+
+const SECOND: u64 = 1_000_000_000;
+const HOUR: u64 = 3_600 * SECOND;
+/// The part of each hour in which work arrives.
+const BUSY: Range<u64> = SECOND..59 * 60 * SECOND;
+/// More than can ever be in flight, so that the host's own memory does not grow.
+const IN_FLIGHT: usize = 1 << 15;
+
+/// Counts of what the host did and saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// Tasks offered, in whatever way.
+    pub offered: u64,
+    /// Tasks admitted with a callback, and callbacks that came back with an outcome.
+    pub callbacks: (u64, u64),
+    /// Outcomes taken through handles, from the results, or discarded.
+    pub outcomes: u64,
+    /// Sources attached, and detached.
+    pub sources: (u64, u64),
+    /// Subscribers that came, and events read by them.
+    pub subscribers: (u64, u64),
+    /// Small machines built and ended beside the large one.
+    pub cycles: u64,
+}
+
+/// What there is at an instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// When.
+    pub now: Instant,
+    /// What the machine holds.
+    pub census: Census,
+    /// What has come and gone.
+    pub totals: Totals,
+    /// What the host saw of it.
+    pub seen: Seen,
+}
+
+/// A machine under load, and its world.
+#[derive(Debug)]
+pub struct Load {
+    machine: Processor<Work>,
+    rng: Rng,
+    now: Instant,
+    next_arrival: u64,
+    happenings: BinaryHeap<Reverse<(u64, u64, Happening)>>,
+    scheduled: u64,
+    /// Who waits for room, by place; the places are as many as the limit `waiters`.
+    line: Vec<Option<WaiterId>>,
+    source: Option<SourceId>,
+    subscriber: Option<SubscriberId>,
+    seen: Seen,
+    waits: Waits,
+}
+
+impl Load {
+    /// Limits that suit the load: they are reached in bursts, and not otherwise.
+    #[must_use]
+    pub fn limits() -> Limits {
+        let mut limits = Limits::default();
+        limits.queue = 256;
+        limits.concurrency = 64;
+        limits.orphans = 32;
+        limits.unclaimed = 256;
+        limits.results = ResultLimits::new(128, Some(Duration::from_secs(5)));
+        limits.waiters = 16;
+        limits.cache =
+            CacheLimits { entries: 512, ttl: Some(Duration::from_secs(20)), ..CacheLimits::default() };
+        limits.health_every = Some(Duration::from_secs(10));
+        limits.sweep_every = Some(Duration::from_secs(5));
+        limits
+    }
+
+    /// A load at instant zero. Equal seeds and limits make equal runs.
+    ///
+    /// # Errors
+    /// When the limits are not valid.
+    pub fn new(seed: u64, limits: Limits) -> Result<Self, InvalidLimits> {
+        let mut load = Self {
+            machine: Processor::new(limits, Instant::ZERO)?,
+            rng: Rng::with_seed(seed),
+            now: Instant::ZERO,
+            next_arrival: BUSY.start,
+            happenings: BinaryHeap::with_capacity(IN_FLIGHT),
+            scheduled: 0,
+            line: vec![None; limits.waiters as usize],
+            source: None,
+            subscriber: None,
+            seen: Seen::default(),
+            waits: Waits::new(),
+        };
+        load.schedule(Duration::ZERO, Happening::EverySecond);
+        Ok(load)
+    }
+
+    /// The machine, to look at.
+    #[must_use]
+    pub const fn machine(&self) -> &Processor<Work> {
+        &self.machine
+    }
+
+    /// How long tasks were in the queue before their first attempt.
+    #[must_use]
+    pub const fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// What happened in the cache.
+    #[must_use]
+    pub fn cache_stats(&mut self) -> CacheStats {
+        self.machine.cache().stats()
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What there is now. O(1).
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            now: self.now,
+            census: self.machine.census(),
+            totals: self.machine.totals(),
+            seen: self.seen,
+        }
+    }
+
+    /// Lets time pass until `end`, which must not lie back, with all that happens in it.
+    pub fn run_until(&mut self, end: Instant) {
+        loop {
+            self.work();
+            let timer = self.machine.next_timer().map_or(u64::MAX, |(at, _)| at.as_nanos());
+            let happening = self.happenings.peek().map_or(u64::MAX, |Reverse((at, ..))| *at);
+            let next = timer.min(happening).min(self.next_arrival);
+            if next > end.as_nanos() {
+                self.now = self.now.max(end);
+                return;
+            }
+            self.now = self.now.max(Instant::from_nanos(next));
+            // The clock rule: reports first, then time, then commands.
+            while let Some(Reverse((at, _, happening))) = self.happenings.peek().copied() {
+                if at > self.now.as_nanos() {
+                    break;
+                }
+                self.happenings.pop();
+                self.happens(happening);
+            }
+            if timer <= self.now.as_nanos() {
+                while self.machine.advance(self.now, 256).more {}
+            }
+            if self.next_arrival <= self.now.as_nanos() {
+                self.arrives();
+            }
+        }
+    }
+
+    /// Ends the machine: gracefully within `within`, or at once.
+    pub fn end(&mut self, within: Option<Duration>) -> Remains {
+        self.machine.drain(self.now, within.map_or(Drain::Abort, Drain::Graceful));
+        loop {
+            while let Some(effect) = self.machine.poll_effect() {
+                if let Effect::Drained(remains) = effect {
+                    return remains;
+                }
+                self.effect(effect);
+            }
+            self.now = match self.machine.next_wake() {
+                Wake::At(at, _) => self.now.max(at).min(self.now.saturating_add(Duration::from_millis(10))),
+                _ => self.now,
+            };
+            while let Some(Reverse((at, _, happening))) = self.happenings.peek().copied() {
+                if at > self.now.as_nanos() {
+                    break;
+                }
+                self.happenings.pop();
+                self.happens(happening);
+            }
+            let _ = self.machine.advance(self.now, 256);
+            self.work();
+            if self.machine.phase() == Phase::Drained {
+                return Remains::default();
+            }
+        }
+    }
+
+    fn schedule(&mut self, after: Duration, happening: Happening) {
+        let at = self.now.saturating_add(after).as_nanos();
+        self.scheduled += 1;
+        self.happenings.push(Reverse((at, self.scheduled, happening)));
+    }
+}

@@ -1,0 +1,274 @@
+//! What happens outside the machine: arrivals, attempts, owners of tasks, sources, subscribers.
+
+use std::time::Duration;
+
+use plimsoll_core::{
+    Claim, Drain, Effect, Failure, Guard, Instant, Limits, Message, Next, Priority, Processor, Refusal,
+    Refused, Retry, Route, Start, Swept, TaskId, Terms,
+};
+
+use super::{BUSY, HOUR, Happening, Load, SECOND, Woken, Work};
+
+/// Nanoseconds between arrivals, a Poisson process. Bursts and the minute without work taken into account, this
+/// comes to 100 tasks a second.
+const MEAN_GAP: f64 = 10_800_000.0;
+
+impl Load {
+    /// Starts what can be started, and does what the machine wants done, until there is nothing left.
+    pub(super) fn work(&mut self) {
+        loop {
+            while let Some(start) = self.machine.start_next(self.now) {
+                self.start(start);
+            }
+            let Some(effect) = self.machine.poll_effect() else { return };
+            self.effect(effect);
+        }
+    }
+
+    /// Decides what will become of an attempt.
+    fn start(&mut self, start: Start<Work>) {
+        let attempt = start.attempt;
+        if start.number == 1 {
+            self.waits.record(self.now.saturating_since(Instant::from_nanos(*start.job)));
+        }
+        // Skewed as real durations are: mostly short, now and then ten times that.
+        let short = self.rng.u64(1_000_000..200_000_000);
+        let nanos = if self.rng.u8(..) < 12 { short * 10 } else { short };
+        let ends = match self.rng.u16(..1_000) {
+            0..=939 => Happening::Completes(attempt),
+            940..=979 => Happening::Fails(attempt),
+            980..=989 => Happening::Panics(attempt),
+            // It hangs, and says nothing until it is asked to stop.
+            _ => return,
+        };
+        self.schedule(Duration::from_nanos(nanos), ends);
+    }
+
+    pub(super) fn happens(&mut self, happening: Happening) {
+        let now = self.now;
+        match happening {
+            Happening::Completes(attempt) => drop(self.machine.completed(now, attempt, 1)),
+            Happening::Fails(attempt) => {
+                let answer =
+                    self.machine.failed(now, attempt, 2, Some(Box::new(3)), &Message::from("it failed"));
+                if let Ok(Failure::Settled { job }) = answer {
+                    drop(job);
+                }
+            }
+            Happening::Panics(attempt) => {
+                drop(self.machine.panicked(now, attempt, None, &Message::from("it panicked")))
+            }
+            Happening::Stops(attempt) => drop(self.machine.stopped(now, attempt)),
+            Happening::IsCancelled(task) => drop(self.machine.cancel(now, task)),
+            Happening::IsClaimed(task) => self.claim(task),
+            Happening::IsDropped(task) => {
+                let released = self.machine.release(now, task);
+                self.seen.outcomes += u64::from(released.settlement.is_some());
+            }
+            Happening::IsTaken(task) => {
+                self.seen.outcomes += u64::from(self.machine.take_result(now, task).is_some());
+            }
+            Happening::EverySecond => self.every_second(),
+        }
+    }
+
+    fn claim(&mut self, task: TaskId) {
+        if let Claim::Ready(..) = self.machine.claim(self.now, task, Woken::Handle(task)) {
+            self.seen.outcomes += 1;
+        }
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect<Work>) {
+        match effect {
+            Effect::Stop(stop) => {
+                let takes = Duration::from_nanos(self.rng.u64(0..300_000_000));
+                self.schedule(takes, Happening::Stops(stop.attempt));
+            }
+            Effect::Settle(settlement) => self.seen.callbacks.1 += u64::from(settlement.callback.is_some()),
+            Effect::Wake(Woken::Handle(task)) => self.claim(task),
+            Effect::Wake(Woken::Room(place)) => self.has_room(place),
+            Effect::Wake(Woken::Subscriber) => {}
+            Effect::Discard(_) => self.seen.outcomes += 1,
+            Effect::Detach(_) => self.seen.sources.1 += 1,
+            Effect::Sweep => {
+                let mut sweep = self.machine.sweep(self.now, u32::MAX);
+                self.seen.outcomes +=
+                    sweep.by_ref().filter(|swept| matches!(swept, Swept::Result(_))).count() as u64;
+            }
+            _ => {}
+        }
+    }
+
+    /// One task, or a burst of them, comes in.
+    pub(super) fn arrives(&mut self) {
+        let burst = self.rng.u16(..) < 22;
+        let count = if burst { self.rng.u32(200..=400) } else { 1 };
+        for _ in 0..count {
+            self.offer();
+        }
+        let nanos = (MEAN_GAP * -self.rng.f64().max(1e-12).ln()) as u64;
+        self.next_arrival = self.now.as_nanos().saturating_add(nanos);
+        if self.next_arrival % HOUR >= BUSY.end {
+            self.next_arrival = (self.next_arrival / HOUR + 1) * HOUR + BUSY.start;
+        }
+    }
+
+    fn terms(&mut self) -> Terms<Work> {
+        let chance = self.rng.u16(..1_000);
+        let mut terms = Terms::new(self.seen.offered as u32);
+        terms.route = match chance {
+            0..=699 => Route::Callback(self.seen.offered),
+            700..=849 => Route::Nowhere,
+            850..=949 => Route::Handle,
+            _ => Route::Retain,
+        };
+        terms.priority = Priority::new(self.rng.u8(..8));
+        terms.timeouts.start_to_close = Some(Duration::from_secs(1));
+        let patient = chance % 7 != 0;
+        terms.timeouts.schedule_to_start = Some(Duration::from_millis(if patient { 2_000 } else { 200 }));
+        if chance % 5 == 0 {
+            terms.timeouts.schedule_to_close = Some(Duration::from_secs(6));
+        }
+        if chance % 20 == 0 {
+            terms.delay = Duration::from_millis(self.rng.u64(1..3_000));
+        }
+        if chance % 3 == 0 {
+            terms.retry = Retry::NONE.attempts(3).base(Duration::from_millis(50)).cap(Duration::from_secs(2));
+        }
+        terms
+    }
+
+    /// Offers a task in one of several ways, and decides what its owner will do with it.
+    fn offer(&mut self) {
+        self.seen.offered += 1;
+        let terms = self.terms();
+        let (has_callback, for_handle) =
+            (matches!(terms.route, Route::Callback(_)), matches!(terms.route, Route::Handle));
+        let retained = matches!(terms.route, Route::Retain);
+        self.use_cache();
+        let job = Box::new(self.now.saturating_add(terms.delay).as_nanos());
+        let source = self.source.filter(|_| self.rng.u8(..) < 40);
+        let admitted = match source {
+            Some(source) => self.machine.feed(self.now, source, job, terms).ok(),
+            None => match self.machine.submit(self.now, job, terms) {
+                Ok(task) => Some(task),
+                Err(Refused { reason: Refusal::Full, .. }) => {
+                    self.wait_for_room();
+                    None
+                }
+                Err(_) => None,
+            },
+        };
+        let Some(task) = admitted else { return };
+        self.seen.callbacks.0 += u64::from(has_callback);
+        let soon = Duration::from_millis(self.rng.u64(0..4_000));
+        if for_handle {
+            let dropped = self.rng.u8(..) < 30;
+            self.schedule(
+                soon,
+                if dropped { Happening::IsDropped(task) } else { Happening::IsClaimed(task) },
+            );
+        } else if retained && self.rng.bool() {
+            self.schedule(soon, Happening::IsTaken(task));
+        }
+        if self.rng.u8(..) < 3 {
+            self.schedule(soon / 10, Happening::IsCancelled(task));
+        }
+    }
+
+    fn use_cache(&mut self) {
+        let key = (self.rng.u32(..1_000) * self.rng.u32(..1_000)) / 1_000;
+        let cache = self.machine.cache();
+        let hash = cache.hasher().hash_of(&key);
+        if cache.get(self.now, hash, &key).is_none() {
+            drop(cache.insert(self.now, hash, key, Box::new(u64::from(key))));
+        }
+    }
+
+    fn wait_for_room(&mut self) {
+        let Some(place) = self.line.iter().position(Option::is_none) else { return };
+        if let Ok(id) = self.machine.wait_for_room(self.now, Woken::Room(place as u32)) {
+            self.line[place] = Some(id);
+        }
+    }
+
+    fn has_room(&mut self, place: u32) {
+        let Some(id) = self.line.get_mut(place as usize).and_then(Option::take) else { return };
+        if self.rng.u8(..) < 20 {
+            // It has changed its mind.
+            let _ = self.machine.leave(self.now, id);
+            return;
+        }
+        self.seen.offered += 1;
+        let mut terms = Terms::new(self.seen.offered as u32);
+        terms.route = Route::Callback(self.seen.offered);
+        terms.timeouts.start_to_close = Some(Duration::from_secs(1));
+        let admitted = self.machine.submit_reserved(self.now, id, Box::new(self.now.as_nanos()), terms);
+        self.seen.callbacks.0 += u64::from(admitted.is_ok());
+    }
+
+    /// Sources and subscribers come and go, and small machines with them.
+    fn every_second(&mut self) {
+        self.schedule(Duration::from_secs(1), Happening::EverySecond);
+        let second = self.now.as_nanos() / SECOND;
+        let busy = BUSY.contains(&(self.now.as_nanos() % HOUR));
+        if let Some(source) = self.source.filter(|_| second % 5 == 0 || !busy) {
+            self.seen.sources.1 += u64::from(self.machine.detach(self.now, source).is_some());
+            self.source = None;
+        }
+        if busy && self.source.is_none() {
+            let guard = Guard { task: (), batch: (), error: () };
+            self.source = self.machine.attach(self.now, guard).ok();
+            self.seen.sources.0 += u64::from(self.source.is_some());
+        }
+        if let Some(source) = self.source.filter(|_| second % 3 == 0) {
+            let _ = self.machine.feed_error(self.now, source, Message::from("the emitter has hiccups"));
+        }
+        self.read_events();
+        if let Some(subscriber) = self.subscriber.filter(|_| second % 60 == 30 || !busy) {
+            let _ = self.machine.unsubscribe(subscriber);
+            self.subscriber = None;
+        }
+        if busy && second % 60 == 0 {
+            self.subscriber = self.machine.subscribe().ok();
+            self.seen.subscribers.0 += u64::from(self.subscriber.is_some());
+        }
+        if second % 60 == 15 {
+            self.cycle();
+        }
+    }
+
+    fn read_events(&mut self) {
+        let Some(subscriber) = self.subscriber else { return };
+        while let Some(next) = self.machine.next_event(subscriber) {
+            match next {
+                Next::Event(_) => self.seen.subscribers.1 += 1,
+                Next::Lagged(_) => {}
+                _ => break,
+            }
+        }
+        let _ = self.machine.wait_event(subscriber, Woken::Subscriber);
+    }
+
+    /// A small machine is built, used, and ended in the middle of its work.
+    fn cycle(&mut self) {
+        let mut limits = Limits::default();
+        limits.queue = 8;
+        limits.concurrency = 2;
+        limits.unclaimed = 8;
+        let Ok(mut small) = Processor::<Work>::new(limits, self.now) else { return };
+        for number in 0..8 {
+            let mut terms = Terms::new(number);
+            terms.route = Route::Callback(1);
+            let _ = small.submit(self.now, Box::new(1), terms);
+        }
+        let first = small.start_next(self.now);
+        let _ = small.start_next(self.now);
+        if let Some(start) = first {
+            let _ = small.completed(self.now, start.attempt, 1);
+        }
+        small.drain(self.now, Drain::Abort);
+        while small.advance(self.now, 64).more || small.poll_effect().is_some() {}
+        self.seen.cycles += u64::from(small.census().is_empty());
+    }
+}

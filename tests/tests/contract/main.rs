@@ -1,0 +1,201 @@
+//! The ten points of the contract of `plimsoll-core`, each as a test of its own name, and 10,000 random scripts
+//! on the machine and its reference model in lock step. Point 5 (no allocation, the footprint to the byte) is in
+//! `footprint.rs`, which needs an allocator of its own.
+
+mod scenes;
+mod short;
+mod values;
+
+use std::collections::BTreeMap;
+
+use plimsoll_core::testkit::{
+    Answer, Call, Done, Flaw, Host, Script, Settled, Setup, Step, check, check_flawed, trace,
+};
+use plimsoll_core::{OutcomeKind, Phase, Wake};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+use values::{Values, admissions, settlements};
+
+const STEPS: usize = 200;
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        max_shrink_iters: 50_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
+}
+
+fn scripts(steps: usize) -> impl Strategy<Value = Script> {
+    let setup = any::<[u8; Setup::BYTES]>().prop_map(Setup);
+    let steps = vec(any::<[u8; Step::BYTES]>().prop_map(Step::from_bytes), steps);
+    (setup, steps).prop_map(|(setup, steps)| Script { setup, steps })
+}
+
+/// Scripts for tests that want the same ones every time.
+fn seeded(count: u64) -> impl Iterator<Item = Script> {
+    (0..count).map(|seed| {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let bytes: Vec<u8> = (0..Setup::BYTES + STEPS * Step::BYTES).map(|_| rng.u8(..)).collect();
+        Script::from_bytes(&bytes)
+    })
+}
+
+proptest! {
+    #![proptest_config(config(20_000))]
+
+    #[test]
+    fn machine_and_model_agree(script in scripts(STEPS)) {
+        if let Err(fault) = check(&script) {
+            return Err(TestCaseError::fail(fault.to_string()));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(500))]
+
+    /// 1: same inputs in the same order give the same outputs, bit for bit.
+    #[test]
+    fn point_1_sans_io(script in scripts(STEPS)) {
+        let first = trace(&script);
+        prop_assert_eq!(&first, &trace(&script));
+        // And without the model: the calls alone determine the answers.
+        let mut host = Host::new(script.setup.limits(), script.setup.start()).unwrap();
+        for (call, answer) in first.unwrap() {
+            prop_assert_eq!(host.call(&call), answer);
+        }
+    }
+
+    /// 2: wherever a script is cut off, the machine is as good as ever, and can be ended.
+    #[test]
+    fn point_2_valid_after_every_call(script in scripts(40)) {
+        for steps in 0..=script.steps.len() {
+            let cut = Script { setup: script.setup, steps: script.steps[..steps].to_vec() };
+            if let Err(fault) = check(&cut) {
+                return Err(TestCaseError::fail(fault.to_string()));
+            }
+        }
+    }
+
+    /// 3: every value moved in comes out exactly once, and the counts say so.
+    #[test]
+    fn point_3_conservation(script in scripts(STEPS)) {
+        let mut values = Values::default();
+        for (call, answer) in trace(&script).unwrap() {
+            values.note(&call, &answer);
+        }
+        prop_assert!(values.inside.is_empty(), "left inside: {:?}", values.inside);
+        let summary = check(&script).unwrap();
+        let totals = summary.totals;
+        prop_assert_eq!(totals.offered, totals.refused + totals.admitted);
+        prop_assert_eq!(totals.admitted, totals.settled.total());
+    }
+
+    /// 4: each admitted task is settled exactly once, and its callback goes with that.
+    #[test]
+    fn point_4_exactly_one_settlement(script in scripts(STEPS)) {
+        let mut admitted: BTreeMap<u32, Option<u32>> = BTreeMap::new();
+        let mut settled: BTreeMap<u32, Settled> = BTreeMap::new();
+        for (call, answer) in trace(&script).unwrap() {
+            admitted.extend(admissions(&call, &answer));
+            for outcome in settlements(&answer) {
+                prop_assert!(settled.insert(outcome.meta, outcome).is_none(), "settled twice: {:?}", outcome);
+            }
+        }
+        prop_assert_eq!(admitted.len(), settled.len());
+        for (meta, outcome) in settled {
+            prop_assert_eq!(admitted.get(&meta), Some(&outcome.callback));
+        }
+    }
+
+    /// 9: the running counts are what a walk over all slots finds, after every call.
+    #[test]
+    fn point_9_census_is_audit(script in scripts(STEPS)) {
+        let mut host = Host::new(script.setup.limits(), script.setup.start()).unwrap();
+        for (call, _) in trace(&script).unwrap() {
+            host.call(&call);
+            prop_assert_eq!(host.machine().census(), host.machine().audit(), "after {:?}", call);
+        }
+    }
+
+    /// 10: from any state an abort comes to its end without help, in a number of steps that the limits bound.
+    #[test]
+    fn point_10_the_end_is_a_state(script in scripts(60)) {
+        let limits = script.setup.limits();
+        let mut host = Host::new(limits, script.setup.start()).unwrap();
+        for (call, _) in trace(&script).unwrap() {
+            if matches!(call, Call::Drain { .. }) {
+                break;
+            }
+            host.call(&call);
+        }
+        let now = host.machine().now();
+        host.call(&Call::Drain { now, within: None });
+        let most_units = limits.task_slots() + 8 * host.machine().census().timers;
+        let most_effects = 3 * limits.task_slots()
+            + limits.waiters
+            + limits.sources
+            + 2 * limits.subscribers
+            + limits.cache.entries
+            + 1;
+        let (mut units, mut effects) = (0, 0);
+        while host.machine().phase() != Phase::Drained {
+            prop_assert!(matches!(host.machine().next_wake(), Wake::Now(_)));
+            if host.call(&Call::Poll) == Answer::Effect(None) {
+                let answer = host.call(&Call::Advance { now, budget: 1, moves: false });
+                let goes_on = matches!(answer, Answer::Progress { used: 1, .. });
+                prop_assert!(goes_on, "{:?}", answer);
+                units += 1;
+                prop_assert!(units <= most_units);
+            } else {
+                effects += 1;
+                prop_assert!(effects <= most_effects);
+            }
+        }
+        prop_assert!(host.machine().census().is_empty());
+        prop_assert_eq!(host.machine().next_wake(), Wake::Never);
+        prop_assert_eq!((host.books().inside(), host.books().lost()), (0, 0));
+    }
+}
+
+/// A model that is wrong is found out, so the comparison can fail.
+#[test]
+fn canary_every_flaw_is_found() {
+    for flaw in Flaw::ALL {
+        let found = seeded(200).filter(|script| check_flawed(script, flaw).is_err()).count();
+        assert!(found >= 20, "{flaw:?} was found by {found} of 200 scripts");
+    }
+}
+
+/// Scripts that never get anywhere would prove nothing.
+#[test]
+fn scripts_reach_everything() {
+    let (mut calls, mut answers) = (BTreeMap::new(), BTreeMap::new());
+    let word = |text: String| text.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
+    let mut kinds: BTreeMap<OutcomeKind, u32> = BTreeMap::new();
+    let (mut retried, mut orphaned, mut stops, mut remains) = (0, 0, 0, 0);
+    for script in seeded(300) {
+        for (call, answer) in trace(&script).unwrap() {
+            *calls.entry(word(format!("{call:?}"))).or_insert(0) += 1;
+            *answers.entry(word(format!("{answer:?}"))).or_insert(0) += 1;
+            settlements(&answer).iter().for_each(|settled| *kinds.entry(settled.kind).or_default() += 1);
+            match answer {
+                Answer::Effect(Some(Done::Stop(_))) => stops += 1,
+                Answer::Effect(Some(Done::Drained(left))) => remains += left.abandoned + left.cancelled,
+                _ => {}
+            }
+        }
+        let totals = check(&script).unwrap().totals;
+        retried += totals.retried;
+        orphaned += totals.orphaned;
+    }
+    assert_eq!(calls.len(), 35, "{calls:?}");
+    assert_eq!(answers.len(), 28, "{answers:?}");
+    assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
+    assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
+    assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);
+}

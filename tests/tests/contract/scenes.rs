@@ -1,0 +1,204 @@
+//! Points of the contract that are told best by hand.
+
+use std::time::Duration;
+
+use plimsoll_core::{
+    AttemptId, CancelError, Claim, Drain, Effect, Instant, Limits, Message, Outcome, OutcomeKind, Phase,
+    Plan, Processor, ResultLimits, Retry, Route, TaskId, Terms, Wake,
+};
+
+/// A plan of plain numbers, for scenes that are told by hand.
+#[derive(Debug)]
+struct Plain;
+
+impl Plan for Plain {
+    type Job = u32;
+    type Output = u32;
+    type Error = u32;
+    type Meta = ();
+    type Callback = u32;
+    type Waiter = u32;
+    type Listener = u32;
+    type Key = u32;
+    type Value = u32;
+}
+
+type Machine = Processor<Plain>;
+
+const fn ms(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+fn limits(queue: u32, concurrency: u32) -> Limits {
+    let mut limits = Limits::default();
+    limits.queue = queue;
+    limits.concurrency = concurrency;
+    limits.unclaimed = queue;
+    limits.results = ResultLimits::new(queue, Some(Duration::from_millis(100)));
+    limits
+}
+
+fn machine(queue: u32, concurrency: u32) -> Machine {
+    Machine::new(limits(queue, concurrency), Instant::ZERO).unwrap()
+}
+
+fn terms(start_to_close: Option<Duration>) -> Terms<Plain> {
+    let mut terms = Terms::new(());
+    terms.timeouts.start_to_close = start_to_close;
+    terms
+}
+
+/// 6: an id that is over names nothing, however often its slot is used again.
+#[test]
+fn point_6_stale_ids() {
+    let mut machine = machine(1, 1);
+    let now = ms(1);
+    let mut past: Vec<(TaskId, AttemptId)> = Vec::new();
+    for round in 0..1_000 {
+        let mut terms = terms(None);
+        terms.retry = Retry::NONE.attempts(2).base(Duration::ZERO);
+        let task = machine.submit(now, round, terms).unwrap();
+        let first = machine.start_next(now).unwrap();
+        // The second try of a task is not completed by the first.
+        let _ = machine.failed(now, first.attempt, 1, Some(first.job), &Message::default()).unwrap();
+        let _ = machine.advance(now, 10);
+        let second = machine.start_next(now).unwrap();
+        assert_eq!((second.task, second.number), (task, 2));
+        assert_eq!(machine.completed(now, first.attempt, 7).unwrap_err().value, 7);
+        for &(task, attempt) in past.iter().rev().take(50) {
+            assert_eq!(machine.cancel(now, task), Err(CancelError::NotFound));
+            assert!(matches!(machine.claim(now, task, 5), Claim::Gone(5)));
+            assert!(machine.take_result(now, task).is_none());
+            assert!(machine.release(now, task).settlement.is_none());
+            let late = machine.completed(now, attempt, 9).unwrap_err();
+            assert_eq!((late.settled, late.value), (None, 9));
+            assert_eq!(machine.stopped(now, attempt).unwrap_err().settled, None);
+        }
+        machine.completed(now, second.attempt, round).unwrap();
+        assert!(matches!(machine.poll_effect(), Some(Effect::Settle(settled)) if settled.task == task));
+        past.extend([(task, first.attempt), (task, second.attempt)]);
+    }
+    let mut attempts: Vec<AttemptId> = past.iter().map(|&(_, attempt)| attempt).collect();
+    attempts.sort();
+    attempts.dedup();
+    assert_eq!(attempts.len(), 2_000, "no attempt's id is given out twice");
+}
+
+/// 7: a report is judged by its own time, to the nanosecond, whether or not `advance` has run.
+#[test]
+fn point_7_a_report_counts_until_its_deadline() {
+    for (after, in_time) in [(5_000_000, true), (5_000_001, false)] {
+        for advance_first in [false, true] {
+            let mut machine = machine(1, 1);
+            machine.submit(ms(1), 0, terms(Some(Duration::from_millis(5)))).unwrap();
+            let start = machine.start_next(ms(1)).unwrap();
+            let at = Instant::from_nanos(1_000_000 + after);
+            // Within the tick of the deadline, and not at it: the timer must not have fired before the report.
+            if advance_first && !in_time {
+                let _ = machine.advance(at, 10);
+            }
+            let report = machine.completed(at, start.attempt, 3);
+            let Some(Effect::Settle(settled)) = machine.poll_effect() else { panic!("not settled") };
+            if in_time {
+                assert!(report.is_ok());
+                assert_eq!(settled.outcome, Outcome::Completed(3));
+            } else {
+                let late = report.unwrap_err();
+                assert_eq!((late.settled, late.value), (Some(OutcomeKind::TimedOut), 3));
+                assert_eq!(settled.outcome, Outcome::TimedOut);
+            }
+            assert_eq!(machine.census().orphans, 0, "it has stopped");
+        }
+    }
+}
+
+/// 7: a deadline on a tick fires exactly there, another one on the next tick; none fires early.
+#[test]
+fn point_7_a_tick_is_a_millisecond() {
+    for (delay, fires) in [(2_000_000, 2), (1_999_999, 2), (2_000_001, 3), (1, 1)] {
+        let mut machine = machine(1, 1);
+        let mut terms = terms(None);
+        terms.delay = Duration::from_nanos(delay);
+        machine.submit(Instant::ZERO, 0, terms).unwrap();
+        assert!(matches!(machine.next_wake(), Wake::At(at, _) if at == ms(fires)));
+        let _ = machine.advance(Instant::from_nanos(fires * 1_000_000 - 1), 10);
+        assert_eq!(machine.startable(), 0);
+        let _ = machine.advance(ms(fires), 10);
+        assert_eq!(machine.startable(), 1);
+    }
+}
+
+/// 7: a clock that goes backwards stands still, and no duration is too long.
+#[test]
+fn point_7_the_clock_never_goes_back_and_never_overflows() {
+    let mut machine = machine(4, 2);
+    let _ = machine.advance(ms(100), 10);
+    let mut late = terms(Some(Duration::MAX));
+    late.timeouts.schedule_to_close = Some(Duration::MAX);
+    late.timeouts.schedule_to_start = Some(Duration::MAX);
+    machine.submit(ms(50), 0, late).unwrap();
+    assert_eq!(machine.now(), ms(100));
+    let start = machine.start_next(Instant::ZERO).unwrap();
+    assert_eq!((machine.now(), start.deadline), (ms(100), None));
+    let mut never = terms(None);
+    never.delay = Duration::MAX;
+    machine.submit(ms(100), 1, never).unwrap();
+    assert_eq!(machine.next_wake(), Wake::Never);
+    let _ = machine.advance(Instant::MAX, 100);
+    assert!(machine.completed(Instant::MAX, start.attempt, 1).is_ok());
+    machine.drain(Instant::MAX, Drain::graceful(Duration::MAX));
+    assert_eq!(machine.phase(), Phase::Draining);
+}
+
+/// Calls `step` until it says that nothing is left: how many calls that took, and the most that one call did.
+fn in_steps(mut step: impl FnMut() -> (u32, bool)) -> (u32, u32) {
+    let (mut calls, mut most) = (0, 0);
+    loop {
+        let (did, more) = step();
+        calls += 1;
+        most = most.max(did);
+        if !more {
+            return (calls, most);
+        }
+    }
+}
+
+/// 8: however much is due at one instant, a call does no more than its budget allows.
+#[test]
+fn point_8_bounded_steps() {
+    const TASKS: u32 = 50_000;
+    const BUDGET: u32 = 100;
+    let mut machine = machine(TASKS, 1);
+    machine.pause(Instant::ZERO);
+    for job in 0..TASKS {
+        let mut terms = terms(None);
+        terms.route = Route::Retain;
+        terms.timeouts.schedule_to_start = Some(Duration::from_millis(10));
+        machine.submit(Instant::ZERO, job, terms).unwrap();
+    }
+    let (calls, most) = in_steps(|| {
+        let progress = machine.advance(ms(10), BUDGET);
+        (progress.used, progress.more)
+    });
+    assert_eq!((calls, most), (TASKS / BUDGET, BUDGET));
+    assert_eq!(machine.totals().settled.expired, u64::from(TASKS));
+    assert_eq!(machine.census().results, TASKS);
+
+    let (calls, most) = in_steps(|| {
+        let mut sweep = machine.sweep(ms(110), BUDGET);
+        let swept = sweep.by_ref().count() as u32;
+        (swept, sweep.is_more())
+    });
+    assert_eq!((calls, most, machine.census().tasks), (TASKS / BUDGET, BUDGET, 0));
+
+    for job in 0..TASKS {
+        machine.submit(ms(110), job, terms(None)).unwrap();
+    }
+    machine.drain(ms(110), Drain::Abort);
+    let (calls, most) = in_steps(|| {
+        let progress = machine.advance(ms(110), BUDGET);
+        (progress.used, progress.more)
+    });
+    assert_eq!((calls, most), (machine.limits().task_slots().div_ceil(BUDGET), BUDGET));
+    assert_eq!(machine.totals().settled.cancelled, u64::from(TASKS));
+}

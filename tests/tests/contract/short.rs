@@ -1,0 +1,68 @@
+//! All scripts of a few steps: no chance is involved.
+
+use plimsoll_core::testkit::{Order, Script, Setup, Step, check};
+
+/// All that five steps out of twelve can do to machines of these limits.
+fn check_all(steps: [Step; 12], setups: &[[u8; Setup::BYTES]]) {
+    for &setup in setups {
+        let mut script = Script { setup: Setup(setup), steps: vec![steps[0]; 5] };
+        for number in 0..steps.len().pow(5) {
+            let mut rest = number;
+            for step in &mut script.steps {
+                *step = steps[rest % steps.len()];
+                rest /= steps.len();
+            }
+            if let Err(fault) = check(&script) {
+                panic!("{fault}\n{script:?}");
+            }
+        }
+    }
+}
+
+/// A queue of one; no queue, and no second orphan; room for everything.
+const TIGHT: [u8; Setup::BYTES] = [1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+const NONE: [u8; Setup::BYTES] = [0, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+const ROOMY: [u8; Setup::BYTES] = [6, 1, 0, 3, 2, 0, 3, 2, 1, 2, 0, 0, 0, 0, 0, 0];
+
+/// Tried twice, 2 ms for each attempt; for a handle, after 1 ms; retained, at most 3 ms in the queue.
+const CALLBACK: Order = Order([0x24, 0, 9]);
+const HANDLE: Order = Order([0x0c, 8, 0]);
+const RETAINED: Order = Order([0x10, 0xa0, 0]);
+
+#[test]
+fn all_short_lives() {
+    let steps = [
+        Step::Submit(CALLBACK),
+        Step::Submit(HANDLE),
+        Step::Submit(RETAINED),
+        Step::Start { count: 1 },
+        Step::Complete { attempt: 0 },
+        Step::Fail { attempt: 0, with_job: true },
+        Step::Cancel { task: 0 },
+        Step::Claim { task: 0 },
+        Step::Advance { jump: 4, budget: 0 },
+        Step::Poll { count: 1 },
+        Step::WaitForRoom,
+        Step::Abort,
+    ];
+    check_all(steps, &[TIGHT, NONE, ROOMY]);
+}
+
+#[test]
+fn all_short_ends() {
+    let steps = [
+        Step::Submit(CALLBACK),
+        Step::Submit(HANDLE),
+        Step::Start { count: 1 },
+        Step::Stopped { attempt: 0 },
+        Step::Release { task: 0 },
+        Step::Attach,
+        Step::Advance { jump: 4, budget: 0 },
+        Step::Advance { jump: 0, budget: 145 },
+        Step::Poll { count: 1 },
+        Step::DrainGracefully { within: 7 },
+        Step::DrainGracefully { within: 4 },
+        Step::Abort,
+    ];
+    check_all(steps, &[TIGHT, ROOMY]);
+}

@@ -1,0 +1,168 @@
+//! Point 5 of the contract: a machine asks for exactly the bytes that its limits promise, and never again.
+//!
+//! One test only, so that nobody else allocates meanwhile.
+
+use std::time::Duration;
+
+use plimsoll_core::testkit::{Call, Host, Kit, Script, Setup, Step, trace};
+use plimsoll_core::{
+    CacheLimits, Effect, Instant, Limits, Outcome, Plan, Policy, Processor, ResultLimits, Route, Terms,
+};
+use plimsoll_tests::alloc::Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting::new();
+
+/// Payloads of odd sizes, none of which own memory.
+#[derive(Debug)]
+struct Odd;
+
+impl Plan for Odd {
+    type Job = [u8; 13];
+    type Output = u16;
+    type Error = [u64; 3];
+    type Meta = u8;
+    type Callback = fn(u16);
+    type Waiter = [u8; 3];
+    type Listener = ();
+    type Key = u64;
+    type Value = [u8; 40];
+}
+
+/// Small, large, and none of each kind.
+fn many_limits() -> Vec<Limits> {
+    let mut all: Vec<Limits> = (0..64_u64)
+        .map(|seed| {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            Setup(std::array::from_fn(|_| rng.u8(..))).limits()
+        })
+        .collect();
+    let mut rng = fastrand::Rng::with_seed(64);
+    for _ in 0..64 {
+        let mut limits = Limits::default();
+        limits.queue = rng.u32(..3_000);
+        limits.concurrency = rng.u32(1..300);
+        limits.unclaimed = rng.u32(..300);
+        limits.results = ResultLimits::new(rng.u32(..300), None);
+        limits.waiters = rng.u32(..300);
+        limits.sources = rng.u32(..20);
+        limits.subscribers = rng.u32(..20);
+        limits.events = rng.u32(1..300);
+        limits.cache = CacheLimits { entries: rng.u32(..3_000), ttl: None, policy: Policy::Lru, seed: 1 };
+        all.push(limits);
+    }
+    all.push(Limits::default());
+    all
+}
+
+fn is_exact<P: Plan>(limits: Limits) {
+    let (live, allocations) = (ALLOCATOR.live(), ALLOCATOR.allocations());
+    let promised = limits.footprint::<P>().total();
+    assert_eq!(ALLOCATOR.allocations(), allocations, "a footprint is known without allocating");
+    ALLOCATOR.reset_peak();
+    let machine = Processor::<P>::new(limits, Instant::ZERO).unwrap();
+    assert_eq!(ALLOCATOR.live() - live, promised, "{limits:?}");
+    assert_eq!(ALLOCATOR.peak() - live, promised, "not even for a moment");
+    drop(machine);
+    assert_eq!(ALLOCATOR.live(), live);
+}
+
+/// Random scripts on a machine whose payloads own no memory.
+fn scripts_do_not_allocate() {
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let bytes: Vec<u8> = (0..Setup::BYTES + 200 * Step::BYTES).map(|_| rng.u8(..)).collect();
+        let script = Script::from_bytes(&bytes);
+        let calls = trace(&script).unwrap();
+        let mut host = Host::new(script.setup.limits(), script.setup.start()).unwrap();
+        for (call, _) in &calls {
+            // For these two the host itself collects what comes back.
+            if matches!(call, Call::FeedBatch { .. } | Call::Sweep { .. }) {
+                continue;
+            }
+            let before = (ALLOCATOR.allocations(), ALLOCATOR.live());
+            let answer = host.call(call);
+            assert_eq!((ALLOCATOR.allocations(), ALLOCATOR.live()), before, "{call:?}");
+            drop(answer);
+        }
+    }
+}
+
+/// A full machine under churn for long: the cache's index is where others grow.
+fn churn_does_not_allocate() {
+    let mut limits = Limits::default();
+    limits.queue = 100;
+    limits.concurrency = 10;
+    limits.results = ResultLimits::new(50, Some(Duration::from_millis(500)));
+    limits.cache =
+        CacheLimits { entries: 100, ttl: Some(Duration::from_millis(50)), policy: Policy::Fifo, seed: 3 };
+    limits.health_every = Some(Duration::from_millis(7));
+    limits.sweep_every = Some(Duration::from_millis(70));
+    let mut machine = Processor::<Odd>::new(limits, Instant::ZERO).unwrap();
+    let subscriber = machine.subscribe().unwrap();
+    let mut rng = fastrand::Rng::with_seed(5);
+    let before = (ALLOCATOR.allocations(), ALLOCATOR.live());
+    for round in 0..300_000_u64 {
+        let now = Instant::from_nanos(round * 250_000);
+        let mut batch = [(); 2].map(|()| {
+            let mut terms = Terms::new(3);
+            terms.route = if rng.bool() { Route::Retain } else { Route::Callback((|_| ()) as fn(u16)) };
+            terms.delay = Duration::from_millis(rng.u64(..3));
+            terms.timeouts.start_to_close = Some(Duration::from_millis(rng.u64(..20)));
+            Some(([0; 13], terms))
+        });
+        for offer in &mut batch {
+            let (job, terms) = offer.take().unwrap();
+            let _ = machine.submit(now, job, terms);
+        }
+        let key = rng.u64(..300);
+        let hash = machine.cache().hasher().hash_of(&key);
+        if machine.cache().get(now, hash, &key).is_none() {
+            let _ = machine.cache().insert(now, hash, key, [0; 40]);
+        }
+        let _ = machine.advance(now, 1_000);
+        while let Some(start) = machine.start_next(now) {
+            if rng.u8(..) < 200 {
+                let _ = machine.completed(now, start.attempt, 1);
+            }
+        }
+        while let Some(effect) = machine.poll_effect() {
+            match effect {
+                Effect::Stop(stop) => drop(machine.stopped(now, stop.attempt)),
+                Effect::Settle(settled) => {
+                    if let (Some(callback), Outcome::Completed(output)) = (settled.callback, settled.outcome)
+                    {
+                        callback(output);
+                    }
+                }
+                Effect::Sweep => machine.sweep(now, 1_000).for_each(drop),
+                _ => {}
+            }
+        }
+        let _ = machine.next_event(subscriber);
+    }
+    assert!(machine.totals().settled.completed > 100_000 && machine.totals().settled.timed_out > 1_000);
+    machine.drain(Instant::MAX, plimsoll_core::Drain::Abort);
+    while machine.advance(Instant::MAX, 1_000).more || machine.poll_effect().is_some() {}
+    assert_eq!((ALLOCATOR.allocations(), ALLOCATOR.live()), before);
+    assert!(machine.census().is_empty());
+}
+
+#[test]
+fn point_5_no_allocation_after_construction() {
+    // The harness's own thread still allocates while it starts this one.
+    std::thread::sleep(Duration::from_millis(300));
+    let limits = many_limits();
+    for &limits in &limits {
+        is_exact::<Odd>(limits);
+        is_exact::<Kit>(limits);
+    }
+    scripts_do_not_allocate();
+    churn_does_not_allocate();
+    let live = ALLOCATOR.live();
+    for _ in 0..1_000 {
+        let mut machine = Processor::<Odd>::new(Limits::default(), Instant::ZERO).unwrap();
+        let _ = machine.submit(Instant::ZERO, [0; 13], Terms::new(0)).unwrap();
+    }
+    assert_eq!(ALLOCATOR.live(), live, "a thousand machines come and go");
+}
