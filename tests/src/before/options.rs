@@ -75,7 +75,7 @@ impl Default for Options {
     }
 }
 
-/// The options of [`TaskProcessor::add_task`].
+/// The options of [`TaskProcessor::add_task`](super::TaskProcessor::add_task).
 #[derive(Clone, Default)]
 pub struct AddOptions {
     /// How long it may run.

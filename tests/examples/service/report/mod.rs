@@ -1,0 +1,100 @@
+//! What is said at the end: the ledger, the totals, the footprint, and whether all of it balances.
+
+mod json;
+mod ledger;
+
+use std::time::Duration;
+
+use plimsoll_core::{Account, CacheStats, Census, Ledger, Remains, Totals};
+use plimsoll_tests::replay::Answer;
+
+/// Everything that is known when a run is over.
+pub struct Report {
+    /// What was run, in a few words.
+    pub title: String,
+    /// The answer, times in simulated milliseconds.
+    pub answer: Answer,
+    /// Jobs of a log that were left out since they never ran.
+    pub skipped: u64,
+    /// The processor's own books.
+    pub totals: Totals,
+    pub ledger: Ledger,
+    pub census: Census,
+    /// What the end found, if it could tell.
+    pub remains: Option<Remains>,
+    /// The cache before it was emptied.
+    pub cache: CacheStats,
+    pub memory: Memory,
+    /// Simulated and real time.
+    pub simulated: Duration,
+    pub wall: Duration,
+    /// What the service counted by itself, as claims that hold or don't.
+    pub claims: Vec<Claim>,
+}
+
+/// Bytes on the heap.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// What the limits promised that the processor takes.
+    pub promised: u64,
+    /// What it was seen to take when it was built.
+    pub built: u64,
+    /// How much of this may be the runtime's, for the tasks spawned on it; nobody promises that.
+    pub runtime: u64,
+    /// What is still there after its end of what was not there before it was built.
+    pub left: u64,
+}
+
+/// Something that has to be true at the end.
+pub struct Claim {
+    pub holds: bool,
+    pub text: String,
+}
+
+impl Claim {
+    pub fn equal(what: &str, left: u64, right: u64) -> Self {
+        Self { holds: left == right, text: format!("{what}: {left} = {right}") }
+    }
+}
+
+/// The nine ways to leak, each with the account that shows it.
+fn classes(ledger: &Ledger) -> [(&'static str, Account); 9] {
+    [
+        ("health-check interval", ledger.health_intervals),
+        ("cleanup interval", ledger.sweep_intervals),
+        ("source listeners", ledger.listeners),
+        ("callbacks", ledger.callbacks),
+        ("cache entries at the end", ledger.cache),
+        ("cache entries ever", ledger.cache),
+        ("subscribers", ledger.subscribers),
+        ("jobs (in last error: none)", ledger.jobs),
+        ("task timers", ledger.timers),
+    ]
+}
+
+impl Report {
+    /// Every claim, the service's and the processor's.
+    pub fn claims(&self) -> Vec<Claim> {
+        let totals = &self.totals;
+        let mut claims = vec![
+            Claim::equal("offered = refused + admitted", totals.offered, totals.refused + totals.admitted),
+            Claim::equal("admitted = settled", totals.admitted, totals.settled.total()),
+            Claim { holds: self.census.is_empty(), text: format!("nothing is live: {:?}", self.census) },
+            Claim {
+                holds: self.memory.built.saturating_sub(self.memory.runtime) <= self.memory.promised,
+                text: format!("built with {} bytes of {} promised", self.memory.built, self.memory.promised),
+            },
+        ];
+        claims.extend(classes(&self.ledger).map(|(name, account)| Claim {
+            holds: account.entered == account.left && account.live() == 0 && account.highest <= account.bound,
+            text: format!("{name}: {account:?}"),
+        }));
+        claims.extend(self.claims.iter().map(|claim| Claim { holds: claim.holds, text: claim.text.clone() }));
+        claims
+    }
+
+    /// Whether everything balances.
+    pub fn balances(&self) -> bool {
+        self.claims().iter().all(|claim| claim.holds)
+    }
+}
