@@ -182,9 +182,7 @@ pub use line::RoomStatus;
 pub use message::Message;
 pub use outcome::{ByOutcome, Outcome, OutcomeKind, Settlement};
 pub use plan::Plan;
-pub use processor::{
-    Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Sweep, Swept,
-};
+pub use processor::{Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Sweep, Swept};
 pub use retry::Retry;
 pub use subscribers::Next;
 pub use terms::{Priority, Route, Terms, Timeouts};

@@ -58,14 +58,8 @@ impl OutcomeKind {
     pub const COUNT: usize = 6;
 
     /// All kinds, in the order of [`ByOutcome`].
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Completed,
-        Self::Failed,
-        Self::TimedOut,
-        Self::Cancelled,
-        Self::Expired,
-        Self::Panicked,
-    ];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Completed, Self::Failed, Self::TimedOut, Self::Cancelled, Self::Expired, Self::Panicked];
 
     /// The kind in lower case words: `timed out`, for instance.
     #[must_use]

@@ -131,6 +131,5 @@ pub struct Timeouts {
 
 impl Timeouts {
     /// No time-outs.
-    pub const NONE: Self =
-        Self { schedule_to_start: None, start_to_close: None, schedule_to_close: None };
+    pub const NONE: Self = Self { schedule_to_start: None, start_to_close: None, schedule_to_close: None };
 }

@@ -83,21 +83,12 @@ mod tests {
         assert_eq!(second.as_nanos(), 1_000_000_000);
         assert_eq!(Instant::from_nanos(1_999_999).as_millis(), 1);
         assert_eq!(Instant::from_millis(u64::MAX), Instant::MAX);
-        assert_eq!(
-            second.checked_add(Duration::from_millis(1)),
-            Some(Instant::from_millis(1_001))
-        );
+        assert_eq!(second.checked_add(Duration::from_millis(1)), Some(Instant::from_millis(1_001)));
         assert_eq!(Instant::MAX.checked_add(Duration::from_nanos(1)), None);
-        assert_eq!(
-            Instant::ZERO.checked_add(Duration::from_nanos(u64::MAX)),
-            Some(Instant::MAX)
-        );
+        assert_eq!(Instant::ZERO.checked_add(Duration::from_nanos(u64::MAX)), Some(Instant::MAX));
         assert_eq!(Instant::ZERO.checked_add(Duration::MAX), None);
         assert_eq!(second.saturating_add(Duration::MAX), Instant::MAX);
-        assert_eq!(
-            second.saturating_since(Instant::ZERO),
-            Duration::from_secs(1)
-        );
+        assert_eq!(second.saturating_since(Instant::ZERO), Duration::from_secs(1));
         assert_eq!(Instant::ZERO.saturating_since(second), Duration::ZERO);
         assert_eq!(Instant::default(), Instant::ZERO);
     }

@@ -100,7 +100,9 @@ fn debug_shows_counts_and_never_contents() -> Result<(), Box<dyn Error>> {
     assert!(matches!(inserted, Inserted::New));
     let mut shown = format!("{machine:?} {start:?} {refused:?} {:?}", terms());
     shown += &format!("{:?}", machine.cache());
-    let Ok(()) = machine.completed(Instant::ZERO, start.attempt, Secret(5)) else { return Err("late".into()) };
+    let Ok(()) = machine.completed(Instant::ZERO, start.attempt, Secret(5)) else {
+        return Err("late".into());
+    };
     let late = machine.completed(Instant::ZERO, start.attempt, Secret(6));
     shown += &format!("{:?} {late:?}", machine.poll_effect());
     assert!(!shown.contains("CONTENTS"), "{shown}");

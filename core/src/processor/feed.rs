@@ -79,7 +79,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Takes as many tasks as fit out of `batch`, from its front. The first one that is refused and those
-    /// behind it stay where they are. O(batch).
+    /// behind it stay where they are; all of them count as refused, and one event tells of them. O(batch).
     pub fn feed_batch(
         &mut self,
         now: Instant,
@@ -87,17 +87,29 @@ impl<P: Plan> Processor<P> {
         batch: &mut [Option<(P::Job, Terms<P>)>],
     ) -> Batch {
         let mut admitted = 0;
-        for offer in batch {
+        let mut offers = batch.iter_mut();
+        while let Some(offer) = offers.next() {
             let Some((job, terms)) = offer.take() else { continue };
             match self.feed(now, source, job, terms) {
                 Ok(_) => admitted += 1,
                 Err(Refused { reason, value }) => {
                     *offer = Some(value);
+                    let behind = offers.fold(0, |count, offer| count + u64::from(offer.is_some()));
+                    self.refuse_behind(source, behind);
                     return Batch { admitted, refused: Some(reason) };
                 }
             }
         }
         Batch { admitted, refused: None }
+    }
+
+    /// Counts the tasks of a batch that stand behind one that was refused.
+    fn refuse_behind(&mut self, source: SourceId, behind: u64) {
+        if let Some(fed) = self.sources.fed_mut(source) {
+            fed.refused = fed.refused.wrapping_add(behind);
+            self.totals.offered = self.totals.offered.wrapping_add(behind);
+            self.totals.refused = self.totals.refused.wrapping_add(behind);
+        }
     }
 
     /// Notes an error of a source as the last error. `false` when the source is not attached; then nothing

@@ -307,6 +307,13 @@ impl Model {
             }
             *place = None;
         }
+        // All that is handed back was refused, the first one for a reason of its own and counted above.
+        let behind = left.iter().flatten().skip(1).count() as u64;
+        if let (Some(FeedRefusal::Task(_)), Some(source)) = (refused, self.source(source)) {
+            source.fed.refused += behind;
+            self.totals.offered += behind;
+            self.totals.refused += behind;
+        }
         Answer::Batch { admitted, refused, left }
     }
 
