@@ -84,7 +84,7 @@ pub struct Totals {
     pub retried: u64,
     /// Attempts that became orphans.
     pub orphaned: u64,
-    /// Reports that came too late.
+    /// Outputs, errors and panics that were reported too late.
     pub late: u64,
     /// Panics after the outcome was fixed, as counted by the host.
     pub late_panics: u64,

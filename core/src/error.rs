@@ -52,7 +52,8 @@ reasons! {
         Full => "no room: the queue is full",
         /// Too many outcomes wait for their handles: take or drop some.
         Unclaimed => "too many outcomes are not taken by their handles",
-        /// Too many settled tasks wait for the host: call `poll_effect` until it is empty.
+        /// No task slot is free: call `poll_effect` until it is empty, for settled tasks keep theirs until then.
+        /// (After years some slots may be retired too, see [`Census::retired`](crate::Census::retired).)
         Backlog => "settled tasks wait for the host to poll effects",
         /// The machine is draining or has ended: no retry will help.
         Closed => "the processor is draining or has ended",
@@ -145,12 +146,13 @@ reasons! {
     }
 }
 
-/// A report about an attempt that is over: the value comes back, and nothing was changed but this: if the
-/// attempt was an orphan, it counts as stopped now.
+/// A report about an attempt that is over: the value comes back. An orphan counts as stopped from now on, and
+/// a task whose deadline had passed unnoticed is settled as timed out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "the reported value is handed back here and nowhere else"]
 pub struct Late<T> {
-    /// The task's outcome, or `None` when the attempt's slot is free again (or never was).
+    /// The outcome of the attempt's task; `None` when the attempt was followed by another, or when the task is
+    /// gone or never was.
     pub settled: Option<OutcomeKind>,
     /// What was reported, whole.
     pub value: T,

@@ -120,8 +120,11 @@ pub enum Hold {
     None,
     /// It was paused.
     Paused,
-    /// Too many attempts run on although they were told to stop.
+    /// Attempts that run on although they were told to stop are at their limit, or have every concurrency
+    /// place.
     Orphans,
+    /// The concurrency limit is set to 0.
+    Concurrency,
     /// It is being aborted, or has ended.
     Ending,
 }

@@ -72,9 +72,9 @@
 //!               │      └────┬────┘   │                   │ Panic      ┌──────────┐ Release ┌────────┐
 //!       TimeOut,│   TimeOut,│        │ TimeOut, Cancel,  │            │ Stopping ├───────► │ Orphan │
 //!        Cancel │    Cancel │        │ Expire            ▼            └────┬─────┘         └───┬────┘
-//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped,   │        Stopped,   │
+//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped    │        Stopped,   │
 //!                                                 │ Settled │ ◄────────────┘        Abandon    ▼
-//!                                                 └────┬────┘   Abandon                      (free)
+//!                                                 └────┬────┘                                (free)
 //!                                                      └── Release ──► (free)
 //! ```
 //!
@@ -116,9 +116,8 @@
 //! Every call is O(1) and allocates nothing, with these exceptions: [`Processor::new`] (O(limits), the only
 //! one that allocates), [`Processor::advance`], [`Processor::sweep`] and [`Processor::feed_batch`] (O(what
 //! they are given to do), the first two within a budget), [`Processor::audit`] (O(limits)),
-//! [`Processor::set_concurrency`] and [`Processor::resume`] (O(waiters that get room)), the effects of the
-//! end (O(waiters and subscribers that nobody has to wake)), and a cache insert once in as many inserts as
-//! there are entries (a rehash in place, without calling user code).
+//! the effects of the end (O(permits and subscribers that nobody has to wake)), and a cache insert once in as
+//! many inserts as there are entries (a rehash in place, without calling user code).
 //!
 //! # Ids
 //!
@@ -165,7 +164,7 @@ pub mod testkit;
 mod time;
 mod timers;
 
-pub use cache::{Cache, CacheHasher, CacheLimits, CacheStats, Inserted, Policy};
+pub use cache::{Cache, CacheHasher, CacheLimits, CacheMut, CacheStats, Inserted, Policy};
 pub use census::{Account, Census, Ledger, Remains, Totals};
 #[cfg(feature = "std")]
 pub use clock::Clock;

@@ -11,9 +11,9 @@
 //!               │      └────┬────┘   │                   │ Panic      ┌──────────┐ Release ┌────────┐
 //!       TimeOut,│   TimeOut,│        │ TimeOut, Cancel,  │            │ Stopping ├───────► │ Orphan │
 //!        Cancel │    Cancel │        │ Expire            ▼            └────┬─────┘         └───┬────┘
-//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped,   │        Stopped,   │
+//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped    │        Stopped,   │
 //!                                                 │ Settled │ ◄────────────┘        Abandon    ▼
-//!                                                 └────┬────┘   Abandon                      (free)
+//!                                                 └────┬────┘                                (free)
 //!                                                      └── Release ──► (free)
 //! ```
 //!
@@ -74,7 +74,7 @@ impl State {
             (Running, Input::Retry) => Backoff,
             (Running, Input::TimeOut | Input::Cancel) => Stopping,
             (Stopping, Input::Release) => Orphan,
-            (Stopping, Input::Stopped | Input::Abandon) => Settled,
+            (Stopping, Input::Stopped) => Settled,
             (Orphan, Input::Stopped | Input::Abandon) => return Some(Next::Free),
             (Settled, Input::Release) => return Some(Next::Free),
             _ => return None,
@@ -155,7 +155,6 @@ Backoff TimeOut Settled
 Backoff Cancel Settled
 Stopping Stopped Settled
 Stopping Release Orphan
-Stopping Abandon Settled
 Orphan Stopped (free)
 Orphan Abandon (free)
 Settled Release (free)

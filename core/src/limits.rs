@@ -93,7 +93,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The most that `queue + concurrency + unclaimed + results.entries` may be, and each other limit alone.
+    /// The most that `queue + concurrency + unclaimed + results.entries` may be, and each other limit alone but
+    /// `orphans`, for which nothing is built.
     pub const MOST: u32 = 1 << 28;
     /// The shortest interval. Timers have a resolution of one millisecond.
     pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);

@@ -14,10 +14,8 @@ struct Waiting<W> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     InLine,
-    /// Holds a permit, and is still to be woken.
+    /// Was woken, and holds a permit.
     Granted,
-    /// Holds a permit, and knows.
-    Told,
 }
 
 impl<W> Linked for Waiting<W> {
@@ -47,12 +45,11 @@ pub(crate) struct Line<W> {
     slots: Slots<WaiterId, Waiting<W>>,
     in_line: List,
     granted: List,
-    told: List,
 }
 
 impl<W> Line<W> {
     pub(crate) fn new(capacity: u32) -> Self {
-        Self { slots: Slots::new(capacity, 0), in_line: List::new(), granted: List::new(), told: List::new() }
+        Self { slots: Slots::new(capacity, 0), in_line: List::new(), granted: List::new() }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
@@ -72,35 +69,26 @@ impl<W> Line<W> {
         Ok(id)
     }
 
-    /// Grants room to the first in line.
-    pub(crate) fn grant(&mut self) {
-        let Some(index) = self.in_line.pop_front(&mut self.slots) else { return };
-        if let Some(waiting) = self.slots.at_mut(index) {
-            waiting.stage = Stage::Granted;
-        }
+    /// Grants room to the first in line: the waiter to be woken.
+    pub(crate) fn grant(&mut self) -> Option<W> {
+        let index = self.in_line.pop_front(&mut self.slots)?;
         self.granted.push_back(&mut self.slots, index);
+        let waiting = self.slots.at_mut(index)?;
+        waiting.stage = Stage::Granted;
+        waiting.waiter.take()
     }
 
     pub(crate) fn ask_again(&mut self, id: WaiterId, waiter: W) -> RoomStatus<W> {
         match self.slots.get_mut(id) {
             None => RoomStatus::Gone(waiter),
-            Some(waiting) if waiting.stage == Stage::Told => RoomStatus::Granted(waiter),
+            Some(waiting) if waiting.stage == Stage::Granted => RoomStatus::Granted(waiter),
             Some(waiting) => RoomStatus::Waiting(waiting.waiter.replace(waiter)),
         }
     }
 
-    /// The waiter of the next one to be told that room was granted.
-    pub(crate) fn pop_granted(&mut self) -> Option<W> {
-        let index = self.granted.pop_front(&mut self.slots)?;
-        self.told.push_back(&mut self.slots, index);
-        let waiting = self.slots.at_mut(index)?;
-        waiting.stage = Stage::Told;
-        waiting.waiter.take()
-    }
-
-    /// Whether this one holds a permit, and knows.
-    pub(crate) fn is_told(&self, id: WaiterId) -> bool {
-        self.slots.get(id).is_some_and(|waiting| waiting.stage == Stage::Told)
+    /// Whether this one holds a permit.
+    pub(crate) fn holds_permit(&self, id: WaiterId) -> bool {
+        self.slots.get(id).is_some_and(|waiting| waiting.stage == Stage::Granted)
     }
 
     /// Takes one out, wherever it stands; its waiter too, if it was not woken.
@@ -110,7 +98,6 @@ impl<W> Line<W> {
         let list = match stage {
             Stage::InLine => &mut self.in_line,
             Stage::Granted => &mut self.granted,
-            Stage::Told => &mut self.told,
         };
         list.remove(&mut self.slots, index);
         self.slots.remove(id).map(|waiting| waiting.waiter)
@@ -118,7 +105,7 @@ impl<W> Line<W> {
 
     /// Takes any one out: called until `None`, it empties the line.
     pub(crate) fn leave_any(&mut self) -> Option<Option<W>> {
-        let lists = [&self.granted, &self.in_line, &self.told];
+        let lists = [&self.in_line, &self.granted];
         let index = lists.into_iter().find_map(List::front)?;
         self.leave(self.slots.id_at(index)?)
     }
@@ -128,14 +115,9 @@ impl<W> Line<W> {
         !self.in_line.is_empty()
     }
 
-    /// Whether [`pop_granted`](Self::pop_granted) has something.
-    pub(crate) const fn has_granted(&self) -> bool {
-        !self.granted.is_empty()
-    }
-
     /// How many hold a permit.
     pub(crate) const fn permits(&self) -> u32 {
-        self.granted.len().saturating_add(self.told.len())
+        self.granted.len()
     }
 
     pub(crate) fn len(&self) -> u32 {

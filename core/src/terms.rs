@@ -14,7 +14,8 @@ pub struct Terms<P: Plan> {
     pub route: Route<P::Callback>,
     /// Which class of the queue it waits in.
     pub priority: Priority,
-    /// How long it is kept back before it is put in the queue.
+    /// How long it is kept back before it is put in the queue. One that reaches past the end of
+    /// [`Instant`](crate::Instant)'s range is for ever: only a time-out, a cancel or the end brings the task out.
     pub delay: Duration,
     /// Its time-outs.
     pub timeouts: Timeouts,

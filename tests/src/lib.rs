@@ -2,6 +2,9 @@
 //!
 //! - [`before`] is the processor that plimsoll replaces, with each of its nine leaks behind a switch, and
 //!   [`requirements`] is what both have to show. `tests/nine_leaks.rs` runs the one against the other.
+//! - [`load`] drives the core for hours and days on a simulated clock; [`trace`] and [`replay`] read job logs and
+//!   replay them, and [`waits`] is how long their tasks waited.
+//! - [`alloc`] counts bytes and allocations.
 
 pub mod alloc;
 pub mod before;

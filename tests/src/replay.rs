@@ -15,8 +15,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, Cache, CacheStats, Census, Drain, Effect, Guard, Instant, Ledger, Message, Next, Plan,
-    Processor, Remains, Route, SourceId, Start, SubscriberId, TaskId, Terms, Timeouts, Totals,
+    AttemptId, CacheStats, Census, Drain, Effect, Guard, Instant, Ledger, Message, Next, Plan, Processor,
+    Remains, Route, SourceId, Start, SubscriberId, TaskId, Terms, Timeouts, Totals,
 };
 
 use crate::trace::{Ending, Job};
@@ -323,8 +323,9 @@ impl<'t> Replay<'t> {
                 self.running.push(Reverse((end, u64::from(number), task, attempt, number)));
             }
             let key = job.key;
-            let (clock, hash) = (self.clock(), self.machine.cache().hasher().hash_of(&key));
-            let cache: &mut Cache<u64, u32> = self.machine.cache();
+            let clock = self.clock();
+            let mut cache = self.machine.cache();
+            let hash = cache.hasher().hash_of(&key);
             if cache.get(clock, hash, &key).is_none() {
                 let _ = cache.insert(clock, hash, key, number);
             }

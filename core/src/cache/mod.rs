@@ -11,6 +11,7 @@
 //! is taken to stand still.
 
 mod entry;
+mod guest;
 mod index;
 mod policy;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use entry::{Entry, WRITTEN};
 use index::Index;
 use policy::Order;
 
+pub use guest::CacheMut;
 pub use index::CacheHasher;
 pub use policy::Policy;
 

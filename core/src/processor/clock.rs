@@ -59,7 +59,6 @@ impl<P: Plan> Processor<P> {
             used += 1;
         }
         used += self.advance_end(budget - used);
-        self.grant_room();
         let timer_due = self.next_timer().is_some_and(|(at, _)| at <= now);
         Progress { used, more: timer_due || self.is_end_due() }
     }

@@ -28,7 +28,6 @@ impl<P: Plan> Processor<P> {
             return Err(CancelError::Settled);
         }
         self.settle(self.tasks.index_of(task), Input::Cancel);
-        self.grant_room();
         Ok(if state == State::Running { Cancelled::Stopping } else { Cancelled::Settled })
     }
 
@@ -43,7 +42,6 @@ impl<P: Plan> Processor<P> {
     pub fn resume(&mut self, now: Instant) {
         self.tell(now);
         self.paused = false;
-        self.grant_room();
     }
 
     /// Whether it was paused.
@@ -54,11 +52,10 @@ impl<P: Plan> Processor<P> {
 
     /// Sets how many attempts may run at the same time, at most [`Limits::concurrency`](crate::Limits::concurrency),
     /// for which the machine was built. Stops nobody: with more running than that, nothing is started until
-    /// enough have ended. 0 is legal. Returns what is now set. O(1), and O(1) for each waiter granted room.
+    /// enough have ended. 0 is legal. Returns what is now set.
     pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {
         self.tell(now);
         self.concurrency = concurrency.min(self.limits.concurrency);
-        self.grant_room();
         self.concurrency
     }
 }

@@ -84,6 +84,9 @@ impl<P: Plan> Processor<P> {
     /// the host: attempts that have not stopped are abandoned, which means that their slots are freed and
     /// what is reported about them later is late.
     ///
+    /// What is paused, or has no concurrency, starts nothing while it drains either: then the deadline ends it.
+    /// Subscribers are removed with the last effects; what they had not read by then is lost.
+    ///
     /// May change: everything.
     pub fn drain(&mut self, now: Instant, mode: Drain) {
         let now = self.tell(now);
@@ -97,14 +100,14 @@ impl<P: Plan> Processor<P> {
         }
         match mode {
             Drain::Abort => self.abort(),
-            Drain::Graceful(within) => self.end_by(now.checked_add(within)),
+            Drain::Graceful(within) => self.end_by(now.saturating_add(within)),
         }
     }
 
     /// Sets the deadline, unless an earlier one is set.
-    fn end_by(&mut self, deadline: Option<Instant>) {
-        let Some(deadline) = deadline.filter(|_| !self.ending.is_aborting()) else { return };
-        if self.ending.deadline.is_some_and(|(earlier, _)| earlier <= deadline) {
+    fn end_by(&mut self, deadline: Instant) {
+        let earlier = self.ending.deadline.is_some_and(|(earlier, _)| earlier <= deadline);
+        if earlier || self.ending.is_aborting() {
             return;
         }
         self.disarm_deadline();

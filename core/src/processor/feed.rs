@@ -4,7 +4,9 @@ use super::Processor;
 use super::submit::Offer;
 use crate::effect::{Detached, Fed, Guard};
 use crate::last_error::{ErrorKind, LastError};
-use crate::{AttachRefusal, Event, FeedRefusal, Instant, Message, Plan, Refused, SourceId, TaskId, Terms};
+use crate::{
+    AttachRefusal, Event, FeedRefusal, Instant, Message, Plan, Refusal, Refused, SourceId, TaskId, Terms,
+};
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +15,7 @@ use crate::{AttachRefusal, Event, FeedRefusal, Instant, Message, Plan, Refused, 
 pub struct Batch {
     /// How many tasks were taken out of the slice and admitted.
     pub admitted: u32,
-    /// Why the next one was not, if one is left.
+    /// Why the first of those that are left was refused.
     pub refused: Option<FeedRefusal>,
 }
 
@@ -78,32 +80,38 @@ impl<P: Plan> Processor<P> {
         result.map_err(|refused| Refused { reason: FeedRefusal::Task(refused.reason), value: refused.value })
     }
 
-    /// Takes as many tasks as fit out of `batch`, from its front. The first one that is refused and those
-    /// behind it stay where they are; all of them count as refused, and one event tells of them. O(batch).
+    /// Takes as many tasks as fit out of `batch`, from its front. One that is refused for its own terms stays
+    /// where it is, and so does everything from the first one on for which there is no room. All that stays
+    /// counts as refused; events tell of those that were looked at. O(batch).
     pub fn feed_batch(
         &mut self,
         now: Instant,
         source: SourceId,
         batch: &mut [Option<(P::Job, Terms<P>)>],
     ) -> Batch {
-        let mut admitted = 0;
+        let mut answer = Batch { admitted: 0, refused: None };
         let mut offers = batch.iter_mut();
         while let Some(offer) = offers.next() {
             let Some((job, terms)) = offer.take() else { continue };
-            match self.feed(now, source, job, terms) {
-                Ok(_) => admitted += 1,
-                Err(Refused { reason, value }) => {
-                    *offer = Some(value);
-                    let behind = offers.fold(0, |count, offer| count + u64::from(offer.is_some()));
-                    self.refuse_behind(source, behind);
-                    return Batch { admitted, refused: Some(reason) };
+            let Refused { reason, value } = match self.feed(now, source, job, terms) {
+                Ok(_) => {
+                    answer.admitted += 1;
+                    continue;
                 }
+                Err(refused) => refused,
+            };
+            *offer = Some(value);
+            answer.refused = answer.refused.or(Some(reason));
+            if stops_a_batch(reason) {
+                let behind = offers.fold(0, |count, offer| count + u64::from(offer.is_some()));
+                self.refuse_behind(source, behind);
+                break;
             }
         }
-        Batch { admitted, refused: None }
+        answer
     }
 
-    /// Counts the tasks of a batch that stand behind one that was refused.
+    /// Counts the tasks of a batch that stand behind one for which there was no room.
     fn refuse_behind(&mut self, source: SourceId, behind: u64) {
         if let Some(fed) = self.sources.fed_mut(source) {
             fed.refused = fed.refused.wrapping_add(behind);
@@ -140,4 +148,9 @@ impl<P: Plan> Processor<P> {
     pub fn source_fed(&self, source: SourceId) -> Option<Fed> {
         self.sources.fed(source)
     }
+}
+
+/// Whether what is refused for this reason would be refused to those behind it too.
+const fn stops_a_batch(reason: FeedRefusal) -> bool {
+    !matches!(reason, FeedRefusal::Task(Refusal::Attempts | Refusal::NotRetained | Refusal::Unclaimed))
 }

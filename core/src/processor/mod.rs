@@ -258,11 +258,9 @@ impl<P: Plan> Processor<P> {
         self.ending.phase() == Phase::Open
     }
 
-    /// Grants room to those who wait for it, as far as there is some: O(grants).
-    fn grant_room(&mut self) {
-        while self.line.is_waiting() && self.is_open() && self.queue_room() > 0 && self.slot_room() > 0 {
-            self.line.grant();
-        }
+    /// Whether the first of those who wait for room can have some.
+    fn can_grant(&self) -> bool {
+        self.line.is_waiting() && self.is_open() && self.queue_room() > 0 && self.slot_room() > 0
     }
 }
 

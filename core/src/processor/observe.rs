@@ -1,7 +1,7 @@
 //! What there is: counts, totals, health.
 
 use super::Processor;
-use crate::cache::Cache;
+use crate::cache::CacheMut;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
 use crate::processor::Owner;
@@ -37,8 +37,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The cache. It ends with the machine: once that is being aborted every insert is refused.
-    pub const fn cache(&mut self) -> &mut Cache<P::Key, P::Value> {
-        &mut self.cache
+    pub fn cache(&mut self) -> CacheMut<'_, P::Key, P::Value> {
+        CacheMut::new(&mut self.cache, self.now)
     }
 
     /// What went wrong last.
@@ -98,7 +98,9 @@ impl<P: Plan> Processor<P> {
             Hold::Ending
         } else if self.paused {
             Hold::Paused
-        } else if self.orphans() >= self.limits.orphans {
+        } else if self.concurrency == 0 {
+            Hold::Concurrency
+        } else if self.orphans() >= self.limits.orphans.min(self.concurrency) {
             Hold::Orphans
         } else {
             Hold::None
@@ -158,12 +160,18 @@ impl<P: Plan> Processor<P> {
                 State::Settled => &mut 0,
             };
             *count += 1;
+            found.pending += u32::from(!task.pending.is_empty());
+            found.results += u32::from(self.is_retained(task));
             found.callbacks += u32::from(matches!(task.claimant, Claimant::Callback(_)));
             found.handles += u32::from(task.is_for_handle());
             found.unclaimed += u32::from(task.is_for_handle() && task.is_kept());
         }
-        found.pending = count(self.outbox.iter(&self.tasks));
-        found.results = count(self.results.iter(&self.tasks));
+        debug_assert_eq!(
+            found.pending,
+            count(self.outbox.iter(&self.tasks)),
+            "who owes an effect is in the outbox"
+        );
+        debug_assert_eq!(found.results, count(self.results.iter(&self.tasks)), "what is retained is listed");
         for owner in self.timers.iter() {
             found.timers += 1;
             found.intervals += u32::from(matches!(owner, Owner::Health | Owner::Sweep));

@@ -35,7 +35,6 @@ impl<P: Plan> Processor<P> {
                 return self.start(now, index);
             }
             self.overdue(index);
-            self.grant_room();
         }
         None
     }
@@ -75,11 +74,12 @@ impl<P: Plan> Processor<P> {
         Some(AttemptId::from_raw(bits))
     }
 
-    /// Whether [`poll_effect`](Self::poll_effect) has something.
+    /// Whether to call [`poll_effect`](Self::poll_effect). In the course of the end it may have nothing to hand
+    /// out although it was asked for; it has made progress then.
     #[must_use]
     pub fn has_effect(&self) -> bool {
         !self.outbox.is_empty()
-            || self.line.has_granted()
+            || self.can_grant()
             || self.subscribers.has_wake()
             || self.sweep_due
             || self.has_end_effect()
@@ -99,7 +99,7 @@ impl<P: Plan> Processor<P> {
             }
         }
         if self.is_open() {
-            if let Some(waiter) = self.line.pop_granted() {
+            if let Some(waiter) = self.grant_room() {
                 return Some(Effect::Wake(waiter));
             }
         } else if let Some(effect) = self.poll_closing() {
@@ -112,6 +112,11 @@ impl<P: Plan> Processor<P> {
             return Some(Effect::Sweep);
         }
         self.poll_end()
+    }
+
+    /// Grants room to the first of those who wait for it, if there is some.
+    fn grant_room(&mut self) -> Option<P::Waiter> {
+        if self.can_grant() { self.line.grant() } else { None }
     }
 
     /// Takes the first effect that the task in slot `index` owes.

@@ -61,7 +61,6 @@ impl<P: Plan> Processor<P> {
             task.payload = Payload::Output(output);
         }
         self.settle(index, Input::Complete);
-        self.grant_room();
         Ok(())
     }
 
@@ -96,7 +95,6 @@ impl<P: Plan> Processor<P> {
             }
         };
         self.note_task_error(ErrorKind::Failed, index, *message);
-        self.grant_room();
         Ok(failure)
     }
 
@@ -124,26 +122,25 @@ impl<P: Plan> Processor<P> {
             }
         };
         self.note_task_error(ErrorKind::Panicked, index, *message);
-        self.grant_room();
         Ok(job)
     }
 
     /// The attempt has stopped without an outcome: it gives its concurrency place back. That is the answer
-    /// to [`Effect::Stop`](crate::Effect::Stop); an attempt that was not asked to stop is settled as
-    /// cancelled.
+    /// to [`Effect::Stop`](crate::Effect::Stop). A task whose attempt was not asked to stop is settled by it, as
+    /// cancelled, or as timed out after its deadline.
     ///
     /// # Errors
     /// No such attempt runs.
     pub fn stopped(&mut self, now: Instant, attempt: AttemptId) -> Result<(), Late<()>> {
-        self.tell(now);
+        let now = self.tell(now);
         let index = self.index_of(attempt).ok_or(Late { settled: None, value: () })?;
-        let running = self.tasks.at(index).is_some_and(|task| task.state == State::Running);
-        if running {
-            self.settle_stopped(index, Input::Cancel);
+        let running = self.tasks.at(index).filter(|task| task.state == State::Running);
+        let in_time = running.map(|task| now <= task.deadline());
+        if let Some(in_time) = in_time {
+            self.settle_stopped(index, if in_time { Input::Cancel } else { Input::TimeOut });
         }
         let settled = self.tasks.at(index).and_then(|task| task.kind);
-        let stopped = running || self.stop(index);
-        self.grant_room();
+        let stopped = in_time.is_some() || self.stop(index);
         if stopped { Ok(()) } else { Err(Late { settled, value: () }) }
     }
 
@@ -175,7 +172,6 @@ impl<P: Plan> Processor<P> {
         if let Some(index) = index {
             self.stop(index);
         }
-        self.grant_room();
         Late { settled, value }
     }
 

@@ -6,8 +6,8 @@ use crate::line::RoomStatus;
 use crate::{Instant, Plan, Refused, ReservedRefusal, TaskId, Terms, WaitRefusal, WaiterId};
 
 impl<P: Plan> Processor<P> {
-    /// Joins the line of those who wait for room. When room is granted, which may be at once, the waiter
-    /// leaves by [`Effect::Wake`](crate::Effect::Wake); a place of the queue is kept for it until
+    /// Joins the line of those who wait for room. When there is some, which may be at once, the waiter leaves by
+    /// [`Effect::Wake`](crate::Effect::Wake); from then on a place of the queue is kept for it until
     /// [`submit_reserved`](Self::submit_reserved) or [`leave`](Self::leave).
     ///
     /// # Errors
@@ -24,12 +24,10 @@ impl<P: Plan> Processor<P> {
         let full = |waiter| Refused { reason: WaitRefusal::Full, value: waiter };
         let id = self.line.join(waiter).map_err(full)?;
         self.ledger.waiters.enter();
-        self.grant_room();
         Ok(id)
     }
 
-    /// Asks how it stands in the line, and leaves a new waiter there if it still waits, or if the effect
-    /// that will wake it was not taken yet.
+    /// Asks how it stands in the line, and leaves a new waiter there if it still waits.
     pub fn rewait(&mut self, id: WaiterId, waiter: P::Waiter) -> RoomStatus<P::Waiter> {
         self.line.ask_again(id, waiter)
     }
@@ -48,15 +46,14 @@ impl<P: Plan> Processor<P> {
     ) -> Result<TaskId, Refused<Offer<P>, ReservedRefusal>> {
         let now = self.tell(now);
         let refusal = self.terms_refusal(&terms);
-        if self.is_open() && !self.line.is_told(id) {
+        let granted = self.line.holds_permit(id);
+        if self.is_open() && !granted {
             return Err(Refused { reason: ReservedRefusal::NotGranted, value: (job, terms) });
         }
-        if self.line.is_told(id) {
+        if granted {
             self.leave_line(id);
         }
-        let result = self.admit(now, job, terms, refusal);
-        self.grant_room();
-        result.map_err(|refused| Refused {
+        self.admit(now, job, terms, refusal).map_err(|refused| Refused {
             reason: ReservedRefusal::Task(refused.reason),
             value: refused.value,
         })
@@ -66,9 +63,7 @@ impl<P: Plan> Processor<P> {
     /// yet; `None` when it is not in the line.
     pub fn leave(&mut self, now: Instant, id: WaiterId) -> Option<Option<P::Waiter>> {
         self.tell(now);
-        let waiter = self.leave_line(id)?;
-        self.grant_room();
-        Some(waiter)
+        self.leave_line(id)
     }
 
     fn leave_line(&mut self, id: WaiterId) -> Option<Option<P::Waiter>> {

@@ -126,7 +126,6 @@ impl<P: Plan> Processor<P> {
             Some(Next::Free) => self.free(index),
             _ => self.abandon_if_ending(index),
         }
-        self.grant_room();
         Some(settlement)
     }
 

@@ -257,6 +257,64 @@ fn the_orphan_limit_stops_starting() {
 }
 
 #[test]
+fn a_late_stop_is_a_time_out() {
+    let mut machine = machine(4, 1);
+    let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
+    machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
+    let start = machine.start_next(ms(0)).unwrap();
+    machine.stopped(ms(20), start.attempt).unwrap();
+    assert_eq!(settled(&mut machine).outcome, Outcome::TimedOut);
+}
+
+#[test]
+fn room_for_many_is_granted_one_effect_at_a_time() {
+    let mut limits = limits(0, 9);
+    limits.orphans = 1;
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let task = machine.submit(ms(0), 0, terms()).unwrap();
+    let start = machine.start_next(ms(0)).unwrap();
+    machine.cancel(ms(0), task).unwrap();
+    assert_eq!(effects(&mut machine), ["Stop", "Settle"]);
+    for waiter in 0..12 {
+        machine.wait_for_room(ms(0), waiter).unwrap();
+    }
+    machine.stopped(ms(0), start.attempt).unwrap();
+    for granted in 0..9 {
+        assert_eq!(machine.census().permits, granted);
+        assert!(matches!(machine.poll_effect(), Some(Effect::Wake(waiter)) if waiter == granted));
+    }
+    assert!(!machine.has_effect() && machine.poll_effect().is_none());
+}
+
+#[test]
+fn health_says_what_holds_the_machine_back() {
+    let mut machine = machine(4, 1);
+    let task = machine.submit(ms(0), 1, terms()).unwrap();
+    let _ = machine.start_next(ms(0)).unwrap();
+    machine.cancel(ms(0), task).unwrap();
+    assert_eq!(machine.health(ms(0)).hold, Hold::Orphans, "one has the only place");
+    machine.set_concurrency(ms(0), 0);
+    assert_eq!(machine.health(ms(0)).hold, Hold::Concurrency);
+    machine.pause(ms(0));
+    assert_eq!(machine.health(ms(0)).hold, Hold::Paused);
+}
+
+#[test]
+fn a_batch_goes_on_behind_what_is_refused_for_its_terms() {
+    let mut machine = machine(1, 1);
+    let source = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
+    let greedy = Terms { retry: Retry::NONE.attempts(99), ..terms() };
+    let mut batch =
+        [Some((0, greedy)), Some((1, terms())), Some((2, terms())), Some((3, terms())), Some((4, terms()))];
+    let answer = machine.feed_batch(ms(0), source, &mut batch);
+    assert_eq!((answer.admitted, answer.refused), (2, Some(FeedRefusal::Task(Refusal::Attempts))));
+    assert_eq!(batch.map(|offer| offer.map(|(job, _)| job)), [Some(0), None, None, Some(3), Some(4)]);
+    let fed = machine.source_fed(source).unwrap();
+    assert_eq!((fed.admitted, fed.refused), (2, 3));
+    assert_eq!(machine.totals().refused, 3);
+}
+
+#[test]
 fn abort_needs_no_help() {
     let mut machine = machine(8, 2);
     let listeners = Guard { task: 1, batch: 2, error: 3 };

@@ -215,7 +215,7 @@ impl Host {
             })),
             Call::CacheInsert { now, key, token, value } => {
                 let (name, token, value) = (key, self.token(token), self.token(value));
-                let cache = self.machine.cache();
+                let mut cache = self.machine.cache();
                 let hash = cache.hasher().hash_of(&name);
                 let inserted = cache.insert(now, hash, Key { name, token }, value);
                 let how = match inserted {
@@ -228,13 +228,13 @@ impl Host {
                 Answer::Inserted(how, inserted.into_pair().map(pair))
             }
             Call::CacheGet { now, key, counted } => {
-                let cache = self.machine.cache();
+                let mut cache = self.machine.cache();
                 let hash = cache.hasher().hash_of(&key);
                 let found = if counted { cache.get(now, hash, &key) } else { cache.peek(now, hash, &key) };
                 Answer::Value(found.map(Token::number))
             }
             Call::CacheRemove { key } => {
-                let cache = self.machine.cache();
+                let mut cache = self.machine.cache();
                 let hash = cache.hasher().hash_of(&key);
                 Answer::Removed(cache.remove(hash, &key).map(pair))
             }

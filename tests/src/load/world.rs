@@ -178,7 +178,7 @@ impl Load {
 
     fn use_cache(&mut self) {
         let key = (self.rng.u32(..1_000) * self.rng.u32(..1_000)) / 1_000;
-        let cache = self.machine.cache();
+        let mut cache = self.machine.cache();
         let hash = cache.hasher().hash_of(&key);
         if cache.get(self.now, hash, &key).is_none() {
             drop(cache.insert(self.now, hash, key, Box::new(u64::from(key))));

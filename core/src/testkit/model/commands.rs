@@ -158,7 +158,7 @@ impl Model {
 
     fn submit_reserved(&mut self, id: WaiterId, offer: Offer, given: &Answer) -> Answer {
         let refusal = self.terms_refusal(offer);
-        let place = self.line.iter().position(|waiting| waiting.id == id && waiting.told);
+        let place = self.line.iter().position(|waiting| waiting.id == id && waiting.granted);
         if place.is_none() && self.phase == Phase::Open {
             let returned = (offer.job, offer.callback);
             return Answer::Task(Err((Why::Reserved(ReservedRefusal::NotGranted), returned)));
@@ -180,14 +180,14 @@ impl Model {
         if self.line.iter().any(|waiting| waiting.id == id) {
             self.complain("a waiter's id was given out twice");
         }
-        self.line.push(Waiting { id, waiter: Some(waiter), granted: false, told: false });
+        self.line.push(Waiting { id, waiter: Some(waiter), granted: false });
         Answer::Waiter(Ok(id))
     }
 
     fn rewait(&mut self, id: WaiterId, waiter: u32) -> Answer {
         Answer::Room(match self.line.iter_mut().find(|waiting| waiting.id == id) {
             None => Room::Gone(waiter),
-            Some(waiting) if waiting.told => Room::Granted(waiter),
+            Some(waiting) if waiting.granted => Room::Granted(waiter),
             Some(waiting) => Room::Waiting(waiting.waiter.replace(waiter)),
         })
     }
@@ -295,21 +295,24 @@ impl Model {
     fn feed_batch(&mut self, source: SourceId, offers: &[Option<Offer>]) -> Answer {
         let mut left: Vec<Option<Returned>> =
             offers.iter().map(|offer| offer.map(|offer| (offer.job, offer.callback))).collect();
-        let (mut admitted, mut refused) = (0, None);
+        let (mut admitted, mut looked_at, mut refused) = (0, 0, None);
         for (place, offer) in left.iter_mut().zip(offers) {
             let Some(offer) = *offer else { continue };
-            match self.fed(source, offer, None) {
-                Ok(()) => admitted += 1,
-                Err(reason) => {
-                    refused = Some(reason);
-                    break;
+            if let Err(reason) = self.fed(source, offer, None) {
+                refused = refused.or(Some(reason));
+                looked_at += 1;
+                let for_its_terms = [Refusal::Attempts, Refusal::NotRetained, Refusal::Unclaimed];
+                if for_its_terms.iter().any(|own| reason == FeedRefusal::Task(*own)) {
+                    continue;
                 }
+                break;
             }
+            admitted += 1;
             *place = None;
         }
-        // All that is handed back was refused, the first one for a reason of its own and counted above.
-        let behind = left.iter().flatten().skip(1).count() as u64;
-        if let (Some(FeedRefusal::Task(_)), Some(source)) = (refused, self.source(source)) {
+        // All that is handed back was refused; what was looked at is counted.
+        let behind = left.iter().flatten().skip(looked_at).count() as u64;
+        if let Some(source) = self.source(source) {
             source.fed.refused += behind;
             self.totals.offered += behind;
             self.totals.refused += behind;

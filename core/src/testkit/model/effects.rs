@@ -80,7 +80,7 @@ impl Model {
 
     pub(super) fn has_effect(&self) -> bool {
         let in_line = match self.phase {
-            Phase::Open => self.line.iter().any(|waiting| waiting.granted && !waiting.told),
+            Phase::Open => self.can_grant(),
             Phase::Draining => !self.line.is_empty() || !self.sources.is_empty() || self.is_walked(),
             Phase::Drained => false,
         };
@@ -113,9 +113,12 @@ impl Model {
     }
 
     fn wake_granted(&mut self) -> Option<Done> {
-        let waiting = self.line.iter_mut().find(|waiting| waiting.granted && !waiting.told)?;
-        waiting.told = true;
-        waiting.waiter.take().map(Done::Wake)
+        if !self.can_grant() {
+            return None;
+        }
+        let first = self.line.iter_mut().find(|waiting| !waiting.granted)?;
+        first.granted = true;
+        first.waiter.take().map(Done::Wake)
     }
 
     fn task_effect(&mut self, meta: u32, given: &Answer) -> Option<Done> {

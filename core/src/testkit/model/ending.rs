@@ -29,7 +29,10 @@ impl Model {
 
     /// The earlier deadline wins.
     fn drain_within(&mut self, within: Duration) {
-        let Some(at) = self.now.checked_add(within).filter(|_| !self.aborting) else { return };
+        if self.aborting {
+            return;
+        }
+        let at = self.now.saturating_add(within);
         let earlier = self.timers.iter().any(|timer| timer.owner == Owner::Drain && timer.at <= at);
         if !earlier {
             self.disarm(Owner::Drain);
@@ -94,8 +97,7 @@ impl Model {
 
     /// Those in line are sent away, then sources are detached.
     pub(super) fn send_away(&mut self) -> Option<Done> {
-        // Those with a permit that do not know, those without, those who know.
-        self.line.sort_by_key(|waiting| (waiting.told, !waiting.granted));
+        self.line.sort_by_key(|waiting| waiting.granted);
         while !self.line.is_empty() {
             self.remains.waiters += 1;
             if let Some(waiter) = self.line.remove(0).waiter {

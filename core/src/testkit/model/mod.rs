@@ -265,9 +265,13 @@ impl Model {
         if let Some(now) = call.now() {
             self.now = self.now.max(now);
         }
-        let answer = self.command(call, given);
-        self.grant();
-        answer
+        if matches!(
+            call,
+            Call::CacheInsert { .. } | Call::CacheGet { .. } | Call::CacheRemove { .. } | Call::CachePop
+        ) {
+            self.cache.tell(self.now);
+        }
+        self.command(call, given)
     }
 
     fn has(&self, flaw: Flaw) -> bool {
@@ -368,17 +372,9 @@ impl Model {
         self.line.iter().any(|waiting| !waiting.granted)
     }
 
-    /// Grants room to those in line, in order.
-    fn grant(&mut self) {
-        while self.phase == Phase::Open
-            && self.somebody_waits()
-            && self.queue_room() > 0
-            && self.slot_room() > 0
-        {
-            if let Some(first) = self.line.iter_mut().find(|waiting| !waiting.granted) {
-                first.granted = true;
-            }
-        }
+    /// Whether the first in line can have room.
+    fn can_grant(&self) -> bool {
+        self.phase == Phase::Open && self.somebody_waits() && self.queue_room() > 0 && self.slot_room() > 0
     }
 
     fn queue(&mut self, meta: u32) {

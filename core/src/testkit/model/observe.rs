@@ -51,7 +51,9 @@ impl Model {
                 Hold::Ending
             } else if self.paused {
                 Hold::Paused
-            } else if self.orphans() >= self.limits.orphans {
+            } else if self.concurrency == 0 {
+                Hold::Concurrency
+            } else if self.orphans() >= self.limits.orphans || self.orphans() >= self.concurrency {
                 Hold::Orphans
             } else {
                 Hold::None

@@ -92,7 +92,6 @@ impl Model {
         Answer::Panicked(Ok(job.filter(|_| !retried)))
     }
 
-    /// Judged by what the attempt does, not by the time.
     pub(super) fn stopped(&mut self, attempt: AttemptId) -> Answer {
         let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
             return Answer::Stopped(Err(None));
@@ -102,8 +101,11 @@ impl Model {
             return Answer::Stopped(Err(kind));
         }
         if task.is_running() {
+            let Stage::Running { deadline } = task.stage else { return Answer::Stopped(Err(kind)) };
             task.placed = false;
-            self.settle(meta, OutcomeKind::Cancelled, None);
+            let late = deadline.is_some_and(|deadline| self.now > deadline);
+            let kind = if late { OutcomeKind::TimedOut } else { OutcomeKind::Cancelled };
+            self.settle(meta, kind, None);
         } else {
             self.orphan_stopped(meta);
         }

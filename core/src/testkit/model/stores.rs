@@ -10,10 +10,8 @@ use crate::{Event, Fed, Instant, Next, SourceId, SubscriberId, WaiterId};
 pub(super) struct Waiting {
     pub(super) id: WaiterId,
     pub(super) waiter: Option<u32>,
-    /// Holds a permit.
+    /// Was woken, and holds a permit.
     pub(super) granted: bool,
-    /// And was woken.
-    pub(super) told: bool,
 }
 
 #[derive(Debug)]
@@ -162,6 +160,11 @@ impl Cached {
 impl CacheModel {
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Its time is never behind the machine's.
+    pub(super) fn tell(&mut self, now: Instant) {
+        self.now = self.now.max(now);
     }
 
     /// Stores, and says what came out and why.
