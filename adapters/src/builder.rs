@@ -77,7 +77,7 @@ pub struct Builder<M = (), K = (), V = (), R = Once> {
     cache: Cache<K, V>,
     defaults: Defaults,
     cancel_grace: Duration,
-    places_per_worker: u32,
+    places_per_worker: Option<u32>,
     types: PhantomData<fn() -> (M, R)>,
 }
 
@@ -93,8 +93,11 @@ impl<M, K, V, R> fmt::Debug for Builder<M, K, V, R> {
     }
 }
 
-/// How many places a worker has unless it is told.
+/// The most places that a worker has unless it is told.
 const PLACES_PER_WORKER: u32 = 16;
+
+/// How many workers there are for each processor of the machine, if there are places enough.
+const WORKERS_PER_CORE: usize = 4;
 
 impl Builder {
     pub(crate) fn new() -> Self {
@@ -103,10 +106,17 @@ impl Builder {
             cache: Cache::new(CacheLimits::default()),
             defaults: Defaults::default(),
             cancel_grace: Duration::ZERO,
-            places_per_worker: PLACES_PER_WORKER,
+            places_per_worker: None,
             types: PhantomData,
         }
     }
+}
+
+/// Few enough that handlers which compute can run on all processors at the same time.
+fn default_places_per_worker(places: u32) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = u32::try_from(cores.saturating_mul(WORKERS_PER_CORE)).unwrap_or(u32::MAX);
+    places.div_ceil(workers).clamp(1, PLACES_PER_WORKER)
 }
 
 macro_rules! limit {
@@ -177,13 +187,14 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         self
     }
 
-    /// Sets how many attempts share one worker, 1 to 64. Default 16.
+    /// Sets how many attempts share one worker, 1 to 64. By default so many, at most 16, that there are four workers
+    /// for each processor of the machine.
     ///
     /// A worker is one task of the runtime. With more places to a worker, waking one of its futures is cheaper, and a
     /// worker that is awake serves many. But a handler that computes for long without awaiting delays its neighbours,
     /// and attempts of one worker never run at the same time: with 1, each runs as if it had been spawned on its own.
     pub fn places_per_worker(mut self, places: u32) -> Self {
-        self.places_per_worker = places;
+        self.places_per_worker = Some(places);
         self
     }
 
@@ -222,7 +233,8 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     }
 
     fn layout(&self) -> Layout {
-        Layout::new(self.limits.concurrency, self.places_per_worker)
+        let places = self.limits.concurrency;
+        Layout::new(places, self.places_per_worker.unwrap_or_else(|| default_places_per_worker(places)))
     }
 
     /// The limits of the machine, without the cache that has a lock of its own.
@@ -245,7 +257,13 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         let limits = self.machine_limits();
         let grace = !self.cancel_grace.is_zero();
         let cache = Cache::<K, V>::bytes(self.cache.limits().entries);
-        Footprint::of::<J, O, E, M, H, F, U::Timer>(&limits, self.layout(), grace, cache, size_of_val(&runtime.clock()))
+        Footprint::of::<J, O, E, M, H, F, U::Timer>(
+            &limits,
+            self.layout(),
+            grace,
+            cache,
+            size_of_val(&runtime.clock()),
+        )
     }
 
     /// Builds the processor and spawns its workers and its driver. Everything that it will ever hold is allocated

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use plimsoll_core::{Account, CacheHasher, CacheLimits, CacheStats, Inserted, Instant, Limits};
 
+use crate::perform::{catch, discard_panic};
 use crate::shared::Clock;
 
 /// A cache that is a part of a processor and ends with it: bounded by entries and age, shared by cloning.
 ///
 /// Values are `Arc`s, so that one that was read lives on when its entry goes. Everything that leaves the cache is
 /// dropped without its lock, and hashes are computed without it. Under the lock runs only the `Eq` of a key, which
-/// therefore must not call back into the cache.
+/// therefore must neither panic nor call back into the cache.
 ///
 /// After the end of the processor it is empty and takes nothing in.
 pub struct Cache<K, V> {
@@ -21,16 +22,11 @@ pub struct Cache<K, V> {
 }
 
 struct Inner<K, V> {
-    entries: Mutex<Entries<K, V>>,
+    entries: Mutex<plimsoll_core::Cache<K, Arc<V>>>,
     hasher: CacheHasher,
     limits: CacheLimits,
     /// Set when the processor is spawned; until then it is always the beginning.
     clock: OnceLock<Clock>,
-}
-
-struct Entries<K, V> {
-    cache: plimsoll_core::Cache<K, Arc<V>>,
-    closed: bool,
 }
 
 impl<K, V> Cache<K, V> {
@@ -39,7 +35,7 @@ impl<K, V> Cache<K, V> {
         let entries = if limits.entries > Limits::MOST { 0 } else { limits.entries };
         let cache = plimsoll_core::Cache::new(CacheLimits { entries, ..limits });
         let hasher = cache.hasher();
-        let entries = Mutex::new(Entries { cache, closed: false });
+        let entries = Mutex::new(cache);
         Self { inner: Arc::new(Inner { entries, hasher, limits, clock: OnceLock::new() }) }
     }
 
@@ -68,7 +64,7 @@ impl<K, V> Cache<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let (hash, now) = (self.inner.hasher.hash_of(key), self.inner.now());
-        self.inner.lock().cache.get(now, hash, key).cloned()
+        self.inner.lock().get(now, hash, key).cloned()
     }
 
     /// Stores a value with a fresh time to live. What had the key before, or what had to make room, is dropped; so is
@@ -80,13 +76,8 @@ impl<K, V> Cache<K, V> {
     {
         let value = value.into();
         let (hash, now) = (self.inner.hasher.hash_of(&key), self.inner.now());
-        let mut entries = self.inner.lock();
-        let inserted = if entries.closed {
-            Inserted::Refused(key, value)
-        } else {
-            entries.cache.insert(now, hash, key, value)
-        };
-        drop(entries);
+        // Two statements: the lock is not held when what came out is dropped.
+        let inserted = self.inner.lock().insert(now, hash, key, value);
         !matches!(inserted, Inserted::Refused(..))
     }
 
@@ -97,14 +88,14 @@ impl<K, V> Cache<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.inner.hasher.hash_of(key);
-        let removed = self.inner.lock().cache.remove(hash, key);
+        let removed = self.inner.lock().remove(hash, key);
         removed.map(|(_key, value)| value)
     }
 
     /// How many entries it holds, expired ones that were not swept yet included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.inner.lock().cache.len()
+        self.inner.lock().len()
     }
 
     /// Whether it holds nothing.
@@ -116,7 +107,7 @@ impl<K, V> Cache<K, V> {
     /// The most entries it holds.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.inner.lock().cache.capacity()
+        self.inner.lock().capacity()
     }
 
     /// The limits that it was built for.
@@ -128,7 +119,7 @@ impl<K, V> Cache<K, V> {
     /// What happened so far.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        self.inner.lock().cache.stats()
+        self.inner.lock().stats()
     }
 }
 
@@ -137,7 +128,7 @@ impl<K, V> Inner<K, V> {
         self.clock.get().map_or(Instant::ZERO, |clock| clock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries<K, V>> {
+    fn lock(&self) -> MutexGuard<'_, plimsoll_core::Cache<K, Arc<V>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,18 +141,29 @@ impl<K, V> Clone for Cache<K, V> {
 
 impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("limits", &self.limits()).field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Cache")
+            .field("limits", &self.limits())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }
 
 /// A cache as the rest of the processor sees it.
 pub(crate) trait CachePart: Send + Sync {
-    /// Drops up to `budget` expired entries; whether there may be more.
-    fn sweep(&self, now: Instant, budget: u32) -> bool;
-    /// Empties it for good.
-    fn close(&self);
+    /// Drops up to `budget` expired entries; whether there may be more. Counts what panics in that.
+    fn sweep(&self, now: Instant, budget: u32, panics: &mut u32) -> bool;
+    /// Empties it for good. Counts what panics in that.
+    fn close(&self, panics: &mut u32);
     /// What it holds, counted or recounted.
     fn count(&self, audited: bool) -> CacheCount;
+}
+
+/// Drops foreign code's value; a panic of it is caught and counted.
+fn discard<T>(value: T, panics: &mut u32) {
+    if let Err(panic) = catch(|| drop(value)) {
+        discard_panic(panic);
+        *panics = panics.saturating_add(1);
+    }
 }
 
 /// The cache's part of the census and the ledger.
@@ -173,33 +175,30 @@ pub(crate) struct CacheCount {
 }
 
 impl<K: Send, V: Send + Sync> CachePart for Inner<K, V> {
-    fn sweep(&self, now: Instant, budget: u32) -> bool {
+    fn sweep(&self, now: Instant, budget: u32, panics: &mut u32) -> bool {
         for _ in 0..budget {
             // Two statements: the lock is not held when the entry is dropped.
-            let swept = self.lock().cache.sweep(now);
-            if swept.is_none() {
-                return false;
-            }
+            let swept = self.lock().sweep(now);
+            let Some((key, value)) = swept else { return false };
+            discard(key, panics);
+            discard(value, panics);
         }
         true
     }
 
-    fn close(&self) {
-        self.lock().closed = true;
+    fn close(&self, panics: &mut u32) {
+        self.lock().close();
         loop {
-            let popped = self.lock().cache.pop();
+            let popped = self.lock().pop();
             let Some((key, value)) = popped else { return };
-            for panicked in [crate::perform::catch(|| drop(key)), crate::perform::catch(|| drop(value))] {
-                if let Err(panic) = panicked {
-                    crate::perform::discard_panic(panic);
-                }
-            }
+            discard(key, panics);
+            discard(value, panics);
         }
     }
 
     fn count(&self, audited: bool) -> CacheCount {
         let entries = self.lock();
-        let (stats, cache) = (entries.cache.stats(), &entries.cache);
+        let (stats, cache) = (entries.stats(), &*entries);
         let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let mut account = Account::default();
         account.entered = stats.inserted;

@@ -56,6 +56,9 @@ where
         let now = shared.now();
 
         let mut state = shared.lock();
+        if state.owned {
+            return Round::Done(self.set_to);
+        }
         let progress = state.machine.advance(now, TIMERS_A_HOLD);
         let sweeping = state.sweeping;
         let hurried = state.graces.pop_due(now);
@@ -76,6 +79,7 @@ where
         // Waking one worker is enough, as it wakes the next.
         let nudge = state.nudge(&shared.workers);
         drop(state);
+        debug_assert!(!nudge.timer, "the timer is about to be set to the earliest instant");
         more |= nudge.driver;
         shared.wake(Nudge { driver: false, ..nudge });
         if more { Round::More } else { Round::Done(set_to) }
@@ -90,8 +94,9 @@ where
                 Some(Swept::Result(settlement)) => shared.discard(settlement),
                 Some(_) => {}
                 None => {
-                    let mut more = false;
-                    shared.guarded(|| more = shared.cache.sweep(now, SWEPT_A_ROUND));
+                    let mut panics = 0;
+                    let more = shared.cache.sweep(now, SWEPT_A_ROUND, &mut panics);
+                    shared.note_panics(panics);
                     shared.lock().sweeping = more;
                     return more;
                 }
@@ -134,10 +139,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.engine.shared.driver.register(cx.waker());
+        let shared = this.engine.shared.clone();
+        let _turn = shared.turn();
+        shared.driver.register(cx.waker());
         for _ in 0..ROUNDS_A_TURN {
-            if this.engine.shared.is_closed() {
-                drop(this.engine.shared.driver.take());
+            if shared.is_closed() {
+                drop(shared.driver.take());
                 return Poll::Ready(());
             }
             if let Round::Done(at) = this.round() {

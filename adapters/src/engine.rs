@@ -64,7 +64,13 @@ where
 
     /// Lets the attempt in a place make progress, and those that follow it there: at most `tasks` of them. Whether the
     /// place is still taken. Uses up one of `polls` for each poll.
-    pub(crate) fn visit(&self, place: u32, start: Option<Start<Types<J, O, E, M>>>, tasks: u32, polls: &mut u32) -> bool {
+    pub(crate) fn visit(
+        &self,
+        place: u32,
+        start: Option<Start<Types<J, O, E, M>>>,
+        tasks: u32,
+        polls: &mut u32,
+    ) -> bool {
         let at = place as usize;
         let (Some(lent), Some(signal), Some(waker)) =
             (self.places.get(at), self.shared.places.get(at), self.wakers.get(at))
@@ -170,19 +176,25 @@ where
         let effect = state.poll_effect();
         let start = if successor { state.start(now, place, signal) } else { None };
         let mut nudge = state.nudge(&shared.workers);
-        let more = state.machine.has_effect();
-        // What is left of the effects is done here, not by the driver.
+        let more = state.has_effect();
+        // What is left of the effects is done here, not by the driver; but nobody else sets the timer.
         nudge.driver &= !more;
         drop(state);
 
         shared.wake(nudge);
-        shared.discard(left);
+        // One by one, for two panics at a time would abort the process.
+        let (output, error, job) = left;
+        shared.discard(output);
+        shared.discard(error);
+        shared.discard(job);
         shared.discard(panic);
         if let Some(effect) = effect {
             shared.perform(effect);
         }
-        if more && shared.perform_pending(EFFECTS_A_TURN) {
-            shared.driver.notify();
+        if more {
+            shared.perform_pending(EFFECTS_A_TURN);
+            // What was taken may have been the last that the machine waited for.
+            shared.act(|_| ());
         }
         start
     }
@@ -227,7 +239,9 @@ where
             }
         }
         self.shared.discard(self.timer.close());
-        self.shared.cache.close();
+        let mut panics = 0;
+        self.shared.cache.close(&mut panics);
+        self.shared.note_panics(panics);
     }
 }
 

@@ -146,7 +146,8 @@ fn without<L>(list: &mut Listeners<L>, id: u64) -> Option<Listeners<L>> {
 impl<J> Remove for Inner<J> {
     fn remove(&self, id: u64) {
         let mut lists = self.lock();
-        let removed = (without(&mut lists.task, id), without(&mut lists.batch, id), without(&mut lists.error, id));
+        let removed =
+            (without(&mut lists.task, id), without(&mut lists.batch, id), without(&mut lists.error, id));
         drop(lists);
         drop(removed);
     }

@@ -9,6 +9,7 @@ use crate::cell::Cell;
 use crate::driver::Driver;
 use crate::engine::{Engine, Place};
 use crate::grace::Graces;
+use crate::idle::Idle;
 use crate::shared::{Layout, Shared, Types};
 use crate::signal::{PlaceSignal, WorkerSignal};
 use crate::worker::Worker;
@@ -52,7 +53,7 @@ impl Footprint {
         let graces = if graces { Graces::bytes(layout.places) } else { 0 };
         let one_place = size_of::<Place<J, H, F>>() + size_of::<Cell<J, H, F>>() + size_of::<Waker>();
         let one_signal = size_of::<Arc<PlaceSignal>>() + size_of::<ArcInner<PlaceSignal>>();
-        let one_worker = size_of::<Arc<WorkerSignal>>() + size_of::<ArcInner<WorkerSignal>>() + size_of::<u32>();
+        let one_worker = size_of::<Arc<WorkerSignal>>() + size_of::<ArcInner<WorkerSignal>>();
         let shared = size_of::<ArcInner<Shared<J, O, E, M>>>()
             + size_of::<ArcInner<Engine<J, O, E, M, H, F, T>>>()
             + size_of::<ArcInner<H>>()
@@ -62,7 +63,10 @@ impl Footprint {
             machine: limits.footprint::<Types<J, O, E, M>>(),
             cache,
             places: places.saturating_mul(one_place),
-            signals: places.saturating_mul(one_signal).saturating_add(workers.saturating_mul(one_worker)),
+            signals: places
+                .saturating_mul(one_signal)
+                .saturating_add(workers.saturating_mul(one_worker))
+                .saturating_add(Idle::bytes(layout.workers())),
             shared: slots
                 .saturating_mul(size_of::<u32>())
                 .saturating_add(graces)

@@ -1,7 +1,7 @@
 //! A bounded in-process task processor: what it will ever hold is fixed when it is built, everything that enters
 //! leaves exactly once, and it can prove both while it runs.
 //!
-//! This crate runs the state machine of [`plimsoll-core`](mod@core) on [smol](mod@smol), on [tokio](mod@tokio), on
+//! This crate runs the state machine of [`plimsoll-core`](mod@core) on smol, on tokio, on
 //! [a plain thread](mod@thread), or on anything that implements [`Runtime`].
 //!
 //! ```
@@ -47,7 +47,10 @@
 //! Jobs, outputs, errors and the handler's futures are `Send + 'static`; `!Send` ones are out of scope.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::result_large_err, reason = "what is refused comes back by value: no allocation, nothing lost")]
+#![allow(
+    clippy::result_large_err,
+    reason = "what is refused comes back by value: no allocation, nothing lost"
+)]
 #![allow(clippy::type_complexity, reason = "four type parameters of the user run through everything")]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -62,6 +65,7 @@ mod events;
 mod footprint;
 mod grace;
 mod handle;
+mod idle;
 mod lent;
 mod options;
 mod perform;
@@ -101,8 +105,8 @@ pub use subscription::{Notice, Subscription};
 pub use wait::SubmitWait;
 
 pub use plimsoll_core::{
-    Account, AttachRefusal, AttemptId, ByOutcome, CacheLimits, CacheStats, CancelError, Cancelled, Census, Drain,
-    ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits, LastError, Ledger, Limits, Message,
-    Outcome, OutcomeKind, Phase, Policy, Priority, Refusal, Refused, Remains, ResultLimits, Retry, SourceId,
-    SubscribeRefusal, TaskId, Timeouts, Totals,
+    Account, AttachRefusal, AttemptId, ByOutcome, CacheLimits, CacheStats, CancelError, Cancelled, Census,
+    Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits, LastError, Ledger,
+    Limits, Message, Outcome, OutcomeKind, Phase, Policy, Priority, Refusal, Refused, Remains, ResultLimits,
+    Retry, SourceId, SubscribeRefusal, TaskId, Timeouts, Totals,
 };

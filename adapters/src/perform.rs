@@ -33,12 +33,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
                 self.lock().sweeping = true;
                 self.driver.notify();
             }
-            Effect::Drained(_) => {
-                let waker = self.lock().shutdown.take();
-                if let Some(waker) = waker {
-                    self.guarded(|| waker.wake());
-                }
-            }
+            Effect::Drained(_) => self.note_drained(),
             other => drop(other),
         }
     }
@@ -66,15 +61,18 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     /// Aborts the machine and performs all that is left, on this thread. When it returns the machine is drained: every
-    /// task is settled, and every callback was called or is being called by another thread.
+    /// task is settled, and every callback was called; one that others had taken before may still be running.
     pub(crate) fn end(&self) {
         let now = self.now();
-        self.lock().machine.drain(now, Drain::Abort);
+        let mut state = self.lock();
+        state.owned = true;
+        state.machine.drain(now, Drain::Abort);
+        drop(state);
         loop {
             let now = self.now();
             let mut state = self.lock();
             let progress = state.machine.advance(now, TIMERS_A_HOLD);
-            let effect = state.poll_effect();
+            let effect = state.poll_any_effect();
             let drained = state.machine.phase() == Phase::Drained;
             drop(state);
             match effect {
@@ -100,6 +98,13 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     pub(crate) fn guarded(&self, run: impl FnOnce()) {
         if let Err(panic) = catch(run) {
             discard_panic(panic);
+            self.note_panics(1);
+        }
+    }
+
+    /// Counts panics of foreign code that came after an outcome was fixed.
+    pub(crate) fn note_panics(&self, panics: u32) {
+        for _ in 0..panics {
             self.lock().machine.late_panic();
         }
     }

@@ -68,7 +68,8 @@ impl<J, O, E, M: Copy, K, V> Processor<J, O, E, M, K, V> {
     ///
     /// [`Drain::Graceful`] lets what was admitted go on, until all is done and every handle has taken its outcome, or
     /// until the time is over; then, or at once with [`Drain::Abort`], it aborts. The future is ready when nothing is
-    /// left. If it is dropped before, that aborts. The draining begins with this call, not with the first poll.
+    /// left and every callback has returned; so do not block on it in a callback. If it is dropped before, that aborts.
+    /// The draining begins with this call, not with the first poll.
     pub fn shutdown(self, mode: Drain) -> Shutdown<J, O, E, M, K, V> {
         let shared = &self.submitter.shared;
         let now = shared.now();
@@ -143,8 +144,11 @@ impl<J, O, E, M: Copy, K, V> Future for Shutdown<J, O, E, M, K, V> {
         // A waker's clone and drop are foreign code: both happen without the lock.
         let waker = cx.waker().clone();
         let mut state = shared.lock();
-        // Without its runtime a processor comes to no end by itself.
-        let over = state.ended.is_some() || state.stranded;
+        // What others have taken out of the machine is to be done too, unless it is an attempt that does not stop. And
+        // without its runtime a processor comes to no end by itself.
+        let over = state.owned
+            || state.stranded
+            || state.ended.is_some_and(|remains| remains.abandoned > 0 || !shared.has_turns());
         let replaced = if over { Some(waker) } else { state.shutdown.replace(waker) };
         drop(state);
         drop(replaced);

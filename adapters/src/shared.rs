@@ -3,14 +3,17 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use plimsoll_core::{Effect, Instant, InvalidLimits, Limits, Plan, Priority, Remains, Retry, Route, Start, Terms, Timeouts};
+use plimsoll_core::{
+    Effect, Instant, InvalidLimits, Limits, Plan, Priority, Remains, Retry, Route, Start, Terms, Timeouts,
+};
 
 use crate::cache::CachePart;
 use crate::grace::Graces;
+use crate::idle::Idle;
 use crate::options::Options;
 use crate::signal::{PlaceSignal, Signal, WorkerSignal};
 use crate::submitter::Callback;
@@ -70,7 +73,14 @@ pub(crate) struct Shared<J, O, E, M: Copy> {
     pub(crate) driver: Signal,
     pub(crate) cache: Arc<dyn CachePart>,
     closed: AtomicBool,
+    /// How many workers and drivers are being polled.
+    turns: AtomicUsize,
+    /// Whether the machine has ended and somebody may wait for the last turn to be over.
+    drained: AtomicBool,
 }
+
+/// A worker or the driver is being polled. See [`Shared::turn`].
+pub(crate) struct Turn<'a, J, O, E, M: Copy>(&'a Shared<J, O, E, M>);
 
 /// What the lock guards. Nothing in here runs code of a user.
 pub(crate) struct State<J, O, E, M: Copy> {
@@ -79,8 +89,8 @@ pub(crate) struct State<J, O, E, M: Copy> {
     placement: Box<[u32]>,
     /// The bits of an attempt's id that are its task's slot.
     slot_bits: u64,
-    /// The workers that have a free place and found no work, the last one first. A worker is in it at most once.
-    idle: Vec<u32>,
+    /// The workers that have a free place, found no work, and sleep.
+    idle: Idle,
     /// The driver is certain to look at the timers at this instant at the latest.
     pub(crate) armed: Instant,
     pub(crate) graces: Graces,
@@ -88,6 +98,8 @@ pub(crate) struct State<J, O, E, M: Copy> {
     pub(crate) sweeping: bool,
     /// What was left at the end, once that has come.
     pub(crate) ended: Option<Remains>,
+    /// The owner ends the machine: from now on nobody else takes effects.
+    pub(crate) owned: bool,
     /// The runtime has dropped the driver: nothing goes on by itself any more.
     pub(crate) stranded: bool,
     /// Who waits for the end.
@@ -98,6 +110,9 @@ pub(crate) struct State<J, O, E, M: Copy> {
 #[derive(Debug, Default)]
 #[must_use]
 pub(crate) struct Nudge {
+    /// The driver's timer has to be set to an earlier instant.
+    pub(crate) timer: bool,
+    /// The driver has something to do now.
     pub(crate) driver: bool,
     pub(crate) worker: Option<u32>,
 }
@@ -114,7 +129,13 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
         if let Some(signal) = worker.and_then(|worker| workers.get(worker as usize)) {
             signal.set_idle(false);
         }
-        Nudge { driver: timer.is_some() || self.machine.has_effect() || self.is_ending(), worker }
+        let driver = !self.owned && (self.machine.has_effect() || self.is_ending());
+        Nudge { timer: timer.is_some() && !self.owned, driver, worker }
+    }
+
+    /// Whether there is an effect that others than the owner may take.
+    pub(crate) fn has_effect(&self) -> bool {
+        !self.owned && self.machine.has_effect()
     }
 
     /// Whether the machine is being aborted and needs to be advanced for that.
@@ -123,8 +144,13 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
         matches!(self.machine.next_wake(), Wake::Now(Reason::End))
     }
 
-    /// The next effect. The last one of all is noted too.
+    /// The next effect, for others than the owner.
     pub(crate) fn poll_effect(&mut self) -> Option<Effect<Types<J, O, E, M>>> {
+        if self.owned { None } else { self.poll_any_effect() }
+    }
+
+    /// The next effect. The last one of all is noted too.
+    pub(crate) fn poll_any_effect(&mut self) -> Option<Effect<Types<J, O, E, M>>> {
         let effect = self.machine.poll_effect();
         if let Some(Effect::Drained(remains)) = &effect {
             self.ended = Some(*remains);
@@ -160,9 +186,17 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
 
     /// The worker has a free place and found nothing for it: it is woken when there is something.
     pub(crate) fn rest(&mut self, worker: u32, signal: &WorkerSignal) {
-        if !signal.is_idle() && self.idle.len() < self.idle.capacity() {
+        if !signal.is_idle() {
             signal.set_idle(true);
             self.idle.push(worker);
+        }
+    }
+
+    /// The worker has other things to do: what comes in the meantime is for one that sleeps.
+    pub(crate) fn rise(&mut self, worker: u32, signal: &WorkerSignal) {
+        if signal.is_idle() {
+            signal.set_idle(false);
+            self.idle.remove(worker);
         }
     }
 }
@@ -181,7 +215,9 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         let workers: Box<[_]> = (0..layout.workers()).map(|_| Arc::new(WorkerSignal::default())).collect();
         let place = |place: u32| {
             let bit = 1u64.checked_shl(place % layout.per_worker).unwrap_or(0);
-            workers.get((place / layout.per_worker) as usize).map(|worker| Arc::new(PlaceSignal::new(worker.clone(), bit)))
+            workers
+                .get((place / layout.per_worker) as usize)
+                .map(|worker| Arc::new(PlaceSignal::new(worker.clone(), bit)))
         };
         let mut places = Vec::with_capacity(layout.places as usize);
         places.extend((0..layout.places).filter_map(place));
@@ -191,11 +227,12 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
             machine,
             placement: vec![0; slots as usize].into_boxed_slice(),
             slot_bits: u64::from(u32::MAX.checked_shr(slots.saturating_sub(1).leading_zeros()).unwrap_or(0)),
-            idle: Vec::with_capacity(workers.len()),
+            idle: Idle::new(layout.workers()),
             armed: Instant::MAX,
             graces: Graces::new(if graces { layout.places } else { 0 }),
             sweeping: false,
             ended: None,
+            owned: false,
             stranded: false,
             shutdown: None,
         };
@@ -208,6 +245,8 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
             driver: Signal::default(),
             cache,
             closed: AtomicBool::new(false),
+            turns: AtomicUsize::new(0),
+            drained: AtomicBool::new(false),
         })
     }
 
@@ -240,13 +279,33 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         if let Some(worker) = nudge.worker.and_then(|worker| self.workers.get(worker as usize)) {
             worker.signal.notify();
         }
-        if nudge.driver {
+        if nudge.timer || nudge.driver {
             self.driver.notify();
         }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// A worker or the driver is being polled until the answer is dropped.
+    pub(crate) fn turn(&self) -> Turn<'_, J, O, E, M> {
+        self.turns.fetch_add(1, Ordering::SeqCst);
+        Turn(self)
+    }
+
+    /// Whether somebody is in a turn: then effects that were taken may not be performed yet.
+    pub(crate) fn has_turns(&self) -> bool {
+        self.turns.load(Ordering::SeqCst) > 0
+    }
+
+    /// The machine has ended: whoever waits for that is woken, now and after each turn that is still going on.
+    pub(crate) fn note_drained(&self) {
+        self.drained.store(true, Ordering::SeqCst);
+        let waker = self.lock().shutdown.take();
+        if let Some(waker) = waker {
+            self.guarded(|| waker.wake());
+        }
     }
 
     /// The workers and the driver end at their next poll. Their wakers go too, as they may keep the runtime's tasks.
@@ -256,6 +315,15 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
             if let Some(waker) = signal.take() {
                 self.guarded(|| waker.wake());
             }
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> Drop for Turn<'_, J, O, E, M> {
+    fn drop(&mut self) {
+        self.0.turns.fetch_sub(1, Ordering::SeqCst);
+        if self.0.drained.load(Ordering::SeqCst) {
+            self.0.note_drained();
         }
     }
 }
@@ -295,7 +363,8 @@ mod tests {
 
     #[test]
     fn every_place_has_one_worker() {
-        for (places, per_worker, workers) in [(1, 16, 1), (16, 16, 1), (17, 16, 2), (64, 1, 64), (130, 99, 3)] {
+        for (places, per_worker, workers) in [(1, 16, 1), (16, 16, 1), (17, 16, 2), (64, 1, 64), (130, 99, 3)]
+        {
             let layout = Layout::new(places, per_worker);
             assert_eq!(layout.workers(), workers);
             let all: Vec<u32> = (0..workers).flat_map(|worker| layout.places_of(worker)).collect();

@@ -1,11 +1,14 @@
 //! How workers, places and the driver are woken, without a lock and without an allocation.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 use slab::Slab;
+
+use crate::perform::{catch, discard_panic};
 
 /// Wakes one runtime task: a worker or the driver. Notifications that come while one is pending cost one atomic swap.
 #[derive(Debug, Default)]
@@ -122,8 +125,9 @@ impl PlaceSignal {
     /// Asks this attempt to stop, unless it is over.
     pub(crate) fn stop(&self, attempt: u64) {
         if self.attempt.compare_exchange(attempt, NONE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            self.wake_waiters();
+            // First of all, for what a waker does is not to be known.
             self.poll_again();
+            self.wake_waiters();
         }
     }
 
@@ -154,19 +158,26 @@ impl PlaceSignal {
         waker
     }
 
-    /// Wakes all who wait. They are few and stay in the list until they have seen why.
+    /// Wakes all who wait. They are few and stay in the list until they have seen why. Panics with a waker that does,
+    /// but not before all were woken.
     fn wake_waiters(&self) {
         if self.waiting.load(Ordering::SeqCst) == 0 {
             return;
         }
         let keys = self.lock().iter().map(|(key, _)| key).max().map_or(0, |last| last.saturating_add(1));
+        let mut panicked = None;
         for key in 0..keys {
             // A waker's clone is foreign code, and so is its drop: it is moved out to be woken, and is left again when
             // its owner is polled.
             let waker = self.lock().get_mut(key).map(|waker| std::mem::replace(waker, Waker::noop().clone()));
-            if let Some(waker) = waker {
-                waker.wake();
+            if let Some(Err(panic)) = waker.map(|waker| catch(|| waker.wake())) {
+                if let Some(second) = panicked.replace(panic) {
+                    discard_panic(second);
+                }
             }
+        }
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
         }
     }
 

@@ -18,8 +18,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::runtime::{Runtime, Timer, since_start, std_instant};
 use crate::Instant;
+use crate::runtime::{Runtime, Timer, since_start, std_instant};
 
 /// The smol runtime: its global executor, or one of your own.
 ///

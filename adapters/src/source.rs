@@ -138,7 +138,8 @@ impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
             return Err(Refused { reason: FeedRefusal::Detached, value: jobs });
         };
         let terms = |job: &J| shared.defaults.terms((self.options)(job), Route::Nowhere);
-        let mut offers: Vec<_> = jobs.into_iter().map(|job| (terms(&job), job)).map(|(terms, job)| Some((job, terms))).collect();
+        let mut offers: Vec<_> =
+            jobs.into_iter().map(|job| (terms(&job), job)).map(|(terms, job)| Some((job, terms))).collect();
         let now = shared.now();
         let fed = shared.act(|machine| machine.feed_batch(now, id, &mut offers));
         match fed.refused {

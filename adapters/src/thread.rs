@@ -13,7 +13,7 @@
 //! # }
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+
+use slab::Slab;
 
 use crate::Instant;
 use crate::perform::{catch, discard_panic};
@@ -73,14 +75,23 @@ impl Runtime for Thread {
     }
 
     fn timer(&self) -> ThreadTimer {
-        ThreadTimer { hub: self.0.0.clone(), key: None, at: None }
+        let hub = self.0.0.clone();
+        let key = hub.lock().timers.insert(NEVER);
+        ThreadTimer { hub, key, at: None }
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let hub = self.0.0.clone();
-        let task = Arc::new(Task { hub: hub.clone(), queued: AtomicBool::new(true), future: Mutex::new(Some(Box::pin(future))) });
+        let task = Arc::new(Task {
+            hub: hub.clone(),
+            queued: AtomicBool::new(true),
+            future: Mutex::new(Some(Box::pin(future))),
+        });
         let mut state = hub.lock();
         state.live = state.live.saturating_add(1);
+        // Each future is in the queue at most once, so waking never has to allocate.
+        let room = state.live.saturating_sub(state.ready.len());
+        state.ready.reserve(room);
         state.ready.push_back(task);
         drop(state);
         hub.wake.notify_one();
@@ -101,15 +112,13 @@ impl Wake for Task {
     fn wake(self: Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
             let hub = self.hub.clone();
-            hub.lock().ready.push_back(self);
-            hub.wake.notify_one();
+            hub.push(self);
         }
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            self.hub.lock().ready.push_back(self.clone());
-            self.hub.wake.notify_one();
+            self.hub.push(self.clone());
         }
     }
 }
@@ -151,13 +160,25 @@ struct HubState {
     ready: VecDeque<Arc<Task>>,
     /// How many futures are not done.
     live: usize,
-    /// Armed timers in order of time, with what they wake. One a processor, so there are few.
-    timers: BTreeMap<(Instant, u64), Waker>,
-    next_timer: u64,
+    /// The timers with what they wake. One a processor, so there are few, and looking at all of them is cheap.
+    timers: Slab<(Instant, Option<Waker>)>,
     orphaned: bool,
+    /// The thread is gone: what is woken now stays where it is.
+    ended: bool,
 }
 
 impl Hub {
+    /// Has a task polled. A waker may outlive the thread: the queue, which would keep task and hub alive for each other,
+    /// is then left alone.
+    fn push(&self, task: Arc<Task>) {
+        let mut state = self.lock();
+        if !state.ended {
+            state.ready.push_back(task);
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HubState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,10 +202,14 @@ fn run(hub: &Hub) {
             if task.run() {
                 let mut state = hub.lock();
                 state.live = state.live.saturating_sub(1);
+                if state.live == 0 {
+                    state.ready.shrink_to_fit();
+                }
             }
             continue;
         }
         if state.orphaned && state.live == 0 {
+            state.ended = true;
             return;
         }
         if let Some(waker) = due(&mut state) {
@@ -192,64 +217,96 @@ fn run(hub: &Hub) {
             waker.wake();
             continue;
         }
-        let sleep = state.timers.first_key_value().map(|((at, _), _)| at.saturating_since(since_start()));
-        match sleep {
+        let first = state.timers.iter().map(|(_, (at, _))| *at).filter(|at| *at < Instant::MAX).min();
+        match first.map(|at| at.saturating_since(since_start())) {
             Some(sleep) => drop(hub.wake.wait_timeout(state, sleep)),
             None => drop(hub.wake.wait(state)),
         }
     }
 }
 
-/// Takes the waker of a timer that is due.
+/// Takes the waker of a timer that is due. It is left again when the timer is polled.
 fn due(state: &mut HubState) -> Option<Waker> {
-    let first = state.timers.first_entry()?;
-    (first.key().0 <= since_start()).then(|| first.remove())
+    if state.timers.is_empty() {
+        return None;
+    }
+    let now = since_start();
+    let (_, timer) = state.timers.iter_mut().find(|(_, (at, _))| *at <= now)?;
+    std::mem::replace(timer, NEVER).1
 }
 
 /// The timer of [`Thread`].
 #[derive(Debug)]
 pub struct ThreadTimer {
     hub: Arc<Hub>,
-    /// Where it is armed.
-    key: Option<(Instant, u64)>,
+    /// Its place among the timers of the thread.
+    key: usize,
     at: Option<Instant>,
 }
 
+/// A timer that is not armed.
+const NEVER: (Instant, Option<Waker>) = (Instant::MAX, None);
+
 impl ThreadTimer {
-    fn disarm(&mut self) {
-        let waker = self.key.take().and_then(|key| self.hub.lock().timers.remove(&key));
-        drop(waker);
+    fn arm(&self, to: (Instant, Option<Waker>)) {
+        let replaced = self.hub.lock().timers.get_mut(self.key).map(|timer| std::mem::replace(timer, to));
+        // A waker is dropped without the lock.
+        drop(replaced);
+        self.hub.wake.notify_one();
     }
 }
 
 impl Timer for ThreadTimer {
     fn reset(mut self: Pin<&mut Self>, at: Instant) {
-        self.disarm();
+        self.arm(NEVER);
         self.at = Some(at);
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
         if at <= since_start() {
-            self.disarm();
+            self.arm(NEVER);
             self.at = None;
             return Poll::Ready(());
         }
-        let waker = cx.waker().clone();
-        let mut state = self.hub.lock();
-        let key = self.key.unwrap_or((at, state.next_timer));
-        state.next_timer = state.next_timer.wrapping_add(1);
-        let replaced = state.timers.insert(key, waker);
-        drop(state);
-        drop(replaced);
-        self.hub.wake.notify_one();
-        self.key = Some(key);
+        self.arm((at, Some(cx.waker().clone())));
         Poll::Pending
     }
 }
 
 impl Drop for ThreadTimer {
     fn drop(&mut self) {
-        self.disarm();
+        let mut state = self.hub.lock();
+        let removed = state.timers.try_remove(self.key);
+        if state.timers.is_empty() {
+            state.timers.shrink_to_fit();
+        }
+        drop(state);
+        drop(removed);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waker_that_outlives_the_thread_keeps_nothing_alive() {
+        let thread = Thread::start().unwrap();
+        let hub = Arc::downgrade(&thread.0.0);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        thread.spawn(std::future::poll_fn(move |cx| {
+            sender.send(cx.waker().clone()).unwrap();
+            Poll::Ready(())
+        }));
+        let waker = receiver.recv().unwrap();
+        drop(thread);
+        // The thread is gone when the waker's task is the last that keeps the hub.
+        while hub.strong_count() > 1 {
+            thread::yield_now();
+        }
+        waker.wake();
+        assert_eq!(hub.strong_count(), 0);
     }
 }

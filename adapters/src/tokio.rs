@@ -21,8 +21,8 @@ use ::tokio::runtime::Handle;
 use ::tokio::time::{self, Sleep};
 use pin_project_lite::pin_project;
 
-use crate::runtime::{Runtime, Timer, instant, origin, std_instant};
 use crate::Instant;
+use crate::runtime::{Runtime, Timer, instant, origin, std_instant};
 
 /// A tokio runtime, current-thread or multi-thread. Its time driver must be enabled.
 ///

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use plimsoll_core::{Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, Terms, WaitRefusal, WaiterId};
+use plimsoll_core::{
+    Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, Terms, WaitRefusal, WaiterId,
+};
 
 use crate::handle::Handle;
 use crate::options::Options;
@@ -47,7 +49,9 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         shared.act(|machine| match self.place {
             None => arrive(machine, now, job, terms, waker),
             Some(place) => match machine.rewait(place, waker) {
-                RoomStatus::Granted(waker) => (admit(machine.submit_reserved(now, place, job, terms)), Some(waker)),
+                RoomStatus::Granted(waker) => {
+                    (admit(machine.submit_reserved(now, place, job, terms)), Some(waker))
+                }
                 RoomStatus::Waiting(replaced) => (Attempt::Waiting(place, job), replaced),
                 RoomStatus::Gone(waker) => (Attempt::Refused(Refusal::Closed, job), Some(waker)),
             },
@@ -63,16 +67,19 @@ fn arrive<J, O, E, M: Copy>(
     terms: Terms<Types<J, O, E, M>>,
     waker: Waker,
 ) -> (Attempt<J>, Option<Waker>) {
-    let (reason, job) = match machine.submit(now, job, terms) {
-        Ok(task) => return (Attempt::Admitted(task), Some(waker)),
-        Err(Refused { reason, value: (job, _) }) => (reason, job),
-    };
-    if !matches!(reason, Refusal::Full | Refusal::Backlog) {
-        return (Attempt::Refused(reason, job), Some(waker));
+    // What room would not help is refused at once.
+    let hopeless = machine.terms_refusal(&terms).is_some();
+    if machine.free_room() > 0 || hopeless {
+        return match machine.submit(now, job, terms) {
+            Ok(task) => (Attempt::Admitted(task), Some(waker)),
+            Err(Refused { reason, value: (job, _) }) => (Attempt::Refused(reason, job), Some(waker)),
+        };
     }
     match machine.wait_for_room(now, waker) {
         Ok(place) => (Attempt::Waiting(place, job), None),
-        Err(Refused { reason: WaitRefusal::Closed, value }) => (Attempt::Refused(Refusal::Closed, job), Some(value)),
+        Err(Refused { reason: WaitRefusal::Closed, value }) => {
+            (Attempt::Refused(Refusal::Closed, job), Some(value))
+        }
         Err(Refused { value, .. }) => (Attempt::Refused(Refusal::Full, job), Some(value)),
     }
 }

@@ -52,6 +52,9 @@ where
     /// Polls what is ready and takes work for what is free, until there is neither or the turn is over. Whether there
     /// may be more.
     fn turn(&mut self) -> bool {
+        if self.signal.is_idle() {
+            self.engine.shared.lock().rise(self.index, &self.signal);
+        }
         let mut polls = POLLS_A_TURN;
         loop {
             self.poll_ready(&mut polls);
@@ -102,10 +105,11 @@ where
         let now = shared.now();
         let mut state = shared.lock();
         let start = state.start(now, place, signal);
-        let nudge = state.nudge(&shared.workers);
         if start.is_none() {
             state.rest(self.index, &self.signal);
         }
+        // After that, for if there is something after all this worker may be the one to take it.
+        let nudge = state.nudge(&shared.workers);
         drop(state);
         shared.wake(nudge);
         start
@@ -125,6 +129,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
+        let shared = this.engine.shared.clone();
+        let _turn = shared.turn();
         let signal = this.signal.clone();
         signal.signal.register(cx.waker());
         signal.signal.run_on();

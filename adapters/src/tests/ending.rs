@@ -14,6 +14,7 @@ on_every_runtime! {
     a_graceful_shutdown_lets_everything_finish
     a_graceful_shutdown_ends_at_its_deadline
     a_shutdown_that_is_dropped_aborts
+    a_graceful_shutdown_waits_for_callbacks
     aborting_calls_every_callback_once
 }
 
@@ -22,7 +23,10 @@ fn a_graceful_shutdown_lets_everything_finish(runtime: impl Runtime) {
     let processor = Processor::builder()
         .concurrency(2)
         .retry(Retry::NONE.attempts(2).base(ms(10)))
-        .spawn_on(runtime, |_: u32, cx: Context| async move { if cx.attempt() == 1 { Err(()) } else { Ok(()) } })
+        .spawn_on(
+            runtime,
+            |_: u32, cx: Context| async move { if cx.attempt() == 1 { Err(()) } else { Ok(()) } },
+        )
         .unwrap();
     processor.attach(&events).unwrap();
     let delayed = processor.submit_with(1, Options::default().delay(ms(20))).unwrap();
@@ -90,6 +94,25 @@ fn a_shutdown_that_is_dropped_aborts(runtime: impl Runtime) {
     // One may be in the hands of a worker that has just taken it.
     eventually("all jobs are dropped", || jobs.live() == 0);
     assert!(submitter.census().is_empty());
+}
+
+fn a_graceful_shutdown_waits_for_callbacks(runtime: impl Runtime) {
+    let returned = Arc::new(AtomicUsize::new(0));
+    let processor = Processor::builder()
+        .concurrency(2)
+        .places_per_worker(1)
+        .spawn_on(runtime, |_: (), _: Context| async { Ok::<(), ()>(()) })
+        .unwrap();
+    for _ in 0..2 {
+        let count = returned.clone();
+        let slow = move |_| {
+            std::thread::sleep(ms(20));
+            count.fetch_add(1, SeqCst);
+        };
+        assert!(processor.call((), Options::default(), slow).is_ok());
+    }
+    let _report = block_on(processor.shutdown(Drain::graceful(Duration::from_secs(60))));
+    assert_eq!(returned.load(SeqCst), 2);
 }
 
 fn aborting_calls_every_callback_once(runtime: impl Runtime) {

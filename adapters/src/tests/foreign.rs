@@ -9,8 +9,8 @@ use std::task::{Context as TaskContext, Wake, Waker};
 use futures::executor::block_on;
 
 use super::kit::{OnDrop, eventually, on_every_runtime};
-use crate::{CacheLimits, Context, Emitter, Options, Outcome, Processor, Runtime, Submitter, TaskListener};
 use crate::{BatchListener, ErrorListener};
+use crate::{CacheLimits, Context, Emitter, Options, Outcome, Processor, Runtime, Submitter, TaskListener};
 
 on_every_runtime! {
     values_may_call_back_when_they_are_dropped
@@ -216,7 +216,8 @@ fn wakers_may_call_back(runtime: impl Runtime) {
         eventually("it waits for room", || submitter.census().waiters == 1);
         drop(processor);
         assert!(refused.join().unwrap().is_err());
-        assert!(ended.join().unwrap().is_err());
+        // Woken with its outcome, and in time to take it or not.
+        assert!(matches!(ended.join().unwrap(), Ok(Outcome::Cancelled) | Err(_)));
     });
 }
 
@@ -285,7 +286,8 @@ fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
     eventually("it runs", || processor.census().running == 1);
     let submitter = processor.submitter();
     drop(processor);
-    assert_eq!(submitter.totals().late_panics, 7);
+    // A worker that was just about to stop the running one drops it at the end of its poll.
+    eventually("all are counted", || submitter.totals().late_panics == 7);
     assert!(submitter.census().is_empty());
 }
 

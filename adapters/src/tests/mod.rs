@@ -8,3 +8,20 @@ mod foreign;
 mod kit;
 mod outcomes;
 mod owner;
+mod races;
+
+/// What users hold can be sent and shared, whatever their jobs are, as long as those can be sent.
+#[test]
+fn what_users_hold_is_send_and_sync() {
+    type Job = std::cell::Cell<u8>;
+    fn check<T: Send + Sync>() {}
+    check::<crate::Processor<Job, Job, Job>>();
+    check::<crate::Submitter<Job, Job, Job>>();
+    check::<crate::Handle<Job, Job, Job>>();
+    check::<crate::Subscription<Job, Job, Job>>();
+    check::<crate::SourceHandle<Job, Job, Job>>();
+    check::<crate::SubmitWait<u8, Job, Job>>();
+    check::<crate::Context<u8>>();
+    check::<crate::Cache<u8, u8>>();
+    check::<crate::Events<Job>>();
+}

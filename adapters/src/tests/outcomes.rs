@@ -11,8 +11,8 @@ use futures::executor::block_on;
 
 use super::kit::{Count, OnDrop, assert_empty, eventually, ms, on_every_runtime, start_to_close};
 use crate::{
-    CancelError, Cancelled, Context, Drain, ErrorKind, Options, Outcome, Priority, Processor, Refusal, Retry, Runtime,
-    Timeouts,
+    CancelError, Cancelled, Context, Drain, ErrorKind, Options, Outcome, Priority, Processor, Refusal, Retry,
+    Runtime, Timeouts,
 };
 
 on_every_runtime! {
@@ -80,7 +80,10 @@ fn every_outcome_reaches_its_handle(runtime: impl Runtime) {
     let failed = processor.submit_with(Do::Fail, Options::new(7)).unwrap();
     assert_eq!(block_on(failed), Ok(Outcome::Failed("no such thing".to_owned())));
     let error = processor.last_error().unwrap();
-    assert_eq!((error.kind, error.meta, error.message.as_str()), (ErrorKind::Failed, Some(7), "\"no such thing\""));
+    assert_eq!(
+        (error.kind, error.meta, error.message.as_str()),
+        (ErrorKind::Failed, Some(7), "\"no such thing\"")
+    );
 
     let limit = Options::default().timeouts(start_to_close(ms(20)));
     let timed_out = processor.submit_with(Do::Hang, limit).unwrap();
@@ -108,7 +111,10 @@ fn a_panic_settles_its_task_and_hurts_no_other(runtime: impl Runtime) {
         assert_eq!(block_on(panicking), Ok(Outcome::Panicked), "{job:?}");
         assert_eq!(block_on(neighbour), Ok(Outcome::Completed(2)));
     }
-    assert_eq!(processor.last_error().map(|error| error.message.as_str().to_owned()), Some("future dropped".to_owned()));
+    assert_eq!(
+        processor.last_error().map(|error| error.message.as_str().to_owned()),
+        Some("future dropped".to_owned())
+    );
     let totals = processor.totals();
     assert_eq!((totals.settled.panicked, totals.settled.completed, totals.late_panics), (3, 3, 0));
     eventually("all places are free", || processor.census().running == 0);
@@ -318,6 +324,7 @@ fn results_are_retained_and_swept(runtime: impl Runtime) {
     let outputs = Count::default();
     let counted = outputs.clone();
     let processor = Processor::builder()
+        .concurrency(1)
         .results(2, Some(ms(60)))
         .sweep_every(ms(5))
         .spawn_on(runtime, move |n: u32, _: Context| {
@@ -330,7 +337,9 @@ fn results_are_retained_and_swept(runtime: impl Runtime) {
     assert!(matches!(processor.result(first), Some(Outcome::Completed((1, _)))));
     assert!(processor.result(first).is_none());
     let ids: Vec<_> = (2..5).map(|n| processor.retain(n, Options::default()).unwrap()).collect();
-    eventually("all are done and the oldest has gone", || processor.totals().settled.completed == 4 && outputs.live() == 2);
+    eventually("all are done and the oldest has gone", || {
+        processor.totals().settled.completed == 4 && outputs.live() == 2
+    });
     assert!(ids.first().is_some_and(|id| processor.result(*id).is_none()));
     eventually("the others have expired", || outputs.live() == 0);
     assert_eq!(processor.census().results, 0);
@@ -362,7 +371,8 @@ fn thousands_of_tasks_through_few_places(runtime: impl Runtime) {
                     for batch in 0..40 {
                         let mut handles = Vec::new();
                         for n in 0..50 {
-                            handles.push(submitter.submit_wait(thread * 2_000 + batch * 50 + n).await.unwrap());
+                            handles
+                                .push(submitter.submit_wait(thread * 2_000 + batch * 50 + n).await.unwrap());
                         }
                         for handle in handles {
                             match handle.await.unwrap() {
@@ -407,7 +417,9 @@ fn a_job_that_never_ran_is_dropped_with_its_outcome() {
     let jobs = Count::default();
     let manual = super::kit::Manual::default();
     let processor = Processor::builder()
-        .spawn_on(manual.clone(), |_: (super::kit::Probe, OnDrop<fn()>), _: Context| async { Ok::<(), ()>(()) })
+        .spawn_on(manual.clone(), |_: (super::kit::Probe, OnDrop<fn()>), _: Context| async {
+            Ok::<(), ()>(())
+        })
         .unwrap();
     let handle = processor.submit((jobs.probe(), OnDrop(|| ()))).unwrap();
     handle.cancel().unwrap();
@@ -418,6 +430,7 @@ fn a_job_that_never_ran_is_dropped_with_its_outcome() {
     assert_eq!(processor.totals().settled.cancelled, 2);
     processor.pause();
     drop(processor.shutdown(Drain::Abort));
-    let processor = Processor::builder().spawn_on(manual, |_: (), _: Context| async { Ok::<(), ()>(()) }).unwrap();
+    let processor =
+        Processor::builder().spawn_on(manual, |_: (), _: Context| async { Ok::<(), ()>(()) }).unwrap();
     assert_empty(&processor);
 }

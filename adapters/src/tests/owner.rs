@@ -165,7 +165,9 @@ fn what_outlives_the_processor_is_harmless(runtime: impl Runtime) {
     assert!(contexts.iter().all(Context::is_cancelled));
     assert_eq!((block_on(done), block_on(hanging)), (Err(Ended), Err(Ended)));
     assert_eq!(events.try_next(), None);
-    assert!(submitter.submit(true).is_err() && submitter.cancel(id).is_err() && submitter.result(id).is_none());
+    assert!(
+        submitter.submit(true).is_err() && submitter.cancel(id).is_err() && submitter.result(id).is_none()
+    );
     assert!(block_on(submitter.submit_wait(true)).is_err());
     submitter.pause();
     submitter.resume();
@@ -175,7 +177,8 @@ fn what_outlives_the_processor_is_harmless(runtime: impl Runtime) {
 #[cfg(feature = "tokio")]
 #[test]
 fn a_tokio_runtime_may_stop_first() {
-    let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let runtime =
+        ::tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     stopped_first(crate::tokio::Tokio::on(runtime.handle().clone()), move || runtime.shutdown_background());
 }
 
@@ -226,7 +229,8 @@ fn stopped_first(runtime: impl Runtime, stop: impl FnOnce()) {
     let running = processor.submit(live.probe()).unwrap();
     eventually("it runs", || processor.census().running == 1);
     let (sender, receiver) = std::sync::mpsc::channel();
-    let called = processor.call(live.probe(), Options::default(), move |outcome| sender.send(outcome.kind()).unwrap());
+    let called =
+        processor.call(live.probe(), Options::default(), move |outcome| sender.send(outcome.kind()).unwrap());
     assert!(called.is_ok());
     stop();
     // A shutdown that can't be graceful any more does not wait for ever.

@@ -36,8 +36,10 @@ impl<P: Plan> Processor<P> {
         self.admit(now, job, terms, refusal)
     }
 
-    /// Why a task with these terms would not be taken even if there was room.
-    pub(super) fn terms_refusal(&self, terms: &Terms<P>) -> Option<Refusal> {
+    /// Why a task with these terms would not be taken now even if there was room. Whoever wants to wait for room
+    /// asks this first: waiting does not help against it.
+    #[must_use]
+    pub fn terms_refusal(&self, terms: &Terms<P>) -> Option<Refusal> {
         if !self.is_open() {
             return Some(Refusal::Closed);
         }

@@ -1,0 +1,276 @@
+//! In steady state a task costs no allocation, and a processor asks for exactly the bytes it said it would. Counted by
+//! an allocator for the whole process, so all of it is one test: the test harness allocates for each further one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use plimsoll::{
+    CacheLimits, Context, Drain, Events, Instant, Options, Outcome, Processor, Retry, Runtime, Submitter,
+    Timeouts, Timer,
+};
+
+struct Counting;
+
+/// How often the allocator was asked for bytes, and for how many; frees do not count against `BYTES_ASKED`.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+static BYTES_ASKED: AtomicUsize = AtomicUsize::new(0);
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+/// Of those asked, how many were of the size of a block of smol's queue.
+static BLOCKS: AtomicUsize = AtomicUsize::new(0);
+
+fn count(size: usize) {
+    ASKED.fetch_add(1, SeqCst);
+    BYTES_ASKED.fetch_add(size, SeqCst);
+    LIVE.fetch_add(size as isize, SeqCst);
+    if size == SMOL_BLOCK {
+        BLOCKS.fetch_add(1, SeqCst);
+    }
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as isize, SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        LIVE.fetch_sub(layout.size() as isize, SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn memory() {
+    // The harness's own thread begins to wait, and allocates for that.
+    std::thread::sleep(Duration::from_millis(50));
+    a_task_on_a_thread_allocates_nothing();
+    #[cfg(feature = "tokio")]
+    a_task_on_tokio_allocates_nothing();
+    #[cfg(feature = "smol")]
+    a_task_on_smol_allocates_nothing_but_blocks_of_its_queue();
+    the_footprint_is_exact();
+    a_default_processor_is_small();
+    a_thousand_processors_leave_nothing();
+}
+
+/// A block of 31 slots of `concurrent-queue`, in which smol's executor keeps what is to run, and a link.
+const SMOL_BLOCK: usize = 31 * 16 + 8;
+
+type Numbers = Submitter<u64, u64, u64>;
+
+async fn number(n: u64, _: Context) -> Result<u64, u64> {
+    let mut yields = n % 3;
+    std::future::poll_fn(move |cx| {
+        if yields == 0 {
+            return Poll::Ready(());
+        }
+        yields -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+    if n % 10 == 7 { Err(n) } else { Ok(n) }
+}
+
+fn numbers(runtime: impl Runtime) -> Processor<u64, u64, u64> {
+    Processor::builder()
+        .queue(100)
+        .concurrency(20)
+        .timeouts(Timeouts { start_to_close: Some(Duration::from_secs(60)), ..Timeouts::NONE })
+        .retry(Retry::NONE)
+        .spawn_on(runtime, number)
+        .unwrap()
+}
+
+/// Submits and awaits: one after the other, and 50 at a time, waiting for room.
+async fn work(submitter: &Numbers, rounds: u64) {
+    let mut handles = Vec::with_capacity(50);
+    for round in 0..rounds {
+        let outcome = submitter.submit(round).unwrap().await.unwrap();
+        assert_eq!(outcome, if round % 10 == 7 { Outcome::Failed(round) } else { Outcome::Completed(round) });
+        for n in 0..50 {
+            handles.push(submitter.submit_wait(n).await.unwrap());
+        }
+        for handle in handles.drain(..) {
+            assert!(matches!(handle.await.unwrap(), Outcome::Completed(_) | Outcome::Failed(_)));
+        }
+        submitter.post(round, Options::default()).unwrap();
+        drop(submitter.submit(round).unwrap());
+    }
+}
+
+/// How many allocations `rounds` of work take once warm; 53 tasks a round.
+async fn allocations(submitter: &Numbers, rounds: u64) -> (usize, usize) {
+    work(submitter, 20).await;
+    // Threads that were not needed so far start at last, and allocate for that.
+    std::thread::sleep(Duration::from_millis(20));
+    let before = (ASKED.load(SeqCst), BLOCKS.load(SeqCst));
+    work(submitter, rounds).await;
+    // The list of handles is the test's own.
+    (ASKED.load(SeqCst) - before.0 - 1, BLOCKS.load(SeqCst) - before.1)
+}
+
+fn a_task_on_a_thread_allocates_nothing() {
+    let processor = numbers(plimsoll::thread::Thread::start().unwrap());
+    assert_eq!(block_on(allocations(&processor, 200)).0, 0);
+}
+
+#[cfg(feature = "tokio")]
+fn a_task_on_tokio_allocates_nothing() {
+    for mut builder in
+        [tokio::runtime::Builder::new_current_thread(), tokio::runtime::Builder::new_multi_thread()]
+    {
+        let runtime = builder.worker_threads(2).enable_time().build().unwrap();
+        let processor = numbers(plimsoll::tokio::Tokio::on(runtime.handle().clone()));
+        assert_eq!(runtime.block_on(allocations(&processor, 200)).0, 0);
+    }
+}
+
+#[cfg(feature = "smol")]
+fn a_task_on_smol_allocates_nothing_but_blocks_of_its_queue() {
+    let executor = std::sync::Arc::new(smol::Executor::new());
+    let processor = numbers(plimsoll::smol::Smol::on(executor.clone()));
+    // The thread of the timers is started by their first use, and allocates.
+    smol::block_on(smol::Timer::after(Duration::from_millis(20)));
+    let (all, blocks) = smol::block_on(executor.run(allocations(&processor, 200)));
+    // One of 31 wake-ups makes the executor's queue take a new block and give an old one back.
+    assert_eq!(all, blocks);
+    assert!(blocks <= 200 * 53 / 31, "{blocks}");
+}
+
+/// A runtime that allocates nothing, and drops what it is to run.
+struct Never;
+
+struct NeverTimer([u64; 3]);
+
+impl Runtime for Never {
+    type Timer = NeverTimer;
+
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let start = Instant::ZERO;
+        move || start
+    }
+
+    fn timer(&self) -> NeverTimer {
+        NeverTimer([0; 3])
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        drop(future);
+    }
+}
+
+impl Timer for NeverTimer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        self.0 = [at.as_nanos(); 3];
+    }
+
+    fn poll(self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+fn the_footprint_is_exact() {
+    for (queue, concurrency, per_worker, grace, cached) in
+        [(1_024, 64, 16, 0, 0), (1, 1, 1, 0, 1), (0, 100, 7, 1, 100), (10, 65, 64, 1, 1_000)]
+    {
+        let before = BYTES_ASKED.load(SeqCst);
+        let cache = CacheLimits { entries: cached, ..CacheLimits::default() };
+        let captured = [7u64; 5];
+        let builder = Processor::builder()
+            .queue(queue)
+            .concurrency(concurrency)
+            .places_per_worker(per_worker)
+            .cancel_grace(Duration::from_millis(grace))
+            .meta::<u32>();
+        // A builder has a cache without entries until it is told.
+        let replaced = BYTES_ASKED.load(SeqCst) - before;
+        let builder = builder.cache::<String, String>(cache);
+        let handler = move |job: String, _: Context<u32>| async move {
+            let kept = captured;
+            futures::pending!();
+            if kept.len() < job.len() { Err(job) } else { Ok(kept) }
+        };
+        let runtime = Never;
+        let footprint = builder.footprint(&runtime, &handler);
+        let processor = builder.spawn_on(runtime, handler).unwrap();
+        let asked = BYTES_ASKED.load(SeqCst) - before - replaced;
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(asked, footprint.total(), "{footprint:?}");
+        } else {
+            assert!(asked <= footprint.total(), "{footprint:?}");
+        }
+        drop(processor);
+    }
+}
+
+fn a_default_processor_is_small() {
+    let builder = Processor::builder();
+    let footprint = builder.footprint(&plimsoll::thread::Thread::start().unwrap(), &number);
+    assert!(footprint.total() + footprint.spawned < 512 * 1_024, "{footprint:?}");
+}
+
+fn a_thousand_processors_leave_nothing() {
+    let thread = plimsoll::thread::Thread::start().unwrap();
+    let events = Events::new();
+    let cycle = |n: u64| {
+        let processor = Processor::builder()
+            .queue(10)
+            .concurrency(4)
+            .health_every(Duration::from_millis(1))
+            .sweep_every(Duration::from_millis(1))
+            .cache::<u64, String>(CacheLimits { entries: 4, ..CacheLimits::default() })
+            .spawn_on(thread.clone(), |n: u64, _: Context| async move {
+                if n % 2 == 0 {
+                    std::future::pending::<()>().await
+                }
+                Ok::<u64, ()>(n)
+            })
+            .unwrap();
+        processor.attach(&events).unwrap();
+        processor.cache().insert(n, "cached".to_owned());
+        let subscription = processor.subscribe().unwrap();
+        let handles = [processor.submit(n).unwrap(), processor.submit(n + 1).unwrap()];
+        let text = format!("captured {n}");
+        assert!(processor.call(n, Options::default(), move |_| drop(text)).is_ok());
+        events.emit_task(n).unwrap();
+        if n % 3 == 0 {
+            let report = block_on(processor.shutdown(Drain::graceful(Duration::from_millis(1))));
+            assert!(report.census.is_empty());
+        } else {
+            drop(processor);
+        }
+        drop((subscription, handles));
+        assert_eq!(events.listener_counts(), [0, 0, 0]);
+    };
+    let settled = || {
+        // The thread drops the last workers at its own pace.
+        std::thread::sleep(Duration::from_millis(20));
+        LIVE.load(SeqCst)
+    };
+    (0..50).for_each(cycle);
+    let before = settled();
+    (0..1_000).for_each(cycle);
+    let after = settled();
+    assert_eq!(after, before);
+}
