@@ -67,9 +67,12 @@ impl<J, O, E, M: Copy, K, V> Processor<J, O, E, M, K, V> {
     /// Ends the processor: from now on it takes nothing in and detaches its sources.
     ///
     /// [`Drain::Graceful`] lets what was admitted go on, until all is done and every handle has taken its outcome, or
-    /// until the time is over; then, or at once with [`Drain::Abort`], it aborts. The future is ready when nothing is
-    /// left and every callback has returned; so do not block on it in a callback. If it is dropped before, that aborts.
-    /// The draining begins with this call, not with the first poll.
+    /// until the time is over; then, or at once with [`Drain::Abort`], it aborts. The draining begins with this call,
+    /// not with the first poll; if the future is dropped before it is ready, that aborts.
+    ///
+    /// The future is ready when nothing is left and every callback has returned, unless an attempt had to be abandoned
+    /// or the runtime has stopped. So do not block on it in what a worker runs: a callback, a waker, a value's `Drop`.
+    /// Time is kept by the runtime: one that is never polled again reaches no deadline. Then drop the owner instead.
     pub fn shutdown(self, mode: Drain) -> Shutdown<J, O, E, M, K, V> {
         let shared = &self.submitter.shared;
         let now = shared.now();

@@ -84,6 +84,9 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     /// Submits a job and has `callback` called with its outcome, exactly once, whatever that is: by a worker, the
     /// driver, or the one who drops the owner. A panic in it is caught and counted. Allocates a box for the callback.
     ///
+    /// A worker that has finished a task takes its next one in the same step and calls the callback before it runs that:
+    /// a callback that takes long uses up the next task's time. Leave long work to a task.
+    ///
     /// # Errors
     /// The job and the callback, which is not called, come back with the reason.
     pub fn call(
