@@ -26,6 +26,7 @@ on_every_runtime! {
     the_grace_period_lets_an_attempt_end_by_itself
     the_grace_period_ends
     the_context_tells_other_threads
+    the_context_tells_of_an_end_without_cancel
     results_are_retained_and_swept
     thousands_of_tasks_through_few_places
 }
@@ -318,6 +319,28 @@ fn the_context_tells_other_threads(runtime: impl Runtime) {
     drop(processor);
     assert!(second.is_cancelled() && context.is_cancelled());
     block_on(second.cancelled());
+}
+
+fn the_context_tells_of_an_end_without_cancel(runtime: impl Runtime) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let (end, ends) = futures::channel::oneshot::channel::<()>();
+    let processor = Processor::builder()
+        .spawn_on(runtime, move |ends: futures::channel::oneshot::Receiver<()>, cx: Context| {
+            sender.send(cx).unwrap();
+            ends
+        })
+        .unwrap();
+    let handle = processor.submit(ends).unwrap();
+    let context = receiver.recv().unwrap();
+    let (told, tells) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        block_on(context.cancelled());
+        told.send(()).unwrap();
+    });
+    assert!(tells.recv_timeout(ms(20)).is_err());
+    end.send(()).unwrap();
+    assert_eq!(block_on(handle), Ok(Outcome::Completed(())));
+    assert_eq!(tells.recv_timeout(Duration::from_secs(10)), Ok(()));
 }
 
 fn results_are_retained_and_swept(runtime: impl Runtime) {
