@@ -142,7 +142,8 @@ fn jobs_that_hold_a_submitter_keep_nothing_alive(runtime: impl Runtime) {
     assert_eq!(live.live(), 8);
     let shared = Arc::downgrade(&processor.submitter().shared);
     drop(processor);
-    assert_eq!(live.live(), 0);
+    // A handler may have been in its first poll still: its future goes when that returns.
+    eventually("all are dropped", || live.live() == 0);
     // The workers and the driver are the last who know of it.
     eventually("nobody knows of it any more", || shared.strong_count() == 0);
 }
