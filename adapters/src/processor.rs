@@ -74,11 +74,13 @@ impl<J, O, E, M: Copy, K, V> Processor<J, O, E, M, K, V> {
     /// or the runtime has stopped. So do not block on it in what a worker runs: a callback, a waker, a value's `Drop`.
     /// Time is kept by the runtime: one that is never polled again reaches no deadline. Then drop the owner instead.
     pub fn shutdown(self, mode: Drain) -> Shutdown<J, O, E, M, K, V> {
-        let shared = &self.submitter.shared;
-        let now = shared.now();
-        shared.act(|machine| machine.drain(now, mode));
         if mode == Drain::Abort {
+            // In one lock hold with the drain others are barred from taking effects: what is left is done here.
             self.end();
+        } else {
+            let shared = &self.submitter.shared;
+            let now = shared.now();
+            shared.act(|machine| machine.drain(now, mode));
         }
         Shutdown { processor: Some(self) }
     }

@@ -69,7 +69,8 @@ fn a_graceful_shutdown_ends_at_its_deadline(runtime: impl Runtime) {
     eventually("one runs", || futures.live() == 1);
     let report = block_on(processor.shutdown(Drain::graceful(ms(20))));
     assert_eq!((report.remains.cancelled, report.remains.discarded, report.remains.abandoned), (2, 2, 1));
-    assert_eq!(futures.live(), 0);
+    // A worker that was woken to stop it may be doing so.
+    eventually("the future is dropped", || futures.live() == 0);
     for handle in handles {
         assert_eq!(block_on(handle), Err(Ended));
     }
@@ -131,6 +132,7 @@ fn aborting_calls_every_callback_once(runtime: impl Runtime) {
         assert!(called.is_ok());
     }
     eventually("the hanging ones are left", || processor.census().tasks == 4);
+    eventually("the other callbacks were called", || calls.load(SeqCst) == 196);
     for _ in 0..10 {
         let (calls, cancelled) = (calls.clone(), cancelled.clone());
         let late = move |outcome| {
