@@ -269,9 +269,11 @@ fn a_thousand_processors_leave_nothing() {
         LIVE.load(SeqCst)
     };
     (0..50).for_each(cycle);
-    let before = settled();
-    (0..1_000).for_each(cycle);
-    let after = settled();
-    // Buffers of the thread and of the harness come and go; less than a byte a cycle is no leak.
-    assert!(after - before < 1_000, "{before} bytes before, {after} after");
+    // Buffers of the thread and of the harness come and go by a few bytes; what leaks grows each time.
+    let grows = || {
+        let before = settled();
+        (0..1_000).for_each(cycle);
+        settled() > before
+    };
+    assert!((0..3).any(|_| !grows()), "live bytes grow with every thousand processors");
 }
