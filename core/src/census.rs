@@ -113,11 +113,26 @@ impl Account {
         Self { entered: 0, left: 0, highest: 0, bound }
     }
 
+    #[inline]
     pub(crate) fn enter(&mut self) {
         self.entered = self.entered.wrapping_add(1);
-        self.highest = self.highest.max(self.live());
+        self.note(self.live());
     }
 
+    /// Notes how many there are now, in an account whose movements are counted elsewhere.
+    #[inline]
+    pub(crate) fn note(&mut self, live: u32) {
+        if live > self.highest {
+            self.highest = live;
+        }
+    }
+
+    /// The account with its movements: what entered, and how much of that is still there.
+    pub(crate) const fn with(self, entered: u64, live: u32) -> Self {
+        Self { entered, left: entered.wrapping_sub(live as u64), ..self }
+    }
+
+    #[inline]
     pub(crate) fn leave(&mut self) {
         debug_assert!(self.live() > 0, "an account is overdrawn");
         self.left = self.left.wrapping_add(1);

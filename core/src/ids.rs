@@ -19,10 +19,12 @@ macro_rules! id {
         $vis struct $name(NonZeroU64);
 
         impl Id for $name {
+            #[inline]
             fn from_raw(raw: NonZeroU64) -> Self {
                 Self(raw)
             }
 
+            #[inline]
             fn raw(self) -> NonZeroU64 {
                 self.0
             }
@@ -95,10 +97,6 @@ id! {
     /// Names one cache entry.
     pub(crate) struct EntryId
 }
-id! {
-    /// Names one armed timer.
-    pub(crate) struct TimerId
-}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -113,7 +111,6 @@ mod tests {
         assert_eq!(size_of::<Option<SubscriberId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<WaiterId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<EntryId>>(), size_of::<u64>());
-        assert_eq!(size_of::<Option<TimerId>>(), size_of::<u64>());
     }
 
     #[test]

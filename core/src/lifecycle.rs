@@ -52,6 +52,13 @@ pub(crate) enum Input {
     Abandon,
 }
 
+impl Input {
+    /// Whether it can happen to a task that waits, too.
+    pub(crate) const fn can_end_a_wait(self) -> bool {
+        matches!(self, Self::TimeOut | Self::Cancel | Self::Expire)
+    }
+}
+
 /// Where a transition leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -63,6 +70,7 @@ impl State {
     pub(crate) const COUNT: usize = 7;
 
     /// The transition table. `None`: this cannot happen in this state, and nothing changes.
+    #[inline]
     pub(crate) const fn on(self, input: Input) -> Option<Next> {
         use State::{Backoff, Delayed, Orphan, Queued, Running, Settled, Stopping};
         let next = match (self, input) {
@@ -83,13 +91,9 @@ impl State {
     }
 
     /// Whether the task's outcome is not fixed yet.
+    #[inline]
     pub(crate) const fn is_unsettled(self) -> bool {
         matches!(self, Self::Delayed | Self::Queued | Self::Running | Self::Backoff)
-    }
-
-    /// Whether an attempt keeps a concurrency place.
-    pub(crate) const fn is_placed(self) -> bool {
-        matches!(self, Self::Running | Self::Stopping | Self::Orphan)
     }
 }
 

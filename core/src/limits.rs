@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::processor::OwnTimer;
 use crate::{CacheLimits, InvalidLimits, Plan};
 
 mod footprint;
@@ -157,11 +158,11 @@ impl Limits {
             .saturating_add(self.results.entries)
     }
 
-    /// How many timers can be armed at the same time: one for each task that waits or runs, the two
-    /// intervals, and the deadline of a drain.
+    /// How many timers there are, armed or not: one for each task slot, the two intervals, and the deadline
+    /// of a drain.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
-        self.queue.saturating_add(self.concurrency).saturating_add(3 + SPARE_TIMERS)
+        self.task_slots().saturating_add(OwnTimer::COUNT)
     }
 
     /// How many bytes a machine with these limits asks of the allocator, by part. It asks for them in
@@ -171,6 +172,3 @@ impl Limits {
         Footprint::of::<P>(self)
     }
 }
-
-/// Timers beyond what can be armed, so that slots that retire after years leave enough.
-const SPARE_TIMERS: u32 = 16;

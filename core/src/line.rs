@@ -111,15 +111,18 @@ impl<W> Line<W> {
     }
 
     /// Whether somebody waits.
+    #[inline]
     pub(crate) const fn is_waiting(&self) -> bool {
         !self.in_line.is_empty()
     }
 
     /// How many hold a permit.
+    #[inline]
     pub(crate) const fn permits(&self) -> u32 {
         self.granted.len()
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> u32 {
         self.slots.len()
     }

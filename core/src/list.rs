@@ -21,6 +21,20 @@ impl Default for Links {
     }
 }
 
+impl Links {
+    /// Keeps a number in the place of links, while the value is in no list of that lane.
+    #[inline]
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self { prev: (number >> u32::BITS) as u32, next: number as u32 }
+    }
+
+    /// The number that is kept in the place of links.
+    #[inline]
+    pub(crate) const fn number(self) -> u64 {
+        ((self.prev as u64) << u32::BITS) | self.next as u64
+    }
+}
+
 /// A value that can be in one list of each lane it has links for.
 pub(crate) trait Linked<const LANE: usize = 0> {
     /// The links of this lane, to change.
@@ -32,6 +46,8 @@ pub(crate) trait Linked<const LANE: usize = 0> {
 /// The ends and the length of one list. Whoever holds it passes the slots with each call, and takes
 /// a value out of its lists before it takes it out of the slots. All operations are O(1); none
 /// panics, whatever the index.
+///
+/// The link back of the first value means nothing, so that taking that value out touches no other.
 #[derive(Debug)]
 pub(crate) struct List<const LANE: usize = 0> {
     head: u32,
@@ -52,21 +68,31 @@ impl<const LANE: usize> List<LANE> {
     }
 
     /// How many values are linked.
+    #[inline]
     pub(crate) const fn len(&self) -> u32 {
         self.len
     }
 
     /// Whether no value is linked.
+    #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The first slot index.
+    #[inline]
     pub(crate) fn front(&self) -> Option<u32> {
         some(self.head)
     }
 
+    /// The first slot index; [`NIL`] without any.
+    #[inline]
+    pub(crate) const fn head(&self) -> u32 {
+        self.head
+    }
+
     /// The slot index after `index`.
+    #[inline]
     pub(crate) fn next<I: Id, T: Linked<LANE>>(&self, slots: &Slots<I, T>, index: u32) -> Option<u32> {
         slots.at(index).and_then(|value| some(value.links_ref().next))
     }
@@ -74,31 +100,66 @@ impl<const LANE: usize> List<LANE> {
     /// Links slot `index`, which is in no list of this lane, as the last; an empty slot is left
     /// alone.
     pub(crate) fn push_back<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>, index: u32) {
-        self.push(slots, index, Links { prev: self.tail, next: NIL });
+        let Some(value) = slots.at_mut(index) else {
+            debug_assert!(false, "only a held value can be linked");
+            return;
+        };
+        let before = self.push(index, value.links());
+        Self::follow(slots, before, index);
+    }
+
+    /// The first half of [`push_back`](Self::push_back), for who has the value at hand, whose links these
+    /// are: the slot behind which it stands, for [`follow`](Self::follow).
+    #[inline]
+    pub(crate) fn push(&mut self, index: u32, links: &mut Links) -> u32 {
+        debug_assert!(*links == Links::default() && self.head != index, "linked already");
+        let before = core::mem::replace(&mut self.tail, index);
+        links.prev = before;
+        if before == NIL {
+            self.head = index;
+        }
+        self.len = self.len.wrapping_add(1);
+        before
+    }
+
+    /// The second half of [`push_back`](Self::push_back).
+    #[inline]
+    pub(crate) fn follow<I: Id, T: Linked<LANE>>(slots: &mut Slots<I, T>, before: u32, index: u32) {
+        if let Some(before) = slots.at_mut(before) {
+            before.links().next = index;
+        }
     }
 
     /// Unlinks slot `index`, which is in this list; without effect when it is in no list of this
     /// lane.
+    #[inline]
     pub(crate) fn remove<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>, index: u32) {
-        let Some(value) = slots.at_mut(index) else {
-            return;
-        };
-        let links = *value.links();
-        let first = links.prev == NIL;
-        let last = links.next == NIL;
-        if (first && self.head != index) || (last && self.tail != index) {
-            return;
+        let Some(value) = slots.at_mut(index) else { return };
+        if self.head == index {
+            self.pop(value.links());
+        } else if value.links().prev != NIL {
+            let Links { prev, next } = core::mem::take(value.links());
+            self.join(slots, prev, next);
+            self.len = self.len.wrapping_sub(1);
         }
-        *value.links() = Links::default();
-        self.join(slots, links.prev, links.next);
-        self.len = self.len.saturating_sub(1);
     }
 
     /// Unlinks the first slot index and returns it.
+    #[inline]
     pub(crate) fn pop_front<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>) -> Option<u32> {
         let index = self.front()?;
-        self.remove(slots, index);
+        self.pop(slots.at_mut(index)?.links());
         Some(index)
+    }
+
+    /// Unlinks the first value, whose links these are.
+    #[inline]
+    pub(crate) fn pop(&mut self, links: &mut Links) {
+        self.head = core::mem::take(links).next;
+        if self.head == NIL {
+            self.tail = NIL;
+        }
+        self.len = self.len.wrapping_sub(1);
     }
 
     /// Moves all of `other`, in its order, behind what is here.
@@ -118,20 +179,8 @@ impl<const LANE: usize> List<LANE> {
         core::iter::successors(self.front(), |&index| self.next(slots, index)).take(self.len as usize)
     }
 
-    /// Links slot `index` between `links.prev` and `links.next`.
-    fn push<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>, index: u32, links: Links) {
-        let Some(value) = slots.at_mut(index) else {
-            debug_assert!(false, "only a held value can be linked");
-            return;
-        };
-        debug_assert!(*value.links() == Links::default() && self.head != index, "linked already");
-        *value.links() = links;
-        self.join(slots, links.prev, index);
-        self.join(slots, index, links.next);
-        self.len = self.len.saturating_add(1);
-    }
-
     /// Makes `prev` and `next` neighbours; [`NIL`] on a side stands for that end of the list.
+    #[inline]
     fn join<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>, prev: u32, next: u32) {
         match slots.at_mut(prev) {
             Some(value) => value.links().next = next,
@@ -144,6 +193,7 @@ impl<const LANE: usize> List<LANE> {
     }
 }
 
+#[inline]
 fn some(index: u32) -> Option<u32> {
     (index != NIL).then_some(index)
 }
@@ -195,10 +245,10 @@ mod tests {
         assert_eq!(order.len(), list.len() as usize);
         assert_eq!((list.front(), some(list.tail)), (order.first().copied(), order.last().copied()));
         let mut back = Vec::new();
-        let mut at = some(list.tail);
-        while let Some(index) = at {
-            back.push(index);
-            at = some(Linked::<LANE>::links_ref(slots.at(index).unwrap()).prev);
+        let mut at = list.tail;
+        while back.len() < order.len() {
+            back.push(at);
+            at = Linked::<LANE>::links_ref(slots.at(at).unwrap()).prev;
         }
         back.reverse();
         assert_eq!(order, back, "the same list backwards");
@@ -236,6 +286,23 @@ mod tests {
             list.push_back(&mut slots, gone);
             assert_eq!(order(&list, &slots), [left[0], left[1], gone]);
         }
+    }
+
+    #[test]
+    fn what_follows_a_popped_value_can_be_unlinked() {
+        let mut slots = store(4);
+        let mut list = List::<0>::new();
+        (0..4).for_each(|index| list.push_back(&mut slots, index));
+        assert_eq!(list.pop_front(&mut slots), Some(0));
+        list.remove(&mut slots, 1);
+        assert_eq!(order(&list, &slots), [2, 3]);
+        list.push_back(&mut slots, 0);
+        list.remove(&mut slots, 3);
+        assert_eq!(order(&list, &slots), [2, 0]);
+        list.remove(&mut slots, 2);
+        list.remove(&mut slots, 0);
+        list.remove(&mut slots, 0);
+        assert_eq!(order(&list, &slots), []);
     }
 
     #[test]

@@ -124,6 +124,7 @@ impl ByOutcome {
             .wrapping_add(self.panicked)
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, kind: OutcomeKind) {
         let count = match kind {
             OutcomeKind::Completed => &mut self.completed,

@@ -1,7 +1,7 @@
 //! Which queued task is started next: eight classes, first in first out in each, and nobody starves.
 
 use crate::ids::TaskId;
-use crate::list::List;
+use crate::list::{Linked, List, NIL};
 use crate::slots::Slots;
 use crate::task::{QUEUE, Task};
 use crate::{Instant, Plan, Priority};
@@ -31,47 +31,73 @@ impl Queue {
         }
     }
 
+    #[inline]
     pub(crate) const fn len(&self) -> u32 {
         self.len
     }
 
-    /// Queues the task in slot `index` behind all others of its class.
-    pub(crate) fn push<P: Plan>(&mut self, tasks: &mut Tasks<P>, index: u32) {
-        let Some(task) = tasks.at_mut(index) else { return };
-        task.sequence = self.arrivals;
-        self.arrivals = self.arrivals.wrapping_add(1);
-        let class = task.priority.class();
-        if let Some(list) = self.classes.get_mut(usize::from(class)) {
-            list.push_back(tasks, index);
-            self.occupied |= 1 << class;
-            self.len = self.len.saturating_add(1);
-        }
+    /// How many tasks were ever queued.
+    pub(crate) const fn arrivals(&self) -> u64 {
+        self.arrivals
     }
 
-    /// Takes the task in slot `index` out of the queue.
+    /// Queues the task in slot `index` behind all others of its class: the slot behind which it stands, for
+    /// [`List::follow`].
+    #[inline]
+    pub(crate) fn push<P: Plan>(&mut self, task: &mut Task<P>, index: u32) -> u32 {
+        task.set_arrival(self.arrivals);
+        self.arrivals = self.arrivals.wrapping_add(1);
+        self.len = self.len.wrapping_add(1);
+        let class = task.priority.class();
+        self.occupied |= 1 << class;
+        self.class(class).push(index, Linked::<QUEUE>::links(task))
+    }
+
+    /// Takes the task in slot `index` out of the queue, wherever it stands.
     pub(crate) fn remove<P: Plan>(&mut self, tasks: &mut Tasks<P>, index: u32) {
         let Some(class) = tasks.at(index).map(|task| task.priority.class()) else { return };
-        if let Some(list) = self.classes.get_mut(usize::from(class)) {
-            list.remove(tasks, index);
-            if list.is_empty() {
-                self.occupied &= !(1 << class);
-            }
-            self.len = self.len.saturating_sub(1);
+        self.class(class).remove(tasks, index);
+        self.left(class);
+    }
+
+    /// Takes out the task that [`next`](Self::next) named, which is started now.
+    #[inline]
+    pub(crate) fn start<P: Plan>(&mut self, task: &mut Task<P>) {
+        let class = task.priority.class();
+        self.class(class).pop(Linked::<QUEUE>::links(task));
+        self.left(class);
+        self.passed = (self.passed + 1) % Priority::FAIR_EVERY;
+    }
+
+    /// Notes that a task of this class has left.
+    #[inline]
+    fn left(&mut self, class: u8) {
+        self.len = self.len.wrapping_sub(1);
+        if self.class(class).is_empty() {
+            self.occupied &= !(1 << class);
         }
     }
 
-    /// The task that is to be started next.
-    pub(crate) fn next<P: Plan>(&self, tasks: &Tasks<P>) -> Option<u32> {
-        let several = self.occupied & self.occupied.wrapping_sub(1) != 0;
-        if several && self.passed >= Priority::FAIR_EVERY - 1 {
-            return self.oldest(tasks).map(|(index, _)| index);
-        }
-        self.front(self.occupied.trailing_zeros())
+    /// The tasks of a class. Its number is below 8; the compiler has to be told.
+    #[inline]
+    fn class(&mut self, class: u8) -> &mut List<QUEUE> {
+        &mut self.classes[usize::from(class) % Priority::CLASSES]
     }
 
-    /// Notes that the task which [`next`](Self::next) named was started.
-    pub(crate) fn started(&mut self) {
-        self.passed = if self.passed >= Priority::FAIR_EVERY - 1 { 0 } else { self.passed + 1 };
+    /// The slot of the task that is to be started next, the first of its class. Without any no slot has this
+    /// index.
+    #[inline]
+    pub(crate) fn next<P: Plan>(&self, tasks: &Tasks<P>) -> u32 {
+        if self.passed == Priority::FAIR_EVERY - 1 {
+            return self.longest_waiting(tasks);
+        }
+        let first = self.occupied.trailing_zeros() as usize;
+        self.classes[first % Priority::CLASSES].head()
+    }
+
+    #[cold]
+    fn longest_waiting<P: Plan>(&self, tasks: &Tasks<P>) -> u32 {
+        self.oldest(tasks).map_or(NIL, |(index, _)| index)
     }
 
     /// Since when the task that waits longest has been waiting.
@@ -81,12 +107,9 @@ impl Queue {
 
     fn oldest<P: Plan>(&self, tasks: &Tasks<P>) -> Option<(u32, Instant)> {
         let fronts = self.classes.iter().filter_map(List::front);
-        let tasks = fronts.filter_map(|index| tasks.at(index).map(|task| (task.sequence, index, task.since)));
-        tasks.min_by_key(|&(sequence, ..)| sequence).map(|(_, index, since)| (index, since))
-    }
-
-    fn front(&self, class: u32) -> Option<u32> {
-        self.classes.get(class as usize)?.front()
+        let tasks =
+            fronts.filter_map(|index| tasks.at(index).map(|task| (task.arrival(), index, task.since)));
+        tasks.min_by_key(|&(arrival, ..)| arrival).map(|(_, index, since)| (index, since))
     }
 }
 
@@ -95,6 +118,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::Terms;
+    use crate::lifecycle::State;
     use alloc::vec::Vec;
 
     struct Bare;
@@ -122,16 +146,16 @@ mod tests {
 
         fn push(&mut self, class: u8) -> u32 {
             let terms = Terms { priority: Priority::new(class), ..Terms::new(()) };
-            let id = self.tasks.insert(Task::new(Instant::ZERO, 0, terms)).ok().unwrap();
+            let id = self.tasks.insert(Task::new(Instant::ZERO, 0, terms, State::Queued)).ok().unwrap();
             let index = self.tasks.index_of(id);
-            self.queue.push(&mut self.tasks, index);
+            let before = self.queue.push(self.tasks.at_mut(index).unwrap(), index);
+            List::<QUEUE>::follow(&mut self.tasks, before, index);
             index
         }
 
         fn start(&mut self) -> Option<u32> {
-            let index = self.queue.next(&self.tasks)?;
-            self.queue.remove(&mut self.tasks, index);
-            self.queue.started();
+            let index = self.queue.next(&self.tasks);
+            self.queue.start(self.tasks.at_mut(index)?);
             self.tasks.remove_at(index).map(|_| index)
         }
     }

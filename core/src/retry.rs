@@ -20,72 +20,119 @@ use core::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Retry {
-    attempts: u32,
-    base: Duration,
-    cap: Duration,
-    on_panic: bool,
+    pub(crate) backoff: Backoff,
+    pub(crate) tries: Tries,
+}
+
+/// The bounds of the delays, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Backoff {
+    base: u64,
+    cap: u64,
+}
+
+/// How many attempts there may be, and in the highest bit whether one that panicked is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Tries(u32);
+
+impl Tries {
+    const ON_PANIC: u32 = 1 << 31;
+
+    #[inline]
+    pub(crate) const fn total(self) -> u32 {
+        self.0 & !Self::ON_PANIC
+    }
+
+    #[inline]
+    pub(crate) const fn allow(self, failed: u32) -> bool {
+        failed < self.total()
+    }
+
+    #[inline]
+    pub(crate) const fn on_panic(self) -> bool {
+        self.0 & Self::ON_PANIC != 0
+    }
+}
+
+impl Backoff {
+    /// Draws the delay before the attempt that follows `failed` failures. O(1), one or a few draws.
+    pub(crate) fn delay(self, failed: u32, rng: &mut fastrand::Rng) -> Duration {
+        Duration::from_nanos(rng.u64(0..=self.bound(failed)))
+    }
+
+    /// The largest delay, in nanoseconds, that may follow `failed` failures.
+    fn bound(self, failed: u32) -> u64 {
+        let factor = 2u64.saturating_pow(failed.saturating_sub(1));
+        self.base.saturating_mul(factor).min(self.cap)
+    }
 }
 
 impl Retry {
     /// One attempt and no other: the default. Its base is 100 ms and its cap 30 s, for when attempts are allowed.
     pub const NONE: Self =
-        Self { attempts: 1, base: Duration::from_millis(100), cap: Duration::from_secs(30), on_panic: false };
+        Self { backoff: Backoff { base: 100_000_000, cap: 30_000_000_000 }, tries: Tries(1) };
 
-    /// Sets how many attempts a task has in total, the first one included; zero is taken as one.
+    /// The largest number of attempts that can be asked for; no machine allows as many
+    /// (see [`Limits::attempts`](crate::Limits::attempts)).
+    const MOST: u32 = Tries::ON_PANIC - 1;
+
+    /// Sets how many attempts a task has in total, the first one included; zero is taken as one, and what is
+    /// beyond 2^31 - 1 as that.
     #[must_use]
     pub const fn attempts(mut self, total: u32) -> Self {
-        self.attempts = if total == 0 { 1 } else { total };
+        let total = match total {
+            0 => 1,
+            1..=Self::MOST => total,
+            _ => Self::MOST,
+        };
+        self.tries.0 = (self.tries.0 & Tries::ON_PANIC) | total;
         self
     }
 
-    /// Sets the upper bound of the first delay, which doubles with each further failure.
+    /// Sets the upper bound of the first delay, which doubles with each further failure. What lies beyond
+    /// `u64::MAX` nanoseconds (584 years) counts as that.
     #[must_use]
     pub const fn base(mut self, base: Duration) -> Self {
-        self.base = base;
+        self.backoff.base = nanos(base);
         self
     }
 
     /// Sets the upper bound of every delay. What lies beyond `u64::MAX` nanoseconds (584 years) counts as that.
     #[must_use]
     pub const fn cap(mut self, cap: Duration) -> Self {
-        self.cap = cap;
+        self.backoff.cap = nanos(cap);
         self
     }
 
     /// Sets whether an attempt that panicked is tried again, as one that failed is.
     #[must_use]
     pub const fn on_panic(mut self, retried: bool) -> Self {
-        self.on_panic = retried;
+        self.tries.0 = self.tries.total() | if retried { Tries::ON_PANIC } else { 0 };
         self
     }
 
     /// How many attempts a task has in total, at least one.
     #[must_use]
     pub const fn total(&self) -> u32 {
-        self.attempts
+        self.tries.total()
     }
 
     /// Whether a further attempt is allowed after `failed` of them.
     #[must_use]
     pub const fn allows(&self, failed: u32) -> bool {
-        failed < self.attempts
+        self.tries.allow(failed)
     }
 
     /// Whether an attempt that panicked is tried again.
     #[must_use]
     pub const fn retries_panics(&self) -> bool {
-        self.on_panic
+        self.tries.on_panic()
     }
 
     /// Draws the delay before the attempt that follows `failed` failures. O(1), one or a few draws.
+    #[cfg(any(test, feature = "testkit"))]
     pub(crate) fn delay(&self, failed: u32, rng: &mut fastrand::Rng) -> Duration {
-        Duration::from_nanos(rng.u64(0..=self.bound(failed)))
-    }
-
-    /// The largest delay, in nanoseconds, that may follow `failed` failures.
-    fn bound(&self, failed: u32) -> u64 {
-        let factor = 2u64.saturating_pow(failed.saturating_sub(1));
-        nanos(self.base).saturating_mul(factor).min(nanos(self.cap))
+        self.backoff.delay(failed, rng)
     }
 }
 
@@ -96,8 +143,10 @@ impl Default for Retry {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+/// Nanoseconds, at most `u64::MAX`.
+const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
 #[cfg(test)]
@@ -114,14 +163,19 @@ mod tests {
         assert_eq!(Retry::NONE.total(), 1);
         assert!(!Retry::NONE.allows(1) && !Retry::NONE.retries_panics());
         assert_eq!(Retry::NONE.attempts(0).total(), 1);
+        assert_eq!(Retry::NONE.on_panic(true).attempts(u32::MAX).total(), (1 << 31) - 1);
         let three = Retry::NONE.attempts(3).on_panic(true);
+        assert_eq!(
+            (three.attempts(2).retries_panics(), three.on_panic(false).retries_panics()),
+            (true, false)
+        );
         assert!(three.allows(2) && !three.allows(3) && three.retries_panics());
     }
 
     #[test]
     fn the_bound_doubles_up_to_the_cap() {
         let retry = retry(Duration::from_nanos(100), Duration::from_nanos(1_000));
-        let bounds: [u64; 7] = core::array::from_fn(|failed| retry.bound(failed as u32));
+        let bounds: [u64; 7] = core::array::from_fn(|failed| retry.backoff.bound(failed as u32));
         assert_eq!(bounds, [100, 100, 200, 400, 800, 1_000, 1_000]);
     }
 
@@ -137,8 +191,8 @@ mod tests {
             }
         }
         let endless = retry(Duration::from_nanos(1), Duration::MAX);
-        assert_eq!(endless.bound(64), 1 << 63);
-        assert_eq!(endless.bound(65), u64::MAX);
+        assert_eq!(endless.backoff.bound(64), 1 << 63);
+        assert_eq!(endless.backoff.bound(65), u64::MAX);
     }
 
     #[test]

@@ -1,55 +1,60 @@
-//! The one generational, bounded store, over [`slab::Slab`]: tasks, timers, sources, subscribers,
-//! cache entries and waiters all live in one of these.
+//! The one generational, bounded store: tasks, sleeps, sources, subscribers, cache entries and waiters all live
+//! in one of these.
 //!
 //! An id is `generation << index_bits | index`. The index takes only the bits that the capacity
-//! needs, the generation has all the others; each stay in a slot draws the next generation of that
+//! needs, the generation has all the others; each stay in a slot has the next generation of that
 //! slot, starting at 1, so that an id is never zero and never repeats. A slot whose generations are
 //! used up is *retired*: it is never used again, and counted, instead of wrapping round to ids that
 //! were given out before.
 //!
-//! **When the first slot can retire.** `slab` reuses the slot freed last, so in the worst case all
+//! The generation stands beside the value in one array, together with the list of free slots, so that a
+//! stay touches no memory but its own slot. (`slab` keeps nothing in a vacant entry: generations would need an
+//! array of their own, 8 bytes and a cache line more for each value.)
+//!
+//! **When the first slot can retire.** The slot freed last is used first, so in the worst case all
 //! the wear is on one slot. Generations of 32 bits would be used up after 72 minutes at 1,000,000
 //! stays a second; a capacity of 1,024 takes 10 index bits and leaves 54, which last 570 years. A
 //! capacity of 1,000,000 leaves 44 bits, 203 days of that worst case, after which one slot is lost.
-//! Further generations within one stay (see [`Slots::renew`]) count like stays.
+//! Further generations within one stay (see [`Slots::further`]) count like stays.
 
-use alloc::vec;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::num::NonZeroU64;
 
-use slab::Slab;
-
 use crate::ids::Id;
 
-/// A value and the bits of its id, side by side: looking an id up is one comparison.
+/// The end of the list of free slots. Never a slot's index, since a capacity is at most `u32::MAX`.
+const NIL: u32 = u32::MAX;
+
+/// A slot and the bits of the id of who stays in it, or will next.
 #[derive(Debug)]
-struct Held<T> {
+struct Slot<T> {
     bits: NonZeroU64,
-    value: T,
+    kept: Kept<T>,
 }
 
-/// What the slab keeps for an index in use; `None` is a retired slot.
-type Kept<T> = Option<Held<T>>;
-
-/// The shape of `slab`'s own entries, for their size.
-#[allow(dead_code, reason = "never built, only measured")]
-enum SlabEntry<T> {
-    Vacant(usize),
-    Occupied(T),
+#[derive(Debug)]
+enum Kept<T> {
+    Here(T),
+    Free { next: u32 },
+    Retired,
 }
 
 /// A store of at most `capacity` values, each named by an id of type `I`. Every operation is O(1),
 /// except where it says otherwise, and none allocates except [`Slots::new`].
 #[derive(Debug)]
 pub(crate) struct Slots<I, T> {
-    entries: Slab<Kept<T>>,
-    /// The last generation drawn, slot by slot; 0 before the first.
-    generations: Vec<u64>,
-    last_generation: u64,
-    further: u64,
-    index_bits: u32,
+    /// The slots that were ever used.
+    slots: Vec<Slot<T>>,
+    /// The slot freed last; each free slot names the one freed before it.
+    free: u32,
+    len: u32,
     capacity: u32,
+    index_bits: u32,
+    /// Ones in those bits.
+    index_mask: u32,
+    /// The largest bits with which a stay may begin.
+    last: u64,
     retired: u32,
     class: PhantomData<fn() -> I>,
 }
@@ -60,8 +65,8 @@ const fn index_bits(capacity: u32) -> u32 {
 }
 
 impl<I: Id, T> Slots<I, T> {
-    /// An empty store. `further` is how many generations one stay may draw beyond its first by
-    /// [`Slots::renew`]. Allocates [`Slots::bytes`], O(capacity).
+    /// An empty store. `further` is how many generations one stay may have beyond its first, see
+    /// [`Slots::further`]. Allocates [`Slots::bytes`], O(capacity).
     pub(crate) fn new(capacity: u32, further: u64) -> Self {
         Self::with_generation_bits(capacity, further, u64::BITS)
     }
@@ -71,13 +76,16 @@ impl<I: Id, T> Slots<I, T> {
     pub(crate) fn with_generation_bits(capacity: u32, further: u64, bits: u32) -> Self {
         let index_bits = index_bits(capacity);
         let bits = bits.clamp(1, u64::BITS - index_bits);
+        let last_generation = u64::MAX >> (u64::BITS - bits);
+        let last_start = last_generation.saturating_sub(further).max(1);
         Self {
-            entries: Slab::with_capacity(capacity as usize),
-            generations: vec![0; capacity as usize],
-            last_generation: u64::MAX >> (u64::BITS - bits),
-            further,
-            index_bits,
+            slots: Vec::with_capacity(capacity as usize),
+            free: NIL,
+            len: 0,
             capacity,
+            index_bits,
+            index_mask: low_bits(index_bits) as u32,
+            last: (last_start << index_bits) | low_bits(index_bits),
             retired: 0,
             class: PhantomData,
         }
@@ -85,155 +93,259 @@ impl<I: Id, T> Slots<I, T> {
 
     /// The bytes that [`Slots::new`] asks of the allocator, exactly.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        (capacity as usize).saturating_mul(size_of::<SlabEntry<Kept<T>>>() + size_of::<u64>())
+        (capacity as usize).saturating_mul(size_of::<Slot<T>>())
     }
 
     /// Takes `value` in; gives it back when no slot is free.
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Result<I, T> {
-        self.insert_from(value, |value| value)
+        let Some(vacant) = self.vacant() else { return Err(value) };
+        let id = vacant.id();
+        vacant.insert(value);
+        Ok(id)
     }
 
-    /// Takes in what `build` makes of `parts`; gives the parts back when no slot is free.
-    pub(crate) fn insert_from<S>(&mut self, parts: S, build: impl FnOnce(S) -> T) -> Result<I, S> {
-        if self.free() == 0 {
-            return Err(parts);
+    /// The slot that is used next, to be filled in place; `None` when no slot is free.
+    #[inline]
+    pub(crate) fn vacant(&mut self) -> Option<Vacant<'_, I, T>> {
+        if self.free == NIL {
+            self.add_slot();
         }
-        let key = self.entries.vacant_key();
-        let drawn = u32::try_from(key).ok().and_then(|index| self.draw(index));
-        let Some(bits) = drawn else {
-            debug_assert!(false, "a vacant slot has a generation left");
-            return Err(parts);
-        };
-        self.entries.insert(Some(Held { bits, value: build(parts) }));
-        Ok(I::from_raw(bits))
+        let Self { slots, free, len, .. } = self;
+        let slot = slots.get_mut(*free as usize)?;
+        Some(Vacant { slot, free, len, class: PhantomData })
+    }
+
+    /// Makes a slot that was never used the only free one, if there is one left.
+    #[cold]
+    fn add_slot(&mut self) {
+        let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let bits = NonZeroU64::new((1 << self.index_bits) | u64::from(index));
+        if let Some(bits) = bits.filter(|_| index < self.capacity) {
+            self.slots.push(Slot { bits, kept: Kept::Free { next: NIL } });
+            self.free = index;
+        }
     }
 
     /// The value that `id` names, while it is here.
+    #[inline]
     pub(crate) fn get(&self, id: I) -> Option<&T> {
-        self.held(self.index_of(id)).filter(|held| held.bits == id.raw()).map(|held| &held.value)
+        let slot = self.slots.get(self.index_of(id) as usize)?;
+        if slot.bits == id.raw() { slot.value() } else { None }
     }
 
     /// The value that `id` names, while it is here, to change.
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: I) -> Option<&mut T> {
         let index = self.index_of(id);
-        self.held_mut(index).filter(|held| held.bits == id.raw()).map(|held| &mut held.value)
+        let slot = self.slots.get_mut(index as usize)?;
+        if slot.bits == id.raw() { slot.value_mut() } else { None }
     }
 
     /// Takes the value that `id` names out, and frees or retires its slot.
+    #[inline]
     pub(crate) fn remove(&mut self, id: I) -> Option<T> {
-        self.get(id)?;
-        self.remove_at(self.index_of(id))
+        let index = self.index_of(id);
+        if self.slots.get(index as usize)?.bits == id.raw() { self.remove_at(index) } else { None }
     }
 
     /// The value in slot `index`.
+    #[inline]
     pub(crate) fn at(&self, index: u32) -> Option<&T> {
-        self.held(index).map(|held| &held.value)
+        self.slots.get(index as usize)?.value()
     }
 
     /// The value in slot `index`, to change.
+    #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
-        self.held_mut(index).map(|held| &mut held.value)
+        self.slots.get_mut(index as usize)?.value_mut()
+    }
+
+    /// The value in slot `index`, to change, and its id.
+    #[inline]
+    pub(crate) fn entry(&mut self, index: u32) -> Option<(I, &mut T)> {
+        let slot = self.slots.get_mut(index as usize)?;
+        let id = I::from_raw(slot.bits);
+        Some((id, slot.value_mut()?))
     }
 
     /// Takes the value in slot `index` out, and frees the slot, or retires it when fewer
-    /// generations are left than one more stay may draw.
+    /// generations are left than one more stay may have.
+    #[inline]
     pub(crate) fn remove_at(&mut self, index: u32) -> Option<T> {
-        let used = self.generations.get(index as usize)?;
-        let left = self.last_generation.saturating_sub(*used);
-        let held = if left > self.further {
-            self.entries.try_remove(index as usize)??
-        } else {
-            let held = self.entries.get_mut(index as usize)?.take()?;
-            self.retired = self.retired.saturating_add(1);
-            held
-        };
-        Some(held.value)
+        let slot = self.slots.get_mut(index as usize)?;
+        slot.value()?;
+        let value = core::mem::replace(&mut slot.kept, Kept::Retired);
+        self.vacate(index, 0);
+        match value {
+            Kept::Here(value) => Some(value),
+            Kept::Free { .. } | Kept::Retired => None,
+        }
+    }
+
+    /// Drops the value in slot `index`, and frees the slot, or retires it when fewer generations are left
+    /// than one more stay may have. `drawn` is how many further generations this stay had. Whether there
+    /// was a value.
+    #[inline]
+    pub(crate) fn clear(&mut self, index: u32, drawn: u32) -> bool {
+        let is_here = self.at(index).is_some();
+        if is_here {
+            self.vacate(index, drawn);
+        }
+        is_here
+    }
+
+    /// Frees or retires an occupied slot.
+    #[inline(always)]
+    fn vacate(&mut self, index: u32, drawn: u32) {
+        let Some(slot) = self.slots.get_mut(index as usize) else { return };
+        self.len = self.len.wrapping_sub(1);
+        let next = later(slot.bits, drawn.saturating_add(1), self.index_bits);
+        match next.filter(|bits| bits.get() <= self.last) {
+            Some(bits) => {
+                *slot = Slot { bits, kept: Kept::Free { next: self.free } };
+                self.free = index;
+            }
+            None => {
+                slot.kept = Kept::Retired;
+                self.retired = self.retired.saturating_add(1);
+            }
+        }
     }
 
     /// The id of the value in slot `index`.
+    #[inline]
     pub(crate) fn id_at(&self, index: u32) -> Option<I> {
-        self.held(index).map(|held| I::from_raw(held.bits))
+        let slot = self.slots.get(index as usize)?;
+        slot.value().map(|_| I::from_raw(slot.bits))
     }
 
     /// The slot index in an id's low bits, unchecked: of this store's ids, and of those that
-    /// [`Slots::renew`] drew.
+    /// [`Slots::further`] makes.
+    #[inline]
     pub(crate) fn index_of(&self, id: impl Id) -> u32 {
-        let index = id.raw().get() & !(u64::MAX << self.index_bits);
-        u32::try_from(index).unwrap_or(u32::MAX)
+        id.raw().get() as u32 & self.index_mask
     }
 
     /// The generation in an id's high bits, unchecked: of this store's ids, and of those that
-    /// [`Slots::renew`] drew.
+    /// [`Slots::further`] makes.
     #[cfg(test)]
     pub(crate) fn generation_of(&self, id: impl Id) -> u64 {
         id.raw().get() >> self.index_bits
     }
 
-    /// Draws a further generation for the occupied slot `index`, as the bits of an id of another
-    /// class (an attempt's), unlike all bits that this store gave out before. The id of the value
-    /// stays as it is. `None` when the slot is empty, or when its generations are used up, which
-    /// can't happen for the first `further` draws of a stay as long as generations have more values
-    /// than `further`.
-    pub(crate) fn renew(&mut self, index: u32) -> Option<NonZeroU64> {
-        self.held(index)?;
-        self.draw(index)
+    /// Whether `further` is the id that [`further`](Self::further) makes of the others.
+    #[inline]
+    pub(crate) fn is_further(&self, id: I, nth: u32, further: impl Id) -> bool {
+        further.raw().get().wrapping_sub(id.raw().get()) == u64::from(nth) << self.index_bits
+    }
+
+    /// The `nth` generation of a stay as an id of another class, an attempt's: 0 is that of `id` itself.
+    /// Nobody else gets these bits if no more are used than the store was made for, and if they are given
+    /// to [`Slots::clear`] at the end of the stay. `None` beyond all bits.
+    #[inline]
+    pub(crate) fn further<J: Id>(&self, id: I, nth: u32) -> Option<J> {
+        later(id.raw(), nth, self.index_bits).map(J::from_raw)
     }
 
     /// How many values are here.
-    pub(crate) fn len(&self) -> u32 {
-        self.used().saturating_sub(self.retired)
+    #[inline]
+    pub(crate) const fn len(&self) -> u32 {
+        self.len
     }
 
     /// Whether no value is here.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// How many more values fit: the capacity without those here and without the retired slots.
-    pub(crate) fn free(&self) -> u32 {
-        self.capacity.saturating_sub(self.used())
+    #[inline]
+    pub(crate) const fn free(&self) -> u32 {
+        self.capacity.wrapping_sub(self.len).wrapping_sub(self.retired)
     }
 
     /// The capacity given at construction, retired slots included.
-    pub(crate) fn capacity(&self) -> u32 {
+    #[inline]
+    pub(crate) const fn capacity(&self) -> u32 {
         self.capacity
     }
 
     /// How many slots are used up for good.
-    pub(crate) fn retired(&self) -> u32 {
+    pub(crate) const fn retired(&self) -> u32 {
         self.retired
     }
 
     /// All values with their slot indices, in index order; O(capacity).
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.entries.iter().filter_map(|(key, kept)| {
-            let held = kept.as_ref()?;
-            Some((u32::try_from(key).ok()?, &held.value))
-        })
+        (0..).zip(&self.slots).filter_map(|(index, slot)| Some((index, slot.value()?)))
+    }
+}
+
+/// A free slot, and what has to be told when it is filled.
+pub(crate) struct Vacant<'a, I, T> {
+    slot: &'a mut Slot<T>,
+    free: &'a mut u32,
+    len: &'a mut u32,
+    class: PhantomData<fn() -> I>,
+}
+
+impl<'a, I: Id, T> Vacant<'a, I, T> {
+    /// The id that the value will have.
+    #[inline]
+    pub(crate) fn id(&self) -> I {
+        I::from_raw(self.slot.bits)
     }
 
-    fn held(&self, index: u32) -> Option<&Held<T>> {
-        self.entries.get(index as usize)?.as_ref()
+    /// The slot's index.
+    #[inline]
+    pub(crate) const fn index(&self) -> u32 {
+        *self.free
     }
 
-    fn held_mut(&mut self, index: u32) -> Option<&mut Held<T>> {
-        self.entries.get_mut(index as usize)?.as_mut()
-    }
-
-    /// Slots that hold a value or are retired.
-    fn used(&self) -> u32 {
-        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
-    }
-
-    /// The bits of `index` under its next generation, which is used from now on.
-    fn draw(&mut self, index: u32) -> Option<NonZeroU64> {
-        let used = self.generations.get_mut(index as usize)?;
-        if *used >= self.last_generation {
+    /// Fills the slot: the value in its place, always there.
+    #[inline]
+    pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
+        let Kept::Free { next } = self.slot.kept else {
+            debug_assert!(false, "a slot in the list of free slots is free");
             return None;
-        }
-        *used += 1;
-        NonZeroU64::new((*used << self.index_bits) | u64::from(index))
+        };
+        self.slot.kept = Kept::Here(value);
+        *self.free = next;
+        *self.len = self.len.wrapping_add(1);
+        self.slot.value_mut()
     }
+}
+
+impl<T> Slot<T> {
+    #[inline]
+    const fn value(&self) -> Option<&T> {
+        match &self.kept {
+            Kept::Here(value) => Some(value),
+            Kept::Free { .. } | Kept::Retired => None,
+        }
+    }
+
+    #[inline]
+    const fn value_mut(&mut self) -> Option<&mut T> {
+        match &mut self.kept {
+            Kept::Here(value) => Some(value),
+            Kept::Free { .. } | Kept::Retired => None,
+        }
+    }
+}
+
+/// So many ones.
+const fn low_bits(bits: u32) -> u64 {
+    !(u64::MAX << bits)
+}
+
+/// The same slot so many generations later; `None` when generations are used up.
+#[inline]
+fn later(bits: NonZeroU64, generations: u32, index_bits: u32) -> Option<NonZeroU64> {
+    // An index has 32 bits at most, so nothing is shifted out.
+    bits.checked_add(u64::from(generations) << index_bits)
 }
 
 #[cfg(test)]
@@ -307,48 +419,67 @@ mod tests {
     fn a_single_slot_may_use_every_generation() {
         let mut slots = Store::with_generation_bits(1, 0, 1);
         let id = slots.insert(1).unwrap();
-        assert_eq!((slots.renew(0), slots.remove(id), slots.insert(2)), (None, Some(1), Err(2)));
+        assert_eq!((slots.remove(id), slots.insert(2)), (Some(1), Err(2)));
     }
 
     #[test]
-    fn a_stay_can_always_draw_its_further_generations() {
+    fn a_stay_can_have_its_further_generations() {
         let mut slots = Store::with_generation_bits(2, 2, 3);
-        assert_eq!(slots.renew(0), None);
         let mut seen = BTreeSet::new();
         let mut stays = 0;
         while let Ok(id) = slots.insert(7) {
             stays += 1;
             let index = slots.index_of(id);
-            assert!(seen.insert(id.raw()));
-            for _ in 0..2 {
-                let bits = slots.renew(index).unwrap();
-                assert!(seen.insert(bits));
-                let attempt = AttemptId::from_raw(bits);
+            assert_eq!(slots.further::<TaskId>(id, 0), Some(id));
+            for nth in 0..3 {
+                let attempt: AttemptId = slots.further(id, nth).unwrap();
+                assert!(seen.insert(attempt));
                 assert_eq!(slots.index_of(attempt), index);
-                assert_eq!(slots.get(TaskId::from_raw(bits)), None);
+                assert_eq!(slots.get(TaskId::from_raw(attempt.raw())).is_some(), nth == 0);
             }
-            assert_eq!(slots.get(id), Some(&7));
-            slots.remove(id);
+            assert!(slots.clear(index, 2) && !slots.clear(index, 2));
         }
         assert_eq!((stays, slots.retired()), (4, 2), "7 generations a slot are 2 stays of 3");
+        assert_eq!(slots.further::<AttemptId>(TaskId::from_bits(u64::MAX).unwrap(), 1), None);
+    }
+
+    #[test]
+    fn a_stay_without_further_generations_wears_its_slot_by_one() {
+        let mut slots = Store::new(1, 2);
+        let first = slots.insert(0).unwrap();
+        slots.clear(0, 0);
+        let second = slots.insert(0).unwrap();
+        slots.clear(0, 1);
+        let third = slots.insert(0).unwrap();
+        assert_eq!([first, second, third].map(|id| slots.generation_of(id)), [1, 2, 4]);
     }
 
     #[test]
     fn nothing_grows_after_construction() {
         let mut slots = Store::new(100, 0);
-        assert_eq!(slots.entries.capacity(), 100);
+        assert_eq!(slots.slots.capacity(), 100);
         for _ in 0..3 {
             let ids: Vec<_> = (0..100).map(|value| slots.insert(value).unwrap()).collect();
             assert!(slots.insert(0).is_err());
             assert!(ids.into_iter().all(|id| slots.remove(id).is_some()));
         }
-        assert_eq!((slots.entries.capacity(), slots.generations.capacity()), (100, 100));
-        assert_eq!(Store::bytes(100), 100 * (size_of::<SlabEntry<Kept<u32>>>() + 8));
+        assert_eq!(slots.slots.capacity(), 100);
+        assert_eq!(Store::bytes(100), 100 * size_of::<Slot<u32>>());
     }
 
     #[test]
-    fn a_tombstone_costs_nothing_where_the_value_has_room_for_it() {
-        type Roomy = Held<(u64, bool)>;
-        assert_eq!(size_of::<SlabEntry<Option<Roomy>>>(), size_of::<Roomy>());
+    fn being_free_costs_nothing_where_the_value_has_room_for_it() {
+        assert_eq!(size_of::<Slot<(u64, bool)>>(), size_of::<(u64, u64, bool)>());
+    }
+
+    #[test]
+    fn the_slot_freed_last_is_used_first() {
+        let mut slots = Store::new(3, 0);
+        let ids = [1, 2, 3].map(|value| slots.insert(value).unwrap());
+        for at in [1, 2, 0] {
+            slots.remove(ids[at]);
+        }
+        let again = [4, 5, 6].map(|value| slots.insert(value).unwrap());
+        assert_eq!(again.map(|id| slots.index_of(id)), [0, 2, 1]);
     }
 }

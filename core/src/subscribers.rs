@@ -160,11 +160,13 @@ impl<E: Copy, W> Subscribers<E, W> {
     }
 
     /// Whether [`pop_wake`](Self::pop_wake) has something.
+    #[inline]
     pub(crate) const fn has_wake(&self) -> bool {
         !self.to_wake.is_empty()
     }
 
     /// How many subscribers there are.
+    #[inline]
     pub(crate) fn len(&self) -> u32 {
         self.slots.len()
     }

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use crate::ids::{AttemptId, TimerId};
 use crate::lifecycle::State;
 use crate::list::{Linked, Links};
-use crate::{Instant, OutcomeKind, Plan, Priority, Retry, Route, Terms};
+use crate::retry::{Backoff, Tries};
+use crate::{Instant, OutcomeKind, Plan, Priority, Route, Terms};
 
 /// The lane of the queue and of the outbox. A task is never in both.
 pub(crate) const QUEUE: usize = 0;
@@ -16,6 +16,9 @@ pub(crate) const RESULTS: usize = 1;
 pub(crate) const NEVER: Instant = Instant::MAX;
 
 /// A task from its admission until its outcome is released and its attempt has stopped.
+///
+/// With a job, an output, an error and metadata of 8 bytes each, a callback and a waiter of 16, a task and
+/// its id take 136 bytes.
 pub(crate) struct Task<P: Plan> {
     pub(crate) state: State,
     pub(crate) priority: Priority,
@@ -25,21 +28,19 @@ pub(crate) struct Task<P: Plan> {
     pub(crate) kind: Option<OutcomeKind>,
     /// How many attempts were started.
     pub(crate) attempts: u32,
-    /// The attempt that is running, or was the last to.
-    pub(crate) attempt: Option<AttemptId>,
-    pub(crate) timer: Option<TimerId>,
+    pub(crate) tries: Tries,
     /// Delayed and backing off: when it is ready. Queued: since when. Running: since when. Settled: since when.
     pub(crate) since: Instant,
     pub(crate) close_by: Instant,
-    schedule_to_start: u64,
     start_to_close: u64,
-    /// Its place in the order in which tasks were queued.
-    pub(crate) sequence: u64,
-    pub(crate) retry: Retry,
-    pub(crate) meta: P::Meta,
+    schedule_to_start: u64,
+    pub(crate) backoff: Backoff,
+    /// The queue and the outbox; and the retained results or, while it is queued, its place in the order of
+    /// arrival.
+    links: [Links; 2],
     pub(crate) claimant: Claimant<P>,
     pub(crate) payload: Payload<P>,
-    links: [Links; 2],
+    pub(crate) meta: P::Meta,
 }
 
 /// Who gets the outcome.
@@ -69,7 +70,10 @@ impl Pending {
     pub(crate) const SETTLE: Self = Self(2);
     pub(crate) const WAKE: Self = Self(4);
     pub(crate) const DISCARD: Self = Self(8);
+    /// Those that make no sense any more once the outcome has left.
+    pub(crate) const OF_OUTCOME: Self = Self(2 | 4 | 8);
 
+    /// Whether it has any of these effects.
     pub(crate) const fn has(self, effect: Self) -> bool {
         self.0 & effect.0 != 0
     }
@@ -82,29 +86,29 @@ impl Pending {
         Self(self.0 & !effect.0)
     }
 
-    pub(crate) fn is_empty(self) -> bool {
-        self == Self::NONE
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 }
 
 impl<P: Plan> Task<P> {
-    pub(crate) fn new(now: Instant, job: P::Job, terms: Terms<P>) -> Self {
-        let delayed = !terms.delay.is_zero();
+    /// A task that begins in this state: delayed, or queued.
+    #[inline]
+    pub(crate) fn new(now: Instant, job: P::Job, terms: Terms<P>, state: State) -> Self {
+        let delayed = state == State::Delayed;
         Self {
-            state: if delayed { State::Delayed } else { State::Queued },
+            state,
             priority: terms.priority,
             pending: Pending::NONE,
             kind: None,
             attempts: 0,
-            attempt: None,
-            timer: None,
+            tries: terms.retry.tries,
             since: if delayed { now.checked_add(terms.delay).unwrap_or(NEVER) } else { now },
             close_by: after(now, nanos(terms.timeouts.schedule_to_close)),
-            schedule_to_start: nanos(terms.timeouts.schedule_to_start),
             start_to_close: nanos(terms.timeouts.start_to_close),
-            sequence: 0,
-            retry: terms.retry,
-            meta: terms.meta,
+            schedule_to_start: nanos(terms.timeouts.schedule_to_start),
+            backoff: terms.retry.backoff,
+            links: [Links::default(); 2],
             claimant: match terms.route {
                 Route::Nowhere => Claimant::Nobody,
                 Route::Callback(callback) => Claimant::Callback(callback),
@@ -112,13 +116,21 @@ impl<P: Plan> Task<P> {
                 Route::Retain => Claimant::Retention,
             },
             payload: Payload::Job(job),
-            links: [Links::default(); 2],
+            meta: terms.meta,
         }
     }
 
-    /// The nearest deadline of the state it is in; [`NEVER`] when there is none.
+    /// The nearest deadline of the state it is in; [`NEVER`] when there is none. Its timer is armed to this.
+    #[inline]
     pub(crate) fn deadline(&self) -> Instant {
-        match self.state {
+        self.deadline_in(self.state)
+    }
+
+    /// Its deadline, for who knows in which state it is.
+    #[inline]
+    pub(crate) fn deadline_in(&self, state: State) -> Instant {
+        debug_assert!(self.state == state, "it is in that state");
+        match state {
             State::Delayed | State::Backoff => self.since.min(self.close_by),
             State::Queued => self.start_by().min(self.close_by),
             State::Running => after(self.since, self.start_to_close).min(self.close_by),
@@ -127,44 +139,115 @@ impl<P: Plan> Task<P> {
     }
 
     /// When its stay in the queue is over.
+    #[inline]
     pub(crate) fn start_by(&self) -> Instant {
         after(self.since, self.schedule_to_start)
     }
 
     /// Whether its outcome is fixed and still here.
+    #[inline]
     pub(crate) fn is_kept(&self) -> bool {
         matches!(self.state, State::Settled | State::Stopping)
+    }
+
+    /// Notes the place of a task that is being queued in the order of arrival.
+    #[inline]
+    pub(crate) fn set_arrival(&mut self, number: u64) {
+        self.links[RESULTS] = Links::from_number(number);
+    }
+
+    /// The place of a queued task in the order of arrival.
+    #[inline]
+    pub(crate) fn arrival(&self) -> u64 {
+        self.links[RESULTS].number()
+    }
+
+    /// Forgets the place in the order of arrival, before the task is linked among the results.
+    #[inline]
+    pub(crate) fn clear_arrival(&mut self) {
+        self.links[RESULTS] = Links::default();
+    }
+
+    #[inline]
+    pub(crate) fn is_for_handle(&self) -> bool {
+        matches!(self.claimant, Claimant::Handle(_))
     }
 }
 
 impl<P: Plan> Linked<QUEUE> for Task<P> {
+    #[inline]
     fn links(&mut self) -> &mut Links {
         &mut self.links[QUEUE]
     }
 
+    #[inline]
     fn links_ref(&self) -> &Links {
         &self.links[QUEUE]
     }
 }
 
 impl<P: Plan> Linked<RESULTS> for Task<P> {
+    #[inline]
     fn links(&mut self) -> &mut Links {
         &mut self.links[RESULTS]
     }
 
+    #[inline]
     fn links_ref(&self) -> &Links {
         &self.links[RESULTS]
     }
 }
 
 /// No time-out is as good as one of 584 years, the range of [`Instant`].
+#[inline]
 const fn nanos(timeout: Option<Duration>) -> u64 {
     match timeout {
-        Some(timeout) if timeout.as_nanos() < u64::MAX as u128 => timeout.as_nanos() as u64,
-        _ => u64::MAX,
+        Some(timeout) => {
+            timeout.as_secs().saturating_mul(1_000_000_000).saturating_add(timeout.subsec_nanos() as u64)
+        }
+        None => u64::MAX,
     }
 }
 
+#[inline]
 const fn after(start: Instant, nanos: u64) -> Instant {
     Instant::from_nanos(start.as_nanos().saturating_add(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::TaskId;
+    use crate::slots::Slots;
+    use alloc::boxed::Box;
+
+    struct Usual;
+    impl Plan for Usual {
+        type Job = u64;
+        type Output = u64;
+        type Error = u64;
+        type Meta = u64;
+        type Callback = Box<dyn FnOnce()>;
+        type Waiter = core::task::Waker;
+        type Listener = ();
+        type Key = ();
+        type Value = ();
+    }
+
+    #[test]
+    fn a_slot_takes_136_bytes() {
+        assert_eq!(size_of::<Task<Usual>>(), 128);
+        assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 136);
+    }
+
+    #[test]
+    fn no_timeout_overflows() {
+        assert_eq!(nanos(Some(Duration::new(1, 2))), 1_000_000_002);
+        let longest = Duration::from_nanos(u64::MAX - 1);
+        assert_eq!(nanos(Some(longest)), u64::MAX - 1);
+        assert_eq!(
+            [nanos(None), nanos(Some(Duration::MAX)), nanos(Some(Duration::from_nanos(u64::MAX)))],
+            [u64::MAX; 3]
+        );
+    }
 }

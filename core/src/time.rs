@@ -46,13 +46,16 @@ impl Instant {
 
     /// The instant `duration` later, or `None` where that is out of range.
     #[must_use]
+    #[inline]
     pub fn checked_add(self, duration: Duration) -> Option<Self> {
-        let nanos = u64::try_from(duration.as_nanos()).ok()?;
+        let nanos =
+            duration.as_secs().checked_mul(1_000_000_000)?.checked_add(u64::from(duration.subsec_nanos()))?;
         self.0.checked_add(nanos).map(Self)
     }
 
     /// The instant `duration` later, or [`Instant::MAX`] where that is out of range.
     #[must_use]
+    #[inline]
     pub fn saturating_add(self, duration: Duration) -> Self {
         self.checked_add(duration).unwrap_or(Self::MAX)
     }

@@ -1,9 +1,14 @@
 //! The only place where a deadline lives: a hierarchical timing wheel (Varghese and Lauck, 1987,
 //! scheme 7).
 //!
-//! Arm, disarm and `next_wake` are O(1) whatever the number of timers, and a disarmed timer's slot
-//! is free at once. A binary heap costs O(log n) for each and frees lazily, or needs a position
-//! kept up to date in every entry.
+//! Arm, disarm and `next_wake` are O(1) whatever the number of timers, and a disarmed timer is gone
+//! at once. A binary heap costs O(log n) for each and frees lazily, or needs a position kept up to
+//! date in every entry.
+//!
+//! **A node for each timer there can ever be.** Whoever owns a timer names it by a fixed index:
+//! nothing is allotted when it is armed, and nothing can run out. Each slot of the wheel is a
+//! circular list through the nodes with a sentinel of its own, so that unlinking is two stores
+//! without a branch, and a slot that turns out empty is known by the sentinel that is left.
 //!
 //! **Resolution.** A tick is one millisecond, and a deadline is rounded up to its tick: one on a
 //! whole millisecond fires exactly there, none fires early, none more than 1 ms late by the wheel's
@@ -23,19 +28,21 @@
 
 use alloc::vec::Vec;
 
-use crate::ids::TimerId;
-use crate::list::{Linked, Links, List};
-use crate::slots::Slots;
 use crate::time::Instant;
 
 const TICK: u64 = 1_000_000;
 const DIGIT_BITS: u32 = 6;
 const LEVELS: usize = 8;
-const LISTS: usize = LEVELS << DIGIT_BITS;
+/// Slots of the wheel, and so sentinels.
+const SLOTS: u32 = (LEVELS as u32) << DIGIT_BITS;
+/// The neighbour of a timer that is not armed.
+const NIL: u32 = u32::MAX;
 
 /// The tick at whose start a deadline fires.
 const fn tick_of(deadline: Instant) -> u64 {
-    deadline.as_nanos().div_ceil(TICK)
+    let begun = deadline.as_nanos() / TICK;
+    // Cheaper than `div_ceil`; the product is not above the deadline.
+    begun + (begun.wrapping_mul(TICK) < deadline.as_nanos()) as u64
 }
 
 /// When a tick begins.
@@ -44,219 +51,241 @@ const fn start_of(tick: u64) -> Instant {
 }
 
 /// The last tick that has begun.
-fn tick_at(now: Instant) -> u64 {
-    if now == Instant::MAX { tick_of(now) } else { now.as_nanos() / TICK }
+const fn tick_at(now: Instant) -> u64 {
+    match now {
+        Instant::MAX => tick_of(now),
+        _ => now.as_nanos() / TICK,
+    }
 }
 
-#[derive(Debug)]
-struct Node<O> {
+/// A timer, or the sentinel of a slot.
+#[derive(Clone, Copy, Debug)]
+struct Node {
     tick: u64,
-    owner: O,
-    links: Links,
-    level: u8,
+    prev: u32,
+    next: u32,
 }
 
-impl<O> Linked for Node<O> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
-    }
-    fn links_ref(&self) -> &Links {
-        &self.links
-    }
-}
-
-/// One slot of the wheel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Place {
-    level: u8,
-    digit: u8,
-}
-
-impl Place {
-    /// Where `tick` stands on `level`.
-    fn on(level: u8, tick: u64) -> Self {
-        let digit = (tick >> (DIGIT_BITS * u32::from(level))) & 0x3f;
-        Self { level, digit: digit as u8 }
-    }
-
-    /// Where `tick` stands, seen from the tick `elapsed`.
-    fn seen_from(elapsed: u64, tick: u64) -> Self {
-        let level = (elapsed ^ tick).checked_ilog2().unwrap_or(0) / DIGIT_BITS;
-        Self::on(level as u8, tick)
-    }
-
-    fn list(self) -> usize {
-        (usize::from(self.level) << DIGIT_BITS) | usize::from(self.digit)
-    }
-}
-
-/// A slot of the wheel that has timers, and its first tick.
+/// A slot of the wheel and its first tick.
 #[derive(Clone, Copy, Debug)]
 struct Due {
-    place: Place,
+    slot: u32,
     tick: u64,
+}
+
+/// Which slot `tick` stands in, seen from the tick `elapsed`: the level, then the digit.
+#[inline]
+const fn slot_of(elapsed: u64, tick: u64) -> u32 {
+    let level = ((elapsed ^ tick) | 1).ilog2() / DIGIT_BITS;
+    let digit = (tick >> (DIGIT_BITS * level)) & 0x3f;
+    (level << DIGIT_BITS) | digit as u32
 }
 
 /// What one [`Timers::step`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Step<O> {
-    /// A timer fired; it is gone.
-    Fired(O),
+pub(crate) enum Step {
+    /// This timer fired; it is not armed any more.
+    Fired(u32),
     /// A timer moved one level or more down.
     Moved,
     /// Nothing is left to do at this instant.
     Idle,
 }
 
-/// At most `capacity` armed timers, each with the `owner` to whom it is given back when it fires.
+/// Timers number 0 to `capacity - 1`, each armed or not.
 #[derive(Debug)]
-pub(crate) struct Timers<O> {
-    nodes: Slots<TimerId, Node<O>>,
-    lists: Vec<List>,
-    /// One bit for each slot that has timers, level by level.
-    occupied: [u64; LEVELS],
+pub(crate) struct Timers {
+    /// The sentinels, each at the number of its slot, then the timers.
+    nodes: Vec<Node>,
+    armed: u32,
     /// The tick from which all places are seen; no armed timer's tick is earlier.
     elapsed: u64,
+    /// The earliest tick that a new timer may have: `elapsed`, or where a cascade under way begins.
+    earliest: u64,
     /// The slot that is being emptied downwards; never an empty one.
     cascading: Option<Due>,
+    /// One bit for each slot that has timers, level by level.
+    occupied: [u64; LEVELS],
 }
 
-impl<O: Copy> Timers<O> {
-    /// No timers yet. Allocates [`Timers::bytes`], O(capacity).
+impl Timers {
+    /// No timer is armed. Allocates [`Timers::bytes`], O(capacity).
     pub(crate) fn new(capacity: u32, now: Instant) -> Self {
-        let mut lists = Vec::with_capacity(LISTS);
-        lists.resize_with(LISTS, List::new);
-        Self {
-            nodes: Slots::new(capacity, 0),
-            lists,
-            occupied: [0; LEVELS],
-            elapsed: tick_at(now),
-            cascading: None,
-        }
+        let elapsed = tick_at(now);
+        let mut nodes = Vec::with_capacity(node_count(capacity));
+        nodes.extend((0..SLOTS).map(|slot| Node { tick: 0, prev: slot, next: slot }));
+        nodes.resize(node_count(capacity), Node { tick: 0, prev: NIL, next: NIL });
+        Self { nodes, armed: 0, elapsed, earliest: elapsed, cascading: None, occupied: [0; LEVELS] }
     }
 
     /// The bytes that [`Timers::new`] asks of the allocator, exactly.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        Slots::<TimerId, Node<O>>::bytes(capacity).saturating_add(LISTS * size_of::<List>())
+        node_count(capacity).saturating_mul(size_of::<Node>())
     }
 
-    /// Arms a timer; O(1). A deadline that is over already fires at the next step. `None` when
-    /// there is no room.
-    pub(crate) fn arm(&mut self, at: Instant, owner: O) -> Option<TimerId> {
-        let earliest = self.cascading.map_or(self.elapsed, |due| due.tick);
-        let tick = tick_of(at).max(earliest);
-        let id = self.nodes.insert(Node { tick, owner, links: Links::default(), level: 0 }).ok()?;
-        self.link(self.nodes.index_of(id), self.elapsed);
-        Some(id)
+    /// Arms timer number `index`, anew if it was armed; O(1). A deadline that is over already fires
+    /// at the next step.
+    pub(crate) fn arm(&mut self, index: u32, at: Instant) {
+        let place = node_of(index);
+        let Some(node) = self.nodes.get(place) else {
+            debug_assert!(false, "there is a timer for everything that can need one");
+            return;
+        };
+        if node.prev != NIL {
+            self.disarm_anew(index);
+        }
+        self.armed = self.armed.wrapping_add(1);
+        let tick = tick_of(at).max(self.earliest);
+        self.link(place as u32, tick, slot_of(self.elapsed, tick));
     }
 
-    /// Disarms a timer and frees its slot at once; O(1). `None` when it has fired or was disarmed
-    /// before.
-    pub(crate) fn disarm(&mut self, id: TimerId) -> Option<O> {
-        self.nodes.get(id)?;
-        self.take(self.nodes.index_of(id))
+    #[cold]
+    fn disarm_anew(&mut self, index: u32) {
+        self.disarm(index);
+    }
+
+    /// Disarms timer number `index`; O(1). Whether it was armed.
+    #[inline]
+    pub(crate) fn disarm(&mut self, index: u32) -> bool {
+        let armed = self.unlink(node_of(index));
+        self.armed = self.armed.wrapping_sub(u32::from(armed));
+        armed
+    }
+
+    /// Whether timer number `index` is armed.
+    #[inline]
+    pub(crate) fn is_armed(&self, index: u32) -> bool {
+        self.nodes.get(node_of(index)).is_some_and(|node| node.prev != NIL)
     }
 
     /// When [`Timers::step`] has work next, and whether a timer fires then (`true`) or the wheel
     /// only cascades; `None` when nothing is armed. Never later than the tick of the earliest
     /// deadline; O(1).
+    #[inline]
     pub(crate) fn next_wake(&self) -> Option<(Instant, bool)> {
-        self.next().map(|due| (start_of(due.tick), due.place.level == 0))
+        self.next().map(|due| (start_of(due.tick), is_lowest(due.slot)))
     }
 
     /// Does one unit of work that is due at `now`: fires one timer or moves one down; O(1).
-    pub(crate) fn step(&mut self, now: Instant) -> Step<O> {
+    pub(crate) fn step(&mut self, now: Instant) -> Step {
         let now = tick_at(now);
         let Some(due) = self.next().filter(|due| due.tick <= now) else {
             self.elapsed = self.elapsed.max(now);
+            self.earliest = self.elapsed;
             return Step::Idle;
         };
-        let Some(index) = self.lists.get(due.place.list()).and_then(List::front) else {
+        let Some((place, tick)) = self.first(due.slot) else {
             debug_assert!(false, "an occupied slot has timers");
-            self.vacated(due.place);
+            self.vacated(due.slot);
             return Step::Moved;
         };
-        if due.place.level == 0 {
-            return self.take(index).map_or(Step::Moved, Step::Fired);
+        if is_lowest(due.slot) {
+            self.unlink(place as usize);
+            self.armed = self.armed.wrapping_sub(1);
+            return Step::Fired(place.wrapping_sub(SLOTS));
         }
         self.cascading = Some(due);
-        self.unlink(index);
-        self.link(index, due.tick);
+        self.earliest = due.tick;
+        self.unlink(place as usize);
+        self.link(place, tick, slot_of(due.tick, tick));
         Step::Moved
     }
 
     /// How many timers are armed.
-    pub(crate) fn len(&self) -> u32 {
-        self.nodes.len()
+    #[inline]
+    pub(crate) const fn len(&self) -> u32 {
+        self.armed
     }
 
-    /// How many slots are used up for good, see [`Slots::retired`].
-    pub(crate) fn retired(&self) -> u32 {
-        self.nodes.retired()
-    }
-
-    /// The owners of all armed timers, in no particular order; O(capacity).
-    pub(crate) fn iter(&self) -> impl Iterator<Item = O> {
-        self.nodes.iter().map(|(_, node)| node.owner)
+    /// The numbers of all armed timers; O(capacity).
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        let timers = self.nodes.iter().skip(SLOTS as usize);
+        (0..).zip(timers).filter_map(|(index, node)| (node.prev != NIL).then_some(index))
     }
 
     /// The slot whose turn is next.
+    #[inline]
     fn next(&self) -> Option<Due> {
-        if self.cascading.is_some() {
+        if self.cascading.is_some() || self.armed == 0 {
             return self.cascading;
         }
-        let (level, &occupied) = self.occupied.iter().enumerate().find(|(_, occupied)| **occupied != 0)?;
+        let (level, occupied) = (0..).zip(self.occupied).find(|(_, occupied)| *occupied != 0)?;
         let digit = occupied.trailing_zeros();
-        let shift = DIGIT_BITS * level as u32;
+        let shift = DIGIT_BITS * level;
         let above = self.elapsed & (u64::MAX << (shift + DIGIT_BITS));
-        let place = Place { level: level as u8, digit: digit as u8 };
-        Some(Due { place, tick: above | (u64::from(digit) << shift) })
+        Some(Due { slot: (level << DIGIT_BITS) | digit, tick: above | (u64::from(digit) << shift) })
     }
 
-    /// Puts a timer in the slot where it stands seen from `elapsed`, behind those in it.
-    fn link(&mut self, index: u32, elapsed: u64) {
-        let Some(node) = self.nodes.at_mut(index) else {
-            return;
-        };
-        let place = Place::seen_from(elapsed, node.tick);
-        node.level = place.level;
-        if let (Some(list), Some(occupied)) =
-            (self.lists.get_mut(place.list()), self.occupied.get_mut(usize::from(place.level)))
-        {
-            list.push_back(&mut self.nodes, index);
-            *occupied |= 1 << place.digit;
+    /// The node and the tick of the first timer in a slot.
+    fn first(&self, slot: u32) -> Option<(u32, u64)> {
+        let place = self.nodes.get(slot as usize)?.next;
+        let node = self.nodes.get(place as usize)?;
+        (place >= SLOTS).then_some((place, node.tick))
+    }
+
+    /// Links a timer's node as the last in a slot.
+    #[inline]
+    fn link(&mut self, place: u32, tick: u64, slot: u32) {
+        let Some(sentinel) = self.nodes.get_mut(slot as usize) else { return };
+        let last = core::mem::replace(&mut sentinel.prev, place);
+        if let Some(last) = self.nodes.get_mut(last as usize) {
+            last.next = place;
+        }
+        if let Some(node) = self.nodes.get_mut(place as usize) {
+            *node = Node { tick, prev: last, next: slot };
+        }
+        if let Some(occupied) = self.occupied.get_mut((slot >> DIGIT_BITS) as usize) {
+            *occupied |= 1 << (slot & 0x3f);
         }
     }
 
-    /// Takes a timer out of its slot.
-    fn unlink(&mut self, index: u32) {
-        let Some(node) = self.nodes.at(index) else {
-            return;
+    /// Takes a timer's node out of its slot, if it is in one.
+    #[inline]
+    fn unlink(&mut self, place: usize) -> bool {
+        let Some(node) = self.nodes.get_mut(place).filter(|node| node.prev != NIL) else {
+            return false;
         };
-        let place = Place::on(node.level, node.tick);
-        if let Some(list) = self.lists.get_mut(place.list()) {
-            list.remove(&mut self.nodes, index);
-            if list.is_empty() {
-                self.vacated(place);
-            }
+        let (prev, next) = (core::mem::replace(&mut node.prev, NIL), node.next);
+        if let Some(prev) = self.nodes.get_mut(prev as usize) {
+            prev.next = next;
         }
+        if let Some(next) = self.nodes.get_mut(next as usize) {
+            next.prev = prev;
+        }
+        // Both neighbours are the same only where none but the sentinel is left.
+        if prev == next {
+            self.vacated(prev);
+        }
+        true
     }
 
     /// Notes that a slot has no timers any more, which ends its cascade.
-    fn vacated(&mut self, place: Place) {
-        if let Some(occupied) = self.occupied.get_mut(usize::from(place.level)) {
-            *occupied &= !(1 << place.digit);
+    #[inline]
+    fn vacated(&mut self, slot: u32) {
+        if let Some(occupied) = self.occupied.get_mut((slot >> DIGIT_BITS) as usize) {
+            *occupied &= !(1 << (slot & 0x3f));
         }
-        if let Some(due) = self.cascading.take_if(|due| due.place == place) {
+        if let Some(due) = self.cascading.take_if(|due| due.slot == slot) {
             self.elapsed = due.tick;
         }
     }
+}
 
-    /// Takes a timer out altogether.
-    fn take(&mut self, index: u32) -> Option<O> {
-        self.unlink(index);
-        self.nodes.remove_at(index).map(|node| node.owner)
-    }
+/// The node of a timer.
+#[inline]
+const fn node_of(index: u32) -> usize {
+    (index as usize).saturating_add(SLOTS as usize)
+}
+
+/// How many nodes there are for so many timers.
+const fn node_count(capacity: u32) -> usize {
+    (capacity as usize).saturating_add(SLOTS as usize)
+}
+
+/// Whether a slot is on level 0, where it holds a single tick.
+#[inline]
+const fn is_lowest(slot: u32) -> bool {
+    slot < 1 << DIGIT_BITS
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use crate::cache::Cache;
 use crate::ids::TaskId;
 use crate::line::Line;
-use crate::processor::Owner;
 use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
@@ -36,7 +35,7 @@ impl Footprint {
     pub(super) fn of<P: Plan>(limits: &Limits) -> Self {
         Self {
             tasks: Slots::<TaskId, Task<P>>::bytes(limits.task_slots()),
-            timers: Timers::<Owner>::bytes(limits.timer_slots()),
+            timers: Timers::bytes(limits.timer_slots()),
             waiters: Line::<P::Waiter>::bytes(limits.waiters),
             sources: Sources::<P::Listener>::bytes(limits.sources),
             subscribers: Subscribers::<Event<P::Meta>, P::Waiter>::bytes(limits.subscribers, limits.events),

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use super::{Owner, Processor};
-use crate::ids::TimerId;
+use super::Processor;
 use crate::lifecycle::{Input, State};
+use crate::list::List;
+use crate::task::QUEUE;
 use crate::timers::Step;
 use crate::{ByOutcome, Event, Instant, Plan, Progress, Reason, Wake};
 
@@ -12,12 +13,25 @@ use crate::{ByOutcome, Event, Instant, Plan, Progress, Reason, Wake};
 pub(super) struct Interval {
     every: Duration,
     due: Instant,
-    timer: Option<TimerId>,
+}
+
+/// The timers that are not of a task. Their numbers follow those of the task slots, in this order.
+#[derive(Clone, Copy)]
+pub(crate) enum OwnTimer {
+    Health,
+    Sweep,
+    /// The deadline of a graceful drain.
+    Drain,
+}
+
+impl OwnTimer {
+    pub(crate) const COUNT: u32 = 3;
 }
 
 impl<P: Plan> Processor<P> {
     /// When the host has to come back, and why. Never later than the earliest deadline, rounded up to a
     /// millisecond. Coming earlier does no harm; coming then always makes progress.
+    #[inline]
     pub fn next_wake(&self) -> Wake {
         if self.has_effect() {
             return Wake::Now(Reason::Effect);
@@ -37,8 +51,9 @@ impl<P: Plan> Processor<P> {
     /// When the timers alone want [`advance`](Self::advance) to be called. For hosts whose workers ask for
     /// starts by themselves.
     #[must_use]
+    #[inline]
     pub fn next_timer(&self) -> Option<(Instant, Reason)> {
-        let (at, due) = self.timers.next_wake()?;
+        let (at, due) = self.deadlines.timers.next_wake()?;
         Some((at, if due { Reason::Timer } else { Reason::Cascade }))
     }
 
@@ -51,8 +66,8 @@ impl<P: Plan> Processor<P> {
         let now = self.tell(now);
         let mut used = 0;
         while used < budget {
-            match self.timers.step(now) {
-                Step::Fired(owner) => self.fire(owner),
+            match self.deadlines.timers.step(now) {
+                Step::Fired(timer) => self.fire(timer),
                 Step::Moved => {}
                 Step::Idle => break,
             }
@@ -63,25 +78,29 @@ impl<P: Plan> Processor<P> {
         Progress { used, more: timer_due || self.is_end_due() }
     }
 
-    fn fire(&mut self, owner: Owner) {
-        match owner {
-            Owner::Task(index) => self.fire_task(index),
-            Owner::Health => self.fire_health(),
-            Owner::Sweep => {
-                self.sweep = self.sweep.take().map(|interval| self.rearm(interval, Owner::Sweep).0);
+    /// The number of a timer that is not of a task.
+    pub(super) fn number(&self, timer: OwnTimer) -> u32 {
+        self.tasks.capacity().saturating_add(timer as u32)
+    }
+
+    fn fire(&mut self, timer: u32) {
+        match timer.checked_sub(self.tasks.capacity()) {
+            None => self.fire_task(timer),
+            Some(0) => self.fire_health(),
+            Some(1) => {
+                self.sweep = self.sweep.take().map(|interval| self.rearm(interval, OwnTimer::Sweep).0);
                 self.sweep_due = true;
             }
-            Owner::Drain => self.drain_deadline(),
+            Some(_) => self.abort(),
         }
     }
 
     fn fire_task(&mut self, index: u32) {
-        self.ledger.timers.leave();
-        let Some(task) = self.tasks.at_mut(index) else {
+        self.deadlines.account.leave();
+        let Some(task) = self.tasks.at(index) else {
             debug_assert!(false, "a timer ends with its task");
             return;
         };
-        task.timer = None;
         if matches!(task.state, State::Delayed | State::Backoff) && task.since <= self.now {
             self.ready(index);
         } else {
@@ -91,64 +110,71 @@ impl<P: Plan> Processor<P> {
 
     /// Queues the task in slot `index`, whose delay is over.
     fn ready(&mut self, index: u32) {
-        if self.step(index, Input::Ready).is_some() {
-            if let Some(task) = self.tasks.at_mut(index) {
-                task.since = self.now;
-            }
-            self.enqueue(index);
+        let Some(task) = self.tasks.at_mut(index) else { return };
+        if self.tally.step(task, Input::Ready).is_some() {
+            task.since = self.now;
+            let deadline = task.deadline_in(State::Queued);
+            let before = self.queue.push(task, index);
+            List::<QUEUE>::follow(&mut self.tasks, before, index);
+            self.ledger.queued.note(self.queue.len());
+            self.deadlines.arm(index, deadline);
         }
     }
 
     /// Settles the task in slot `index`, whose deadline is over.
+    #[cold]
     pub(super) fn overdue(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
         let expired = task.state == State::Queued && task.start_by() <= task.close_by;
-        self.settle(index, if expired { Input::Expire } else { Input::TimeOut });
+        self.end(index, if expired { Input::Expire } else { Input::TimeOut }, None, false);
     }
 
     fn fire_health(&mut self) {
         let Some(interval) = self.health.take() else { return };
-        let (interval, missed) = self.rearm(interval, Owner::Health);
+        let (interval, missed) = self.rearm(interval, OwnTimer::Health);
         self.health = Some(interval);
         let health = crate::Health { missed, ..self.health(self.now) };
         self.settled_since_health = ByOutcome::default();
-        self.publish(Event::Health(health));
+        self.publish(|| Event::Health(health));
     }
 
     /// Arms an interval that has come for its next time after now, and tells how many it has missed.
-    fn rearm(&mut self, interval: Interval, owner: Owner) -> (Interval, u64) {
+    fn rearm(&mut self, interval: Interval, timer: OwnTimer) -> (Interval, u64) {
         let every = u64::try_from(interval.every.as_nanos()).unwrap_or(u64::MAX).max(1);
         let late = self.now.as_nanos().saturating_sub(interval.due.as_nanos());
         let missed = late / every;
         let next = interval.due.as_nanos().checked_add((missed.saturating_add(1)).saturating_mul(every));
         let due = next.map_or(Instant::MAX, Instant::from_nanos);
-        let timer = next.and_then(|_| self.timers.arm(due, owner));
-        (Interval { due, timer, ..interval }, missed)
+        if next.is_some() {
+            self.deadlines.timers.arm(self.number(timer), due);
+        }
+        (Interval { due, ..interval }, missed)
     }
 
     pub(super) fn arm_intervals(&mut self) {
-        self.health = self.limits.health_every.and_then(|every| self.first(every, Owner::Health));
+        self.health = self.limits.health_every.and_then(|every| self.first(every, OwnTimer::Health));
         if self.health.is_some() {
             self.ledger.health_intervals.enter();
         }
-        self.sweep = self.limits.sweep_every.and_then(|every| self.first(every, Owner::Sweep));
+        self.sweep = self.limits.sweep_every.and_then(|every| self.first(every, OwnTimer::Sweep));
         if self.sweep.is_some() {
             self.ledger.sweep_intervals.enter();
         }
     }
 
-    fn first(&mut self, every: Duration, owner: Owner) -> Option<Interval> {
+    fn first(&mut self, every: Duration, timer: OwnTimer) -> Option<Interval> {
         let due = self.now.checked_add(every)?;
-        Some(Interval { every, due, timer: self.timers.arm(due, owner) })
+        self.deadlines.timers.arm(self.number(timer), due);
+        Some(Interval { every, due })
     }
 
     pub(super) fn disarm_intervals(&mut self) {
-        if let Some(interval) = self.health.take() {
-            interval.timer.and_then(|timer| self.timers.disarm(timer));
+        self.deadlines.timers.disarm(self.number(OwnTimer::Health));
+        self.deadlines.timers.disarm(self.number(OwnTimer::Sweep));
+        if self.health.take().is_some() {
             self.ledger.health_intervals.leave();
         }
-        if let Some(interval) = self.sweep.take() {
-            interval.timer.and_then(|timer| self.timers.disarm(timer));
+        if self.sweep.take().is_some() {
             self.ledger.sweep_intervals.leave();
         }
         self.sweep_due = false;
@@ -156,8 +182,8 @@ impl<P: Plan> Processor<P> {
 
     /// How many intervals are armed.
     pub(super) fn intervals(&self) -> u32 {
-        let armed =
-            [&self.health, &self.sweep].into_iter().flatten().filter(|interval| interval.timer.is_some());
-        armed.fold(0, |count, _| count + 1)
+        let armed = [OwnTimer::Health, OwnTimer::Sweep]
+            .map(|timer| self.deadlines.timers.is_armed(self.number(timer)));
+        armed.map(u32::from).iter().sum()
     }
 }

@@ -27,7 +27,7 @@ impl<P: Plan> Processor<P> {
         if !state.is_unsettled() {
             return Err(CancelError::Settled);
         }
-        self.settle(self.tasks.index_of(task), Input::Cancel);
+        self.end(self.tasks.index_of(task), Input::Cancel, None, false);
         Ok(if state == State::Running { Cancelled::Stopping } else { Cancelled::Settled })
     }
 
@@ -36,12 +36,14 @@ impl<P: Plan> Processor<P> {
     pub fn pause(&mut self, now: Instant) {
         self.tell(now);
         self.paused = true;
+        self.set_gate();
     }
 
     /// Starts again what is queued.
     pub fn resume(&mut self, now: Instant) {
         self.tell(now);
         self.paused = false;
+        self.set_gate();
     }
 
     /// Whether it was paused.
@@ -56,6 +58,7 @@ impl<P: Plan> Processor<P> {
     pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {
         self.tell(now);
         self.concurrency = concurrency.min(self.limits.concurrency);
+        self.set_gate();
         self.concurrency
     }
 }

@@ -12,9 +12,8 @@
 
 use core::time::Duration;
 
-use super::{Owner, Processor};
+use super::{OwnTimer, Processor};
 use crate::effect::Effect;
-use crate::ids::TimerId;
 use crate::lifecycle::{Input, State};
 use crate::task::{Claimant, Pending};
 use crate::{Event, Instant, Plan};
@@ -53,17 +52,19 @@ impl Drain {
 #[derive(Default)]
 pub(super) struct Ending {
     phase: Phase,
-    /// The deadline of a graceful drain and its timer.
-    deadline: Option<(Instant, Option<TimerId>)>,
+    /// The deadline of a graceful drain.
+    deadline: Option<Instant>,
     /// While aborting: the slot that is looked at next.
     cursor: Option<u32>,
 }
 
 impl Ending {
+    #[inline]
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }
 
+    #[inline]
     pub(super) fn is_aborting(&self) -> bool {
         self.cursor.is_some()
     }
@@ -96,7 +97,7 @@ impl<P: Plan> Processor<P> {
         if self.ending.phase == Phase::Open {
             self.ending.phase = Phase::Draining;
             self.disarm_intervals();
-            self.publish(Event::Draining);
+            self.publish(|| Event::Draining);
         }
         match mode {
             Drain::Abort => self.abort(),
@@ -106,29 +107,20 @@ impl<P: Plan> Processor<P> {
 
     /// Sets the deadline, unless an earlier one is set.
     fn end_by(&mut self, deadline: Instant) {
-        let earlier = self.ending.deadline.is_some_and(|(earlier, _)| earlier <= deadline);
+        let earlier = self.ending.deadline.is_some_and(|earlier| earlier <= deadline);
         if earlier || self.ending.is_aborting() {
             return;
         }
-        self.disarm_deadline();
-        self.ending.deadline = Some((deadline, self.timers.arm(deadline, Owner::Drain)));
+        self.ending.deadline = Some(deadline);
+        self.deadlines.timers.arm(self.number(OwnTimer::Drain), deadline);
     }
 
-    fn disarm_deadline(&mut self) {
-        if let Some((_, Some(timer))) = self.ending.deadline.take() {
-            self.timers.disarm(timer);
-        }
-    }
-
-    pub(super) fn drain_deadline(&mut self) {
+    pub(super) fn abort(&mut self) {
+        self.deadlines.timers.disarm(self.number(OwnTimer::Drain));
         self.ending.deadline = None;
-        self.abort();
-    }
-
-    fn abort(&mut self) {
-        self.disarm_deadline();
         if !self.ending.is_aborting() {
             self.ending.cursor = Some(0);
+            self.set_gate();
             self.cache.close();
         }
     }
@@ -136,7 +128,7 @@ impl<P: Plan> Processor<P> {
     /// Whether a graceful drain has nothing left to wait for.
     fn is_quiet(&self) -> bool {
         self.totals.admitted == self.totals.settled.total()
-            && self.orphans() == 0
+            && self.tally.orphans() == 0
             && self.handles == 0
             && self.outbox.is_empty()
     }
@@ -176,7 +168,7 @@ impl<P: Plan> Processor<P> {
         match task.state {
             State::Delayed | State::Queued | State::Running | State::Backoff => {
                 self.remains.cancelled = self.remains.cancelled.saturating_add(1);
-                self.settle(index, Input::Cancel);
+                self.end(index, Input::Cancel, None, false);
             }
             State::Orphan => self.abandon_if_ending(index),
             State::Stopping | State::Settled => {
@@ -208,6 +200,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Whether the end has an effect, the tasks' own apart.
+    #[inline]
     pub(super) fn has_end_effect(&self) -> bool {
         match self.ending.phase {
             Phase::Open | Phase::Drained => false,
@@ -236,7 +229,10 @@ impl<P: Plan> Processor<P> {
             self.remains.cached = self.remains.cached.saturating_add(1);
             return Some(Effect::Uncache(key, value));
         }
-        debug_assert!(self.tasks.is_empty() && self.timers.len() == 0, "nothing is left at the end");
+        debug_assert!(
+            self.tasks.is_empty() && self.deadlines.timers.len() == 0,
+            "nothing is left at the end"
+        );
         self.ending.phase = Phase::Drained;
         self.remains.totals = self.totals;
         Some(Effect::Drained(self.remains))

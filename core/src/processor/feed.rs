@@ -38,7 +38,7 @@ impl<P: Plan> Processor<P> {
         for _ in 0..3 {
             self.ledger.listeners.enter();
         }
-        self.publish(Event::Attached { source });
+        self.publish(|| Event::Attached { source });
         Ok(source)
     }
 
@@ -53,7 +53,7 @@ impl<P: Plan> Processor<P> {
         for _ in 0..3 {
             self.ledger.listeners.leave();
         }
-        self.publish(Event::Detached { source });
+        self.publish(|| Event::Detached { source });
     }
 
     /// Takes a task in from a source. Like [`submit`](Self::submit), and counted for the source.
@@ -139,7 +139,7 @@ impl<P: Plan> Processor<P> {
             at,
             streak: 0,
         });
-        self.publish(Event::SourceFailed { source });
+        self.publish(|| Event::SourceFailed { source });
         true
     }
 

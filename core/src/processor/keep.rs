@@ -54,6 +54,7 @@ impl<P: Plan> Processor<P> {
     /// leaves a waiter to be woken when it is there.
     ///
     /// May change: room, task slots.
+    #[inline(always)]
     pub fn claim(&mut self, now: Instant, task: TaskId, waiter: P::Waiter) -> Claim<P> {
         self.tell(now);
         let Some(found) = self.tasks.get_mut(task) else { return Claim::Gone(waiter) };
@@ -82,7 +83,7 @@ impl<P: Plan> Processor<P> {
         }
         let waiter = waiter.take();
         found.claimant = Claimant::Nobody;
-        self.handles = self.handles.saturating_sub(1);
+        self.handles = self.handles.wrapping_sub(1);
         Released { waiter, settlement: None }
     }
 

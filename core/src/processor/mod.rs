@@ -7,6 +7,7 @@
 
 mod clock;
 mod control;
+mod deadlines;
 mod ending;
 mod events;
 mod feed;
@@ -18,6 +19,7 @@ mod room;
 mod settle;
 mod submit;
 mod sweep;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -26,16 +28,15 @@ use core::fmt;
 use fastrand::Rng;
 
 use crate::cache::Cache;
-use crate::ids::{TaskId, TimerId};
+use crate::ids::TaskId;
 use crate::last_error::LastError;
-use crate::lifecycle::{Input, Next, State};
 use crate::line::Line;
 use crate::list::List;
 use crate::queue::Queue;
 use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
-use crate::task::{Claimant, NEVER, QUEUE, RESULTS, Task};
+use crate::task::{QUEUE, RESULTS, Task};
 use crate::timers::Timers;
 use crate::{Account, ByOutcome, Event, Instant, InvalidLimits, Ledger, Limits, Plan, Remains, Totals};
 
@@ -47,7 +48,10 @@ pub use report::Failure;
 pub use sweep::{Sweep, Swept};
 
 use clock::Interval;
+pub(crate) use clock::OwnTimer;
+use deadlines::Deadlines;
 use ending::Ending;
+use tally::Tally;
 
 /// A bounded task processor as a state machine without clock, threads or I/O. See the [crate docs](crate).
 ///
@@ -60,11 +64,12 @@ pub struct Processor<P: Plan> {
     ending: Ending,
     paused: bool,
     concurrency: u32,
+    /// How many attempts may run at the same time as things are: 0 while nothing may be started.
+    gate: u32,
     rng: Rng,
 
     tasks: Slots<TaskId, Task<P>>,
-    /// How many tasks are in each state.
-    tally: [u32; State::COUNT],
+    tally: Tally,
     queue: Queue,
     /// Settled tasks that owe the host an effect.
     outbox: List<QUEUE>,
@@ -74,7 +79,7 @@ pub struct Processor<P: Plan> {
     handles: u32,
     unclaimed: u32,
 
-    timers: Timers<Owner>,
+    deadlines: Deadlines,
     health: Option<Interval>,
     sweep: Option<Interval>,
     sweep_due: bool,
@@ -92,17 +97,6 @@ pub struct Processor<P: Plan> {
     remains: Remains,
 }
 
-/// Whose timer it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// That of the task in this slot.
-    Task(u32),
-    Health,
-    Sweep,
-    /// The deadline of a graceful drain.
-    Drain,
-}
-
 impl<P: Plan> Processor<P> {
     /// Builds a machine for these limits. This is the only call that allocates: exactly
     /// [`Limits::footprint`]. O(limits).
@@ -117,15 +111,19 @@ impl<P: Plan> Processor<P> {
             ending: Ending::default(),
             paused: false,
             concurrency: limits.concurrency,
+            gate: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
             tasks: Slots::new(limits.task_slots(), further),
-            tally: [0; State::COUNT],
+            tally: Tally::default(),
             queue: Queue::new(),
             outbox: List::new(),
             results: List::new(),
             handles: 0,
             unclaimed: 0,
-            timers: Timers::new(limits.timer_slots(), now),
+            deadlines: Deadlines {
+                timers: Timers::new(limits.timer_slots(), now),
+                account: accounts(&limits).timers,
+            },
             health: None,
             sweep: None,
             sweep_due: false,
@@ -146,119 +144,62 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Moves the clock on, never back, and tells what time it is.
+    #[inline]
     fn tell(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }
 
-    fn publish(&mut self, event: Event<P::Meta>) {
+    /// Shows an event to all subscribers; without any it is not even made.
+    #[inline]
+    fn publish(&mut self, event: impl FnOnce() -> Event<P::Meta>) {
         if self.subscribers.len() > 0 {
-            self.totals.events = self.totals.events.wrapping_add(1);
-            self.subscribers.publish(event);
+            self.publish_to_all(event());
         }
     }
 
-    fn count(&self, state: State) -> u32 {
-        self.tally.get(state as usize).copied().unwrap_or(0)
+    #[cold]
+    fn publish_to_all(&mut self, event: Event<P::Meta>) {
+        self.totals.events = self.totals.events.wrapping_add(1);
+        self.subscribers.publish(event);
     }
 
-    fn adjust(&mut self, state: State, by: i32) {
-        if let Some(count) = self.tally.get_mut(state as usize) {
-            *count = count.saturating_add_signed(by);
-        }
-    }
-
-    /// Takes the task in slot `index` one transition further. `None` when it cannot happen; then nothing
-    /// has changed.
-    fn step(&mut self, index: u32, input: Input) -> Option<Next> {
-        let task = self.tasks.at_mut(index)?;
-        let from = task.state;
-        let next = from.on(input)?;
-        if let Next::To(to) = next {
-            task.state = to;
-            self.adjust(to, 1);
-        }
-        self.adjust(from, -1);
-        let placed_after = matches!(next, Next::To(to) if to.is_placed());
-        match (from.is_placed(), placed_after) {
-            (false, true) => self.ledger.running.enter(),
-            (true, false) => self.ledger.running.leave(),
-            _ => {}
-        }
-        Some(next)
-    }
-
-    /// Arms the one timer of the task in slot `index` to its nearest deadline.
-    fn arm(&mut self, index: u32) {
-        let Some(task) = self.tasks.at_mut(index) else { return };
-        debug_assert!(task.timer.is_none(), "a task has one timer at most");
-        let deadline = task.deadline();
-        if deadline != NEVER {
-            task.timer = self.timers.arm(deadline, Owner::Task(index));
-            debug_assert!(task.timer.is_some(), "there is a timer for every task that waits or runs");
-            if task.timer.is_some() {
-                self.ledger.timers.enter();
-            }
-        }
-    }
-
-    fn disarm(&mut self, index: u32) {
-        let timer: Option<TimerId> = self.tasks.at_mut(index).and_then(|task| task.timer.take());
-        if timer.is_some_and(|timer| self.timers.disarm(timer).is_some()) {
-            self.ledger.timers.leave();
-        }
-    }
-
-    /// Puts the task in slot `index`, which has just come to wait there, in the queue.
-    fn enqueue(&mut self, index: u32) {
-        self.queue.push(&mut self.tasks, index);
-        self.ledger.queued.enter();
-        self.arm(index);
-    }
-
-    fn dequeue(&mut self, index: u32) {
-        self.queue.remove(&mut self.tasks, index);
-        self.ledger.queued.leave();
-    }
-
-    /// How many attempts keep a concurrency place.
-    fn placed(&self) -> u32 {
-        self.count(State::Running).saturating_add(self.orphans())
-    }
-
-    fn orphans(&self) -> u32 {
-        self.count(State::Stopping).saturating_add(self.count(State::Orphan))
-    }
-
-    fn delayed(&self) -> u32 {
-        self.count(State::Delayed).saturating_add(self.count(State::Backoff))
+    /// Sets the gate anew after something that it depends on has changed.
+    fn set_gate(&mut self) {
+        let is_shut = self.paused || self.ending.is_aborting();
+        self.gate = if is_shut { 0 } else { self.concurrency };
     }
 
     /// How many concurrency places could be taken now.
+    #[inline]
     fn free_places(&self) -> u32 {
-        if self.paused || self.ending.is_aborting() || self.orphans() >= self.limits.orphans {
+        if self.tally.orphans() >= self.limits.orphans {
             return 0;
         }
-        self.concurrency.saturating_sub(self.placed())
+        self.gate.saturating_sub(self.tally.placed())
     }
 
     /// How many more tasks the queue takes now.
+    #[inline]
     fn queue_room(&self) -> u32 {
-        let waiting =
-            self.delayed().saturating_add(self.count(State::Queued)).saturating_add(self.line.permits());
-        self.limits.queue.saturating_add(self.free_places()).saturating_sub(waiting)
+        // Each of these is bounded by a limit, and the sum of the limits is far below 2^32.
+        let waiting = self.tally.waiting().wrapping_add(self.line.permits());
+        self.limits.queue.wrapping_add(self.free_places()).saturating_sub(waiting)
     }
 
     /// How many task slots are neither in use nor promised.
+    #[inline]
     fn slot_room(&self) -> u32 {
         self.tasks.free().saturating_sub(self.line.permits())
     }
 
+    #[inline]
     fn is_open(&self) -> bool {
         self.ending.phase() == Phase::Open
     }
 
     /// Whether the first of those who wait for room can have some.
+    #[inline]
     fn can_grant(&self) -> bool {
         self.line.is_waiting() && self.is_open() && self.queue_room() > 0 && self.slot_room() > 0
     }
@@ -281,12 +222,6 @@ fn accounts(limits: &Limits) -> Ledger {
         running: Account::with_bound(limits.concurrency),
         results: Account::with_bound(limits.results.entries),
         waiters: Account::with_bound(limits.waiters),
-    }
-}
-
-impl<P: Plan> Task<P> {
-    fn is_for_handle(&self) -> bool {
-        matches!(self.claimant, Claimant::Handle(_))
     }
 }
 

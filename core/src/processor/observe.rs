@@ -1,10 +1,10 @@
 //! What there is: counts, totals, health.
 
 use super::Processor;
+use super::clock::OwnTimer;
 use crate::cache::CacheMut;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
-use crate::processor::Owner;
 use crate::task::Claimant;
 use crate::{Account, ByOutcome, Census, Health, Hold, Instant, Ledger, Limits, Plan, Totals};
 
@@ -29,6 +29,7 @@ impl<P: Plan> Processor<P> {
 
     /// How many more tasks would be taken in now.
     #[must_use]
+    #[inline]
     pub fn free_room(&self) -> u32 {
         if !self.is_open() || self.line.is_waiting() {
             return 0;
@@ -59,7 +60,12 @@ impl<P: Plan> Processor<P> {
         let stats = self.cache.stats();
         let left = stats.evicted.wrapping_add(stats.expired).wrapping_add(stats.removed);
         let highest = u32::try_from(stats.highest).unwrap_or(u32::MAX);
+        let Ledger { tasks, queued, running, .. } = self.ledger;
         Ledger {
+            tasks: tasks.with(self.totals.admitted, self.tasks.len()),
+            queued: queued.with(self.queue.arrivals(), self.queue.len()),
+            timers: self.deadlines.account,
+            running: running.with(self.totals.started, self.tally.placed()),
             cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
             ..self.ledger
         }
@@ -70,16 +76,16 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub fn health(&self, now: Instant) -> Health {
         let now = now.max(self.now);
-        let waiting = self.delayed().saturating_add(self.queue.len()).saturating_add(self.line.permits());
-        let load = u64::from(waiting).saturating_add(u64::from(self.placed()));
+        let waiting = self.tally.waiting().saturating_add(self.line.permits());
+        let load = u64::from(waiting).saturating_add(u64::from(self.tally.placed()));
         let line = u64::from(self.limits.queue).saturating_add(u64::from(self.limits.concurrency));
         Health {
             phase: self.phase(),
             hold: self.hold(),
             queued: self.queue.len(),
-            running: self.count(State::Running),
-            delayed: self.delayed(),
-            orphans: self.orphans(),
+            running: self.tally.of(State::Running),
+            delayed: self.tally.delayed(),
+            orphans: self.tally.orphans(),
             free_room: self.free_room(),
             settled: self.settled_since_health,
             oldest_wait: self
@@ -100,7 +106,7 @@ impl<P: Plan> Processor<P> {
             Hold::Paused
         } else if self.concurrency == 0 {
             Hold::Concurrency
-        } else if self.orphans() >= self.limits.orphans.min(self.concurrency) {
+        } else if self.tally.orphans() >= self.limits.orphans.min(self.concurrency) {
             Hold::Orphans
         } else {
             Hold::None
@@ -111,7 +117,6 @@ impl<P: Plan> Processor<P> {
         let cache = u32::try_from(self.cache.retired()).unwrap_or(u32::MAX);
         self.tasks
             .retired()
-            .saturating_add(self.timers.retired())
             .saturating_add(self.line.retired())
             .saturating_add(self.sources.retired())
             .saturating_add(self.subscribers.retired())
@@ -122,18 +127,18 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub fn census(&self) -> Census {
         Census {
-            delayed: self.count(State::Delayed),
-            queued: self.count(State::Queued),
-            backoff: self.count(State::Backoff),
-            running: self.count(State::Running),
-            orphans: self.orphans(),
+            delayed: self.tally.of(State::Delayed),
+            queued: self.tally.of(State::Queued),
+            backoff: self.tally.of(State::Backoff),
+            running: self.tally.of(State::Running),
+            orphans: self.tally.orphans(),
             pending: self.outbox.len(),
             unclaimed: self.unclaimed,
             results: self.results.len(),
             handles: self.handles,
-            tasks: self.ledger.tasks.live(),
+            tasks: self.tasks.len(),
             callbacks: self.ledger.callbacks.live(),
-            timers: self.timers.len(),
+            timers: self.deadlines.timers.len(),
             intervals: self.intervals(),
             sources: self.ledger.listeners.live() / 3,
             subscribers: self.ledger.subscribers.live(),
@@ -172,9 +177,10 @@ impl<P: Plan> Processor<P> {
             "who owes an effect is in the outbox"
         );
         debug_assert_eq!(found.results, count(self.results.iter(&self.tasks)), "what is retained is listed");
-        for owner in self.timers.iter() {
+        let intervals = [OwnTimer::Health, OwnTimer::Sweep].map(|timer| self.number(timer));
+        for timer in self.deadlines.timers.iter() {
             found.timers += 1;
-            found.intervals += u32::from(matches!(owner, Owner::Health | Owner::Sweep));
+            found.intervals += u32::from(intervals.contains(&timer));
         }
         found.sources = self.sources.audit();
         found.subscribers = self.subscribers.audit().0;

@@ -1,10 +1,9 @@
 //! What leaves the machine: attempts to start, and effects.
 
 use super::Processor;
-use crate::ids::{AttemptId, Id};
-use crate::lifecycle::Input;
+use crate::lifecycle::{Input, State};
 use crate::task::{Claimant, NEVER, Payload, Pending};
-use crate::{Effect, Event, Instant, OutcomeKind, Plan, Start, Stop};
+use crate::{AttemptId, Effect, Event, Instant, OutcomeKind, Plan, Start, Stop, TaskId};
 
 /// How many tasks that have waited too long are passed over in one call of `start_next`.
 const PASSED_OVER: u32 = 64;
@@ -12,6 +11,7 @@ const PASSED_OVER: u32 = 64;
 impl<P: Plan> Processor<P> {
     /// How many attempts could be started now.
     #[must_use]
+    #[inline]
     pub fn startable(&self) -> u32 {
         self.queue.len().min(self.free_places())
     }
@@ -24,14 +24,28 @@ impl<P: Plan> Processor<P> {
     /// [`advance`](Self::advance).
     ///
     /// May change: [`next_wake`](Self::next_wake), room, effects (of tasks that expired), events.
+    #[inline(always)]
     pub fn start_next(&mut self, now: Instant) -> Option<Start<P>> {
         let now = self.tell(now);
+        if self.free_places() == 0 {
+            return None;
+        }
+        let index = self.queue.next(&self.tasks);
+        if self.tasks.at(index)?.deadline_in(State::Queued) < now {
+            return self.start_in_time(now);
+        }
+        self.start(now, index)
+    }
+
+    /// Settles tasks that have waited too long, until it is the turn of another one, which is started.
+    #[cold]
+    fn start_in_time(&mut self, now: Instant) -> Option<Start<P>> {
         for _ in 0..PASSED_OVER {
             if self.free_places() == 0 {
                 return None;
             }
-            let index = self.queue.next(&self.tasks)?;
-            if self.tasks.at(index)?.deadline() >= now {
+            let index = self.queue.next(&self.tasks);
+            if self.tasks.at(index)?.deadline_in(State::Queued) >= now {
                 return self.start(now, index);
             }
             self.overdue(index);
@@ -39,44 +53,44 @@ impl<P: Plan> Processor<P> {
         None
     }
 
+    /// Starts the queued task in slot `index`, whose turn it is.
+    #[inline(always)]
     fn start(&mut self, now: Instant, index: u32) -> Option<Start<P>> {
-        let attempt = self.draw_attempt(index)?;
-        self.disarm(index);
-        self.step(index, Input::Start)?;
-        self.dequeue(index);
-        self.queue.started();
-        let task = self.tasks.at_mut(index)?;
-        task.attempt = Some(attempt);
-        task.attempts = task.attempts.saturating_add(1);
-        task.since = now;
-        let deadline = Some(task.deadline()).filter(|deadline| *deadline != NEVER);
-        let (number, meta, may_retry) = (task.attempts, task.meta, task.retry.allows(task.attempts));
-        let payload = core::mem::replace(&mut task.payload, Payload::Away);
-        self.arm(index);
-        self.totals.started = self.totals.started.wrapping_add(1);
-        self.ledger.jobs.leave();
-        let task = self.tasks.id_at(index)?;
-        self.publish(Event::Started { task, attempt, meta });
-        let Payload::Job(job) = payload else {
+        let (task, started) = self.tasks.entry(index)?;
+        let waited_until = started.deadline_in(State::Queued);
+        let Payload::Job(job) = core::mem::replace(&mut started.payload, Payload::Away) else {
             debug_assert!(false, "a queued task has its job");
             return None;
         };
+        self.tally.step(started, Input::Start)?;
+        started.since = now;
+        started.attempts = started.attempts.wrapping_add(1);
+        let (number, meta) = (started.attempts, started.meta);
+        let deadline = started.deadline_in(State::Running);
+        let may_retry = started.tries.allow(number);
+        self.queue.start(started);
+        self.deadlines.disarm(index, waited_until);
+        self.deadlines.arm(index, deadline);
+        let attempt = self.attempt(task, number)?;
+        self.totals.started = self.totals.started.wrapping_add(1);
+        self.ledger.jobs.leave();
+        self.ledger.running.note(self.tally.placed());
+        self.publish(|| Event::Started { task, attempt, meta });
+        let deadline = if deadline == NEVER { None } else { Some(deadline) };
         Some(Start { task, attempt, number, job, meta, deadline, may_retry })
     }
 
-    /// A fresh id for the next attempt of the task in slot `index`. The first attempt takes the task's own
-    /// generation, so that tasks that are tried once wear their slot out no faster.
-    fn draw_attempt(&mut self, index: u32) -> Option<AttemptId> {
-        let bits = match self.tasks.at(index)?.attempt {
-            None => self.tasks.id_at(index)?.raw(),
-            Some(_) => self.tasks.renew(index)?,
-        };
-        Some(AttemptId::from_raw(bits))
+    /// The id of a task's attempt with this number, from 1. The first one has the task's own generation, so
+    /// that tasks that are tried once wear their slot out no faster, the others those that follow.
+    #[inline]
+    pub(super) fn attempt(&self, task: TaskId, number: u32) -> Option<AttemptId> {
+        self.tasks.further(task, number.checked_sub(1)?)
     }
 
     /// Whether to call [`poll_effect`](Self::poll_effect). In the course of the end it may have nothing to hand
     /// out although it was asked for; it has made progress then.
     #[must_use]
+    #[inline]
     pub fn has_effect(&self) -> bool {
         !self.outbox.is_empty()
             || self.can_grant()
@@ -92,12 +106,19 @@ impl<P: Plan> Processor<P> {
     /// Effects of tasks come first, in the order in which the tasks were settled; for one task `Stop` comes
     /// before its settlement. Then come grants of room (or, while draining, the end of the line and of the
     /// sources), wakes of subscribers, the request to sweep, and the end.
+    #[inline(always)]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
-        while let Some(index) = self.outbox.front() {
-            if let Some(effect) = self.poll_task(index) {
+        while !self.outbox.is_empty() {
+            if let Some(effect) = self.poll_task(self.outbox.head()) {
                 return Some(effect);
             }
         }
+        if self.has_effect() { self.poll_others() } else { None }
+    }
+
+    /// The effects that are not those of tasks.
+    #[cold]
+    fn poll_others(&mut self) -> Option<Effect<P>> {
         if self.is_open() {
             if let Some(waiter) = self.grant_room() {
                 return Some(Effect::Wake(waiter));
@@ -119,16 +140,26 @@ impl<P: Plan> Processor<P> {
         if self.can_grant() { self.line.grant() } else { None }
     }
 
-    /// Takes the first effect that the task in slot `index` owes.
+    /// Takes the first effect that the task in slot `index`, the first in the outbox, owes.
+    #[inline(always)]
     fn poll_task(&mut self, index: u32) -> Option<Effect<P>> {
-        let task = self.tasks.at_mut(index)?;
+        if self.tasks.at(index)?.pending == Pending::SETTLE {
+            self.release_outcome(index).map(Effect::Settle)
+        } else {
+            self.poll_task_with_more(index)
+        }
+    }
+
+    /// [`poll_task`](Self::poll_task) where it may owe anything.
+    #[cold]
+    fn poll_task_with_more(&mut self, index: u32) -> Option<Effect<P>> {
+        let (id, task) = self.tasks.entry(index)?;
         if task.pending.has(Pending::STOP) {
-            let (attempt, kind) = (task.attempt, task.kind);
-            let id = self.tasks.id_at(index);
+            let (number, why) = (task.attempts, task.kind.unwrap_or(OutcomeKind::Cancelled));
+            let attempt = self.attempt(id, number);
             self.withdraw(index, Pending::STOP);
             self.abandon_if_ending(index);
-            let why = kind.unwrap_or(OutcomeKind::Cancelled);
-            return Some(Effect::Stop(Stop { task: id?, attempt: attempt?, why }));
+            return Some(Effect::Stop(Stop { task: id, attempt: attempt?, why }));
         }
         if task.pending.has(Pending::WAKE) {
             let waiter = match &mut task.claimant {

@@ -47,6 +47,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// # Errors
     /// The attempt is over: the output is handed back.
+    #[inline(always)]
     pub fn completed(
         &mut self,
         now: Instant,
@@ -57,10 +58,7 @@ impl<P: Plan> Processor<P> {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, output)),
         };
-        if let Some(task) = self.tasks.at_mut(index) {
-            task.payload = Payload::Output(output);
-        }
-        self.settle(index, Input::Complete);
+        self.settle(index, Input::Complete, Some(Payload::Output(output)), false);
         Ok(())
     }
 
@@ -87,10 +85,7 @@ impl<P: Plan> Processor<P> {
         let failure = match self.retry(index, job, false) {
             Ok(delay) => Failure::Retrying { error, delay },
             Err(job) => {
-                if let Some(task) = self.tasks.at_mut(index) {
-                    task.payload = Payload::Error(error);
-                }
-                self.settle(index, Input::Fail);
+                self.end(index, Input::Fail, Some(Payload::Error(error)), false);
                 Failure::Settled { job }
             }
         };
@@ -117,7 +112,7 @@ impl<P: Plan> Processor<P> {
         let job = match self.retry(index, job, true) {
             Ok(_) => None,
             Err(job) => {
-                self.settle(index, Input::Panic);
+                self.end(index, Input::Panic, None, false);
                 job
             }
         };
@@ -137,7 +132,7 @@ impl<P: Plan> Processor<P> {
         let running = self.tasks.at(index).filter(|task| task.state == State::Running);
         let in_time = running.map(|task| now <= task.deadline());
         if let Some(in_time) = in_time {
-            self.settle_stopped(index, if in_time { Input::Cancel } else { Input::TimeOut });
+            self.end(index, if in_time { Input::Cancel } else { Input::TimeOut }, None, true);
         }
         let settled = self.tasks.at(index).and_then(|task| task.kind);
         let stopped = in_time.is_some() || self.stop(index);
@@ -151,78 +146,80 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The slot of a running attempt that a report is in time for, or of one that is over.
+    #[inline]
     fn running(&mut self, now: Instant, attempt: AttemptId) -> Result<u32, Option<u32>> {
         let now = self.tell(now);
         let index = self.index_of(attempt).ok_or(None)?;
-        let task = self.tasks.at(index).ok_or(None)?;
-        if task.state != State::Running {
-            return Err(Some(index));
+        match self.tasks.at(index) {
+            Some(task) if task.state == State::Running && now <= task.deadline_in(State::Running) => {
+                Ok(index)
+            }
+            _ => Err(Some(index)),
         }
-        if now > task.deadline() {
-            self.settle_stopped(index, Input::TimeOut);
-            return Err(Some(index));
-        }
-        Ok(index)
     }
 
-    /// A report about an attempt that is over shows at least that it has stopped.
+    /// A report about an attempt that is over shows at least that it has stopped. One whose deadline has passed
+    /// unnoticed is over by it.
+    #[cold]
     fn late<T>(&mut self, index: Option<u32>, value: T) -> Late<T> {
         self.totals.late = self.totals.late.wrapping_add(1);
-        let settled = index.and_then(|index| self.tasks.at(index)).and_then(|task| task.kind);
-        if let Some(index) = index {
-            self.stop(index);
+        let Some(index) = index else { return Late { settled: None, value } };
+        if self.tasks.at(index).is_some_and(|task| task.state == State::Running) {
+            self.end(index, Input::TimeOut, None, true);
         }
+        let settled = self.tasks.at(index).and_then(|task| task.kind);
+        self.stop(index);
         Late { settled, value }
     }
 
     /// Ends the orphan in slot `index`: gives its concurrency place back, and withdraws the request to stop.
     fn stop(&mut self, index: u32) -> bool {
-        let Some(next) = self.step(index, Input::Stopped) else { return false };
+        let Some((id, task)) = self.tasks.entry(index) else { return false };
+        let attempts = task.attempts;
+        let Some(next) = self.tally.step(task, Input::Stopped) else { return false };
         self.withdraw(index, Pending::STOP);
-        if let Some(task) = self.tasks.id_at(index) {
-            self.publish(Event::OrphanStopped { task });
-        }
+        self.publish(|| Event::OrphanStopped { task: id });
         if next == Next::Free {
-            self.free(index);
+            self.free(index, attempts);
         }
         true
     }
 
     /// The slot of the task whose latest attempt this is.
-    fn index_of(&self, attempt: AttemptId) -> Option<u32> {
+    #[inline]
+    fn index_of(&mut self, attempt: AttemptId) -> Option<u32> {
         let index = self.tasks.index_of(attempt);
-        self.tasks.at(index).filter(|task| task.attempt == Some(attempt)).map(|_| index)
+        let (id, task) = self.tasks.entry(index)?;
+        let nth = task.attempts.checked_sub(1)?;
+        self.tasks.is_further(id, nth, attempt).then_some(index)
     }
 
     /// Lets the running task in slot `index` back off, and tells for how long; hands the job back when no
     /// further try is allowed.
     fn retry(&mut self, index: u32, job: Option<P::Job>, panicked: bool) -> Result<Duration, Option<P::Job>> {
-        let Some(task) = self.tasks.at(index) else { return Err(job) };
-        let (retry, attempts, close_by, meta) = (task.retry, task.attempts, task.close_by, task.meta);
-        let allowed = retry.allows(attempts) && (!panicked || retry.retries_panics());
+        let Some((id, task)) = self.tasks.entry(index) else { return Err(job) };
+        let (tries, attempts, meta, deadline) = (task.tries, task.attempts, task.meta, task.deadline());
+        let allowed = tries.allow(attempts) && (!panicked || tries.on_panic());
         let Some(job) = job else { return Err(None) };
         if !allowed || self.ending.is_aborting() {
             return Err(Some(job));
         }
-        let delay = retry.delay(attempts, &mut self.rng);
+        let delay = task.backoff.delay(attempts, &mut self.rng);
         let ready_at = self.now.saturating_add(delay);
-        if ready_at > close_by || ready_at == NEVER {
+        if ready_at > task.close_by || ready_at == NEVER {
             return Err(Some(job));
         }
-        self.disarm(index);
-        if self.step(index, Input::Retry).is_none() {
+        if self.tally.step(task, Input::Retry).is_none() {
             return Err(Some(job));
         }
-        if let Some(task) = self.tasks.at_mut(index) {
-            task.payload = Payload::Job(job);
-            task.since = ready_at;
-        }
+        task.payload = Payload::Job(job);
+        task.since = ready_at;
+        let ready_by = task.deadline();
+        self.deadlines.disarm(index, deadline);
+        self.deadlines.arm(index, ready_by);
         self.ledger.jobs.enter();
-        self.arm(index);
         self.totals.retried = self.totals.retried.wrapping_add(1);
-        if let Some(task) = self.tasks.id_at(index) {
-            self.publish(Event::Retrying { task, meta, attempts, delay });
-        }
+        self.publish(|| Event::Retrying { task: id, meta, attempts, delay });
         Ok(delay)
     }
 }

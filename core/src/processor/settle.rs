@@ -3,161 +3,198 @@
 use super::Processor;
 use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
-use crate::task::{Claimant, Payload, Pending, Task};
-use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement, TaskId};
+use crate::list::{Linked, List};
+use crate::task::{Claimant, Payload, Pending, QUEUE};
+use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement};
 
 impl<P: Plan> Processor<P> {
-    /// Fixes the outcome of the unsettled task in slot `index`. An attempt that is running becomes an
-    /// orphan if `input` leaves it running.
-    pub(super) fn settle(&mut self, index: u32, input: Input) {
-        self.settle_and(index, input, false);
-    }
-
-    /// Like [`settle`](Self::settle), for a task whose attempt has stopped: it is no orphan, and nobody has
-    /// to stop it.
-    pub(super) fn settle_stopped(&mut self, index: u32, input: Input) {
-        self.settle_and(index, input, true);
-    }
-
-    fn settle_and(&mut self, index: u32, input: Input, stopped: bool) {
-        let (Some(kind), Some(task)) = (kind_of(input), self.tasks.at(index)) else { return };
-        let (from, meta) = (task.state, task.meta);
-        self.disarm(index);
-        let Some(mut next) = self.step(index, input) else {
+    /// Fixes the outcome of the unsettled task in slot `index`, with its `value` if it has one, and notes which
+    /// effects the task owes the host. An attempt that `input` leaves running becomes an orphan, unless it
+    /// has `stopped` all the same.
+    ///
+    /// In line, so that the compiler knows the outcome of a completed attempt, and leaves out what that cannot
+    /// need. What settles a task in another way calls [`end`](Self::end).
+    #[inline(always)]
+    pub(super) fn settle(&mut self, index: u32, input: Input, value: Option<Payload<P>>, stopped: bool) {
+        if input.can_end_a_wait() {
+            self.leave_queue(index);
+        }
+        let (Some(kind), Some((id, task))) = (kind_of(input), self.tasks.entry(index)) else { return };
+        let (from, deadline, meta) = (task.state, task.deadline(), task.meta);
+        let Some(next) = self.tally.step(task, input) else {
             debug_assert!(false, "{from:?} does not take {input:?}");
             return;
         };
-        if stopped {
-            next = self.step(index, Input::Stopped).unwrap_or(next);
+        let mut runs_on = next == Next::To(State::Stopping);
+        if runs_on && stopped {
+            self.tally.step(task, Input::Stopped);
+            runs_on = false;
         }
-        if from == State::Queued {
-            self.dequeue(index);
+        task.kind = Some(kind);
+        task.since = self.now;
+        if let Some(value) = value {
+            task.payload = value;
+        }
+        let mut pending = if runs_on { Pending::STOP } else { Pending::NONE };
+        let mut is_retained = false;
+        match &task.claimant {
+            Claimant::Nobody | Claimant::Callback(_) => pending = pending.with(Pending::SETTLE),
+            Claimant::Handle(waiter) => {
+                self.unclaimed = self.unclaimed.wrapping_add(1);
+                if waiter.is_some() {
+                    pending = pending.with(Pending::WAKE);
+                }
+                if self.ending.is_aborting() {
+                    pending = pending.with(Pending::DISCARD);
+                }
+            }
+            Claimant::Retention if self.ending.is_aborting() => pending = pending.with(Pending::DISCARD),
+            Claimant::Retention => is_retained = true,
+        }
+        task.pending = pending;
+        if !pending.is_empty() {
+            let before = self.outbox.push(index, Linked::<QUEUE>::links(task));
+            List::<QUEUE>::follow(&mut self.tasks, before, index);
+        }
+        self.deadlines.disarm(index, deadline);
+        if is_retained {
+            self.retain(index);
         }
         self.totals.settled.add(kind);
         self.settled_since_health.add(kind);
-        if next == Next::To(State::Stopping) {
-            self.totals.orphaned = self.totals.orphaned.wrapping_add(1);
-        }
-        if let Some(task) = self.tasks.at_mut(index) {
-            task.kind = Some(kind);
-            task.since = self.now;
-        }
+        self.totals.orphaned = self.totals.orphaned.wrapping_add(u64::from(runs_on));
         match kind {
             OutcomeKind::TimedOut => self.note_task_error(ErrorKind::TimedOut, index, Message::default()),
             OutcomeKind::Expired => self.note_task_error(ErrorKind::Expired, index, Message::default()),
             OutcomeKind::Completed => self.streak = 0,
             _ => {}
         }
-        self.post(index);
-        if let Some(task) = self.tasks.id_at(index) {
-            self.publish(Event::Settled { task, meta, kind });
+        self.publish(|| Event::Settled { task: id, meta, kind });
+    }
+
+    /// [`settle`](Self::settle), out of line.
+    #[inline(never)]
+    pub(super) fn end(&mut self, index: u32, input: Input, value: Option<Payload<P>>, stopped: bool) {
+        self.settle(index, input, value, stopped);
+    }
+
+    /// Takes the task in slot `index` out of the queue, if it is there.
+    fn leave_queue(&mut self, index: u32) {
+        if self.tasks.at(index).is_some_and(|task| task.state == State::Queued) {
+            self.queue.remove(&mut self.tasks, index);
         }
     }
 
-    /// Notes which effects the task in slot `index`, just settled, owes the host.
-    fn post(&mut self, index: u32) {
-        let aborting = self.ending.is_aborting();
+    /// Adds an effect to those that the task in slot `index` owes the host.
+    pub(super) fn owe(&mut self, index: u32, effect: Pending) {
         let Some(task) = self.tasks.at_mut(index) else { return };
-        let mut pending = Pending::NONE;
-        if task.state == State::Stopping {
-            pending = pending.with(Pending::STOP);
-        }
-        let mut retained = false;
-        match &task.claimant {
-            Claimant::Nobody | Claimant::Callback(_) => pending = pending.with(Pending::SETTLE),
-            Claimant::Handle(waiter) => {
-                self.unclaimed = self.unclaimed.saturating_add(1);
-                if waiter.is_some() {
-                    pending = pending.with(Pending::WAKE);
-                }
-            }
-            Claimant::Retention => retained = !aborting,
-        }
-        if aborting && !pending.has(Pending::SETTLE) {
-            pending = pending.with(Pending::DISCARD);
-        }
-        self.owe(index, pending);
-        if retained {
-            self.retain(index);
-        }
-    }
-
-    /// Adds effects to those that the task in slot `index` owes the host.
-    pub(super) fn owe(&mut self, index: u32, effects: Pending) {
-        let Some(task) = self.tasks.at_mut(index) else { return };
-        let first = task.pending.is_empty();
-        task.pending = task.pending.with(effects);
-        if first && !task.pending.is_empty() {
+        let is_first = task.pending.is_empty();
+        task.pending = task.pending.with(effect);
+        if is_first {
             self.outbox.push_back(&mut self.tasks, index);
         }
     }
 
     /// Takes effects back from those that the task in slot `index` owes the host.
+    #[inline]
     pub(super) fn withdraw(&mut self, index: u32, effects: Pending) {
         let Some(task) = self.tasks.at_mut(index) else { return };
-        let owed = !task.pending.is_empty();
-        task.pending = task.pending.without(effects);
-        if owed && task.pending.is_empty() {
-            self.outbox.remove(&mut self.tasks, index);
+        if !task.pending.is_empty() {
+            task.pending = task.pending.without(effects);
+            if task.pending.is_empty() {
+                self.outbox.remove(&mut self.tasks, index);
+            }
         }
     }
 
     /// Takes the outcome of the settled task in slot `index`, with all that leaves with it, out of the
     /// machine, and frees the slot if no attempt runs on.
+    #[inline(always)]
     pub(super) fn release_outcome(&mut self, index: u32) -> Option<Settlement<P>> {
-        let id = self.tasks.id_at(index)?;
-        let for_handle = self.tasks.at(index)?.is_for_handle();
-        self.withdraw(index, Pending::SETTLE.with(Pending::WAKE).with(Pending::DISCARD));
-        let task = self.tasks.at_mut(index)?;
-        let settlement = take_settlement(id, task);
-        if settlement.job.is_some() {
-            self.ledger.jobs.leave();
+        let (id, task) = self.tasks.entry(index)?;
+        if task.pending == Pending::SETTLE && self.outbox.head() == index {
+            task.pending = Pending::NONE;
+            self.outbox.pop(Linked::<QUEUE>::links(task));
+        } else if task.pending.has(Pending::OF_OUTCOME) {
+            return self.withdraw_and_release(index);
         }
-        if settlement.callback.is_some() {
-            self.ledger.callbacks.leave();
+        let (mut callback, mut waiter, mut job) = (None, None, None);
+        match core::mem::replace(&mut task.claimant, Claimant::Nobody) {
+            Claimant::Callback(held) => {
+                self.ledger.callbacks.leave();
+                callback = Some(held);
+            }
+            Claimant::Handle(held) => {
+                self.handles = self.handles.wrapping_sub(1);
+                self.unclaimed = self.unclaimed.wrapping_sub(1);
+                waiter = held;
+            }
+            Claimant::Nobody | Claimant::Retention => {}
         }
-        if for_handle {
-            self.handles = self.handles.saturating_sub(1);
-            self.unclaimed = self.unclaimed.saturating_sub(1);
-        }
-        let next = self.step(index, Input::Release);
+        let outcome = match core::mem::replace(&mut task.payload, Payload::Away) {
+            Payload::Output(output) => Outcome::Completed(output),
+            Payload::Error(error) => Outcome::Failed(error),
+            Payload::Away => outcome_without_value(task.kind),
+            Payload::Job(held) => {
+                self.ledger.jobs.leave();
+                job = Some(held);
+                outcome_without_value(task.kind)
+            }
+        };
+        let (meta, attempts) = (task.meta, task.attempts);
+        let next = self.tally.step(task, Input::Release);
         debug_assert!(next.is_some(), "only what is settled is released");
         match next {
-            Some(Next::Free) => self.free(index),
+            Some(Next::Free) => self.free(index, attempts),
             _ => self.abandon_if_ending(index),
         }
-        Some(settlement)
+        Some(Settlement { task: id, meta, attempts, outcome, job, callback, waiter })
+    }
+
+    /// [`release_outcome`](Self::release_outcome) of a task that owes other effects, or is not the first to.
+    #[cold]
+    fn withdraw_and_release(&mut self, index: u32) -> Option<Settlement<P>> {
+        self.withdraw(index, Pending::OF_OUTCOME);
+        self.release_outcome(index)
     }
 
     /// Ends an orphan that has nothing left to tell the host, if the machine does not wait for it.
     pub(super) fn abandon_if_ending(&mut self, index: u32) {
-        let Some(task) = self.tasks.at(index) else { return };
-        if self.ending.is_aborting() && task.state == State::Orphan && task.pending.is_empty() {
+        if !self.ending.is_aborting() {
+            return;
+        }
+        let Some(task) = self.tasks.at_mut(index) else { return };
+        if task.state == State::Orphan && task.pending.is_empty() {
             self.remains.abandoned = self.remains.abandoned.saturating_add(1);
-            if self.step(index, Input::Abandon).is_some() {
-                self.free(index);
-            }
+            let attempts = task.attempts;
+            self.tally.step(task, Input::Abandon);
+            self.free(index, attempts);
         }
     }
 
-    /// Empties the slot of a task that is over.
-    pub(super) fn free(&mut self, index: u32) {
+    /// Empties the slot of a task that is over, after so many attempts.
+    #[inline]
+    pub(super) fn free(&mut self, index: u32, attempts: u32) {
         debug_assert!(
-            self.tasks.at(index).is_some_and(|task| task.timer.is_none() && task.pending.is_empty()),
+            !self.deadlines.timers.is_armed(index)
+                && self.tasks.at(index).is_some_and(|task| task.pending.is_empty()),
             "what is freed has nothing armed and owes nothing"
         );
-        if self.tasks.remove_at(index).is_some() {
-            self.ledger.tasks.leave();
-        }
+        // The first attempt has the generation of the task itself.
+        self.tasks.clear(index, attempts.saturating_sub(1));
     }
 
     /// Keeps the outcome of the task in slot `index`; the oldest makes room.
+    #[cold]
     fn retain(&mut self, index: u32) {
         if self.results.len() >= self.limits.results.entries {
             if let Some(oldest) = self.results.front() {
                 self.unretain(oldest);
                 self.owe(oldest, Pending::DISCARD);
             }
+        }
+        if let Some(task) = self.tasks.at_mut(index) {
+            task.clear_arrival();
         }
         self.results.push_back(&mut self.tasks, index);
         self.ledger.results.enter();
@@ -170,12 +207,13 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Writes down what went wrong with the task in slot `index`.
+    #[inline(never)]
     pub(super) fn note_task_error(&mut self, kind: ErrorKind, index: u32, message: Message) {
-        let Some(task) = self.tasks.at(index) else { return };
+        let Some((id, task)) = self.tasks.entry(index) else { return };
         let (attempt, meta) = (task.attempts, task.meta);
         self.note_error(LastError {
             kind,
-            task: self.tasks.id_at(index),
+            task: Some(id),
             source: None,
             attempt,
             meta: Some(meta),
@@ -191,8 +229,8 @@ impl<P: Plan> Processor<P> {
     pub(super) fn note_error(&mut self, error: LastError<P::Meta>) {
         self.streak = self.streak.saturating_add(1);
         self.last_error = Some(LastError {
-            pending: self.delayed().saturating_add(self.count(State::Queued)),
-            running: self.count(State::Running),
+            pending: self.tally.waiting(),
+            running: self.tally.of(State::Running),
             streak: self.streak,
             ..error
         });
@@ -200,7 +238,8 @@ impl<P: Plan> Processor<P> {
 }
 
 /// Which outcome an input fixes, if it does.
-fn kind_of(input: Input) -> Option<OutcomeKind> {
+#[inline]
+const fn kind_of(input: Input) -> Option<OutcomeKind> {
     match input {
         Input::Complete => Some(OutcomeKind::Completed),
         Input::Fail => Some(OutcomeKind::Failed),
@@ -210,21 +249,6 @@ fn kind_of(input: Input) -> Option<OutcomeKind> {
         Input::Expire => Some(OutcomeKind::Expired),
         _ => None,
     }
-}
-
-fn take_settlement<P: Plan>(id: TaskId, task: &mut Task<P>) -> Settlement<P> {
-    let (callback, waiter) = match core::mem::replace(&mut task.claimant, Claimant::Nobody) {
-        Claimant::Callback(callback) => (Some(callback), None),
-        Claimant::Handle(waiter) => (None, waiter),
-        Claimant::Nobody | Claimant::Retention => (None, None),
-    };
-    let (job, outcome) = match core::mem::replace(&mut task.payload, Payload::Away) {
-        Payload::Output(output) => (None, Outcome::Completed(output)),
-        Payload::Error(error) => (None, Outcome::Failed(error)),
-        Payload::Job(job) => (Some(job), outcome_without_value(task.kind)),
-        Payload::Away => (None, outcome_without_value(task.kind)),
-    };
-    Settlement { task: id, meta: task.meta, attempts: task.attempts, outcome, job, callback, waiter }
 }
 
 fn outcome_without_value<O, E>(kind: Option<OutcomeKind>) -> Outcome<O, E> {

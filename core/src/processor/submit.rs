@@ -2,7 +2,8 @@
 
 use super::Processor;
 use crate::lifecycle::State;
-use crate::task::Task;
+use crate::list::List;
+use crate::task::{QUEUE, Task};
 use crate::{Event, Instant, Plan, Refusal, Refused, Route, TaskId, Terms};
 
 /// A job and its terms, handed back.
@@ -25,6 +26,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// # Errors
     /// [`Refusal`] says why, and what to do about it. Nothing else has changed.
+    #[inline(always)]
     pub fn submit(
         &mut self,
         now: Instant,
@@ -39,6 +41,7 @@ impl<P: Plan> Processor<P> {
     /// Why a task with these terms would not be taken now even if there was room. Whoever wants to wait for room
     /// asks this first: waiting does not help against it.
     #[must_use]
+    #[inline]
     pub fn terms_refusal(&self, terms: &Terms<P>) -> Option<Refusal> {
         if !self.is_open() {
             return Some(Refusal::Closed);
@@ -54,6 +57,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Why there is no room for one more task.
+    #[inline]
     fn room_refusal(&self) -> Option<Refusal> {
         if self.line.is_waiting() || self.queue_room() == 0 {
             return Some(Refusal::Full);
@@ -62,6 +66,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Counts the offer, and takes it in unless there is a reason not to.
+    #[inline(always)]
     pub(super) fn admit(
         &mut self,
         now: Instant,
@@ -70,41 +75,47 @@ impl<P: Plan> Processor<P> {
         refusal: Option<Refusal>,
     ) -> Result<TaskId, Refused<Offer<P>>> {
         self.totals.offered = self.totals.offered.wrapping_add(1);
+        if let Some(reason) = refusal {
+            return Err(self.refuse(reason, (job, terms)));
+        }
         let meta = terms.meta;
+        let state = if terms.delay.is_zero() { State::Queued } else { State::Delayed };
         let has_callback = matches!(terms.route, Route::Callback(_));
         let for_handle = matches!(terms.route, Route::Handle);
-        let inserted = match refusal {
-            Some(reason) => Err(Refused { reason, value: (job, terms) }),
-            None => self
-                .tasks
-                .insert_from((job, terms), |(job, terms)| Task::new(now, job, terms))
-                .map_err(|value| Refused { reason: Refusal::Backlog, value }),
+        let Some(vacant) = self.tasks.vacant() else {
+            debug_assert!(false, "there is a slot where there is room");
+            return Err(self.refuse(Refusal::Backlog, (job, terms)));
         };
-        let id = match inserted {
-            Ok(id) => id,
-            Err(refused) => {
-                self.totals.refused = self.totals.refused.wrapping_add(1);
-                self.publish(Event::Refused { meta, reason: refused.reason });
-                return Err(refused);
+        let (id, index) = (vacant.id(), vacant.index());
+        let task = vacant.insert(Task::new(now, job, terms, state));
+        if let Some(task) = task {
+            self.deadlines.arm(index, task.deadline_in(state));
+            if state == State::Queued {
+                let before = self.queue.push(task, index);
+                List::<QUEUE>::follow(&mut self.tasks, before, index);
+                self.ledger.queued.note(self.queue.len());
             }
-        };
-        let index = self.tasks.index_of(id);
+        }
+        self.tally.enter(state);
         self.totals.admitted = self.totals.admitted.wrapping_add(1);
-        self.ledger.tasks.enter();
+        self.ledger.tasks.note(self.tasks.len());
         self.ledger.jobs.enter();
         if has_callback {
             self.ledger.callbacks.enter();
         }
         if for_handle {
-            self.handles = self.handles.saturating_add(1);
+            self.handles = self.handles.wrapping_add(1);
         }
-        let state = self.tasks.at(index).map_or(State::Queued, |task| task.state);
-        self.adjust(state, 1);
-        match state {
-            State::Queued => self.enqueue(index),
-            _ => self.arm(index),
-        }
-        self.publish(Event::Admitted { task: id, meta });
+        self.publish(|| Event::Admitted { task: id, meta });
         Ok(id)
+    }
+
+    /// Counts a refusal, and hands the offer back.
+    #[cold]
+    fn refuse(&mut self, reason: Refusal, offer: Offer<P>) -> Refused<Offer<P>> {
+        let meta = offer.1.meta;
+        self.totals.refused = self.totals.refused.wrapping_add(1);
+        self.publish(|| Event::Refused { meta, reason });
+        Refused { reason, value: offer }
     }
 }

@@ -7,12 +7,12 @@ const fn ms(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// Steps until idle; the owners that fired.
-fn run(timers: &mut Timers<u32>, now: Instant) -> Vec<u32> {
+/// Steps until idle; the timers that fired.
+fn run(timers: &mut Timers, now: Instant) -> Vec<u32> {
     let mut fired = Vec::new();
     loop {
         match timers.step(now) {
-            Step::Fired(owner) => fired.push(owner),
+            Step::Fired(index) => fired.push(index),
             Step::Moved => {}
             Step::Idle => return fired,
         }
@@ -22,8 +22,8 @@ fn run(timers: &mut Timers<u32>, now: Instant) -> Vec<u32> {
 #[test]
 fn a_deadline_is_rounded_up_to_its_tick_and_never_early() {
     let mut timers = Timers::new(4, Instant::ZERO);
-    timers.arm(ms(5), 1).unwrap();
-    timers.arm(Instant::from_nanos(5_000_001), 2).unwrap();
+    timers.arm(1, ms(5));
+    timers.arm(2, Instant::from_nanos(5_000_001));
     assert_eq!(timers.next_wake(), Some((ms(5), true)));
     assert_eq!(run(&mut timers, Instant::from_nanos(4_999_999)), []);
     assert_eq!(run(&mut timers, ms(5)), [1]);
@@ -36,24 +36,29 @@ fn a_deadline_is_rounded_up_to_its_tick_and_never_early() {
 #[test]
 fn a_deadline_that_is_over_fires_at_the_next_step() {
     let mut timers = Timers::new(4, ms(1_000));
-    timers.arm(ms(1_000), 1).unwrap();
-    timers.arm(ms(3), 2).unwrap();
+    timers.arm(1, ms(1_000));
+    timers.arm(2, ms(3));
     assert_eq!(run(&mut timers, ms(1_000)), [1, 2]);
-    timers.arm(ms(1_000), 3).unwrap();
+    timers.arm(3, ms(1_000));
     assert_eq!(timers.next_wake(), Some((ms(1_000), true)));
     assert_eq!(run(&mut timers, ms(1_000)), [3]);
 }
 
 #[test]
-fn a_full_store_refuses_and_a_disarmed_timer_is_free_at_once() {
+fn a_disarmed_timer_is_gone_at_once_and_a_rearmed_one_is_armed_once() {
     let mut timers = Timers::new(2, Instant::ZERO);
-    let (a, _) = (timers.arm(ms(1), 1).unwrap(), timers.arm(ms(100_000), 2).unwrap());
-    assert_eq!(timers.arm(ms(3), 3), None);
-    assert_eq!((timers.disarm(a), timers.disarm(a)), (Some(1), None));
-    assert!(timers.arm(ms(100_000), 3).is_some());
-    assert_eq!((timers.len(), timers.nodes.capacity(), timers.retired()), (2, 2, 0));
-    let mut none = Timers::new(0, Instant::ZERO);
-    assert_eq!((none.arm(ms(1), 1), none.next_wake()), (None, None));
+    timers.arm(0, ms(1));
+    timers.arm(1, ms(100_000));
+    assert_eq!((timers.disarm(0), timers.disarm(0), timers.is_armed(0)), (true, false, false));
+    assert_eq!((timers.next_wake().unwrap().1, timers.len()), (false, 1));
+    timers.arm(0, ms(7));
+    timers.arm(0, ms(5));
+    assert_eq!((timers.is_armed(0), timers.len(), timers.iter().count()), (true, 2, 2));
+    assert_eq!(run(&mut timers, ms(8)), [0]);
+    assert_eq!((timers.is_armed(0), timers.disarm(0), timers.len()), (false, false, 1));
+    assert_eq!((timers.disarm(2), timers.disarm(u32::MAX), timers.is_armed(u32::MAX)), (false, false, false));
+    let none = Timers::new(0, Instant::ZERO);
+    assert_eq!((none.next_wake(), none.len()), (None, 0));
 }
 
 #[test]
@@ -61,21 +66,21 @@ fn all_of_time_is_legal() {
     let mut timers = Timers::new(8, Instant::ZERO);
     let over = Instant::ZERO.saturating_add(Duration::MAX);
     let last_whole = ms(u64::MAX / TICK);
-    for (owner, at) in
+    for (index, at) in
         [over, last_whole, Instant::from_nanos(u64::MAX - 1), ms(1 << 43)].into_iter().enumerate()
     {
-        timers.arm(at, owner as u32).unwrap();
+        timers.arm(index as u32, at);
     }
     assert_eq!(run(&mut timers, ms(1 << 43)), [3]);
     assert_eq!(run(&mut timers, last_whole), [1]);
     assert_eq!(timers.next_wake(), Some((Instant::MAX, true)));
     assert_eq!(run(&mut timers, Instant::from_nanos(u64::MAX - 1)), []);
     assert_eq!(run(&mut timers, Instant::MAX), [0, 2]);
-    timers.arm(Instant::MAX, 4).unwrap();
-    timers.arm(Instant::ZERO, 5).unwrap();
+    timers.arm(4, Instant::MAX);
+    timers.arm(5, Instant::ZERO);
     assert_eq!(run(&mut timers, Instant::MAX), [4, 5]);
-    let mut late = Timers::new(1, Instant::MAX);
-    late.arm(Instant::ZERO, 6).unwrap();
+    let mut late = Timers::new(7, Instant::MAX);
+    late.arm(6, Instant::ZERO);
     assert_eq!(run(&mut late, Instant::MAX), [6]);
 }
 
@@ -83,28 +88,28 @@ fn all_of_time_is_legal() {
 fn equal_deadlines_keep_their_order_through_an_interrupted_cascade() {
     let mut timers = Timers::new(8, Instant::ZERO);
     let at = ms(70);
-    assert!((0..3).all(|owner| timers.arm(at, owner).is_some()));
+    (0..3).for_each(|index| timers.arm(index, at));
     assert_eq!(timers.next_wake(), Some((ms(64), false)));
     assert_eq!(timers.step(at), Step::Moved);
     assert!(timers.cascading.is_some());
-    timers.arm(at, 3).unwrap();
-    timers.arm(ms(1), 4).unwrap();
+    timers.arm(3, at);
+    timers.arm(4, ms(1));
     assert_eq!(timers.step(at), Step::Moved);
-    let last = timers.arm(at, 5).unwrap();
+    timers.arm(5, at);
     assert_eq!(timers.next_wake(), Some((ms(64), false)));
-    assert_eq!(timers.disarm(last), Some(5));
+    assert!(timers.disarm(5));
     assert_eq!(run(&mut timers, at), [4, 0, 1, 2, 3]);
 }
 
 #[test]
 fn disarming_what_is_left_of_a_cascade_ends_it() {
     let mut timers = Timers::new(8, Instant::ZERO);
-    timers.arm(ms(70), 0).unwrap();
-    let last = timers.arm(ms(71), 1).unwrap();
+    timers.arm(0, ms(70));
+    timers.arm(1, ms(71));
     assert_eq!(timers.step(ms(70)), Step::Moved);
-    assert_eq!(timers.disarm(last), Some(1));
+    assert!(timers.disarm(1));
     assert_eq!(timers.next_wake(), Some((ms(70), true)));
-    timers.arm(ms(70), 2).unwrap();
+    timers.arm(2, ms(70));
     assert_eq!(run(&mut timers, ms(70)), [0, 2]);
 }
 
@@ -112,7 +117,7 @@ fn disarming_what_is_left_of_a_cascade_ends_it() {
 fn a_timer_moves_at_most_once_a_level() {
     let mut timers = Timers::new(1, Instant::ZERO);
     let at = ms((1 << 44) - 1);
-    timers.arm(at, 0).unwrap();
+    timers.arm(0, at);
     let mut moves = 0;
     while timers.step(at) == Step::Moved {
         moves += 1;
@@ -121,18 +126,21 @@ fn a_timer_moves_at_most_once_a_level() {
 }
 
 #[test]
-fn nothing_grows_after_construction() {
-    let timers = Timers::<u32>::new(10, Instant::ZERO);
-    assert_eq!(timers.lists.capacity(), LISTS);
-    let nodes = Slots::<TimerId, Node<u32>>::bytes(10);
-    assert_eq!(Timers::<u32>::bytes(10), nodes + LISTS * size_of::<List>());
+fn a_timer_takes_sixteen_bytes() {
+    assert_eq!(size_of::<Node>(), 16);
+    let timers = Timers::new(10, Instant::ZERO);
+    assert_eq!((timers.nodes.len(), timers.nodes.capacity()), (10 + 512, 10 + 512));
+    assert_eq!(Timers::bytes(10), (10 + 512) * 16);
 }
+
+/// How many timers the model has.
+const TIMERS: u32 = 64;
 
 /// A timer as the naive model knows it: armed `seq`th, to fire as if its tick were one of
 /// `lo..=hi`, which are the same unless it was overdue when it was armed and the wheel was
 /// halfway through its work.
 struct Expected {
-    id: TimerId,
+    index: u32,
     seq: u32,
     lo: u64,
     hi: u64,
@@ -140,7 +148,7 @@ struct Expected {
 
 struct Model {
     rng: fastrand::Rng,
-    timers: Timers<u32>,
+    timers: Timers,
     armed: Vec<Expected>,
     seq: u32,
     now: Instant,
@@ -158,7 +166,7 @@ impl Model {
             1 => Instant::from_nanos(u64::MAX - rng.u64(..1 << 44)),
             _ => Instant::from_nanos(rng.u64(..) >> rng.u32(1..40)),
         };
-        let timers = Timers::new(64, now);
+        let timers = Timers::new(TIMERS, now);
         Self { rng, timers, armed: Vec::new(), seq: 0, now, idle: now, pool: [now; 4], armed_in_a_cascade: 0 }
     }
 
@@ -177,22 +185,21 @@ impl Model {
             _ => self.now.saturating_add(near),
         };
         *self.rng.choice(&mut self.pool).unwrap() = at;
-        let id = self.timers.arm(at, self.seq);
-        assert_eq!(id.is_none(), self.armed.len() == 64);
-        if let Some(id) = id {
-            self.armed_in_a_cascade += u32::from(self.timers.cascading.is_some());
-            let (lo, hi) = (tick_of(at).max(tick_at(self.idle)), tick_of(at).max(tick_at(self.now)));
-            self.armed.push(Expected { id, seq: self.seq, lo, hi });
-            self.seq += 1;
-        }
+        let index = self.rng.u32(..TIMERS);
+        self.armed.retain(|timer| timer.index != index);
+        self.timers.arm(index, at);
+        self.armed_in_a_cascade += u32::from(self.timers.cascading.is_some());
+        let (lo, hi) = (tick_of(at).max(tick_at(self.idle)), tick_of(at).max(tick_at(self.now)));
+        self.armed.push(Expected { index, seq: self.seq, lo, hi });
+        self.seq += 1;
     }
 
     fn disarm(&mut self) {
-        if !self.armed.is_empty() {
-            let gone = self.armed.swap_remove(self.rng.usize(..self.armed.len()));
-            assert_eq!(self.timers.disarm(gone.id), Some(gone.seq));
-            assert_eq!(self.timers.disarm(gone.id), None);
-        }
+        let index = self.rng.u32(..TIMERS);
+        let armed = self.armed.iter().position(|timer| timer.index == index);
+        assert_eq!(self.timers.is_armed(index), armed.is_some());
+        assert_eq!(self.timers.disarm(index), armed.is_some());
+        armed.map(|place| self.armed.swap_remove(place));
     }
 
     /// Up to `budget` steps; true when the wheel became idle.
@@ -200,7 +207,7 @@ impl Model {
         for _ in 0..budget {
             match self.timers.step(self.now) {
                 Step::Moved => {}
-                Step::Fired(owner) => self.fired(owner),
+                Step::Fired(index) => self.fired(index),
                 Step::Idle => {
                     self.idle = self.now;
                     assert!(self.armed.iter().all(|timer| timer.lo > tick_at(self.now)), "due but not fired");
@@ -217,27 +224,25 @@ impl Model {
         false
     }
 
-    fn fired(&mut self, owner: u32) {
-        let place = self.armed.iter().position(|timer| timer.seq == owner).unwrap();
+    fn fired(&mut self, index: u32) {
+        let place = self.armed.iter().position(|timer| timer.index == index).unwrap();
         let timer = self.armed.swap_remove(place);
         assert!(start_of(timer.lo) <= self.now, "early");
         for other in &self.armed {
             let armed_before = other.seq < timer.seq && other.lo <= timer.lo;
             assert!(!armed_before && other.hi >= timer.lo, "out of order");
         }
-        assert_eq!(self.timers.disarm(timer.id), None);
+        assert!(!self.timers.is_armed(index));
     }
 
     fn audit(&mut self) {
         assert_eq!(self.timers.len() as usize, self.armed.len());
-        let mut owners: Vec<u32> = self.timers.iter().collect();
-        let mut seqs: Vec<u32> = self.armed.iter().map(|timer| timer.seq).collect();
-        owners.sort_unstable();
-        seqs.sort_unstable();
-        assert_eq!(owners, seqs);
-        assert_eq!(self.timers.lists.iter().map(List::len).sum::<u32>(), self.timers.len());
-        for (list, linked) in self.timers.lists.iter().enumerate() {
-            assert_eq!(self.timers.occupied[list >> 6] & (1 << (list & 63)) == 0, linked.is_empty());
+        let mut indices: Vec<u32> = self.armed.iter().map(|timer| timer.index).collect();
+        indices.sort_unstable();
+        assert!(self.timers.iter().eq(indices));
+        for slot in 0..SLOTS {
+            let is_empty = self.timers.first(slot).is_none();
+            assert_eq!(self.timers.occupied[slot as usize >> 6] & (1 << (slot & 63)) == 0, is_empty);
         }
         let earliest = self.armed.iter().map(|timer| timer.hi).min();
         let wake = self.timers.next_wake();
@@ -250,9 +255,9 @@ impl Model {
         if let Some((at, fires)) = self.timers.next_wake() {
             self.now = self.now.max(at);
             match self.timers.step(self.now) {
-                Step::Fired(owner) => {
+                Step::Fired(index) => {
                     assert!(fires);
-                    self.fired(owner);
+                    self.fired(index);
                 }
                 step => assert!(step == Step::Moved && !fires),
             }

@@ -1,0 +1,69 @@
+//! How many tasks are in each state.
+
+use crate::Plan;
+use crate::lifecycle::{Input, Next, State};
+use crate::task::Task;
+
+/// Counts that follow the transitions: the only place where a task's state changes.
+#[derive(Default)]
+pub(super) struct Tally([u32; State::COUNT]);
+
+impl Tally {
+    /// Takes a task one transition further. `None` when it cannot happen; then nothing has changed.
+    #[inline]
+    pub(super) fn step<P: Plan>(&mut self, task: &mut Task<P>, input: Input) -> Option<Next> {
+        let from = task.state;
+        let next = from.on(input)?;
+        self.leave(from);
+        if let Next::To(to) = next {
+            task.state = to;
+            self.enter(to);
+        }
+        Some(next)
+    }
+
+    /// Counts a task in the state in which it begins.
+    #[inline]
+    pub(super) fn enter(&mut self, state: State) {
+        if let Some(count) = self.0.get_mut(state as usize) {
+            *count = count.wrapping_add(1);
+        }
+    }
+
+    #[inline]
+    fn leave(&mut self, state: State) {
+        debug_assert!(self.of(state) > 0, "nobody leaves an empty state");
+        if let Some(count) = self.0.get_mut(state as usize) {
+            *count = count.wrapping_sub(1);
+        }
+    }
+
+    #[inline]
+    pub(super) fn of(&self, state: State) -> u32 {
+        self.0.get(state as usize).copied().unwrap_or(0)
+    }
+
+    /// Kept back by a start delay or a backoff.
+    #[inline]
+    pub(super) fn delayed(&self) -> u32 {
+        self.of(State::Delayed).wrapping_add(self.of(State::Backoff))
+    }
+
+    /// Admitted and not running.
+    #[inline]
+    pub(super) fn waiting(&self) -> u32 {
+        self.delayed().wrapping_add(self.of(State::Queued))
+    }
+
+    /// Settled, but the attempt runs on.
+    #[inline]
+    pub(super) fn orphans(&self) -> u32 {
+        self.of(State::Stopping).wrapping_add(self.of(State::Orphan))
+    }
+
+    /// How many attempts keep a concurrency place.
+    #[inline]
+    pub(super) fn placed(&self) -> u32 {
+        self.of(State::Running).wrapping_add(self.orphans())
+    }
+}
