@@ -68,6 +68,32 @@ impl<P: Plan> Processor<P> {
         }
     }
 
+    /// Takes the outcome of a task that was submitted with [`Route::Handle`](crate::Route::Handle), if it is there
+    /// already: [`claim`](Self::claim) without a waiter, for who would have to make one first. `None` when it
+    /// is not, or when there is no such task for a handle.
+    ///
+    /// May change: room, task slots.
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Route, Terms};
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let terms = Terms { route: Route::Handle, ..Terms::new(()) };
+    /// let task = processor.submit(Instant::ZERO, "job", terms)?;
+    /// assert!(processor.try_claim(task).is_none());
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// processor.completed(Instant::ZERO, start.attempt, 3)?;
+    /// assert!(processor.try_claim(task).is_some() && processor.try_claim(task).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_claim(&mut self, task: TaskId) -> Option<Settlement<P>> {
+        let found = self.tasks.get(task)?;
+        if !found.is_for_handle() || found.state.is_unsettled() {
+            return None;
+        }
+        self.release_outcome(self.tasks.index_of(task))
+    }
+
     /// Gives the claim up: the handle was dropped. The outcome, if it is there, is handed out; if not, it
     /// will go nowhere. Does nothing when there is no such task for a handle.
     ///

@@ -37,6 +37,7 @@ pub enum Call {
     Leave { now: Instant, id: WaiterId },
     Cancel { now: Instant, task: TaskId },
     Claim { now: Instant, task: TaskId, waiter: u32 },
+    TryClaim { task: TaskId },
     Release { now: Instant, task: TaskId },
     TakeResult { now: Instant, task: TaskId },
     Attach { now: Instant, guard: [u32; 3] },

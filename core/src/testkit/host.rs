@@ -117,6 +117,7 @@ impl Host {
                     Claim::Gone(waiter) => Claimed::Gone(waiter.out()),
                 })
             }
+            Call::TryClaim { task } => Answer::Result(self.machine.try_claim(task).map(settled)),
             Call::Release { now, task } => {
                 let released = self.machine.release(now, task);
                 Answer::Released {

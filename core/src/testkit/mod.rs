@@ -19,6 +19,7 @@ mod model;
 mod oracle;
 mod script;
 mod token;
+mod wheel;
 
 pub use call::{
     Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Started, Swept, Why,
@@ -28,6 +29,7 @@ pub use model::Model;
 pub use oracle::{Fault, Oracle, Summary, check, check_flawed, trace};
 pub use script::{Order, Script, Setup, Step};
 pub use token::{Books, Key, Kit, Token};
+pub use wheel::Wheel;
 
 /// A budget that no test uses up.
 const AMPLE: u32 = 1 << 20;

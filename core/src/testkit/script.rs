@@ -114,6 +114,9 @@ pub enum Step {
     Claim {
         task: u8,
     },
+    TryClaim {
+        task: u8,
+    },
     Release {
         task: u8,
     },
@@ -227,7 +230,8 @@ impl Step {
             55..=57 => Self::Rewait { waiter: a },
             58..=60 => Self::Leave { waiter: a },
             61..=68 => Self::Cancel { task: a },
-            69..=76 => Self::Claim { task: a },
+            69..=74 => Self::Claim { task: a },
+            75 | 76 => Self::TryClaim { task: a },
             77..=82 => Self::Release { task: a },
             83..=86 => Self::TakeResult { task: a },
             87..=89 => Self::Attach,

@@ -193,7 +193,7 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 35, "{calls:?}");
+    assert_eq!(calls.len(), 36, "{calls:?}");
     assert_eq!(answers.len(), 28, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");

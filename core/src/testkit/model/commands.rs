@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::stores::{SourceModel, Waiting};
 use super::{Model, Stage, Task, after};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Call, Claimed, Detached, Offer, Returned, Room, Why};
+use crate::testkit::call::{Answer, Call, Claimed, Detached, Offer, Returned, Room, Settled, Why};
 use crate::testkit::script::Way;
 use crate::{
     AttachRefusal, CancelError, Cancelled, ErrorKind, Event, Fed, FeedRefusal, Instant, Message, OutcomeKind,
@@ -25,6 +25,7 @@ impl Model {
             Call::Leave { id, .. } => Answer::Left(self.leave(id)),
             Call::Cancel { task, .. } => Answer::Cancelled(self.cancel(task)),
             Call::Claim { task, waiter, .. } => Answer::Claimed(self.claim(task, waiter)),
+            Call::TryClaim { task } => Answer::Result(self.try_claim(task)),
             Call::Release { task, .. } => self.release_handle(task),
             Call::TakeResult { task, .. } => self.take_result(task),
             Call::Attach { guard, .. } => self.attach(guard, given),
@@ -217,6 +218,12 @@ impl Model {
             return Claimed::Pending(old);
         }
         self.release(meta, Some(id)).map_or(Claimed::Gone(waiter), |settled| Claimed::Ready(settled, waiter))
+    }
+
+    fn try_claim(&mut self, id: TaskId) -> Option<Settled> {
+        let task = self.named(id).filter(|task| task.way == Way::Handle && task.is_kept())?;
+        let meta = task.meta;
+        self.release(meta, Some(id))
     }
 
     fn release_handle(&mut self, id: TaskId) -> Answer {

@@ -61,6 +61,7 @@ impl Oracle {
             }
             Step::Cancel { task } => Call::Cancel { now, task: self.task(task)? },
             Step::Claim { task } => Call::Claim { now, task: self.task(task)?, waiter: self.token() },
+            Step::TryClaim { task } => Call::TryClaim { task: self.task(task)? },
             Step::Release { task } => Call::Release { now, task: self.task(task)? },
             Step::TakeResult { task } => Call::TakeResult { now, task: self.task(task)? },
             Step::Attach => Call::Attach { now, guard: [self.token(), self.token(), self.token()] },
