@@ -1,0 +1,133 @@
+//! Ids, generations, the order of reuse.
+
+use super::*;
+use crate::ids::{AttemptId, TaskId};
+use alloc::collections::BTreeSet;
+
+type Store = Slots<TaskId, u32>;
+
+#[test]
+fn an_id_names_its_value_until_it_is_removed() {
+    let mut slots = Store::new(2, 0);
+    let (a, b) = (slots.insert(10).unwrap(), slots.insert(20).unwrap());
+    assert_eq!(slots.insert(30), Err(30));
+    assert_eq!((slots.get(a), slots.get(b)), (Some(&10), Some(&20)));
+    *slots.get_mut(a).unwrap() += 1;
+    assert_eq!(slots.remove(a), Some(11));
+    assert!(slots.remove(a).is_none() && slots.get(a).is_none() && slots.get_mut(a).is_none());
+    let c = slots.insert(40).unwrap();
+    assert_eq!(slots.index_of(c), slots.index_of(a));
+    assert_eq!(slots.generation_of(c), slots.generation_of(a) + 1);
+    assert!(slots.get(a).is_none() && slots.get_mut(a).is_none() && slots.remove(a).is_none());
+    assert_eq!(slots.get(c), Some(&40));
+    assert_eq!((slots.len(), slots.free()), (2, 0));
+}
+
+#[test]
+fn slots_answer_by_index() {
+    let mut slots = Store::new(3, 0);
+    let ids = [1, 2, 3].map(|value| slots.insert(value).unwrap());
+    assert_eq!(slots.id_at(1), Some(ids[1]));
+    assert_eq!(slots.remove_at(1), Some(2));
+    assert!(slots.id_at(1).is_none() && slots.at(1).is_none() && slots.at_mut(1).is_none());
+    assert_eq!(slots.remove_at(1), None);
+    *slots.at_mut(2).unwrap() = 9;
+    assert!(slots.iter().eq([(0, &1), (2, &9)]));
+    assert!(slots.at(3).is_none() && slots.at(u32::MAX).is_none() && slots.remove_at(u32::MAX).is_none());
+    let stranger = TaskId::from_bits(u64::MAX).unwrap();
+    assert!(slots.get(stranger).is_none() && slots.remove(stranger).is_none());
+}
+
+#[test]
+fn the_index_takes_the_bits_that_the_capacity_needs() {
+    let bits = [0, 1, 2, 3, 4, 5, 1_024, 1_025, u32::MAX].map(index_bits);
+    assert_eq!(bits, [0, 0, 1, 2, 2, 3, 10, 11, 32]);
+    let mut none = Store::new(0, 0);
+    assert_eq!((none.insert(1), none.free(), none.is_empty()), (Err(1), 0, true));
+    let mut one = Store::new(1, 0);
+    let id = one.insert(1).unwrap();
+    assert_eq!((id.to_bits(), one.index_of(id)), (1, 0));
+}
+
+#[test]
+fn a_used_up_slot_is_retired_and_never_wraps() {
+    let mut slots = Store::with_generation_bits(3, 0, 3);
+    let mut seen = BTreeSet::new();
+    while let Ok(id) = slots.insert(0) {
+        assert!(seen.insert(id), "{id:?} was given out twice");
+        assert_eq!(slots.remove(id), Some(0));
+        assert_eq!(slots.free() + slots.retired() + slots.len(), slots.capacity());
+    }
+    assert_eq!(seen.len(), 3 * 7);
+    assert_eq!((slots.retired(), slots.free(), slots.len()), (3, 0, 0));
+    assert!(seen.iter().all(|&id| slots.get(id).is_none() && slots.remove(id).is_none()));
+    assert_eq!((slots.iter().count(), slots.remove_at(0), slots.retired()), (0, None, 3));
+}
+
+#[test]
+fn a_single_slot_may_use_every_generation() {
+    let mut slots = Store::with_generation_bits(1, 0, 1);
+    let id = slots.insert(1).unwrap();
+    assert_eq!((slots.remove(id), slots.insert(2)), (Some(1), Err(2)));
+}
+
+#[test]
+fn a_stay_can_have_its_further_generations() {
+    let mut slots = Store::with_generation_bits(2, 2, 3);
+    let mut seen = BTreeSet::new();
+    let mut stays = 0;
+    while let Ok(id) = slots.insert(7) {
+        stays += 1;
+        let index = slots.index_of(id);
+        assert_eq!(slots.further::<TaskId>(id, 0), Some(id));
+        for nth in 0..3 {
+            let attempt: AttemptId = slots.further(id, nth).unwrap();
+            assert!(seen.insert(attempt));
+            assert_eq!(slots.index_of(attempt), index);
+            assert_eq!(slots.get(TaskId::from_raw(attempt.raw())).is_some(), nth == 0);
+        }
+        assert!(slots.clear(index, 2) && !slots.clear(index, 2));
+    }
+    assert_eq!((stays, slots.retired()), (4, 2), "7 generations a slot are 2 stays of 3");
+    assert_eq!(slots.further::<AttemptId>(TaskId::from_bits(u64::MAX).unwrap(), 1), None);
+}
+
+#[test]
+fn a_stay_without_further_generations_wears_its_slot_by_one() {
+    let mut slots = Store::new(1, 2);
+    let first = slots.insert(0).unwrap();
+    slots.clear(0, 0);
+    let second = slots.insert(0).unwrap();
+    slots.clear(0, 1);
+    let third = slots.insert(0).unwrap();
+    assert_eq!([first, second, third].map(|id| slots.generation_of(id)), [1, 2, 4]);
+}
+
+#[test]
+fn nothing_grows_after_construction() {
+    let mut slots = Store::new(100, 0);
+    assert_eq!(slots.slots.capacity(), 100);
+    for _ in 0..3 {
+        let ids: Vec<_> = (0..100).map(|value| slots.insert(value).unwrap()).collect();
+        assert!(slots.insert(0).is_err());
+        assert!(ids.into_iter().all(|id| slots.remove(id).is_some()));
+    }
+    assert_eq!(slots.slots.capacity(), 100);
+    assert_eq!(Store::bytes(100), 100 * size_of::<Slot<u32>>());
+}
+
+#[test]
+fn being_free_costs_nothing_where_the_value_has_room_for_it() {
+    assert_eq!(size_of::<Slot<(u64, bool)>>(), size_of::<(u64, u64, bool)>());
+}
+
+#[test]
+fn the_slot_freed_last_is_used_first() {
+    let mut slots = Store::new(3, 0);
+    let ids = [1, 2, 3].map(|value| slots.insert(value).unwrap());
+    for at in [1, 2, 0] {
+        slots.remove(ids[at]);
+    }
+    let again = [4, 5, 6].map(|value| slots.insert(value).unwrap());
+    assert_eq!(again.map(|id| slots.index_of(id)), [0, 2, 1]);
+}
