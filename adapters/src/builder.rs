@@ -190,9 +190,11 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     /// Sets how many attempts share one worker, 1 to 64. By default so many, at most 16, that there are four workers
     /// for each processor of the machine.
     ///
-    /// A worker is one task of the runtime. With more places to a worker, waking one of its futures is cheaper, and a
-    /// worker that is awake serves many. But a handler that computes for long without awaiting delays its neighbours,
-    /// and attempts of one worker never run at the same time: with 1, each runs as if it had been spawned on its own.
+    /// A worker is one task of the runtime. With more places to a worker, waking one of its futures is cheaper, and it
+    /// takes and reports several attempts at a time, which is what makes short ones cheap. But a handler that computes
+    /// for long without awaiting delays its neighbours, whose time-outs go on meanwhile, and attempts of one worker
+    /// never run at the same time. A worker whose handlers compute takes one attempt at a time; with 1 place, each runs
+    /// as if it had been spawned on its own.
     pub fn places_per_worker(mut self, places: u32) -> Self {
         self.places_per_worker = Some(places);
         self
@@ -296,7 +298,8 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         self.cache.set_clock(clock.clone());
         let graces = !self.cancel_grace.is_zero();
         let shared = Arc::new(Shared::new(limits, clock, self.defaults, self.cache.part(), layout, graces)?);
-        let engine = Engine::new(shared.clone(), handler, runtime.timer(), self.cancel_grace, R::CLONE);
+        let engine =
+            Engine::new(shared.clone(), layout, handler, runtime.timer(), self.cancel_grace, R::CLONE);
         let engine = Arc::new(engine);
         // Made before anything is spawned: a runtime that panics here leaves an owner that is dropped.
         let processor = Processor::new(Submitter { shared }, engine.clone(), self.cache);

@@ -1,116 +1,161 @@
 //! Where one attempt lives: a place that is used again for task after task.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::task::{self, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use plimsoll_core::{AttemptId, Instant, Start};
+use plimsoll_core::{AttemptId, Failure, Instant, Late, Message, Start};
 
 use crate::context::Context;
-use crate::perform::{Panic, catch, discard_panic};
-use crate::shared::Types;
+use crate::perform::{Panic, catch, discard_panic, error_message, panic_message};
+use crate::shared::{Machine, Types};
 use crate::signal::PlaceSignal;
 
 pin_project! {
     /// The future of one attempt, what made it, and what its report needs. It is allocated once a place.
     ///
-    /// All of it is foreign: its methods catch what panics, and whoever drops it does so without a lock.
-    pub(crate) struct Cell<J, H, F> {
+    /// An attempt comes in as a [`Start`], is begun and polled, and leaves by a report. All that it is made of is
+    /// foreign: the methods here catch what panics, and whoever drops a value does so without a lock.
+    pub(crate) struct Cell<J, O, E, M, H, F> where M: Copy {
         #[pin]
         future: Option<F>,
         // One clone a place, so that the owner can drop the handler by emptying the places.
         handler: Option<Arc<H>>,
-        // The job once more, for a further try.
-        copy: Option<J>,
+        signal: Arc<PlaceSignal>,
+        // That of the place, made once.
+        waker: Waker,
+        // Until the attempt is begun.
+        start: Option<Start<Types<J, O, E, M>>>,
         attempt: Option<AttemptId>,
+        deadline: Option<Instant>,
         // When the grace period of an attempt that was asked to stop is over.
         stop_by: Option<Instant>,
+        // The job once more, for a further try.
+        copy: Option<J>,
+        // From the end of the attempt until it is reported.
+        end: Option<End<O, E>>,
+        // What went wrong, if it did.
+        message: Message,
     }
 }
 
 /// How an attempt ended.
-pub(crate) enum End<O, E> {
+enum End<O, E> {
     Completed(O),
     Failed(E),
-    Panicked(Panic),
+    Panicked,
     /// It was asked to stop, and was dropped.
     Stopped,
 }
 
-/// What a cell knew of its attempt.
-pub(crate) struct Attempt<J> {
-    pub(crate) id: AttemptId,
+/// All that an empty or closed place still owns, to be dropped one by one: two panics at a time would abort the process.
+pub(crate) struct Contents<J, O, E, H> {
+    pub(crate) job: Option<J>,
     pub(crate) copy: Option<J>,
-    pub(crate) had_grace: bool,
+    pub(crate) output: Option<O>,
+    pub(crate) error: Option<E>,
+    pub(crate) handler: Option<Arc<H>>,
+    /// Whether the attempt has panicked, and nobody will report it.
+    pub(crate) has_panicked: bool,
 }
 
-impl<J, H, F> Cell<J, H, F> {
-    pub(crate) fn new(handler: Arc<H>) -> Self {
-        Self { future: None, handler: Some(handler), copy: None, attempt: None, stop_by: None }
+impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
+    pub(crate) fn new(handler: Arc<H>, signal: Arc<PlaceSignal>) -> Self {
+        Self {
+            future: None,
+            handler: Some(handler),
+            waker: Waker::from(signal.clone()),
+            signal,
+            start: None,
+            attempt: None,
+            deadline: None,
+            stop_by: None,
+            copy: None,
+            end: None,
+            message: Message::default(),
+        }
     }
 
-    /// Makes the future of an attempt, unless the attempt is not wanted any more. Returns its end if there is no future.
-    pub(crate) fn begin<O, E, M: Copy>(
-        self: Pin<&mut Self>,
-        start: Start<Types<J, O, E, M>>,
-        signal: &Arc<PlaceSignal>,
-        clone: Option<fn(&J) -> J>,
-    ) -> Option<End<O, E>>
+    /// Takes an attempt in, to be begun.
+    pub(crate) fn accept(self: Pin<&mut Self>, start: Start<Types<J, O, E, M>>) {
+        let this = self.project();
+        debug_assert!(this.attempt.is_none(), "a place has one attempt at a time");
+        *this.attempt = Some(start.attempt);
+        *this.deadline = start.deadline;
+        *this.start = Some(start);
+    }
+
+    /// Lets the attempt make progress: makes its future if that is not done yet, polls it, and drops it when it is over.
+    /// Returns what panicked, which ends the attempt.
+    pub(crate) fn run(mut self: Pin<&mut Self>, clone: Option<fn(&J) -> J>) -> Option<Panic>
     where
+        E: fmt::Debug,
+        H: Fn(J, Context<M>) -> F,
+        F: Future<Output = Result<O, E>>,
+    {
+        match catch(|| self.as_mut().go_on(clone)) {
+            Ok(()) => None,
+            Err(panic) => self.end_with(End::Panicked, Some(panic)),
+        }
+    }
+
+    fn go_on(self: Pin<&mut Self>, clone: Option<fn(&J) -> J>)
+    where
+        E: fmt::Debug,
         H: Fn(J, Context<M>) -> F,
         F: Future<Output = Result<O, E>>,
     {
         let mut this = self.project();
-        let Start { task, attempt, number, job, meta, deadline, may_retry, .. } = start;
-        debug_assert!(this.attempt.is_none(), "a place has one attempt at a time");
-        *this.attempt = Some(attempt);
-        if !signal.is_running(attempt.to_bits()) {
-            return Some(catch(|| drop(job)).map_or_else(End::Panicked, |()| End::Stopped));
-        }
-        let Some(handler) = this.handler else { return Some(End::Stopped) };
-        let context = Context { signal: signal.clone(), task, attempt, number, deadline, meta };
-        let copy = this.copy;
-        let made = catch(|| {
-            *copy = clone.filter(|_| may_retry).map(|clone| clone(&job));
-            handler(job, context)
-        });
-        match made {
-            Ok(future) => {
-                this.future.set(Some(future));
-                None
+        let Some(handler) = this.handler else { return };
+        if let Some(start) = this.start.take() {
+            let Start { task, attempt, number, job, meta, deadline, may_retry, .. } = start;
+            if let Some(clone) = clone.filter(|_| may_retry) {
+                *this.copy = Some(clone(&job));
             }
-            Err(panic) => Some(End::Panicked(panic)),
+            let context = Context { signal: this.signal.clone(), task, attempt, number, deadline, meta };
+            this.future.set(Some(handler(job, context)));
         }
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return };
+        let Poll::Ready(result) = future.poll(&mut task::Context::from_waker(this.waker)) else { return };
+        *this.end = Some(match result {
+            Ok(output) => End::Completed(output),
+            Err(error) => {
+                *this.message = error_message(&error);
+                End::Failed(error)
+            }
+        });
+        this.future.set(None);
     }
 
-    /// Polls the future, and drops it when it is over.
-    pub(crate) fn poll<O, E>(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Option<End<O, E>>
-    where
-        F: Future<Output = Result<O, E>>,
-    {
-        let future = self.as_mut().project().future;
-        let polled = catch(|| future.as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx)));
-        let end = match polled {
-            Ok(Poll::Pending) => return None,
-            Ok(Poll::Ready(Ok(output))) => End::Completed(output),
-            Ok(Poll::Ready(Err(error))) => End::Failed(error),
-            Err(panic) => End::Panicked(panic),
-        };
-        match (self.clear(), end) {
-            (None, end) => Some(end),
-            (Some(second), End::Panicked(first)) => {
-                discard_panic(second);
-                Some(End::Panicked(first))
+    /// Drops the future of an attempt that was asked to stop, or its job if it was not begun. Returns what that
+    /// panicked with.
+    pub(crate) fn stop(mut self: Pin<&mut Self>) -> Option<Panic> {
+        let start = self.as_mut().project().start.take();
+        let panic = catch(|| drop(start)).err();
+        self.end_with(End::Stopped, panic)
+    }
+
+    /// Notes how the attempt ended, and drops its future and what that had left. If something panics the attempt has
+    /// panicked.
+    #[cold]
+    fn end_with(mut self: Pin<&mut Self>, end: End<O, E>, panic: Option<Panic>) -> Option<Panic> {
+        let result = self.as_mut().project().end.take();
+        let panics = [panic, self.as_mut().clear(), catch(|| drop(result)).err()];
+        let mut panics = panics.into_iter().flatten();
+        let panic = panics.next();
+        panics.for_each(discard_panic);
+        let this = self.project();
+        *this.end = Some(match &panic {
+            Some(panic) => {
+                *this.message = panic_message(panic);
+                End::Panicked
             }
-            (Some(panic), end) => {
-                if let Err(second) = catch(|| drop(end)) {
-                    discard_panic(second);
-                }
-                Some(End::Panicked(panic))
-            }
-        }
+            None => end,
+        });
+        panic
     }
 
     /// Drops the future; returns what it panicked with.
@@ -119,16 +164,92 @@ impl<J, H, F> Cell<J, H, F> {
         catch(|| future.set(None)).err()
     }
 
-    /// Takes out what is known of the attempt, which is over: the place is free.
-    pub(crate) fn finish(self: Pin<&mut Self>) -> Option<Attempt<J>> {
+    /// Reports the end of the attempt; the place is free then. What the machine does not need stays here until
+    /// [`contents`](Self::contents) is called without the lock: whether there is anything.
+    pub(crate) fn report(self: Pin<&mut Self>, machine: &mut Machine<J, O, E, M>, now: Instant) -> bool {
         let this = self.project();
-        let had_grace = this.stop_by.take().is_some();
-        Some(Attempt { id: this.attempt.take()?, copy: this.copy.take(), had_grace })
+        *this.stop_by = None;
+        let (Some(attempt), Some(end)) = (this.attempt.take(), this.end.take()) else {
+            debug_assert!(false, "only what has ended is reported");
+            return false;
+        };
+        match end {
+            End::Completed(output) => {
+                if let Err(late) = machine.completed(now, attempt, output) {
+                    *this.end = Some(End::Completed(late.value));
+                }
+            }
+            End::Failed(error) => match machine.failed(now, attempt, error, this.copy.take(), this.message) {
+                Ok(Failure::Retrying { error, .. }) => *this.end = Some(End::Failed(error)),
+                Ok(Failure::Settled { job }) => *this.copy = job,
+                Ok(_) => {}
+                Err(Late { value: (error, copy), .. }) => {
+                    *this.end = Some(End::Failed(error));
+                    *this.copy = copy;
+                }
+            },
+            End::Panicked => match machine.panicked(now, attempt, this.copy.take(), this.message) {
+                Ok(copy) => *this.copy = copy,
+                Err(late) => {
+                    machine.late_panic();
+                    *this.copy = late.value;
+                }
+            },
+            // Late when the end of the machine has abandoned it: then nobody counts on it.
+            End::Stopped => drop(machine.stopped(now, attempt)),
+        }
+        this.end.is_some() || this.copy.is_some()
+    }
+
+    /// Takes out what is left of an attempt that is over.
+    pub(crate) fn contents(self: Pin<&mut Self>) -> Contents<J, O, E, H> {
+        let this = self.project();
+        let job = this.start.take().map(|start| start.job);
+        let end = this.end.take();
+        let has_panicked = matches!(end, Some(End::Panicked));
+        let (output, error) = match end {
+            Some(End::Completed(output)) => (Some(output), None),
+            Some(End::Failed(error)) => (None, Some(error)),
+            Some(End::Panicked | End::Stopped) | None => (None, None),
+        };
+        Contents { job, copy: this.copy.take(), output, error, handler: None, has_panicked }
+    }
+
+    /// Takes out all that is here but the future, for good.
+    pub(crate) fn dismantle(mut self: Pin<&mut Self>) -> Contents<J, O, E, H> {
+        let contents = self.as_mut().contents();
+        Contents { handler: self.project().handler.take(), ..contents }
     }
 
     /// The attempt that is here.
     pub(crate) fn attempt(&self) -> Option<AttemptId> {
         self.attempt
+    }
+
+    /// What is known of the place outside.
+    pub(crate) fn signal(&self) -> &PlaceSignal {
+        &self.signal
+    }
+
+    /// Notes that the attempt is over. Whether somebody waited for that, and is to be woken.
+    pub(crate) fn note_over(&self) -> bool {
+        // The processor holds the signal once, the cell itself and in its waker.
+        self.signal.over(3)
+    }
+
+    /// Whether the attempt that is here has its future.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.start.is_none()
+    }
+
+    /// When the attempt that is here times out.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether the attempt is over and to be reported.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
     }
 
     /// When its grace period is over, if it has begun.
@@ -139,11 +260,5 @@ impl<J, H, F> Cell<J, H, F> {
     /// Begins its grace period.
     pub(crate) fn grant_grace(self: Pin<&mut Self>, until: Instant) {
         *self.project().stop_by = Some(until);
-    }
-
-    /// Takes out the copy of the job and the handler, to be dropped one by one.
-    pub(crate) fn dismantle(self: Pin<&mut Self>) -> (Option<J>, Option<Arc<H>>) {
-        let this = self.project();
-        (this.copy.take(), this.handler.take())
     }
 }

@@ -1,6 +1,5 @@
 //! The driver: one future of the runtime that gives the machine the time, and does what nobody else does.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +7,6 @@ use std::task::{Context as TaskContext, Poll};
 
 use plimsoll_core::{Instant, Swept};
 
-use crate::context::Context;
 use crate::engine::{EFFECTS_A_TURN, Engine};
 use crate::perform::TIMERS_A_HOLD;
 use crate::runtime::Timer;
@@ -40,16 +38,7 @@ enum Round {
     Done(Option<Instant>),
 }
 
-impl<J, O, E, M, H, F, T> Driver<J, O, E, M, H, F, T>
-where
-    J: Send + 'static,
-    O: Send + 'static,
-    E: fmt::Debug + Send + 'static,
-    M: Copy + Send + 'static,
-    H: Fn(J, Context<M>) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<O, E>> + Send + 'static,
-    T: Timer,
-{
+impl<J, O, E, M: Copy, H, F, T: Timer> Driver<J, O, E, M, H, F, T> {
     fn round(&mut self) -> Round {
         let shared = &self.engine.shared;
         shared.driver.listen();
@@ -107,7 +96,7 @@ where
 
     /// Sets the timer if it is to fire earlier than it is set to, and polls it. Whether it has fired.
     fn poll_timer(&mut self, at: Option<Instant>, cx: &mut TaskContext<'_>) -> bool {
-        let Some(mut timer) = self.engine.timer.take() else { return false };
+        let Some(mut timer) = self.engine.timer.take(0) else { return false };
         if self.set_to != at {
             self.set_to = at;
             if let Some(at) = at {
@@ -115,7 +104,7 @@ where
             }
         }
         let fired = at.is_some() && timer.as_mut().poll(cx).is_ready();
-        if let Err(timer) = self.engine.timer.put_back(timer) {
+        if let Err(timer) = self.engine.timer.put_back(0, timer) {
             self.engine.shared.discard(timer);
         }
         if fired {
@@ -125,16 +114,7 @@ where
     }
 }
 
-impl<J, O, E, M, H, F, T> Future for Driver<J, O, E, M, H, F, T>
-where
-    J: Send + 'static,
-    O: Send + 'static,
-    E: fmt::Debug + Send + 'static,
-    M: Copy + Send + 'static,
-    H: Fn(J, Context<M>) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<O, E>> + Send + 'static,
-    T: Timer,
-{
+impl<J, O, E, M: Copy, H, F, T: Timer> Future for Driver<J, O, E, M, H, F, T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {

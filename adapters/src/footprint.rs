@@ -1,7 +1,7 @@
 //! How many bytes a processor asks of the allocator.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Waker;
 
 use plimsoll_core::Limits;
 
@@ -10,6 +10,7 @@ use crate::driver::Driver;
 use crate::engine::{Engine, Place};
 use crate::grace::Graces;
 use crate::idle::Idle;
+use crate::lent::Lent;
 use crate::shared::{Layout, Shared, Types};
 use crate::signal::{PlaceSignal, WorkerSignal};
 use crate::worker::Worker;
@@ -51,18 +52,21 @@ impl Footprint {
         let (places, workers) = (layout.places as usize, layout.workers() as usize);
         let slots = limits.task_slots() as usize;
         let graces = if graces { Graces::bytes(layout.places) } else { 0 };
-        let one_place = size_of::<Place<J, H, F>>() + size_of::<Cell<J, H, F>>() + size_of::<Waker>();
+        let one_place = Lent::<Place<J, O, E, M, H, F>>::bytes(1) + size_of::<Cell<J, O, E, M, H, F>>();
         let one_signal = size_of::<Arc<PlaceSignal>>() + size_of::<ArcInner<PlaceSignal>>();
         let one_worker = size_of::<Arc<WorkerSignal>>() + size_of::<ArcInner<WorkerSignal>>();
         let shared = size_of::<ArcInner<Shared<J, O, E, M>>>()
             + size_of::<ArcInner<Engine<J, O, E, M, H, F, T>>>()
             + size_of::<ArcInner<H>>()
             + size_of::<T>()
+            + Lent::<Pin<Box<T>>>::bytes(1)
             + size_of::<ArcInner<()>>();
         Self {
             machine: limits.footprint::<Types<J, O, E, M>>(),
             cache,
-            places: places.saturating_mul(one_place),
+            places: places
+                .saturating_mul(one_place)
+                .saturating_add(workers.saturating_mul(size_of::<Lent<Place<J, O, E, M, H, F>>>())),
             signals: places
                 .saturating_mul(one_signal)
                 .saturating_add(workers.saturating_mul(one_worker))

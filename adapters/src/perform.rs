@@ -6,22 +6,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use plimsoll_core::{Drain, Effect, Message, Phase, Settlement};
 
-use crate::shared::{Shared, Types};
+use crate::shared::{Duty, Shared, Types};
 
 /// The most timers that fire in one lock hold.
 pub(crate) const TIMERS_A_HOLD: u32 = 64;
 
 impl<J, O, E, M: Copy> Shared<J, O, E, M> {
-    /// Does what an effect asks for. Runs callbacks, wakers and drops; call it without a lock.
-    pub(crate) fn perform(&self, effect: Effect<Types<J, O, E, M>>) {
-        match effect {
-            Effect::Stop(stop) => {
-                let attempt = stop.attempt.to_bits();
-                let place = self.lock().place_of(attempt);
+    /// Does a duty. Runs callbacks, wakers and drops; call it without a lock.
+    pub(crate) fn perform(&self, duty: Duty<J, O, E, M>) {
+        let effect = match duty {
+            Duty::Stop { attempt, place } => {
                 if let Some(place) = place.and_then(|place| self.places.get(place)) {
                     self.guarded(|| place.stop(attempt));
                 }
+                return;
             }
+            Duty::Effect(effect) => effect,
+        };
+        match effect {
             Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
             Effect::Wake(waker) => self.guarded(|| waker.wake()),
             Effect::Detach(detached) => {
@@ -51,9 +53,9 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     /// Takes and performs up to `most` effects; whether there may be more.
     pub(crate) fn perform_pending(&self, most: u32) -> bool {
         for _ in 0..most {
-            let effect = self.lock().poll_effect();
-            match effect {
-                Some(effect) => self.perform(effect),
+            let duty = self.lock().poll_duty();
+            match duty {
+                Some(duty) => self.perform(duty),
                 None => return false,
             }
         }
@@ -72,11 +74,11 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
             let now = self.now();
             let mut state = self.lock();
             let progress = state.machine.advance(now, TIMERS_A_HOLD);
-            let effect = state.poll_any_effect();
+            let duty = state.poll_any_duty();
             let drained = state.machine.phase() == Phase::Drained;
             drop(state);
-            match effect {
-                Some(effect) => self.perform(effect),
+            match duty {
+                Some(duty) => self.perform(duty),
                 None if drained => return,
                 None if progress.used == 0 && !progress.more => {
                     debug_assert!(false, "an aborted machine reaches its end by itself");

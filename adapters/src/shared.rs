@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use plimsoll_core::{
-    Effect, Instant, InvalidLimits, Limits, Plan, Priority, Remains, Retry, Route, Start, Terms, Timeouts,
+    Effect, Instant, InvalidLimits, Limits, Phase, Plan, Priority, Remains, Retry, Route, Start, Terms,
+    Timeouts,
 };
 
 use crate::cache::CachePart;
@@ -104,6 +105,19 @@ pub(crate) struct State<J, O, E, M: Copy> {
     pub(crate) stranded: bool,
     /// Who waits for the end.
     pub(crate) shutdown: Option<Waker>,
+    /// How many submissions may go by the time that the machine was told last.
+    credit: u32,
+}
+
+/// How many submissions in a row may go by one reading of the clock.
+const SUBMISSIONS_A_READING: u32 = 64;
+
+/// Something to be done without the lock.
+pub(crate) enum Duty<J, O, E, M: Copy> {
+    /// Make this attempt stop, which was given this place.
+    Stop { attempt: u64, place: Option<usize> },
+    /// Any other effect.
+    Effect(Effect<Types<J, O, E, M>>),
 }
 
 /// Who has to be woken after a lock hold.
@@ -125,12 +139,22 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
         if let Some(at) = timer {
             self.armed = at;
         }
-        let worker = if self.machine.startable() > 0 { self.idle.pop() } else { None };
+        Nudge { timer: timer.is_some() && !self.owned, ..self.nudge_for_work(workers) }
+    }
+
+    /// As [`nudge`](Self::nudge), when no timer was armed.
+    pub(crate) fn nudge_for_work(&mut self, workers: &[Arc<WorkerSignal>]) -> Nudge {
+        let starts = self.idle.len() > 0 && self.machine.startable() > 0;
+        let worker = if starts { self.idle.pop() } else { None };
         if let Some(signal) = worker.and_then(|worker| workers.get(worker as usize)) {
             signal.set_idle(false);
         }
-        let driver = !self.owned && (self.machine.has_effect() || self.is_ending());
-        Nudge { timer: timer.is_some() && !self.owned, driver, worker }
+        Nudge { timer: false, driver: self.has_duty(), worker }
+    }
+
+    /// Whether the driver has something to do now, timers apart.
+    pub(crate) fn has_duty(&self) -> bool {
+        !self.owned && (self.machine.has_effect() || self.is_ending())
     }
 
     /// Whether there is an effect that others than the owner may take.
@@ -141,21 +165,32 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     /// Whether the machine is being aborted and needs to be advanced for that.
     fn is_ending(&self) -> bool {
         use plimsoll_core::{Reason, Wake};
-        matches!(self.machine.next_wake(), Wake::Now(Reason::End))
+        self.machine.phase() == Phase::Draining && matches!(self.machine.next_wake(), Wake::Now(Reason::End))
     }
 
-    /// The next effect, for others than the owner.
-    pub(crate) fn poll_effect(&mut self) -> Option<Effect<Types<J, O, E, M>>> {
-        if self.owned { None } else { self.poll_any_effect() }
+    /// The next duty, for others than the owner.
+    pub(crate) fn poll_duty(&mut self) -> Option<Duty<J, O, E, M>> {
+        if self.owned { None } else { self.poll_any_duty() }
     }
 
-    /// The next effect. The last one of all is noted too.
-    pub(crate) fn poll_any_effect(&mut self) -> Option<Effect<Types<J, O, E, M>>> {
-        let effect = self.machine.poll_effect();
-        if let Some(Effect::Drained(remains)) = &effect {
+    /// The next duty. That of the end is noted too.
+    pub(crate) fn poll_any_duty(&mut self) -> Option<Duty<J, O, E, M>> {
+        let effect = self.machine.poll_effect()?;
+        if let Effect::Drained(remains) = &effect {
             self.ended = Some(*remains);
         }
-        effect
+        Some(match effect {
+            Effect::Stop(stop) => {
+                let attempt = stop.attempt.to_bits();
+                Duty::Stop { attempt, place: self.place_of(attempt) }
+            }
+            effect => Duty::Effect(effect),
+        })
+    }
+
+    /// How many attempts a worker may start now so that those who sleep have their share.
+    pub(crate) fn share(&self) -> u32 {
+        self.machine.startable().div_ceil(self.idle.len().saturating_add(1))
     }
 
     /// The next attempt, which is to run in this place.
@@ -176,7 +211,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     }
 
     /// The place that the attempt was given. If it is over by now, that may be another's.
-    pub(crate) fn place_of(&self, attempt: u64) -> Option<usize> {
+    fn place_of(&self, attempt: u64) -> Option<usize> {
         self.placement.get(self.slot(attempt)).map(|place| *place as usize)
     }
 
@@ -190,6 +225,8 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
             signal.set_idle(true);
             self.idle.push(worker);
         }
+        // Who sleeps does not tell the time.
+        self.credit = 0;
     }
 
     /// The worker has other things to do: what comes in the meantime is for one that sleeps.
@@ -235,6 +272,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
             owned: false,
             stranded: false,
             shutdown: None,
+            credit: 0,
         };
         Ok(Self {
             state: Mutex::new(state),
@@ -257,6 +295,33 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     /// Nothing panics under the lock, so a poisoned one is as good as any.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<J, O, E, M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock and the time for a submission on these terms. Unless a time counts from it, that is the time which the
+    /// machine was told last, if it was told lately; so most submissions read no clock.
+    pub(crate) fn lock_to_submit(
+        &self,
+        terms: &Terms<Types<J, O, E, M>>,
+    ) -> (MutexGuard<'_, State<J, O, E, M>>, Instant) {
+        if !is_timed(terms) {
+            let mut state = self.lock();
+            if let Some(credit) = state.credit.checked_sub(1) {
+                state.credit = credit;
+                let now = state.machine.now();
+                return (state, now);
+            }
+        }
+        let now = self.now();
+        let mut state = self.lock();
+        state.credit = SUBMISSIONS_A_READING;
+        (state, now)
+    }
+
+    /// Lets the lock go after a submission on these terms, and wakes whom that concerns.
+    pub(crate) fn unlock_submitted(&self, mut state: MutexGuard<'_, State<J, O, E, M>>, timed: bool) {
+        let nudge = if timed { state.nudge(&self.workers) } else { state.nudge_for_work(&self.workers) };
+        drop(state);
+        self.wake(nudge);
     }
 
     /// Changes something under the lock, and wakes whom that concerns. Whatever values come out are in the result, for
@@ -333,6 +398,12 @@ impl<J, O, E, M: Copy> fmt::Debug for Shared<J, O, E, M> {
         let (census, phase) = self.read(|machine| (machine.census(), machine.phase()));
         f.debug_struct("Shared").field("phase", &phase).field("census", &census).finish_non_exhaustive()
     }
+}
+
+/// Whether a time counts from the submission of a task on these terms.
+pub(crate) fn is_timed<P: Plan>(terms: &Terms<P>) -> bool {
+    let timeouts = &terms.timeouts;
+    !terms.delay.is_zero() || timeouts.schedule_to_start.is_some() || timeouts.schedule_to_close.is_some()
 }
 
 /// How the places are shared out among workers: each has as many as the setting says, the last one what is left.

@@ -20,7 +20,7 @@ pub(crate) struct Signal {
 impl Signal {
     /// Makes the task run (again). What was written before is seen by it.
     pub(crate) fn notify(&self) {
-        if !self.notified.swap(true, Ordering::SeqCst) {
+        if !self.notified.load(Ordering::SeqCst) && !self.notified.swap(true, Ordering::SeqCst) {
             self.waker.wake();
         }
     }
@@ -106,9 +106,9 @@ impl PlaceSignal {
         }
     }
 
-    /// An attempt was given this place.
+    /// An attempt was given this place. Whoever asks it to stop has held the machine's lock later.
     pub(crate) fn start(&self, attempt: u64) {
-        self.attempt.store(attempt, Ordering::SeqCst);
+        self.attempt.store(attempt, Ordering::Release);
     }
 
     /// Whether this attempt runs here and is to go on.
@@ -116,10 +116,17 @@ impl PlaceSignal {
         self.attempt.load(Ordering::SeqCst) == attempt
     }
 
-    /// The attempt, whichever it is, is over. Wakes those who waited for that.
-    pub(crate) fn over(&self) {
+    /// The attempt, whichever it is, is over. Whether somebody waited for that, and is to be woken.
+    ///
+    /// `holders` is how many hold this besides contexts and wakers that were handed out. When there are no others nobody
+    /// can wait, nor begin to: new holders come from old ones. That saves an atomic exchange a task.
+    pub(crate) fn over(self: &Arc<Self>, holders: usize) -> bool {
+        if Arc::strong_count(self) <= holders {
+            self.attempt.store(NONE, Ordering::Release);
+            return false;
+        }
         self.attempt.store(NONE, Ordering::SeqCst);
-        self.wake_waiters();
+        self.waiting.load(Ordering::SeqCst) > 0
     }
 
     /// Asks this attempt to stop, unless it is over.
@@ -160,7 +167,7 @@ impl PlaceSignal {
 
     /// Wakes all who wait. They are few and stay in the list until they have seen why. Panics with a waker that does,
     /// but not before all were woken.
-    fn wake_waiters(&self) {
+    pub(crate) fn wake_waiters(&self) {
         if self.waiting.load(Ordering::SeqCst) == 0 {
             return;
         }

@@ -9,6 +9,7 @@ mod kit;
 mod outcomes;
 mod owner;
 mod races;
+mod rounds;
 
 /// What users hold can be sent and shared, whatever their jobs are, as long as those can be sent.
 #[test]
