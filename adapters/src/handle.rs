@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use plimsoll_core::{CancelError, Cancelled, Claim, Outcome, TaskId};
+use plimsoll_core::{CancelError, Cancelled, Claim, Outcome, Settlement, TaskId};
 
-use crate::shared::Shared;
+use crate::shared::{Shared, Types};
 
 /// The outcome of one task, to be awaited. It does not keep the processor alive.
 ///
@@ -61,6 +61,12 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
         self
     }
 
+    fn yields(&mut self, settlement: Settlement<Types<J, O, E, M>>) -> Poll<Result<Outcome<O, E>, Ended>> {
+        self.claimed = true;
+        self.shared.discard(settlement.job);
+        Poll::Ready(Ok(settlement.outcome))
+    }
+
     /// Gives the outcome up and lets the task go on, whatever was chosen before.
     pub fn detach(mut self) {
         self.cancel_on_drop = false;
@@ -83,16 +89,24 @@ impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
         if self.claimed {
             return Poll::Ready(Err(Ended));
         }
+        let task = self.task;
+        let mut state = self.shared.lock();
+        if let Some(settlement) = state.machine.try_claim(task) {
+            let driver = state.has_duty();
+            drop(state);
+            if driver {
+                self.shared.driver.notify();
+            }
+            return self.yields(settlement);
+        }
+        drop(state);
         // A waker's clone and drop are foreign code, so they happen before and after the lock is held.
         let waker = cx.waker().clone();
-        let task = self.task;
         // Taking an outcome depends on no deadline: the time that the machine was told last will do.
         match self.shared.act(|machine| machine.claim(machine.now(), task, waker)) {
             Claim::Ready(settlement, waker) => {
                 drop(waker);
-                self.claimed = true;
-                self.shared.discard(settlement.job);
-                Poll::Ready(Ok(settlement.outcome))
+                self.yields(settlement)
             }
             Claim::Pending(replaced) => {
                 drop(replaced);

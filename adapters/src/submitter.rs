@@ -10,7 +10,7 @@ use plimsoll_core::{
 
 use crate::handle::Handle;
 use crate::options::Options;
-use crate::shared::Shared;
+use crate::shared::{Shared, is_timed};
 use crate::subscription::Subscription;
 use crate::wait::SubmitWait;
 
@@ -249,10 +249,13 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
         options: Options<M>,
         route: Route<Callback<O, E>>,
     ) -> Result<TaskId, Refused<(J, Route<Callback<O, E>>)>> {
-        let terms = self.shared.defaults.terms(options, route);
-        let now = self.shared.now();
-        self.shared
-            .act(|machine| machine.submit(now, job, terms))
+        let shared = &self.shared;
+        let terms = shared.defaults.terms(options, route);
+        let timed = is_timed(&terms);
+        let (mut state, now) = shared.lock_to_submit(&terms);
+        let result = state.machine.submit(now, job, terms);
+        shared.unlock_submitted(state, timed);
+        result
             .map_err(|Refused { reason, value: (job, terms) }| Refused { reason, value: (job, terms.route) })
     }
 }

@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use plimsoll_core::{
-    Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, Terms, WaitRefusal, WaiterId,
+    Instant, Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, Terms, WaitRefusal, WaiterId,
 };
 
 use crate::handle::Handle;
 use crate::options::Options;
-use crate::shared::{Machine, Types};
+use crate::shared::{Machine, Shared, Types, is_timed};
 use crate::submitter::Submitter;
 
 /// Submits a job as soon as there is room. See [`Submitter::submit_wait`].
@@ -20,7 +20,8 @@ use crate::submitter::Submitter;
 /// After it was ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct SubmitWait<J, O, E, M: Copy = ()> {
-    submitter: Submitter<J, O, E, M>,
+    /// Until it goes on to the handle.
+    submitter: Option<Submitter<J, O, E, M>>,
     options: Options<M>,
     job: Option<J>,
     place: Option<WaiterId>,
@@ -29,58 +30,93 @@ pub struct SubmitWait<J, O, E, M: Copy = ()> {
 // The job is moved, never pinned.
 impl<J, O, E, M: Copy> Unpin for SubmitWait<J, O, E, M> {}
 
+type Answer<J, O, E, M> = Result<Handle<J, O, E, M>, Refused<J>>;
+
 /// What one look at the machine came to.
 enum Attempt<J> {
     Admitted(TaskId),
     Refused(Refusal, J),
     /// Keeps the job and waits in this place of the line.
     Waiting(WaiterId, J),
+    /// Keeps the job, and could not join the line without a waker.
+    NoRoom(J),
 }
 
 impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
     pub(crate) const fn new(submitter: Submitter<J, O, E, M>, job: J, options: Options<M>) -> Self {
-        Self { submitter, options, job: Some(job), place: None }
+        Self { submitter: Some(submitter), options, job: Some(job), place: None }
     }
 
-    fn attempt(&self, job: J, waker: Waker) -> (Attempt<J>, Option<Waker>) {
-        let shared = &self.submitter.shared;
-        let terms = shared.defaults.terms(self.options, Route::Handle);
+    /// Submits if there is room and nobody was first, or else joins the line.
+    fn arrive(
+        shared: &Shared<J, O, E, M>,
+        options: Options<M>,
+        job: J,
+        waker: &mut Option<Waker>,
+    ) -> Attempt<J> {
+        let terms = shared.defaults.terms(options, Route::Handle);
+        let timed = is_timed(&terms);
+        let (mut state, now) = shared.lock_to_submit(&terms);
+        let machine = &mut state.machine;
+        // What room would not help is refused at once.
+        let attempt = if machine.free_room() > 0 || machine.terms_refusal(&terms).is_some() {
+            match machine.submit(now, job, terms) {
+                Ok(task) => Attempt::Admitted(task),
+                Err(Refused { reason, value: (job, _) }) => Attempt::Refused(reason, job),
+            }
+        } else {
+            match waker.take() {
+                Some(new) => join(machine, now, job, new, waker),
+                None => Attempt::NoRoom(job),
+            }
+        };
+        shared.unlock_submitted(state, timed);
+        attempt
+    }
+
+    /// Asks how it stands in the line, and submits if room was granted.
+    fn come_back(
+        shared: &Shared<J, O, E, M>,
+        options: Options<M>,
+        job: J,
+        place: WaiterId,
+        waker: &mut Option<Waker>,
+    ) -> Attempt<J> {
+        let Some(new) = waker.take() else { return Attempt::NoRoom(job) };
+        let terms = shared.defaults.terms(options, Route::Handle);
         let now = shared.now();
-        shared.act(|machine| match self.place {
-            None => arrive(machine, now, job, terms, waker),
-            Some(place) => match machine.rewait(place, waker) {
-                RoomStatus::Granted(waker) => {
-                    (admit(machine.submit_reserved(now, place, job, terms)), Some(waker))
-                }
-                RoomStatus::Waiting(replaced) => (Attempt::Waiting(place, job), replaced),
-                RoomStatus::Gone(waker) => (Attempt::Refused(Refusal::Closed, job), Some(waker)),
-            },
+        shared.act(|machine| match machine.rewait(place, new) {
+            RoomStatus::Granted(unused) => {
+                *waker = Some(unused);
+                admit(machine.submit_reserved(now, place, job, terms))
+            }
+            RoomStatus::Waiting(replaced) => {
+                *waker = replaced;
+                Attempt::Waiting(place, job)
+            }
+            RoomStatus::Gone(unused) => {
+                *waker = Some(unused);
+                Attempt::Refused(Refusal::Closed, job)
+            }
         })
     }
 }
 
-/// Submits if there is room and nobody was first, or else joins the line.
-fn arrive<J, O, E, M: Copy>(
+/// Joins the line. The waker stays in `unused` when that is refused.
+fn join<J, O, E, M: Copy>(
     machine: &mut Machine<J, O, E, M>,
-    now: plimsoll_core::Instant,
+    now: Instant,
     job: J,
-    terms: Terms<Types<J, O, E, M>>,
     waker: Waker,
-) -> (Attempt<J>, Option<Waker>) {
-    // What room would not help is refused at once.
-    let hopeless = machine.terms_refusal(&terms).is_some();
-    if machine.free_room() > 0 || hopeless {
-        return match machine.submit(now, job, terms) {
-            Ok(task) => (Attempt::Admitted(task), Some(waker)),
-            Err(Refused { reason, value: (job, _) }) => (Attempt::Refused(reason, job), Some(waker)),
-        };
-    }
+    unused: &mut Option<Waker>,
+) -> Attempt<J> {
     match machine.wait_for_room(now, waker) {
-        Ok(place) => (Attempt::Waiting(place, job), None),
-        Err(Refused { reason: WaitRefusal::Closed, value }) => {
-            (Attempt::Refused(Refusal::Closed, job), Some(value))
+        Ok(place) => Attempt::Waiting(place, job),
+        Err(Refused { reason, value }) => {
+            *unused = Some(value);
+            let closed = reason == WaitRefusal::Closed;
+            Attempt::Refused(if closed { Refusal::Closed } else { Refusal::Full }, job)
         }
-        Err(Refused { value, .. }) => (Attempt::Refused(Refusal::Full, job), Some(value)),
     }
 }
 
@@ -101,38 +137,73 @@ fn admit<J, O, E, M: Copy>(
 }
 
 impl<J, O, E, M: Copy> Future for SubmitWait<J, O, E, M> {
-    type Output = Result<Handle<J, O, E, M>, Refused<J>>;
+    type Output = Answer<J, O, E, M>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(job) = self.job.take() else {
+        let this = &mut *self;
+        let (Some(job), Some(submitter)) = (this.job.take(), this.submitter.take()) else {
             debug_assert!(false, "polled after it was ready");
             return Poll::Pending;
         };
-        // Cloned and dropped without the lock: a waker is foreign code.
-        let (attempt, waker) = self.attempt(job, cx.waker().clone());
-        drop(waker);
+        let (shared, options) = (&submitter.shared, this.options);
+        let attempt = match this.place {
+            None => Self::arrive(shared, options, job, &mut None),
+            Some(_) => Attempt::NoRoom(job),
+        };
         match attempt {
+            Attempt::Admitted(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
+            Attempt::NoRoom(job) => this.wait(submitter, job, cx.waker()),
+            attempt => this.conclude(submitter, attempt),
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
+    /// Joins the line, or asks how it stands there.
+    #[cold]
+    fn wait(&mut self, submitter: Submitter<J, O, E, M>, job: J, waker: &Waker) -> Poll<Answer<J, O, E, M>> {
+        let (shared, options) = (&submitter.shared, self.options);
+        // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed.
+        let mut waker = Some(waker.clone());
+        let attempt = match self.place {
+            None => Self::arrive(shared, options, job, &mut waker),
+            Some(place) => Self::come_back(shared, options, job, place, &mut waker),
+        };
+        drop(waker);
+        self.conclude(submitter, attempt)
+    }
+
+    fn conclude(
+        &mut self,
+        submitter: Submitter<J, O, E, M>,
+        attempt: Attempt<J>,
+    ) -> Poll<Answer<J, O, E, M>> {
+        let (place, job) = match attempt {
             Attempt::Admitted(task) => {
                 self.place = None;
-                Poll::Ready(Ok(Handle::new(self.submitter.shared.clone(), task)))
+                return Poll::Ready(Ok(Handle::new(submitter.shared, task)));
             }
-            Attempt::Refused(reason, job) => {
+            Attempt::Refused(reason, value) => {
                 self.place = None;
-                Poll::Ready(Err(Refused { reason, value: job }))
+                return Poll::Ready(Err(Refused { reason, value }));
             }
-            Attempt::Waiting(place, job) => {
-                self.place = Some(place);
-                self.job = Some(job);
-                Poll::Pending
+            Attempt::Waiting(place, job) => (Some(place), job),
+            Attempt::NoRoom(job) => {
+                debug_assert!(false, "with a waker it can wait");
+                (self.place, job)
             }
-        }
+        };
+        self.place = place;
+        self.job = Some(job);
+        self.submitter = Some(submitter);
+        Poll::Pending
     }
 }
 
 impl<J, O, E, M: Copy> Drop for SubmitWait<J, O, E, M> {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        let shared = &self.submitter.shared;
+        let (Some(place), Some(submitter)) = (self.place, &self.submitter) else { return };
+        let shared = &submitter.shared;
         let now = shared.now();
         let waker = shared.act(|machine| machine.leave(now, place));
         shared.discard(waker);
