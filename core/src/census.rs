@@ -36,6 +36,8 @@ pub struct Census {
     pub timers: u32,
     /// Of these, the intervals.
     pub intervals: u32,
+    /// Sleeps of running attempts, and waiters of sleeps whose attempt is over, until they are woken.
+    pub sleeps: u32,
     /// Sources attached.
     pub sources: u32,
     /// Subscribers.
@@ -176,6 +178,8 @@ pub struct Ledger {
     pub results: Account,
     /// Those who waited for room.
     pub waiters: Account,
+    /// Sleeps of running attempts.
+    pub sleeps: Account,
 }
 
 /// What was left when the machine ended.

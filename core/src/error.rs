@@ -117,6 +117,18 @@ reasons! {
 }
 
 reasons! {
+    /// Why [`sleep`](crate::Processor::sleep) refused.
+    SleepRefusal {
+        /// The attempt is over, or was asked to stop.
+        Over => "the attempt is over or was asked to stop",
+        /// The attempt has as many sleeps as the limit `sleeps` allows: end one, or build with more. (Or attempts
+        /// that are over left waiters of sleeps behind that take all the slots there are: call `poll_effect`
+        /// until it is empty.)
+        Full => "the attempt sleeps in too many places",
+    }
+}
+
+reasons! {
     /// Why [`attach`](crate::Processor::attach) refused a source.
     AttachRefusal {
         /// The limit `sources` is reached: detach one, or build with more.

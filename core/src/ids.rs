@@ -93,6 +93,10 @@ public_id! {
     /// Names one waiter in the line of those who wait for room.
     WaiterId
 }
+public_id! {
+    /// Names one sleep of a running attempt.
+    SleepId
+}
 id! {
     /// Names one cache entry.
     pub(crate) struct EntryId

@@ -154,6 +154,7 @@ mod plan;
 mod processor;
 mod queue;
 mod retry;
+mod sleeps;
 mod slots;
 mod sources;
 mod subscribers;
@@ -171,10 +172,10 @@ pub use clock::Clock;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
 pub use error::{
     AttachRefusal, CancelError, FeedRefusal, InvalidLimits, Late, Refusal, Refused, ReservedRefusal,
-    SubscribeRefusal, WaitRefusal,
+    SleepRefusal, SubscribeRefusal, WaitRefusal,
 };
 pub use event::{Event, Health, Hold};
-pub use ids::{AttemptId, SourceId, SubscriberId, TaskId, WaiterId};
+pub use ids::{AttemptId, SleepId, SourceId, SubscriberId, TaskId, WaiterId};
 pub use last_error::{ErrorKind, LastError};
 pub use limits::{Footprint, Limits, ResultLimits};
 pub use line::RoomStatus;
@@ -183,6 +184,7 @@ pub use outcome::{ByOutcome, Outcome, OutcomeKind, Settlement};
 pub use plan::Plan;
 pub use processor::{Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Sweep, Swept};
 pub use retry::Retry;
+pub use sleeps::SleepStatus;
 pub use subscribers::Next;
 pub use terms::{Priority, Route, Terms, Timeouts};
 pub use time::Instant;

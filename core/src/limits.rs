@@ -34,6 +34,8 @@ pub struct Limits {
     pub unclaimed: u32,
     /// How many results are retained, and for how long. Default: none.
     pub results: ResultLimits,
+    /// How many sleeps a running attempt may have at a time. 0 is legal. Default 4.
+    pub sleeps: u32,
     /// How many may wait for room at a time. Default 256.
     pub waiters: u32,
     /// How many sources may be attached at a time. Default 8.
@@ -80,6 +82,7 @@ impl Default for Limits {
             orphans: u32::MAX,
             unclaimed: 1_088,
             results: ResultLimits::default(),
+            sleeps: 4,
             waiters: 256,
             sources: 8,
             subscribers: 8,
@@ -97,6 +100,8 @@ impl Limits {
     /// The most that `queue + concurrency + unclaimed + results.entries` may be, and each other limit alone but
     /// `orphans`, for which nothing is built.
     pub const MOST: u32 = 1 << 28;
+    /// The most that `concurrency * sleeps` may be: what the default allows at the highest concurrency there is.
+    pub const MOST_SLEEPS: u32 = 1 << 30;
     /// The shortest interval. Timers have a resolution of one millisecond.
     pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -124,6 +129,10 @@ impl Limits {
             + u64::from(self.results.entries);
         if tasks > u64::from(Self::MOST) {
             return refuse("queue + concurrency + unclaimed + results.entries", "at most 2^28", tasks);
+        }
+        let sleeps = u64::from(self.concurrency) * u64::from(self.sleeps);
+        if sleeps > u64::from(Self::MOST_SLEEPS) {
+            return refuse("concurrency * sleeps", "at most 2^30", sleeps);
         }
         for (field, value) in [
             ("waiters", self.waiters),
@@ -158,11 +167,17 @@ impl Limits {
             .saturating_add(self.results.entries)
     }
 
-    /// How many timers there are, armed or not: one for each task slot, the two intervals, and the deadline
-    /// of a drain.
+    /// How many sleeps there can be at the same time.
+    #[must_use]
+    pub const fn sleep_slots(&self) -> u32 {
+        self.concurrency.saturating_mul(self.sleeps)
+    }
+
+    /// How many timers there are, armed or not: one for each task slot, the two intervals, the deadline of a
+    /// drain, and one for each sleep.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
-        self.task_slots().saturating_add(OwnTimer::COUNT)
+        self.task_slots().saturating_add(OwnTimer::COUNT).saturating_add(self.sleep_slots())
     }
 
     /// How many bytes a machine with these limits asks of the allocator, by part. It asks for them in

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::lifecycle::State;
-use crate::list::{Linked, Links};
+use crate::list::{Linked, Links, NIL};
 use crate::retry::{Backoff, Tries};
 use crate::{Instant, OutcomeKind, Plan, Priority, Route, Terms};
 
@@ -29,6 +29,8 @@ pub(crate) struct Task<P: Plan> {
     /// How many attempts were started.
     pub(crate) attempts: u32,
     pub(crate) tries: Tries,
+    /// The slot of the running attempt's first sleep.
+    pub(crate) sleeps: u32,
     /// Delayed and backing off: when it is ready. Queued: since when. Running: since when. Settled: since when.
     pub(crate) since: Instant,
     pub(crate) close_by: Instant,
@@ -103,6 +105,7 @@ impl<P: Plan> Task<P> {
             kind: None,
             attempts: 0,
             tries: terms.retry.tries,
+            sleeps: NIL,
             since: if delayed { now.checked_add(terms.delay).unwrap_or(NEVER) } else { now },
             close_by: after(now, nanos(terms.timeouts.schedule_to_close)),
             start_to_close: nanos(terms.timeouts.start_to_close),

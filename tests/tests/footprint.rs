@@ -44,6 +44,7 @@ fn many_limits() -> Vec<Limits> {
         limits.concurrency = rng.u32(1..300);
         limits.unclaimed = rng.u32(..300);
         limits.results = ResultLimits::new(rng.u32(..300), None);
+        limits.sleeps = rng.u32(..6);
         limits.waiters = rng.u32(..300);
         limits.sources = rng.u32(..20);
         limits.subscribers = rng.u32(..20);

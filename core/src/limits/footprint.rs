@@ -3,6 +3,7 @@
 use crate::cache::Cache;
 use crate::ids::TaskId;
 use crate::line::Line;
+use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
@@ -21,6 +22,8 @@ pub struct Footprint {
     pub tasks: usize,
     /// The timer store.
     pub timers: usize,
+    /// Sleeps of running attempts.
+    pub sleeps: usize,
     /// Those who wait for room.
     pub waiters: usize,
     /// Attached sources.
@@ -36,6 +39,7 @@ impl Footprint {
         Self {
             tasks: Slots::<TaskId, Task<P>>::bytes(limits.task_slots()),
             timers: Timers::bytes(limits.timer_slots()),
+            sleeps: Sleeps::<P::Waiter>::bytes(limits.sleep_slots()),
             waiters: Line::<P::Waiter>::bytes(limits.waiters),
             sources: Sources::<P::Listener>::bytes(limits.sources),
             subscribers: Subscribers::<Event<P::Meta>, P::Waiter>::bytes(limits.subscribers, limits.events),
@@ -48,6 +52,7 @@ impl Footprint {
     pub const fn total(&self) -> usize {
         self.tasks
             .saturating_add(self.timers)
+            .saturating_add(self.sleeps)
             .saturating_add(self.waiters)
             .saturating_add(self.sources)
             .saturating_add(self.subscribers)

@@ -15,7 +15,8 @@ pub(super) struct Interval {
     due: Instant,
 }
 
-/// The timers that are not of a task. Their numbers follow those of the task slots, in this order.
+/// The timers of the machine itself. Their numbers follow those of the task slots, in this order; those of sleeps
+/// come after them.
 #[derive(Clone, Copy)]
 pub(crate) enum OwnTimer {
     Health,
@@ -78,7 +79,7 @@ impl<P: Plan> Processor<P> {
         Progress { used, more: timer_due || self.is_end_due() }
     }
 
-    /// The number of a timer that is not of a task.
+    /// The number of a timer of the machine itself.
     pub(super) fn number(&self, timer: OwnTimer) -> u32 {
         self.tasks.capacity().saturating_add(timer as u32)
     }
@@ -91,7 +92,8 @@ impl<P: Plan> Processor<P> {
                 self.sweep = self.sweep.take().map(|interval| self.rearm(interval, OwnTimer::Sweep).0);
                 self.sweep_due = true;
             }
-            Some(_) => self.abort(),
+            Some(2) => self.abort(),
+            Some(other) => self.sleeps.fall_due(other.saturating_sub(OwnTimer::COUNT)),
         }
     }
 

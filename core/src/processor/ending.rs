@@ -230,7 +230,7 @@ impl<P: Plan> Processor<P> {
             return Some(Effect::Uncache(key, value));
         }
         debug_assert!(
-            self.tasks.is_empty() && self.deadlines.timers.len() == 0,
+            self.tasks.is_empty() && self.sleeps.len() == 0 && self.deadlines.timers.len() == 0,
             "nothing is left at the end"
         );
         self.ending.phase = Phase::Drained;

@@ -1,7 +1,7 @@
 //! The machine itself: what it is made of, and the few steps that all of its calls share.
 //!
-//! The calls stand in files of their own, by what they are for: [`submit`], [`feed`], [`room`] and
-//! [`control`] take commands, [`report`] takes what the host reports, [`clock`] handles time, [`output`]
+//! The calls stand in files of their own, by what they are for: [`submit`], [`feed`], [`room`],
+//! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`clock`] handles time, [`output`]
 //! hands out attempts and effects, [`keep`] kept outcomes, [`events`] events, [`ending`] is the end, and
 //! [`observe`] tells what there is. [`settle`] is the one way by which an outcome is fixed and released.
 
@@ -17,6 +17,7 @@ mod output;
 mod report;
 mod room;
 mod settle;
+mod sleep;
 mod submit;
 mod sweep;
 mod tally;
@@ -33,6 +34,7 @@ use crate::last_error::LastError;
 use crate::line::Line;
 use crate::list::List;
 use crate::queue::Queue;
+use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
@@ -84,6 +86,7 @@ pub struct Processor<P: Plan> {
     sweep: Option<Interval>,
     sweep_due: bool,
 
+    sleeps: Sleeps<P::Waiter>,
     line: Line<P::Waiter>,
     sources: Sources<P::Listener>,
     subscribers: Subscribers<Event<P::Meta>, P::Waiter>,
@@ -127,6 +130,7 @@ impl<P: Plan> Processor<P> {
             health: None,
             sweep: None,
             sweep_due: false,
+            sleeps: Sleeps::new(limits.sleep_slots()),
             line: Line::new(limits.waiters),
             sources: Sources::new(limits.sources),
             subscribers: Subscribers::new(limits.subscribers, limits.events),
@@ -222,6 +226,7 @@ fn accounts(limits: &Limits) -> Ledger {
         running: Account::with_bound(limits.concurrency),
         results: Account::with_bound(limits.results.entries),
         waiters: Account::with_bound(limits.waiters),
+        sleeps: Account::with_bound(limits.sleep_slots()),
     }
 }
 

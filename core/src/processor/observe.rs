@@ -117,6 +117,7 @@ impl<P: Plan> Processor<P> {
         let cache = u32::try_from(self.cache.retired()).unwrap_or(u32::MAX);
         self.tasks
             .retired()
+            .saturating_add(self.sleeps.retired())
             .saturating_add(self.line.retired())
             .saturating_add(self.sources.retired())
             .saturating_add(self.subscribers.retired())
@@ -140,6 +141,7 @@ impl<P: Plan> Processor<P> {
             callbacks: self.ledger.callbacks.live(),
             timers: self.deadlines.timers.len(),
             intervals: self.intervals(),
+            sleeps: self.sleeps.len(),
             sources: self.ledger.listeners.live() / 3,
             subscribers: self.ledger.subscribers.live(),
             waiters: self.ledger.waiters.live(),
@@ -182,6 +184,7 @@ impl<P: Plan> Processor<P> {
             found.timers += 1;
             found.intervals += u32::from(intervals.contains(&timer));
         }
+        found.sleeps = self.sleeps.audit();
         found.sources = self.sources.audit();
         found.subscribers = self.subscribers.audit().0;
         (found.waiters, found.permits) = self.line.audit();

@@ -93,6 +93,7 @@ impl<P: Plan> Processor<P> {
     #[inline]
     pub fn has_effect(&self) -> bool {
         !self.outbox.is_empty()
+            || self.sleeps.has_wake()
             || self.can_grant()
             || self.subscribers.has_wake()
             || self.sweep_due
@@ -104,7 +105,7 @@ impl<P: Plan> Processor<P> {
     /// if you do not; but settled tasks keep their slots until then.
     ///
     /// Effects of tasks come first, in the order in which the tasks were settled; for one task `Stop` comes
-    /// before its settlement. Then come grants of room (or, while draining, the end of the line and of the
+    /// before its settlement. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
     /// sources), wakes of subscribers, the request to sweep, and the end.
     #[inline(always)]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
@@ -112,6 +113,9 @@ impl<P: Plan> Processor<P> {
             if let Some(effect) = self.poll_task(self.outbox.head()) {
                 return Some(effect);
             }
+        }
+        if let Some(waiter) = self.wake_sleeper() {
+            return Some(Effect::Wake(waiter));
         }
         if self.has_effect() { self.poll_others() } else { None }
     }

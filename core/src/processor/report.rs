@@ -5,6 +5,7 @@ use core::fmt;
 use super::Processor;
 use crate::last_error::ErrorKind;
 use crate::lifecycle::{Input, Next, State};
+use crate::list::NIL;
 use crate::task::{NEVER, Payload, Pending};
 use crate::{AttemptId, Event, Instant, Late, Message, Plan};
 use core::time::Duration;
@@ -187,7 +188,7 @@ impl<P: Plan> Processor<P> {
 
     /// The slot of the task whose latest attempt this is.
     #[inline]
-    fn index_of(&mut self, attempt: AttemptId) -> Option<u32> {
+    pub(super) fn index_of(&mut self, attempt: AttemptId) -> Option<u32> {
         let index = self.tasks.index_of(attempt);
         let (id, task) = self.tasks.entry(index)?;
         let nth = task.attempts.checked_sub(1)?;
@@ -215,6 +216,10 @@ impl<P: Plan> Processor<P> {
         task.payload = Payload::Job(job);
         task.since = ready_at;
         let ready_by = task.deadline();
+        let sleeps = core::mem::replace(&mut task.sleeps, NIL);
+        if sleeps != NIL {
+            self.end_sleeps(sleeps);
+        }
         self.deadlines.disarm(index, deadline);
         self.deadlines.arm(index, ready_by);
         self.ledger.jobs.enter();

@@ -3,7 +3,7 @@
 use super::Processor;
 use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
-use crate::list::{Linked, List};
+use crate::list::{Linked, List, NIL};
 use crate::task::{Claimant, Payload, Pending, QUEUE};
 use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement};
 
@@ -30,6 +30,7 @@ impl<P: Plan> Processor<P> {
             self.tally.step(task, Input::Stopped);
             runs_on = false;
         }
+        let sleeps = core::mem::replace(&mut task.sleeps, NIL);
         task.kind = Some(kind);
         task.since = self.now;
         if let Some(value) = value {
@@ -57,6 +58,9 @@ impl<P: Plan> Processor<P> {
             List::<QUEUE>::follow(&mut self.tasks, before, index);
         }
         self.deadlines.disarm(index, deadline);
+        if sleeps != NIL {
+            self.end_sleeps(sleeps);
+        }
         if is_retained {
             self.retain(index);
         }

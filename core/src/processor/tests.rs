@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod sleep;
+
 use core::time::Duration;
 use std::vec::Vec;
 

@@ -7,7 +7,8 @@ use core::time::Duration;
 use super::script::Order;
 use crate::{
     AttachRefusal, AttemptId, CancelError, Cancelled, Fed, FeedRefusal, Instant, OutcomeKind, Refusal,
-    Remains, ReservedRefusal, SourceId, SubscribeRefusal, SubscriberId, TaskId, WaitRefusal, WaiterId,
+    Remains, ReservedRefusal, SleepId, SleepRefusal, SourceId, SubscribeRefusal, SubscriberId, TaskId,
+    WaitRefusal, WaiterId,
 };
 
 /// A task offered.
@@ -40,6 +41,9 @@ pub enum Call {
     TryClaim { task: TaskId },
     Release { now: Instant, task: TaskId },
     TakeResult { now: Instant, task: TaskId },
+    Sleep { now: Instant, attempt: AttemptId, until: Instant, waiter: u32 },
+    Resleep { now: Instant, id: SleepId, waiter: u32 },
+    EndSleep { id: SleepId },
     Attach { now: Instant, guard: [u32; 3] },
     Detach { now: Instant, source: SourceId },
     Feed { now: Instant, source: SourceId, offer: Offer },
@@ -81,6 +85,8 @@ impl Call {
             | Self::Claim { now, .. }
             | Self::Release { now, .. }
             | Self::TakeResult { now, .. }
+            | Self::Sleep { now, .. }
+            | Self::Resleep { now, .. }
             | Self::Attach { now, .. }
             | Self::Detach { now, .. }
             | Self::Feed { now, .. }
@@ -115,6 +121,8 @@ pub enum Answer {
     Claimed(Claimed),
     Released { waiter: Option<u32>, settlement: Option<Settled> },
     Result(Option<Settled>),
+    Sleep(Result<SleepId, (SleepRefusal, u32)>),
+    Slept(Slept),
     Source(Result<SourceId, (AttachRefusal, [u32; 3])>),
     Detached(Option<Detached>),
     Batch { admitted: u32, refused: Option<FeedRefusal>, left: Vec<Option<Returned>> },
@@ -163,6 +171,15 @@ pub enum Room {
 pub enum Claimed {
     Ready(Settled, u32),
     Pending(Option<u32>),
+    Gone(u32),
+}
+
+/// See [`SleepStatus`](crate::SleepStatus).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as there")]
+pub enum Slept {
+    Over(u32, Option<u32>),
+    Sleeping(Option<u32>),
     Gone(u32),
 }
 

@@ -4,13 +4,14 @@
 use alloc::vec::Vec;
 
 use super::call::{
-    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Started, Swept, Why,
+    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Slept, Started, Swept,
+    Why,
 };
 use super::script::Way;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
     Claim, Drain, Effect, Guard, Inserted, Instant, InvalidLimits, Late, Limits, Message, Outcome, Processor,
-    Refused, RoomStatus, Route, Settlement, Terms,
+    Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
 };
 
 /// A machine whose payloads are counted.
@@ -127,6 +128,20 @@ impl Host {
             }
             Call::TakeResult { now, task } => {
                 Answer::Result(self.machine.take_result(now, task).map(settled))
+            }
+            Call::Sleep { now, attempt, until, waiter } => {
+                let answer = self.machine.sleep(now, attempt, until, self.books.token(waiter));
+                Answer::Sleep(answer.map_err(|refused| (refused.reason, refused.value.out())))
+            }
+            Call::Resleep { now, id, waiter } => {
+                Answer::Slept(match self.machine.resleep(now, id, self.books.token(waiter)) {
+                    SleepStatus::Over(waiter, old) => Slept::Over(waiter.out(), old.map(Token::out)),
+                    SleepStatus::Sleeping(old) => Slept::Sleeping(old.map(Token::out)),
+                    SleepStatus::Gone(waiter) => Slept::Gone(waiter.out()),
+                })
+            }
+            Call::EndSleep { id } => {
+                Answer::Left(self.machine.end_sleep(id).map(|left| left.map(Token::out)))
             }
             Call::Attach { now, guard } => {
                 let answer = self.machine.attach(now, self.guard(guard));

@@ -22,7 +22,8 @@ mod token;
 mod wheel;
 
 pub use call::{
-    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Started, Swept, Why,
+    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Slept, Started, Swept,
+    Why,
 };
 pub use host::Host;
 pub use model::Model;

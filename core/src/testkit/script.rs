@@ -58,6 +58,7 @@ impl Setup {
         Limits {
             queue: u32::from(queue % 7),
             concurrency: u32::from(concurrency % 4) + 1,
+            sleeps: pick(&[2, 1, 4, 0], concurrency >> 2),
             orphans: pick(&[u32::MAX, 1, 2], orphans),
             unclaimed: pick(&[2, 1, 3, 5, 0], unclaimed),
             results: ResultLimits::new(pick(&[2, 1, 3, 0], results), pick(&ttls, ttl)),
@@ -122,6 +123,18 @@ pub enum Step {
     },
     TakeResult {
         task: u8,
+    },
+    /// An attempt sleeps, and may ask at once how it stands.
+    Sleep {
+        attempt: u8,
+        until: u8,
+        asks: bool,
+    },
+    Resleep {
+        sleep: u8,
+    },
+    EndSleep {
+        sleep: u8,
     },
     Attach,
     Detach {
@@ -224,9 +237,11 @@ impl Step {
     pub const fn from_bytes([kind, a, b, c, d]: [u8; Self::BYTES]) -> Self {
         let order = Order([a, b, c]);
         match kind {
-            0..=39 => Self::Submit(order),
+            0..=31 => Self::Submit(order),
+            32..=39 => Self::Sleep { attempt: a, until: b, asks: c < 128 },
             40..=45 => Self::SubmitReserved { waiter: d, order },
-            46..=54 => Self::WaitForRoom,
+            46..=51 => Self::WaitForRoom,
+            52..=54 | 107 | 108 => Self::Resleep { sleep: a },
             55..=57 => Self::Rewait { waiter: a },
             58..=60 => Self::Leave { waiter: a },
             61..=68 => Self::Cancel { task: a },
@@ -241,7 +256,7 @@ impl Step {
             98 => Self::FeedError { source: a },
             99..=101 => Self::Subscribe,
             102 => Self::Unsubscribe { subscriber: a },
-            103..=108 => Self::NextEvent { subscriber: a, count: b % 8 },
+            103..=106 => Self::NextEvent { subscriber: a, count: b % 8 },
             109..=112 => Self::WaitEvent { subscriber: a },
             113 | 114 => Self::Pause,
             115..=117 => Self::Resume,
@@ -265,7 +280,8 @@ impl Step {
             244 => Self::CachePeek { key: a % 6 },
             245 => Self::CacheRemove { key: a % 6 },
             246 => Self::CachePop,
-            247..=255 => Self::Settle,
+            247..=253 => Self::Settle,
+            254 | 255 => Self::EndSleep { sleep: a },
         }
     }
 }

@@ -9,7 +9,7 @@ mod values;
 use std::collections::BTreeMap;
 
 use plimsoll_core::testkit::{
-    Answer, Call, Done, Flaw, Host, Script, Settled, Setup, Step, check, check_flawed, trace,
+    Answer, Call, Done, Flaw, Host, Script, Settled, Setup, Slept, Step, check, check_flawed, trace,
 };
 use plimsoll_core::{OutcomeKind, Phase, Wake};
 use proptest::collection::vec;
@@ -138,6 +138,7 @@ proptest! {
         let most_units = limits.task_slots() + 8 * host.machine().census().timers;
         let most_effects = 3 * limits.task_slots()
             + limits.waiters
+            + limits.sleep_slots()
             + limits.sources
             + 2 * limits.subscribers
             + limits.cache.entries
@@ -178,6 +179,7 @@ fn scripts_reach_everything() {
     let word = |text: String| text.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
     let mut kinds: BTreeMap<OutcomeKind, u32> = BTreeMap::new();
     let (mut retried, mut orphaned, mut stops, mut remains) = (0, 0, 0, 0);
+    let (mut slept, mut slept_on, mut cut_short) = (0, 0, 0);
     for script in seeded(300) {
         for (call, answer) in trace(&script).unwrap() {
             *calls.entry(word(format!("{call:?}"))).or_insert(0) += 1;
@@ -185,6 +187,9 @@ fn scripts_reach_everything() {
             settlements(&answer).iter().for_each(|settled| *kinds.entry(settled.kind).or_default() += 1);
             match answer {
                 Answer::Effect(Some(Done::Stop(_))) => stops += 1,
+                Answer::Slept(Slept::Over(..)) => slept += 1,
+                Answer::Slept(Slept::Sleeping(_)) => slept_on += 1,
+                Answer::Slept(Slept::Gone(_)) => cut_short += 1,
                 Answer::Effect(Some(Done::Drained(left))) => remains += left.abandoned + left.cancelled,
                 _ => {}
             }
@@ -193,9 +198,10 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 36, "{calls:?}");
-    assert_eq!(answers.len(), 28, "{answers:?}");
+    assert_eq!(calls.len(), 39, "{calls:?}");
+    assert_eq!(answers.len(), 30, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
+    assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);
 }

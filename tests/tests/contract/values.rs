@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_core::testkit::{Answer, Call, Claimed, Done, Failure, Room, Settled, Swept};
+use plimsoll_core::testkit::{Answer, Call, Claimed, Done, Failure, Room, Settled, Slept, Swept};
 
 /// The tokens that are in the machine, as seen from the calls and answers alone.
 #[derive(Default)]
@@ -34,6 +34,8 @@ impl Values {
             Call::WaitForRoom { waiter, .. }
             | Call::Rewait { waiter, .. }
             | Call::Claim { waiter, .. }
+            | Call::Sleep { waiter, .. }
+            | Call::Resleep { waiter, .. }
             | Call::WaitEvent { waiter, .. } => self.enter(waiter, "waiter"),
             Call::Attach { guard, .. } => {
                 guard.into_iter().for_each(|listener| self.enter(listener, "listener"))
@@ -67,6 +69,9 @@ fn returned(answer: &Answer) -> Vec<u32> {
         Answer::Waiter(Err((_, waiter))) | Answer::Waits(Err(waiter)) => out.push(*waiter),
         Answer::Room(Room::Granted(waiter) | Room::Gone(waiter)) => out.push(*waiter),
         Answer::Room(Room::Waiting(waiter)) | Answer::Waits(Ok(waiter)) => out.extend(*waiter),
+        Answer::Sleep(Err((_, waiter))) | Answer::Slept(Slept::Gone(waiter)) => out.push(*waiter),
+        Answer::Slept(Slept::Over(waiter, old)) => out.extend([Some(*waiter), *old].into_iter().flatten()),
+        Answer::Slept(Slept::Sleeping(old)) => out.extend(*old),
         Answer::Left(waiter) => out.extend(waiter.iter().copied().flatten()),
         Answer::Claimed(Claimed::Ready(_, waiter) | Claimed::Gone(waiter)) => out.push(*waiter),
         Answer::Claimed(Claimed::Pending(waiter)) => out.extend(*waiter),

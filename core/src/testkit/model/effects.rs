@@ -84,7 +84,7 @@ impl Model {
             Phase::Draining => !self.line.is_empty() || !self.sources.is_empty() || self.is_walked(),
             Phase::Drained => false,
         };
-        in_line || !self.outbox.is_empty() || self.ring.has_wake() || self.sweep_due
+        in_line || !self.outbox.is_empty() || self.sleeps.has_wake() || self.ring.has_wake() || self.sweep_due
     }
 
     pub(super) fn poll(&mut self, given: &Answer) -> Answer {
@@ -94,6 +94,9 @@ impl Model {
     fn effect(&mut self, given: &Answer) -> Option<Done> {
         if let Some(&meta) = self.outbox.front() {
             return self.task_effect(meta, given);
+        }
+        if self.sleeps.has_wake() {
+            return self.sleeps.wake();
         }
         let in_line = match self.phase {
             Phase::Open => self.wake_granted(),

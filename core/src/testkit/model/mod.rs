@@ -11,6 +11,7 @@ mod ending;
 mod observe;
 mod reports;
 mod settle;
+mod sleeps;
 mod stores;
 mod time;
 
@@ -23,9 +24,11 @@ use super::Flaw;
 use super::call::{Answer, Call};
 use super::script::{Order, Way};
 use crate::{
-    AttemptId, ByOutcome, Event, Instant, LastError, Limits, OutcomeKind, Phase, Remains, TaskId, Totals,
+    AttemptId, ByOutcome, Event, Instant, LastError, Limits, OutcomeKind, Phase, Remains, SleepId, TaskId,
+    Totals,
 };
 pub(super) use observe::Difference;
+use sleeps::Sleepers;
 use stores::{CacheModel, Ring, SourceModel, Waiting};
 
 /// Stands for the id of a task that no answer has named yet.
@@ -64,6 +67,7 @@ pub struct Model {
     /// Whether there are the health and the sweep interval, until the machine drains. The end of time may be
     /// nearer than their next turn; then they are there without a timer.
     intervals: [bool; 2],
+    sleeps: Sleepers,
     line: Vec<Waiting>,
     sources: Vec<SourceModel>,
     ring: Ring,
@@ -145,6 +149,7 @@ enum Owner {
     Health,
     Sweep,
     Drain,
+    Sleep(SleepId),
 }
 
 impl Task {
@@ -241,6 +246,7 @@ impl Model {
             sweep_due: false,
             intervals: [limits.health_every, limits.sweep_every]
                 .map(|every| every.is_some_and(|every| now.checked_add(every).is_some())),
+            sleeps: Sleepers::default(),
             line: Vec::new(),
             sources: Vec::new(),
             ring: Ring::default(),

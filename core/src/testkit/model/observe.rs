@@ -21,6 +21,7 @@ impl Model {
             callbacks: self.count(|task| task.callback.is_some()),
             timers: timers(|_| true),
             intervals: timers(|owner| matches!(owner, Owner::Health | Owner::Sweep)),
+            sleeps: u32::try_from(self.sleeps.len()).unwrap_or(u32::MAX),
             sources: size(self.sources.iter()),
             subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
             waiters: size(self.line.iter()),
@@ -155,6 +156,7 @@ impl Model {
             ("running", ledger.running, census.running + census.orphans),
             ("results", ledger.results, census.results),
             ("waiters", ledger.waiters, census.waiters),
+            ("sleeps", ledger.sleeps, census.sleeps),
         ];
         let mut accounts = accounts.into_iter();
         accounts

@@ -135,6 +135,7 @@ impl Model {
         if close_by.is_some_and(|close_by| until > close_by) {
             return None;
         }
+        self.end_sleeps(meta);
         let task = self.at(meta)?;
         task.stage = Stage::Backoff { until: Some(until) };
         task.job = Some(job);

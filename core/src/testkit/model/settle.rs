@@ -10,6 +10,7 @@ impl Model {
     /// Fixes the outcome of a task. If its attempt runs on, it becomes an orphan.
     pub(super) fn settle(&mut self, meta: u32, kind: OutcomeKind, value: Option<u32>) {
         self.disarm(Owner::Task(meta));
+        self.end_sleeps(meta);
         let (now, aborting) = (self.now, self.aborting);
         let forgets = self.has(Flaw::ForgetsCallbacks) && kind == OutcomeKind::Expired;
         let Some(task) = self.at(meta) else { return };

@@ -68,6 +68,7 @@ impl Model {
                 self.sweep_due = true;
             }
             Owner::Drain => self.abort(),
+            Owner::Sleep(id) => self.sleeps.fall_due(id),
         }
     }
 

@@ -13,7 +13,7 @@ use super::model::{Difference, Model};
 use super::script::{Order, Script, Setup, Way};
 use super::{AMPLE, Flaw};
 use crate::{
-    AttemptId, Instant, InvalidLimits, Phase, SourceId, SubscriberId, TaskId, Totals, WaiterId, Wake,
+    AttemptId, Instant, InvalidLimits, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals, WaiterId, Wake,
 };
 
 /// What the machine and the model disagree about.
@@ -100,6 +100,7 @@ pub struct Oracle {
     metas: u32,
     tasks: Vec<TaskId>,
     waiters: Vec<WaiterId>,
+    sleeps: Vec<SleepId>,
     sources: Vec<SourceId>,
     subscribers: Vec<SubscriberId>,
     attempts: Vec<AttemptId>,
@@ -135,6 +136,7 @@ impl Oracle {
             metas: 0,
             tasks: Vec::new(),
             waiters: Vec::new(),
+            sleeps: Vec::new(),
             sources: Vec::new(),
             subscribers: Vec::new(),
             attempts: Vec::new(),
@@ -230,6 +232,7 @@ impl Oracle {
         match *answer {
             Answer::Task(Ok(id)) => self.tasks.push(id),
             Answer::Waiter(Ok(id)) => self.waiters.push(id),
+            Answer::Sleep(Ok(id)) => self.sleeps.push(id),
             Answer::Source(Ok(id)) => self.sources.push(id),
             Answer::Subscriber(Ok(id)) => self.subscribers.push(id),
             Answer::Started(Some(Started { task, attempt, job, .. })) => {

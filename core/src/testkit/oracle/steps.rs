@@ -5,7 +5,7 @@ use crate::testkit::AMPLE;
 use crate::testkit::call::{Answer, Call};
 use crate::testkit::oracle::Fault;
 use crate::testkit::script::{Step, jump};
-use crate::{AttemptId, Reason, SourceId, SubscriberId, TaskId, WaiterId, Wake};
+use crate::{AttemptId, Instant, Reason, SleepId, SourceId, SubscriberId, TaskId, WaiterId, Wake};
 
 /// How many calls a good host makes at most at one instant; more of them is a spin.
 const MOST_CALLS: u32 = 20_000;
@@ -21,6 +21,7 @@ impl Oracle {
                 };
                 (0..count).try_for_each(|_| self.call(Call::NextEvent { id }).map(drop))
             }
+            Step::Sleep { attempt, until, asks } => self.sleep_once(attempt, until, asks),
             Step::Wait { jump: choice } => {
                 self.clock = self.clock.saturating_add(jump(choice));
                 Ok(())
@@ -64,6 +65,11 @@ impl Oracle {
             Step::TryClaim { task } => Call::TryClaim { task: self.task(task)? },
             Step::Release { task } => Call::Release { now, task: self.task(task)? },
             Step::TakeResult { task } => Call::TakeResult { now, task: self.task(task)? },
+            Step::Resleep { sleep } => {
+                let id = self.sleep(sleep)?;
+                Call::Resleep { now, id, waiter: self.token() }
+            }
+            Step::EndSleep { sleep } => Call::EndSleep { id: self.sleep(sleep)? },
             Step::Attach => Call::Attach { now, guard: [self.token(), self.token(), self.token()] },
             Step::Detach { source } => Call::Detach { now, source: self.source(source)? },
             Step::Feed { source, order } => {
@@ -124,6 +130,44 @@ impl Oracle {
 
     fn subscriber(&self, choice: u8) -> Option<SubscriberId> {
         chosen(&self.subscribers, choice, SubscriberId::from_bits)
+    }
+
+    /// An attempt that sleeps: mostly one that runs, else any that ever did.
+    fn attempt(&self, choice: u8) -> Option<AttemptId> {
+        let at = usize::from(choice).checked_rem(self.running.len()).filter(|_| choice < 220);
+        match at.and_then(|at| self.running.get(at)) {
+            Some(&(attempt, _)) => Some(attempt),
+            None => chosen(&self.attempts, choice, AttemptId::from_bits),
+        }
+    }
+
+    fn sleep_once(&mut self, attempt: u8, until: u8, asks: bool) -> Result<(), Fault> {
+        let Some(attempt) = self.attempt(attempt) else { return Ok(()) };
+        let (now, until, waiter) = (self.now(), self.instant(until), self.token());
+        if let Answer::Sleep(Ok(id)) = self.call(Call::Sleep { now, attempt, until, waiter })? {
+            if asks {
+                let waiter = self.token();
+                self.call(Call::Resleep { now, id, waiter })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A sleep: one of the last few, for sleeps do not last.
+    fn sleep(&self, choice: u8) -> Option<SleepId> {
+        let newest = self.sleeps.get(self.sleeps.len().saturating_sub(2)..)?;
+        chosen(newest, choice, SleepId::from_bits)
+    }
+
+    /// Until when it sleeps: now and then an instant that has passed.
+    fn instant(&self, choice: u8) -> Instant {
+        let span = jump(choice);
+        match choice % 8 {
+            0 => {
+                Instant::ZERO.saturating_add(self.clock.saturating_since(Instant::ZERO).saturating_sub(span))
+            }
+            _ => self.clock.saturating_add(span),
+        }
     }
 
     /// The attempt that a report names, with its job: mostly one that runs, else any that ever did.

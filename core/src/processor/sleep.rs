@@ -1,0 +1,121 @@
+//! Sleeping, for running attempts.
+
+use super::{OwnTimer, Processor};
+use crate::ids::{AttemptId, SleepId};
+use crate::lifecycle::State;
+use crate::list::NIL;
+use crate::sleeps::{Ended, SleepStatus};
+use crate::{Instant, Plan, Refused, SleepRefusal};
+
+impl<P: Plan> Processor<P> {
+    /// Lets a running attempt wait until an instant, on the machine's own timers. When that has come, the waiter
+    /// leaves by [`Effect::Wake`](crate::Effect::Wake); an instant that has passed has come at once. Then ask
+    /// [`resleep`](Self::resleep).
+    ///
+    /// A sleep ends with its attempt: when that is reported, stopped, abandoned, or asked to stop. Its waiter is
+    /// woken then, too, and finds the sleep [`Gone`](SleepStatus::Gone).
+    ///
+    /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Effect, Instant, Limits, Processor, Reason, SleepStatus, Terms, Wake};
+    /// # use std::task::Waker;
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// # let waker = Waker::noop();
+    /// processor.submit(Instant::ZERO, "job", Terms::new(()))?;
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// let at = Instant::from_millis(5);
+    /// let sleep = processor.sleep(Instant::ZERO, start.attempt, at, waker.clone())?;
+    /// assert_eq!(processor.next_wake(), Wake::At(at, Reason::Timer));
+    /// let _ = processor.advance(at, 64);
+    /// assert!(matches!(processor.poll_effect(), Some(Effect::Wake(_))));
+    /// assert!(matches!(processor.resleep(at, sleep, waker.clone()), SleepStatus::Over(..)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SleepRefusal`] with the waiter.
+    pub fn sleep(
+        &mut self,
+        now: Instant,
+        attempt: AttemptId,
+        until: Instant,
+        waiter: P::Waiter,
+    ) -> Result<SleepId, Refused<P::Waiter, SleepRefusal>> {
+        let now = self.tell(now);
+        let index = self.index_of(attempt).unwrap_or(NIL);
+        let task = self.tasks.at_mut(index).filter(|task| task.state == State::Running);
+        let Some(task) = task else { return Err(Refused { reason: SleepRefusal::Over, value: waiter }) };
+        let most = self.limits.sleeps;
+        let begun = self.sleeps.begin(index, &mut task.sleeps, most, until, waiter);
+        let (id, sleep) = begun.map_err(|value| Refused { reason: SleepRefusal::Full, value })?;
+        self.ledger.sleeps.enter();
+        if until <= now {
+            self.sleeps.fall_due(sleep);
+        } else {
+            self.deadlines.timers.arm(self.sleep_timer(sleep), until);
+        }
+        Ok(id)
+    }
+
+    /// Asks how it stands with a sleep, and leaves a new waiter there if it goes on. A sleep whose time has come
+    /// is over by this, whether or not [`advance`](Self::advance) has run.
+    ///
+    /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
+    pub fn resleep(&mut self, now: Instant, id: SleepId, waiter: P::Waiter) -> SleepStatus<P::Waiter> {
+        let now = self.tell(now);
+        let waiter = match self.sleeps.wait_on(id, now, waiter) {
+            Ok(old) => return SleepStatus::Sleeping(old),
+            Err(waiter) => waiter,
+        };
+        match self.end_sleep(id) {
+            Some(old) => SleepStatus::Over(waiter, old),
+            None => SleepStatus::Gone(waiter),
+        }
+    }
+
+    /// Ends a sleep early, and hands its waiter out, if it was not woken yet. `None` when there is no such sleep:
+    /// its attempt is over, or it was ended before.
+    ///
+    /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
+    pub fn end_sleep(&mut self, id: SleepId) -> Option<Option<P::Waiter>> {
+        let Ended { index, task, next, waiter } = self.sleeps.end(id)?;
+        self.deadlines.timers.disarm(self.sleep_timer(index));
+        self.ledger.sleeps.leave();
+        if let Some(task) = self.tasks.at_mut(task) {
+            self.sleeps.unlink(&mut task.sleeps, index, next);
+        }
+        Some(waiter)
+    }
+
+    /// Ends all sleeps of an attempt that is over, from the one in slot `first` on.
+    #[cold]
+    pub(super) fn end_sleeps(&mut self, first: u32) {
+        let mut index = first;
+        while let Some((next, is_gone)) = self.sleeps.abandon(index) {
+            self.deadlines.timers.disarm(self.sleep_timer(index));
+            if is_gone {
+                self.ledger.sleeps.leave();
+            }
+            index = next;
+        }
+    }
+
+    /// Takes out the next waiter of a sleep that is to be woken.
+    #[inline]
+    pub(super) fn wake_sleeper(&mut self) -> Option<P::Waiter> {
+        if !self.sleeps.has_wake() {
+            return None;
+        }
+        let (waiter, is_gone) = self.sleeps.pop_wake()?;
+        if is_gone {
+            self.ledger.sleeps.leave();
+        }
+        Some(waiter)
+    }
+
+    /// The number of the timer of the sleep in slot `index`: they come after those of tasks and of the machine.
+    fn sleep_timer(&self, index: u32) -> u32 {
+        self.tasks.capacity().saturating_add(OwnTimer::COUNT).saturating_add(index)
+    }
+}
