@@ -38,6 +38,28 @@ impl<P: Plan> Processor<P> {
         self.admit(now, job, terms, refusal)
     }
 
+    /// As [`submit`](Self::submit), for those who wait for room if there is none: a task that comes back with
+    /// [`Refusal::Full`] or [`Refusal::Backlog`] counts as not offered, and no event tells of it.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why.
+    #[inline(always)]
+    pub fn try_submit(
+        &mut self,
+        now: Instant,
+        job: P::Job,
+        terms: Terms<P>,
+    ) -> Result<TaskId, Refused<Offer<P>>> {
+        let now = self.tell(now);
+        let refusal = self.terms_refusal(&terms);
+        if refusal.is_none() {
+            if let Some(reason) = self.room_refusal() {
+                return Err(Refused { reason, value: (job, terms) });
+            }
+        }
+        self.admit(now, job, terms, refusal)
+    }
+
     /// Why a task with these terms would not be taken now even if there was room. Whoever wants to wait for room
     /// asks this first: waiting does not help against it.
     #[must_use]

@@ -32,6 +32,7 @@ pub struct Offer {
 )]
 pub enum Call {
     Submit { now: Instant, offer: Offer },
+    TrySubmit { now: Instant, offer: Offer },
     SubmitReserved { now: Instant, waiter: WaiterId, offer: Offer },
     WaitForRoom { now: Instant, waiter: u32 },
     Rewait { id: WaiterId, waiter: u32 },
@@ -78,6 +79,7 @@ impl Call {
     pub const fn now(&self) -> Option<Instant> {
         match *self {
             Self::Submit { now, .. }
+            | Self::TrySubmit { now, .. }
             | Self::SubmitReserved { now, .. }
             | Self::WaitForRoom { now, .. }
             | Self::Leave { now, .. }

@@ -77,6 +77,13 @@ impl Host {
                     answer.map_err(|Refused { reason, value }| (Why::Submit(reason), returned(value))),
                 )
             }
+            Call::TrySubmit { now, offer } => {
+                let (job, terms) = self.job(offer);
+                let answer = self.machine.try_submit(now, job, terms);
+                Answer::Task(
+                    answer.map_err(|Refused { reason, value }| (Why::Submit(reason), returned(value))),
+                )
+            }
             Call::SubmitReserved { now, waiter, offer } => {
                 let (job, terms) = self.job(offer);
                 let answer = self.machine.submit_reserved(now, waiter, job, terms);

@@ -98,6 +98,7 @@ impl Setup {
 #[allow(missing_docs, reason = "named as the calls that they make")]
 pub enum Step {
     Submit(Order),
+    TrySubmit(Order),
     SubmitReserved {
         waiter: u8,
         order: Order,
@@ -237,6 +238,7 @@ impl Step {
     pub const fn from_bytes([kind, a, b, c, d]: [u8; Self::BYTES]) -> Self {
         let order = Order([a, b, c]);
         match kind {
+            0..=31 if d >= 192 => Self::TrySubmit(order),
             0..=31 => Self::Submit(order),
             32..=39 => Self::Sleep { attempt: a, until: b, asks: c < 128 },
             40..=45 => Self::SubmitReserved { waiter: d, order },

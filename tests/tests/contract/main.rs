@@ -198,7 +198,7 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 39, "{calls:?}");
+    assert_eq!(calls.len(), 40, "{calls:?}");
     assert_eq!(answers.len(), 30, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");

@@ -21,7 +21,10 @@ impl Values {
 
     pub fn note(&mut self, call: &Call, answer: &Answer) {
         match *call {
-            Call::Submit { offer, .. } | Call::SubmitReserved { offer, .. } | Call::Feed { offer, .. } => {
+            Call::Submit { offer, .. }
+            | Call::TrySubmit { offer, .. }
+            | Call::SubmitReserved { offer, .. }
+            | Call::Feed { offer, .. } => {
                 self.enter(offer.job, "job");
                 offer.callback.into_iter().for_each(|callback| self.enter(callback, "callback"));
             }
@@ -128,7 +131,10 @@ pub fn settlements(answer: &Answer) -> Vec<Settled> {
 pub fn admissions(call: &Call, answer: &Answer) -> Vec<(u32, Option<u32>)> {
     match (call, answer) {
         (
-            Call::Submit { offer, .. } | Call::SubmitReserved { offer, .. } | Call::Feed { offer, .. },
+            Call::Submit { offer, .. }
+            | Call::TrySubmit { offer, .. }
+            | Call::SubmitReserved { offer, .. }
+            | Call::Feed { offer, .. },
             Answer::Task(Ok(_)),
         ) => vec![(offer.meta, offer.callback)],
         (Call::FeedBatch { offers, .. }, Answer::Batch { left, .. }) => offers

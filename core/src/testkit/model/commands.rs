@@ -19,6 +19,10 @@ impl Model {
                 let refusal = self.terms_refusal(offer).or_else(|| self.room_refusal());
                 self.offered(offer, refusal, given, Why::Submit)
             }
+            Call::TrySubmit { offer, .. } => match (self.terms_refusal(offer), self.room_refusal()) {
+                (None, Some(reason)) => Answer::Task(Err((Why::Submit(reason), (offer.job, offer.callback)))),
+                (refusal, _) => self.offered(offer, refusal, given, Why::Submit),
+            },
             Call::SubmitReserved { waiter, offer, .. } => self.submit_reserved(waiter, offer, given),
             Call::WaitForRoom { waiter, .. } => self.wait_for_room(waiter, given),
             Call::Rewait { id, waiter } => self.rewait(id, waiter),

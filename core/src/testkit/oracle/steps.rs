@@ -48,6 +48,7 @@ impl Oracle {
         let now = self.now();
         Some(match step {
             Step::Submit(order) => Call::Submit { now, offer: self.offer(order) },
+            Step::TrySubmit(order) => Call::TrySubmit { now, offer: self.offer(order) },
             Step::SubmitReserved { waiter, order } => {
                 let waiter = chosen(&self.waiters, waiter, WaiterId::from_bits)?;
                 Call::SubmitReserved { now, waiter, offer: self.offer(order) }
