@@ -136,6 +136,7 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         orphans: u32
         unclaimed: u32
         waiters: u32
+        sleeps: u32
         sources: u32
         subscribers: u32
         events: u32
@@ -297,7 +298,7 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         let clock: Clock = Arc::new(runtime.clock());
         self.cache.set_clock(clock.clone());
         let graces = !self.cancel_grace.is_zero();
-        let shared = Arc::new(Shared::new(limits, clock, self.defaults, self.cache.part(), layout, graces)?);
+        let shared = Shared::new(limits, clock, self.defaults, self.cache.part(), layout, graces)?;
         let engine =
             Engine::new(shared.clone(), layout, handler, runtime.timer(), self.cancel_grace, R::CLONE);
         let engine = Arc::new(engine);

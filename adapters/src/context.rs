@@ -5,8 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
+use std::time::Duration;
 
 use crate::signal::PlaceSignal;
+use crate::sleep::Sleep;
 use crate::{AttemptId, Instant, TaskId};
 
 /// An attempt as its handler sees it: which it is, and whether it is still wanted.
@@ -55,6 +57,38 @@ impl<M> Context<M> {
     /// Whether the attempt was asked to stop, because it timed out or was cancelled, or is over. One atomic load.
     pub fn is_cancelled(&self) -> bool {
         !self.signal.is_running(self.attempt.to_bits())
+    }
+
+    /// Waits for so long, on the processor's own timers: no timer of the runtime, no allocation, the same on every
+    /// executor and in virtual time. To within a millisecond, never too short; counted from this call.
+    ///
+    /// It is ready with an error when the attempt is over or was asked to stop ([`SleepRefusal::Over`](crate::SleepRefusal::Over)), or when it has
+    /// [`Limits::sleeps`](crate::Limits::sleeps) sleeps at the same time already ([`SleepRefusal::Full`](crate::SleepRefusal::Full)). A sleep
+    /// takes its place when it is polled first.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Outcome, Processor, SleepRefusal, thread::Thread};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |job: u8, cx: Context| async move {
+    ///     cx.sleep(Duration::from_millis(5)).await?;
+    ///     Ok::<_, SleepRefusal>(job)
+    /// })?;
+    /// assert_eq!(futures::executor::block_on(processor.submit(1)?)?, Outcome::Completed(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        let until = self
+            .signal
+            .timekeeper()
+            .map_or(Instant::ZERO, |timekeeper| timekeeper.now().saturating_add(duration));
+        self.sleep_until(until)
+    }
+
+    /// As [`sleep`](Self::sleep), until an instant of the runtime's clock. One that has passed is over at once.
+    pub fn sleep_until(&self, until: Instant) -> Sleep {
+        Sleep::new(self.signal.clone(), self.attempt, until)
     }
 
     /// Ready when [`is_cancelled`](Self::is_cancelled) is true.

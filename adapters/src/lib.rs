@@ -73,6 +73,7 @@ mod processor;
 mod runtime;
 mod shared;
 mod signal;
+mod sleep;
 #[cfg(feature = "smol")]
 pub mod smol;
 mod source;
@@ -99,6 +100,7 @@ pub use handle::{Ended, Handle};
 pub use options::Options;
 pub use processor::{Processor, Report, Shutdown};
 pub use runtime::{Runtime, Timer, since_start};
+pub use sleep::Sleep;
 pub use source::SourceHandle;
 pub use submitter::{Callback, Submitter};
 pub use subscription::{Notice, Subscription};
@@ -108,5 +110,5 @@ pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, ByOutcome, CacheLimits, CacheStats, CancelError, Cancelled, Census,
     Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits, LastError, Ledger,
     Limits, Message, Outcome, OutcomeKind, Phase, Policy, Priority, Refusal, Refused, Remains, ResultLimits,
-    Retry, SourceId, SubscribeRefusal, TaskId, Timeouts, Totals,
+    Retry, SleepRefusal, SourceId, SubscribeRefusal, TaskId, Timeouts, Totals,
 };

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
 use plimsoll_core::{
@@ -194,6 +194,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     }
 
     /// The next attempt, which is to run in this place.
+    #[inline]
     pub(crate) fn start(
         &mut self,
         now: Instant,
@@ -238,7 +239,13 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+impl<J, O, E, M> Shared<J, O, E, M>
+where
+    J: Send + 'static,
+    O: Send + 'static,
+    E: Send + 'static,
+    M: Copy + Send + 'static,
+{
     /// Allocates everything that is shared: see [`Footprint`](crate::Footprint).
     pub(crate) fn new(
         limits: Limits,
@@ -247,18 +254,9 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         cache: Arc<dyn CachePart>,
         layout: Layout,
         graces: bool,
-    ) -> Result<Self, InvalidLimits> {
+    ) -> Result<Arc<Self>, InvalidLimits> {
         let machine = Machine::new(limits, clock())?;
         let workers: Box<[_]> = (0..layout.workers()).map(|_| Arc::new(WorkerSignal::default())).collect();
-        let place = |place: u32| {
-            let bit = 1u64.checked_shl(place % layout.per_worker).unwrap_or(0);
-            workers
-                .get((place / layout.per_worker) as usize)
-                .map(|worker| Arc::new(PlaceSignal::new(worker.clone(), bit)))
-        };
-        let mut places = Vec::with_capacity(layout.places as usize);
-        places.extend((0..layout.places).filter_map(place));
-        let places = places.into_boxed_slice();
         let slots = limits.task_slots();
         let state = State {
             machine,
@@ -274,20 +272,32 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
             shutdown: None,
             credit: 0,
         };
-        Ok(Self {
-            state: Mutex::new(state),
-            clock,
-            defaults,
-            workers,
-            places,
-            driver: Signal::default(),
-            cache,
-            closed: AtomicBool::new(false),
-            turns: AtomicUsize::new(0),
-            drained: AtomicBool::new(false),
-        })
+        Ok(Arc::new_cyclic(|shared: &Weak<Self>| {
+            let place = |place: u32| {
+                let bit = 1u64.checked_shl(place % layout.per_worker).unwrap_or(0);
+                let worker = workers.get((place / layout.per_worker) as usize)?;
+                Some(Arc::new(PlaceSignal::new(worker.clone(), bit, shared.clone())))
+            };
+            let mut places = Vec::with_capacity(layout.places as usize);
+            places.extend((0..layout.places).filter_map(place));
+            let places = places.into_boxed_slice();
+            Self {
+                state: Mutex::new(state),
+                clock,
+                defaults,
+                workers,
+                places,
+                driver: Signal::default(),
+                cache,
+                closed: AtomicBool::new(false),
+                turns: AtomicUsize::new(0),
+                drained: AtomicBool::new(false),
+            }
+        }))
     }
+}
 
+impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     pub(crate) fn now(&self) -> Instant {
         (self.clock)()
     }

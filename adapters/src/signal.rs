@@ -2,13 +2,14 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 use slab::Slab;
 
 use crate::perform::{catch, discard_panic};
+use crate::sleep::Timekeeper;
 
 /// Wakes one runtime task: a worker or the driver. Notifications that come while one is pending cost one atomic swap.
 #[derive(Debug, Default)]
@@ -83,9 +84,10 @@ const NONE: u64 = 0;
 
 /// What is known of one place outside its worker: which attempt is wanted in it. It is also the waker of the future
 /// that lives there.
-#[derive(Debug)]
 pub(crate) struct PlaceSignal {
     worker: Arc<WorkerSignal>,
+    /// Where the attempt can sleep.
+    timekeeper: Weak<dyn Timekeeper>,
     /// The place's bit in its worker's ready set.
     bit: u64,
     /// The attempt that runs here and is to go on, or [`NONE`].
@@ -96,14 +98,20 @@ pub(crate) struct PlaceSignal {
 }
 
 impl PlaceSignal {
-    pub(crate) fn new(worker: Arc<WorkerSignal>, bit: u64) -> Self {
+    pub(crate) fn new(worker: Arc<WorkerSignal>, bit: u64, timekeeper: Weak<dyn Timekeeper>) -> Self {
         Self {
             worker,
+            timekeeper,
             bit,
             attempt: AtomicU64::new(NONE),
             waiting: AtomicUsize::new(0),
             waiters: Mutex::new(Slab::new()),
         }
+    }
+
+    /// Where the attempt can sleep, while the processor is there.
+    pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Timekeeper>> {
+        self.timekeeper.upgrade()
     }
 
     /// An attempt was given this place. Whoever asks it to stop has held the machine's lock later.

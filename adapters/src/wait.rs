@@ -47,7 +47,8 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         Self { submitter: Some(submitter), options, job: Some(job), place: None }
     }
 
-    /// Submits if there is room and nobody was first, or else joins the line.
+    /// Submits if there is room and nobody was first, or else joins the line. What room would not help is refused at
+    /// once.
     fn arrive(
         shared: &Shared<J, O, E, M>,
         options: Options<M>,
@@ -57,18 +58,15 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         let terms = shared.defaults.terms(options, Route::Handle);
         let timed = is_timed(&terms);
         let (mut state, now) = shared.lock_to_submit(&terms);
-        let machine = &mut state.machine;
-        // What room would not help is refused at once.
-        let attempt = if machine.free_room() > 0 || machine.terms_refusal(&terms).is_some() {
-            match machine.submit(now, job, terms) {
-                Ok(task) => Attempt::Admitted(task),
-                Err(Refused { reason, value: (job, _) }) => Attempt::Refused(reason, job),
+        let attempt = match state.machine.try_submit(now, job, terms) {
+            Ok(task) => Attempt::Admitted(task),
+            Err(Refused { reason: Refusal::Full | Refusal::Backlog, value: (job, _) }) => {
+                match waker.take() {
+                    Some(new) => join(&mut state.machine, now, job, new, waker),
+                    None => Attempt::NoRoom(job),
+                }
             }
-        } else {
-            match waker.take() {
-                Some(new) => join(machine, now, job, new, waker),
-                None => Attempt::NoRoom(job),
-            }
+            Err(Refused { reason, value: (job, _) }) => Attempt::Refused(reason, job),
         };
         shared.unlock_submitted(state, timed);
         attempt

@@ -10,6 +10,7 @@ mod outcomes;
 mod owner;
 mod races;
 mod rounds;
+mod sleep;
 
 /// What users hold can be sent and shared, whatever their jobs are, as long as those can be sent.
 #[test]
