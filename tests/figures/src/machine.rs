@@ -1,0 +1,207 @@
+//! The machine under measurement, and one function an operation of it.
+//!
+//! The operations are never inlined into what drives them: so each is compiled once, knows nothing of its arguments,
+//! and costs the same whoever else is measured.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use plimsoll_core::{
+    AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, Plan, Processor,
+    Progress, Refused, ResultLimits, Route, Settlement, SourceId, Start, SubscriberId, TaskId, Terms,
+    WaiterId, Wake,
+};
+
+/// Jobs, outputs, errors and metadata of 8 bytes; callbacks and waiters of 16, as applications have them.
+pub struct Eight;
+
+impl Plan for Eight {
+    type Job = u64;
+    type Output = u64;
+    type Error = u64;
+    type Meta = u64;
+    type Callback = Callback;
+    type Waiter = Waker;
+    type Listener = ();
+    type Key = u64;
+    type Value = u64;
+}
+
+pub type Machine = Processor<Eight>;
+pub type Callback = Box<dyn FnOnce(u64) + Send>;
+
+/// The time-out of tasks that are not meant to be timed out.
+pub const LONG: Duration = Duration::from_secs(30);
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Limits for `tasks` that wait, `running` attempts and nothing else.
+pub fn bare(tasks: u32, running: u32) -> Limits {
+    let mut limits = Limits::default();
+    limits.queue = tasks;
+    limits.concurrency = running;
+    limits.unclaimed = 0;
+    limits.results = ResultLimits::default();
+    limits.waiters = 0;
+    limits.sources = 0;
+    limits.subscribers = 0;
+    limits
+}
+
+pub fn machine(limits: Limits) -> Machine {
+    Machine::new(limits, Instant::ZERO).expect("these limits are valid")
+}
+
+/// A callback that costs a call.
+pub fn callback() -> Route<Callback> {
+    Route::Callback(Box::new(|output| {
+        std::hint::black_box(output);
+    }))
+}
+
+/// Metadata, a start-to-close time-out and a route.
+pub fn terms(route: Route<Callback>) -> Terms<Eight> {
+    let mut terms = Terms::new(7);
+    terms.route = route;
+    terms.timeouts.start_to_close = Some(LONG);
+    terms
+}
+
+#[inline(never)]
+pub fn submit(machine: &mut Machine, now: Instant, terms: Terms<Eight>) -> TaskId {
+    match machine.submit(now, 1, terms) {
+        Ok(task) => task,
+        Err(Refused { reason, .. }) => panic!("refused: {reason}"),
+    }
+}
+
+#[inline(never)]
+pub fn start(machine: &mut Machine, now: Instant) -> Start<Eight> {
+    machine.start_next(now).expect("a task can be started")
+}
+
+#[inline(never)]
+pub fn complete(machine: &mut Machine, now: Instant, attempt: AttemptId) {
+    machine.completed(now, attempt, 2).expect("the attempt runs");
+}
+
+#[inline(never)]
+pub fn fail(machine: &mut Machine, now: Instant, attempt: AttemptId, job: Option<u64>) {
+    drop(machine.failed(now, attempt, 3, job, &Message::default()).expect("the attempt runs"));
+}
+
+#[inline(never)]
+pub fn stopped(machine: &mut Machine, now: Instant, attempt: AttemptId) {
+    machine.stopped(now, attempt).expect("the attempt was asked to stop");
+}
+
+#[inline(never)]
+pub fn poll(machine: &mut Machine) -> Option<Effect<Eight>> {
+    machine.poll_effect()
+}
+
+#[inline(never)]
+pub fn advance(machine: &mut Machine, now: Instant, budget: u32) -> Progress {
+    machine.advance(now, budget)
+}
+
+#[inline(never)]
+pub fn cancel(machine: &mut Machine, now: Instant, task: TaskId) {
+    let _ = machine.cancel(now, task).expect("the task is not settled");
+}
+
+#[inline(never)]
+pub fn claim(machine: &mut Machine, now: Instant, task: TaskId) -> Claim<Eight> {
+    machine.claim(now, task, Waker::noop().clone())
+}
+
+#[inline(never)]
+pub fn take_result(machine: &mut Machine, now: Instant, task: TaskId) -> Settlement<Eight> {
+    machine.take_result(now, task).expect("the result is there")
+}
+
+#[inline(never)]
+pub fn panic(machine: &mut Machine, now: Instant, attempt: AttemptId) {
+    let _ = machine.panicked(now, attempt, None, &Message::default()).expect("the attempt runs");
+}
+
+#[inline(never)]
+pub fn next_wake(machine: &mut Machine) -> Wake {
+    machine.next_wake()
+}
+
+#[inline(never)]
+pub fn next_event(machine: &mut Machine, subscriber: SubscriberId) -> Option<Next<Event<u64>>> {
+    machine.next_event(subscriber)
+}
+
+#[inline(never)]
+pub fn feed(machine: &mut Machine, now: Instant, source: SourceId, terms: Terms<Eight>) {
+    machine.feed(now, source, 1, terms).expect("there is room");
+}
+
+#[inline(never)]
+pub fn cached(machine: &mut Machine, now: Instant, key: u64) -> Option<u64> {
+    let mut cache = machine.cache();
+    let hash = cache.hasher().hash_of(&key);
+    cache.get(now, hash, &key).copied()
+}
+
+#[inline(never)]
+pub fn insert(machine: &mut Machine, now: Instant, key: u64) {
+    let mut cache = machine.cache();
+    let hash = cache.hasher().hash_of(&key);
+    let _ = cache.insert(now, hash, key, key);
+}
+
+#[inline(never)]
+pub fn uncache(machine: &mut Machine, key: u64) -> Option<(u64, u64)> {
+    let mut cache = machine.cache();
+    let hash = cache.hasher().hash_of(&key);
+    cache.remove(hash, &key)
+}
+
+#[inline(never)]
+pub fn sweep(machine: &mut Machine, now: Instant, budget: u32) -> usize {
+    machine.sweep(now, budget).map(std::hint::black_box).count()
+}
+
+#[inline(never)]
+pub fn census(machine: &mut Machine) -> Census {
+    machine.census()
+}
+
+#[inline(never)]
+pub fn subscribe(machine: &mut Machine) -> SubscriberId {
+    machine.subscribe().expect("there is room")
+}
+
+#[inline(never)]
+pub fn unsubscribe(machine: &mut Machine, subscriber: SubscriberId) {
+    let _ = machine.unsubscribe(subscriber).expect("it has subscribed");
+}
+
+/// Publishes one event and does little else.
+#[inline(never)]
+pub fn publish(machine: &mut Machine, now: Instant, source: SourceId) {
+    assert!(machine.feed_error(now, source, Message::default()));
+}
+
+#[inline(never)]
+pub fn attach(machine: &mut Machine, now: Instant) -> SourceId {
+    machine.attach(now, Guard::default()).expect("there is room")
+}
+
+#[inline(never)]
+pub fn detach(machine: &mut Machine, now: Instant, source: SourceId) {
+    let _ = machine.detach(now, source).expect("it is attached");
+}
+
+#[inline(never)]
+pub fn wait_for_room(machine: &mut Machine, now: Instant) -> WaiterId {
+    machine.wait_for_room(now, Waker::noop().clone()).expect("the line has room")
+}
+
+#[inline(never)]
+pub fn leave(machine: &mut Machine, now: Instant, waiter: WaiterId) {
+    let _ = machine.leave(now, waiter).expect("it is in the line");
+}
