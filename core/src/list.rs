@@ -76,7 +76,7 @@ impl<const LANE: usize> List<LANE> {
     /// Whether no value is linked.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.head == NIL
     }
 
     /// The first slot index.

@@ -200,16 +200,16 @@ impl<I: Id, T> Slots<I, T> {
     fn vacate(&mut self, index: u32, drawn: u32) {
         let Some(slot) = self.slots.get_mut(index as usize) else { return };
         self.len = self.len.wrapping_sub(1);
-        let next = later(slot.bits, drawn.saturating_add(1), self.index_bits);
-        match next.filter(|bits| bits.get() <= self.last) {
-            Some(bits) => {
-                *slot = Slot { bits, kept: Kept::Free { next: self.free } };
-                self.free = index;
-            }
-            None => {
-                slot.kept = Kept::Retired;
-                self.retired = self.retired.saturating_add(1);
-            }
+        // An index has 32 bits at most, so nothing is shifted out.
+        let used = u64::from(drawn.saturating_add(1)) << self.index_bits;
+        let left = self.last.wrapping_sub(slot.bits.get());
+        if used <= left {
+            let bits = slot.bits.saturating_add(used);
+            *slot = Slot { bits, kept: Kept::Free { next: self.free } };
+            self.free = index;
+        } else {
+            slot.kept = Kept::Retired;
+            self.retired = self.retired.saturating_add(1);
         }
     }
 
@@ -245,7 +245,7 @@ impl<I: Id, T> Slots<I, T> {
     /// to [`Slots::clear`] at the end of the stay. `None` beyond all bits.
     #[inline]
     pub(crate) fn further<J: Id>(&self, id: I, nth: u32) -> Option<J> {
-        later(id.raw(), nth, self.index_bits).map(J::from_raw)
+        id.raw().checked_add(u64::from(nth) << self.index_bits).map(J::from_raw)
     }
 
     /// How many values are here.
@@ -339,13 +339,6 @@ impl<T> Slot<T> {
 /// So many ones.
 const fn low_bits(bits: u32) -> u64 {
     !(u64::MAX << bits)
-}
-
-/// The same slot so many generations later; `None` when generations are used up.
-#[inline]
-fn later(bits: NonZeroU64, generations: u32, index_bits: u32) -> Option<NonZeroU64> {
-    // An index has 32 bits at most, so nothing is shifted out.
-    bits.checked_add(u64::from(generations) << index_bits)
 }
 
 #[cfg(test)]

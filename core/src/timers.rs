@@ -81,6 +81,21 @@ const fn slot_of(elapsed: u64, tick: u64) -> u32 {
     (level << DIGIT_BITS) | digit as u32
 }
 
+/// Where a timer stands that was armed not long ago. Those armed at one time mostly have the same tick: then
+/// there is nothing to compute. It is good as long as the wheel has not moved on.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    /// So many deadlines from the first one on have this tick; 0 when nothing is known.
+    first: u64,
+    count: u64,
+    tick: u64,
+    slot: u32,
+}
+
+impl Recent {
+    const NONE: Self = Self { first: 0, count: 0, tick: 0, slot: 0 };
+}
+
 /// What one [`Timers::step`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
@@ -102,6 +117,7 @@ pub(crate) struct Timers {
     elapsed: u64,
     /// The earliest tick that a new timer may have: `elapsed`, or where a cascade under way begins.
     earliest: u64,
+    recent: Recent,
     /// The slot that is being emptied downwards; never an empty one.
     cascading: Option<Due>,
     /// One bit for each slot that has timers, level by level.
@@ -115,7 +131,15 @@ impl Timers {
         let mut nodes = Vec::with_capacity(node_count(capacity));
         nodes.extend((0..SLOTS).map(|slot| Node { tick: 0, prev: slot, next: slot }));
         nodes.resize(node_count(capacity), Node { tick: 0, prev: NIL, next: NIL });
-        Self { nodes, armed: 0, elapsed, earliest: elapsed, cascading: None, occupied: [0; LEVELS] }
+        Self {
+            nodes,
+            armed: 0,
+            elapsed,
+            earliest: elapsed,
+            recent: Recent::NONE,
+            cascading: None,
+            occupied: [0; LEVELS],
+        }
     }
 
     /// The bytes that [`Timers::new`] asks of the allocator, exactly.
@@ -135,8 +159,20 @@ impl Timers {
             self.disarm_anew(index);
         }
         self.armed = self.armed.wrapping_add(1);
+        if at.as_nanos().wrapping_sub(self.recent.first) >= self.recent.count {
+            self.recent = self.place_of(at);
+        }
+        self.link(place as u32, self.recent.tick, self.recent.slot);
+    }
+
+    /// Where a timer with this deadline stands.
+    fn place_of(&self, at: Instant) -> Recent {
         let tick = tick_of(at).max(self.earliest);
-        self.link(place as u32, tick, slot_of(self.elapsed, tick));
+        let slot = slot_of(self.elapsed, tick);
+        let first = tick.wrapping_sub(1).wrapping_mul(TICK).wrapping_add(1);
+        // Of the first and of the last tick there is, most deadlines lie outside of time.
+        let count = if first.checked_add(TICK).is_some() { TICK } else { 0 };
+        Recent { first, count, tick, slot }
     }
 
     #[cold]
@@ -170,8 +206,9 @@ impl Timers {
     pub(crate) fn step(&mut self, now: Instant) -> Step {
         let now = tick_at(now);
         let Some(due) = self.next().filter(|due| due.tick <= now) else {
-            self.elapsed = self.elapsed.max(now);
-            self.earliest = self.elapsed;
+            if self.elapsed < now {
+                self.move_to(now);
+            }
             return Step::Idle;
         };
         let Some((place, tick)) = self.first(due.slot) else {
@@ -186,6 +223,7 @@ impl Timers {
         }
         self.cascading = Some(due);
         self.earliest = due.tick;
+        self.recent = Recent::NONE;
         self.unlink(place as usize);
         self.link(place, tick, slot_of(due.tick, tick));
         Step::Moved
@@ -226,13 +264,14 @@ impl Timers {
     /// Links a timer's node as the last in a slot.
     #[inline]
     fn link(&mut self, place: u32, tick: u64, slot: u32) {
-        let Some(sentinel) = self.nodes.get_mut(slot as usize) else { return };
+        let nodes = self.nodes.as_mut_slice();
+        let Some(sentinel) = nodes.get_mut(slot as usize) else { return };
         let last = core::mem::replace(&mut sentinel.prev, place);
-        if let Some(last) = self.nodes.get_mut(last as usize) {
-            last.next = place;
-        }
-        if let Some(node) = self.nodes.get_mut(place as usize) {
+        if let Some(node) = nodes.get_mut(place as usize) {
             *node = Node { tick, prev: last, next: slot };
+        }
+        if let Some(last) = nodes.get_mut(last as usize) {
+            last.next = place;
         }
         if let Some(occupied) = self.occupied.get_mut((slot >> DIGIT_BITS) as usize) {
             *occupied |= 1 << (slot & 0x3f);
@@ -242,14 +281,15 @@ impl Timers {
     /// Takes a timer's node out of its slot, if it is in one.
     #[inline]
     fn unlink(&mut self, place: usize) -> bool {
-        let Some(node) = self.nodes.get_mut(place).filter(|node| node.prev != NIL) else {
+        let nodes = self.nodes.as_mut_slice();
+        let Some(node) = nodes.get_mut(place).filter(|node| node.prev != NIL) else {
             return false;
         };
         let (prev, next) = (core::mem::replace(&mut node.prev, NIL), node.next);
-        if let Some(prev) = self.nodes.get_mut(prev as usize) {
+        if let Some(prev) = nodes.get_mut(prev as usize) {
             prev.next = next;
         }
-        if let Some(next) = self.nodes.get_mut(next as usize) {
+        if let Some(next) = nodes.get_mut(next as usize) {
             next.prev = prev;
         }
         // Both neighbours are the same only where none but the sentinel is left.
@@ -259,6 +299,13 @@ impl Timers {
         true
     }
 
+    /// Moves on to a tick from which all places are seen from now on.
+    fn move_to(&mut self, tick: u64) {
+        self.elapsed = tick;
+        self.earliest = tick;
+        self.recent = Recent::NONE;
+    }
+
     /// Notes that a slot has no timers any more, which ends its cascade.
     #[inline]
     fn vacated(&mut self, slot: u32) {
@@ -266,7 +313,7 @@ impl Timers {
             *occupied &= !(1 << (slot & 0x3f));
         }
         if let Some(due) = self.cascading.take_if(|due| due.slot == slot) {
-            self.elapsed = due.tick;
+            self.move_to(due.tick);
         }
     }
 }

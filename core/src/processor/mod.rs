@@ -191,6 +191,13 @@ impl<P: Plan> Processor<P> {
         self.limits.queue.wrapping_add(self.free_places()).saturating_sub(waiting)
     }
 
+    /// Whether [`queue_room`](Self::queue_room) is not 0. Mostly there is room whoever runs.
+    #[inline]
+    fn has_queue_room(&self) -> bool {
+        let waiting = self.tally.waiting().wrapping_add(self.line.permits());
+        waiting < self.limits.queue || self.queue_room() > 0
+    }
+
     /// How many task slots are neither in use nor promised.
     #[inline]
     fn slot_room(&self) -> u32 {
@@ -205,7 +212,7 @@ impl<P: Plan> Processor<P> {
     /// Whether the first of those who wait for room can have some.
     #[inline]
     fn can_grant(&self) -> bool {
-        self.line.is_waiting() && self.is_open() && self.queue_room() > 0 && self.slot_room() > 0
+        self.line.is_waiting() && self.is_open() && self.has_queue_room() && self.slot_room() > 0
     }
 }
 

@@ -146,7 +146,11 @@ impl<P: Plan> Processor<P> {
             }
         };
         let (meta, attempts) = (task.meta, task.attempts);
-        let next = self.tally.step(task, Input::Release);
+        // Nearly always the attempt is over by now, and the compiler sees what follows from that.
+        let next = match task.state {
+            State::Settled => self.tally.step(task, Input::Release),
+            _ => self.tally.step(task, Input::Release),
+        };
         debug_assert!(next.is_some(), "only what is settled is released");
         match next {
             Some(Next::Free) => self.free(index, attempts),

@@ -81,7 +81,7 @@ impl<P: Plan> Processor<P> {
     /// Why there is no room for one more task.
     #[inline]
     fn room_refusal(&self) -> Option<Refusal> {
-        if self.line.is_waiting() || self.queue_room() == 0 {
+        if self.line.is_waiting() || !self.has_queue_room() {
             return Some(Refusal::Full);
         }
         (self.slot_room() == 0).then_some(Refusal::Backlog)

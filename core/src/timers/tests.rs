@@ -85,6 +85,17 @@ fn all_of_time_is_legal() {
 }
 
 #[test]
+fn the_last_tick_is_not_taken_for_the_first() {
+    let mut timers = Timers::new(3, Instant::ZERO);
+    timers.arm(0, Instant::MAX);
+    timers.arm(1, Instant::from_nanos(1));
+    timers.arm(2, Instant::ZERO);
+    assert_eq!(run(&mut timers, Instant::ZERO), [2]);
+    assert_eq!(run(&mut timers, ms(1)), [1]);
+    assert_eq!(run(&mut timers, Instant::MAX), [0]);
+}
+
+#[test]
 fn equal_deadlines_keep_their_order_through_an_interrupted_cascade() {
     let mut timers = Timers::new(8, Instant::ZERO);
     let at = ms(70);
