@@ -137,6 +137,7 @@ mod cache;
 mod census;
 #[cfg(feature = "std")]
 mod clock;
+mod conditions;
 #[doc(hidden)]
 pub mod doc;
 mod effect;
@@ -169,6 +170,7 @@ pub use cache::{Cache, CacheHasher, CacheLimits, CacheMut, CacheStats, Inserted,
 pub use census::{Account, Census, Ledger, Remains, Totals};
 #[cfg(feature = "std")]
 pub use clock::Clock;
+pub use conditions::Conditions;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
 pub use error::{
     AttachRefusal, CancelError, FeedRefusal, InvalidLimits, Late, Refusal, Refused, ReservedRefusal,

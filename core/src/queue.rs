@@ -117,9 +117,10 @@ impl Queue {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::Terms;
     use crate::lifecycle::State;
+    use crate::{Conditions, Retry, Route, Timeouts};
     use alloc::vec::Vec;
+    use core::time::Duration;
 
     struct Bare;
     impl Plan for Bare {
@@ -145,8 +146,10 @@ mod tests {
         }
 
         fn push(&mut self, class: u8) -> u32 {
-            let terms = Terms { priority: Priority::new(class), ..Terms::new(()) };
-            let id = self.tasks.insert(Task::new(Instant::ZERO, 0, terms, State::Queued)).ok().unwrap();
+            let conditions =
+                Conditions::new(Priority::new(class), Duration::ZERO, &Timeouts::NONE, &Retry::NONE);
+            let task = Task::new(Instant::ZERO, 0, (), Route::Nowhere, &conditions, State::Queued);
+            let id = self.tasks.insert(task).ok().unwrap();
             let index = self.tasks.index_of(id);
             let before = self.queue.push(self.tasks.at_mut(index).unwrap(), index);
             List::<QUEUE>::follow(&mut self.tasks, before, index);

@@ -1,11 +1,10 @@
 //! What a task's slot holds.
 
-use core::time::Duration;
-
+use crate::conditions::after;
 use crate::lifecycle::State;
 use crate::list::{Linked, Links, NIL};
 use crate::retry::{Backoff, Tries};
-use crate::{Instant, OutcomeKind, Plan, Priority, Route, Terms};
+use crate::{Conditions, Instant, OutcomeKind, Plan, Priority, Route};
 
 /// The lane of the queue and of the outbox. A task is never in both.
 pub(crate) const QUEUE: usize = 0;
@@ -96,30 +95,36 @@ impl Pending {
 impl<P: Plan> Task<P> {
     /// A task that begins in this state: delayed, or queued.
     #[inline]
-    pub(crate) fn new(now: Instant, job: P::Job, terms: Terms<P>, state: State) -> Self {
-        let delayed = state == State::Delayed;
+    pub(crate) fn new(
+        now: Instant,
+        job: P::Job,
+        meta: P::Meta,
+        route: Route<P::Callback>,
+        conditions: &Conditions,
+        state: State,
+    ) -> Self {
         Self {
             state,
-            priority: terms.priority,
+            priority: conditions.priority,
             pending: Pending::NONE,
             kind: None,
             attempts: 0,
-            tries: terms.retry.tries,
+            tries: conditions.tries,
             sleeps: NIL,
-            since: if delayed { now.checked_add(terms.delay).unwrap_or(NEVER) } else { now },
-            close_by: after(now, nanos(terms.timeouts.schedule_to_close)),
-            start_to_close: nanos(terms.timeouts.start_to_close),
-            schedule_to_start: nanos(terms.timeouts.schedule_to_start),
-            backoff: terms.retry.backoff,
+            since: conditions.ready_at(now),
+            close_by: after(now, conditions.schedule_to_close),
+            start_to_close: conditions.start_to_close,
+            schedule_to_start: conditions.schedule_to_start,
+            backoff: conditions.backoff,
             links: [Links::default(); 2],
-            claimant: match terms.route {
+            claimant: match route {
                 Route::Nowhere => Claimant::Nobody,
                 Route::Callback(callback) => Claimant::Callback(callback),
                 Route::Handle => Claimant::Handle(None),
                 Route::Retain => Claimant::Retention,
             },
             payload: Payload::Job(job),
-            meta: terms.meta,
+            meta,
         }
     }
 
@@ -201,22 +206,6 @@ impl<P: Plan> Linked<RESULTS> for Task<P> {
     }
 }
 
-/// No time-out is as good as one of 584 years, the range of [`Instant`].
-#[inline]
-const fn nanos(timeout: Option<Duration>) -> u64 {
-    match timeout {
-        Some(timeout) => {
-            timeout.as_secs().saturating_mul(1_000_000_000).saturating_add(timeout.subsec_nanos() as u64)
-        }
-        None => u64::MAX,
-    }
-}
-
-#[inline]
-const fn after(start: Instant, nanos: u64) -> Instant {
-    Instant::from_nanos(start.as_nanos().saturating_add(nanos))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,16 +230,5 @@ mod tests {
     fn a_slot_takes_136_bytes() {
         assert_eq!(size_of::<Task<Usual>>(), 128);
         assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 136);
-    }
-
-    #[test]
-    fn no_timeout_overflows() {
-        assert_eq!(nanos(Some(Duration::new(1, 2))), 1_000_000_002);
-        let longest = Duration::from_nanos(u64::MAX - 1);
-        assert_eq!(nanos(Some(longest)), u64::MAX - 1);
-        assert_eq!(
-            [nanos(None), nanos(Some(Duration::MAX)), nanos(Some(Duration::from_nanos(u64::MAX)))],
-            [u64::MAX; 3]
-        );
     }
 }

@@ -1,9 +1,11 @@
 //! Waiting for room, in a line.
 
 use super::Processor;
-use super::submit::Offer;
+use super::submit::{Offer, Routed};
 use crate::line::RoomStatus;
-use crate::{Instant, Plan, Refused, ReservedRefusal, TaskId, Terms, WaitRefusal, WaiterId};
+use crate::{
+    Conditions, Instant, Plan, Refused, ReservedRefusal, Route, TaskId, Terms, WaitRefusal, WaiterId,
+};
 
 impl<P: Plan> Processor<P> {
     /// Joins the line of those who wait for room. When there is some, which may be at once, the waiter leaves by
@@ -44,19 +46,51 @@ impl<P: Plan> Processor<P> {
         job: P::Job,
         terms: Terms<P>,
     ) -> Result<TaskId, Refused<Offer<P>, ReservedRefusal>> {
-        let now = self.tell(now);
-        let refusal = self.terms_refusal(&terms);
+        let refusal = match self.use_permit(now, id) {
+            Ok(()) => self.terms_refusal(&terms),
+            Err(reason) => return Err(Refused { reason, value: (job, terms) }),
+        };
+        self.admit_on(self.now, job, terms, refusal).map_err(|refused| Refused {
+            reason: ReservedRefusal::Task(refused.reason),
+            value: refused.value,
+        })
+    }
+
+    /// As [`submit_reserved`](Self::submit_reserved), on conditions that were worked out before.
+    ///
+    /// # Errors
+    /// [`ReservedRefusal`], with the job and the route.
+    pub fn submit_reserved_on(
+        &mut self,
+        now: Instant,
+        id: WaiterId,
+        job: P::Job,
+        meta: P::Meta,
+        route: Route<P::Callback>,
+        conditions: &Conditions,
+    ) -> Result<TaskId, Refused<Routed<P>, ReservedRefusal>> {
+        let refusal = match self.use_permit(now, id) {
+            Ok(()) => self.refusal(&route, conditions.tries.total()),
+            Err(reason) => return Err(Refused { reason, value: (job, route) }),
+        };
+        self.admit(self.now, job, meta, route, conditions, refusal).map_err(|refused| Refused {
+            reason: ReservedRefusal::Task(refused.reason),
+            value: refused.value,
+        })
+    }
+
+    /// Takes a permit back for a submission. Once the machine is draining there is none, and need be none for the
+    /// submission to be refused.
+    fn use_permit(&mut self, now: Instant, id: WaiterId) -> Result<(), ReservedRefusal> {
+        self.tell(now);
         let granted = self.line.holds_permit(id);
         if self.is_open() && !granted {
-            return Err(Refused { reason: ReservedRefusal::NotGranted, value: (job, terms) });
+            return Err(ReservedRefusal::NotGranted);
         }
         if granted {
             self.leave_line(id);
         }
-        self.admit(now, job, terms, refusal).map_err(|refused| Refused {
-            reason: ReservedRefusal::Task(refused.reason),
-            value: refused.value,
-        })
+        Ok(())
     }
 
     /// Leaves the line, or gives the granted room to the next one. Hands the waiter out if it was not woken

@@ -4,10 +4,13 @@ use super::Processor;
 use crate::lifecycle::State;
 use crate::list::List;
 use crate::task::{QUEUE, Task};
-use crate::{Event, Instant, Plan, Refusal, Refused, Route, TaskId, Terms};
+use crate::{Conditions, Event, Instant, Plan, Refusal, Refused, Route, TaskId, Terms};
 
 /// A job and its terms, handed back.
 pub(super) type Offer<P> = (<P as Plan>::Job, Terms<P>);
+
+/// A job and who was to get its outcome, handed back.
+pub(super) type Routed<P> = (<P as Plan>::Job, Route<<P as Plan>::Callback>);
 
 impl<P: Plan> Processor<P> {
     /// Takes a task in, or hands it back whole.
@@ -35,29 +38,49 @@ impl<P: Plan> Processor<P> {
     ) -> Result<TaskId, Refused<Offer<P>>> {
         let now = self.tell(now);
         let refusal = self.terms_refusal(&terms).or_else(|| self.room_refusal());
-        self.admit(now, job, terms, refusal)
+        self.admit_on(now, job, terms, refusal)
     }
 
-    /// As [`submit`](Self::submit), for those who wait for room if there is none: a task that comes back with
+    /// As [`submit`](Self::submit), on conditions that were worked out before: cheaper when they are those of many tasks.
+    ///
+    /// # Errors
+    /// [`Refusal`], with the job and the route.
+    #[inline(always)]
+    pub fn submit_on(
+        &mut self,
+        now: Instant,
+        job: P::Job,
+        meta: P::Meta,
+        route: Route<P::Callback>,
+        conditions: &Conditions,
+    ) -> Result<TaskId, Refused<Routed<P>>> {
+        let now = self.tell(now);
+        let refusal = self.refusal(&route, conditions.tries.total()).or_else(|| self.room_refusal());
+        self.admit(now, job, meta, route, conditions, refusal)
+    }
+
+    /// As [`submit_on`](Self::submit_on), for those who wait for room if there is none: a task that comes back with
     /// [`Refusal::Full`] or [`Refusal::Backlog`] counts as not offered, and no event tells of it.
     ///
     /// # Errors
-    /// [`Refusal`] says why.
+    /// [`Refusal`], with the job and the route.
     #[inline(always)]
     pub fn try_submit(
         &mut self,
         now: Instant,
         job: P::Job,
-        terms: Terms<P>,
-    ) -> Result<TaskId, Refused<Offer<P>>> {
+        meta: P::Meta,
+        route: Route<P::Callback>,
+        conditions: &Conditions,
+    ) -> Result<TaskId, Refused<Routed<P>>> {
         let now = self.tell(now);
-        let refusal = self.terms_refusal(&terms);
+        let refusal = self.refusal(&route, conditions.tries.total());
         if refusal.is_none() {
             if let Some(reason) = self.room_refusal() {
-                return Err(Refused { reason, value: (job, terms) });
+                return Err(Refused { reason, value: (job, route) });
             }
         }
-        self.admit(now, job, terms, refusal)
+        self.admit(now, job, meta, route, conditions, refusal)
     }
 
     /// Why a task with these terms would not be taken now even if there was room. Whoever wants to wait for room
@@ -65,13 +88,18 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn terms_refusal(&self, terms: &Terms<P>) -> Option<Refusal> {
+        self.refusal(&terms.route, terms.retry.total())
+    }
+
+    #[inline]
+    pub(super) fn refusal(&self, route: &Route<P::Callback>, attempts: u32) -> Option<Refusal> {
         if !self.is_open() {
             return Some(Refusal::Closed);
         }
-        if terms.retry.total() > self.limits.attempts {
+        if attempts > self.limits.attempts {
             return Some(Refusal::Attempts);
         }
-        match terms.route {
+        match route {
             Route::Handle if self.handles >= self.limits.unclaimed => Some(Refusal::Unclaimed),
             Route::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ => None,
@@ -87,29 +115,48 @@ impl<P: Plan> Processor<P> {
         (self.slot_room() == 0).then_some(Refusal::Backlog)
     }
 
-    /// Counts the offer, and takes it in unless there is a reason not to.
+    /// [`admit`](Self::admit) on terms.
     #[inline(always)]
-    pub(super) fn admit(
+    pub(super) fn admit_on(
         &mut self,
         now: Instant,
         job: P::Job,
         terms: Terms<P>,
         refusal: Option<Refusal>,
     ) -> Result<TaskId, Refused<Offer<P>>> {
+        let Terms { meta, route, priority, delay, timeouts, retry } = terms;
+        let conditions = Conditions::new(priority, delay, &timeouts, &retry);
+        self.admit(now, job, meta, route, &conditions, refusal).map_err(|refused| {
+            let (job, route) = refused.value;
+            let terms = Terms { meta, route, priority, delay, timeouts, retry };
+            Refused { reason: refused.reason, value: (job, terms) }
+        })
+    }
+
+    /// Counts the offer, and takes it in unless there is a reason not to.
+    #[inline(always)]
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        job: P::Job,
+        meta: P::Meta,
+        route: Route<P::Callback>,
+        conditions: &Conditions,
+        refusal: Option<Refusal>,
+    ) -> Result<TaskId, Refused<Routed<P>>> {
         self.totals.offered = self.totals.offered.wrapping_add(1);
         if let Some(reason) = refusal {
-            return Err(self.refuse(reason, (job, terms)));
+            return Err(self.refuse(reason, meta, (job, route)));
         }
-        let meta = terms.meta;
-        let state = if terms.delay.is_zero() { State::Queued } else { State::Delayed };
-        let has_callback = matches!(terms.route, Route::Callback(_));
-        let for_handle = matches!(terms.route, Route::Handle);
+        let state = if conditions.delay == 0 { State::Queued } else { State::Delayed };
+        let has_callback = matches!(route, Route::Callback(_));
+        let for_handle = matches!(route, Route::Handle);
         let Some(vacant) = self.tasks.vacant() else {
             debug_assert!(false, "there is a slot where there is room");
-            return Err(self.refuse(Refusal::Backlog, (job, terms)));
+            return Err(self.refuse(Refusal::Backlog, meta, (job, route)));
         };
         let (id, index) = (vacant.id(), vacant.index());
-        let task = vacant.insert(Task::new(now, job, terms, state));
+        let task = vacant.insert(Task::new(now, job, meta, route, conditions, state));
         if let Some(task) = task {
             self.deadlines.arm(index, task.deadline_in(state));
             if state == State::Queued {
@@ -134,8 +181,7 @@ impl<P: Plan> Processor<P> {
 
     /// Counts a refusal, and hands the offer back.
     #[cold]
-    fn refuse(&mut self, reason: Refusal, offer: Offer<P>) -> Refused<Offer<P>> {
-        let meta = offer.1.meta;
+    fn refuse(&mut self, reason: Refusal, meta: P::Meta, offer: Routed<P>) -> Refused<Routed<P>> {
         self.totals.refused = self.totals.refused.wrapping_add(1);
         self.publish(|| Event::Refused { meta, reason });
         Refused { reason, value: offer }

@@ -10,8 +10,8 @@ use super::call::{
 use super::script::Way;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
-    Claim, Drain, Effect, Guard, Inserted, Instant, InvalidLimits, Late, Limits, Message, Outcome, Processor,
-    Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
+    Claim, Conditions, Drain, Effect, Guard, Inserted, Instant, InvalidLimits, Late, Limits, Message,
+    Outcome, Processor, Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
 };
 
 /// A machine whose payloads are counted.
@@ -72,21 +72,35 @@ impl Host {
         match *call {
             Call::Submit { now, offer } => {
                 let (job, terms) = self.job(offer);
-                let answer = self.machine.submit(now, job, terms);
+                let answer = if offer.meta % 2 == 0 {
+                    self.machine.submit(now, job, terms)
+                } else {
+                    let (meta, route, conditions) = parts(terms);
+                    let answer = self.machine.submit_on(now, job, meta, route, &conditions);
+                    answer.map_err(|refused| whole(refused, meta))
+                };
                 Answer::Task(
                     answer.map_err(|Refused { reason, value }| (Why::Submit(reason), returned(value))),
                 )
             }
             Call::TrySubmit { now, offer } => {
                 let (job, terms) = self.job(offer);
-                let answer = self.machine.try_submit(now, job, terms);
-                Answer::Task(
-                    answer.map_err(|Refused { reason, value }| (Why::Submit(reason), returned(value))),
-                )
+                let (meta, route, conditions) = parts(terms);
+                let answer = self.machine.try_submit(now, job, meta, route, &conditions);
+                Answer::Task(answer.map_err(|refused| {
+                    let Refused { reason, value } = whole(refused, meta);
+                    (Why::Submit(reason), returned(value))
+                }))
             }
             Call::SubmitReserved { now, waiter, offer } => {
                 let (job, terms) = self.job(offer);
-                let answer = self.machine.submit_reserved(now, waiter, job, terms);
+                let answer = if offer.meta % 2 == 0 {
+                    self.machine.submit_reserved(now, waiter, job, terms)
+                } else {
+                    let (meta, route, conditions) = parts(terms);
+                    let answer = self.machine.submit_reserved_on(now, waiter, job, meta, route, &conditions);
+                    answer.map_err(|refused| whole(refused, meta))
+                };
                 Answer::Task(
                     answer.map_err(|Refused { reason, value }| (Why::Reserved(reason), returned(value))),
                 )
@@ -265,6 +279,18 @@ impl Host {
             _ => Answer::Nothing,
         }
     }
+}
+
+/// Terms, taken apart.
+fn parts(terms: Terms<Kit>) -> (u32, Route<Token>, Conditions) {
+    let Terms { meta, route, priority, delay, timeouts, retry } = terms;
+    (meta, route, Conditions::new(priority, delay, &timeouts, &retry))
+}
+
+/// What came back of terms that were taken apart.
+fn whole<R>(refused: Refused<(Token, Route<Token>), R>, meta: u32) -> Refused<Job, R> {
+    let Refused { reason, value: (job, route) } = refused;
+    Refused { reason, value: (job, Terms { route, ..Terms::new(meta) }) }
 }
 
 fn returned((job, terms): Job) -> Returned {
