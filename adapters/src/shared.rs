@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
 use plimsoll_core::{
-    Effect, Instant, InvalidLimits, Limits, Phase, Plan, Priority, Remains, Retry, Route, Start, Terms,
-    Timeouts,
+    Conditions, Effect, Instant, InvalidLimits, Limits, Phase, Plan, Priority, Remains, Retry, Route, Start,
+    Terms, Timeouts,
 };
 
 use crate::cache::CachePart;
@@ -62,6 +62,16 @@ impl Defaults {
         terms.retry = options.retry.unwrap_or(self.retry);
         terms
     }
+
+    /// The conditions that these options come to.
+    pub(crate) fn with<M>(&self, options: &Options<M>) -> Conditions {
+        Conditions::new(
+            options.priority.unwrap_or(self.priority),
+            options.delay,
+            options.timeouts.as_ref().unwrap_or(&self.timeouts),
+            options.retry.as_ref().unwrap_or(&self.retry),
+        )
+    }
 }
 
 /// Everything but the places: it knows neither the handler nor its future, so that submitters need not.
@@ -69,6 +79,8 @@ pub(crate) struct Shared<J, O, E, M: Copy> {
     state: Mutex<State<J, O, E, M>>,
     clock: Clock,
     pub(crate) defaults: Defaults,
+    /// What they come to.
+    pub(crate) conditions: Conditions,
     pub(crate) workers: Box<[Arc<WorkerSignal>]>,
     pub(crate) places: Box<[Arc<PlaceSignal>]>,
     pub(crate) driver: Signal,
@@ -284,6 +296,7 @@ where
             Self {
                 state: Mutex::new(state),
                 clock,
+                conditions: defaults.with(&Options::new(())),
                 defaults,
                 workers,
                 places,
@@ -307,13 +320,13 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock and the time for a submission on these terms. Unless a time counts from it, that is the time which the
+    /// The lock and the time for a submission on these conditions. Unless a time counts from it, that is the time which the
     /// machine was told last, if it was told lately; so most submissions read no clock.
     pub(crate) fn lock_to_submit(
         &self,
-        terms: &Terms<Types<J, O, E, M>>,
+        conditions: &Conditions,
     ) -> (MutexGuard<'_, State<J, O, E, M>>, Instant) {
-        if !is_timed(terms) {
+        if !conditions.count_from_submit() {
             let mut state = self.lock();
             if let Some(credit) = state.credit.checked_sub(1) {
                 state.credit = credit;
@@ -327,9 +340,16 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         (state, now)
     }
 
-    /// Lets the lock go after a submission on these terms, and wakes whom that concerns.
-    pub(crate) fn unlock_submitted(&self, mut state: MutexGuard<'_, State<J, O, E, M>>, timed: bool) {
-        let nudge = if timed { state.nudge(&self.workers) } else { state.nudge_for_work(&self.workers) };
+    /// Lets the lock go after a submission on these conditions, and wakes whom that concerns.
+    pub(crate) fn unlock_submitted(
+        &self,
+        mut state: MutexGuard<'_, State<J, O, E, M>>,
+        conditions: &Conditions,
+    ) {
+        let nudge = match conditions.count_from_submit() {
+            true => state.nudge(&self.workers),
+            false => state.nudge_for_work(&self.workers),
+        };
         drop(state);
         self.wake(nudge);
     }
@@ -408,12 +428,6 @@ impl<J, O, E, M: Copy> fmt::Debug for Shared<J, O, E, M> {
         let (census, phase) = self.read(|machine| (machine.census(), machine.phase()));
         f.debug_struct("Shared").field("phase", &phase).field("census", &census).finish_non_exhaustive()
     }
-}
-
-/// Whether a time counts from the submission of a task on these terms.
-pub(crate) fn is_timed<P: Plan>(terms: &Terms<P>) -> bool {
-    let timeouts = &terms.timeouts;
-    !terms.delay.is_zero() || timeouts.schedule_to_start.is_some() || timeouts.schedule_to_close.is_some()
 }
 
 /// How the places are shared out among workers: each has as many as the setting says, the last one what is left.

@@ -10,7 +10,7 @@ use plimsoll_core::{
 
 use crate::handle::Handle;
 use crate::options::Options;
-use crate::shared::{Shared, is_timed};
+use crate::shared::Shared;
 use crate::subscription::Subscription;
 use crate::wait::SubmitWait;
 
@@ -73,12 +73,13 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     where
         M: Default,
     {
-        self.submit_wait_with(job, Options::default())
+        SubmitWait::new(self.clone(), job, M::default(), None)
     }
 
     /// As [`submit_wait`](Self::submit_wait), on these terms.
     pub fn submit_wait_with(&self, job: J, options: Options<M>) -> SubmitWait<J, O, E, M> {
-        SubmitWait::new(self.clone(), job, options)
+        let conditions = self.shared.defaults.with(&options);
+        SubmitWait::new(self.clone(), job, options.meta, Some(conditions))
     }
 
     /// Submits a job and has `callback` called with its outcome, exactly once, whatever that is: by a worker, the
@@ -250,13 +251,11 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
         route: Route<Callback<O, E>>,
     ) -> Result<TaskId, Refused<(J, Route<Callback<O, E>>)>> {
         let shared = &self.shared;
-        let terms = shared.defaults.terms(options, route);
-        let timed = is_timed(&terms);
-        let (mut state, now) = shared.lock_to_submit(&terms);
-        let result = state.machine.submit(now, job, terms);
-        shared.unlock_submitted(state, timed);
+        let conditions = shared.defaults.with(&options);
+        let (mut state, now) = shared.lock_to_submit(&conditions);
+        let result = state.machine.submit_on(now, job, options.meta, route, &conditions);
+        shared.unlock_submitted(state, &conditions);
         result
-            .map_err(|Refused { reason, value: (job, terms) }| Refused { reason, value: (job, terms.route) })
     }
 }
 

@@ -6,12 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use plimsoll_core::{
-    Instant, Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, Terms, WaitRefusal, WaiterId,
+    Conditions, Instant, Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, WaitRefusal, WaiterId,
 };
 
 use crate::handle::Handle;
-use crate::options::Options;
-use crate::shared::{Machine, Shared, Types, is_timed};
+use crate::shared::{Machine, Shared};
 use crate::submitter::Submitter;
 
 /// Submits a job as soon as there is room. See [`Submitter::submit_wait`].
@@ -22,7 +21,9 @@ use crate::submitter::Submitter;
 pub struct SubmitWait<J, O, E, M: Copy = ()> {
     /// Until it goes on to the handle.
     submitter: Option<Submitter<J, O, E, M>>,
-    options: Options<M>,
+    meta: M,
+    /// Those of the builder, if none.
+    conditions: Option<Conditions>,
     job: Option<J>,
     place: Option<WaiterId>,
 }
@@ -43,22 +44,21 @@ enum Attempt<J> {
 }
 
 impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
-    pub(crate) const fn new(submitter: Submitter<J, O, E, M>, job: J, options: Options<M>) -> Self {
-        Self { submitter: Some(submitter), options, job: Some(job), place: None }
+    pub(crate) const fn new(
+        submitter: Submitter<J, O, E, M>,
+        job: J,
+        meta: M,
+        conditions: Option<Conditions>,
+    ) -> Self {
+        Self { submitter: Some(submitter), meta, conditions, job: Some(job), place: None }
     }
 
     /// Submits if there is room and nobody was first, or else joins the line. What room would not help is refused at
     /// once.
-    fn arrive(
-        shared: &Shared<J, O, E, M>,
-        options: Options<M>,
-        job: J,
-        waker: &mut Option<Waker>,
-    ) -> Attempt<J> {
-        let terms = shared.defaults.terms(options, Route::Handle);
-        let timed = is_timed(&terms);
-        let (mut state, now) = shared.lock_to_submit(&terms);
-        let attempt = match state.machine.try_submit(now, job, terms) {
+    fn arrive(&self, shared: &Shared<J, O, E, M>, job: J, waker: &mut Option<Waker>) -> Attempt<J> {
+        let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
+        let (mut state, now) = shared.lock_to_submit(conditions);
+        let attempt = match state.machine.try_submit(now, job, self.meta, Route::Handle, conditions) {
             Ok(task) => Attempt::Admitted(task),
             Err(Refused { reason: Refusal::Full | Refusal::Backlog, value: (job, _) }) => {
                 match waker.take() {
@@ -68,25 +68,25 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
             }
             Err(Refused { reason, value: (job, _) }) => Attempt::Refused(reason, job),
         };
-        shared.unlock_submitted(state, timed);
+        shared.unlock_submitted(state, conditions);
         attempt
     }
 
     /// Asks how it stands in the line, and submits if room was granted.
     fn come_back(
+        &self,
         shared: &Shared<J, O, E, M>,
-        options: Options<M>,
         job: J,
         place: WaiterId,
         waker: &mut Option<Waker>,
     ) -> Attempt<J> {
         let Some(new) = waker.take() else { return Attempt::NoRoom(job) };
-        let terms = shared.defaults.terms(options, Route::Handle);
+        let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
         let now = shared.now();
         shared.act(|machine| match machine.rewait(place, new) {
             RoomStatus::Granted(unused) => {
                 *waker = Some(unused);
-                admit(machine.submit_reserved(now, place, job, terms))
+                admit(machine.submit_reserved_on(now, place, job, self.meta, Route::Handle, conditions))
             }
             RoomStatus::Waiting(replaced) => {
                 *waker = replaced;
@@ -118,9 +118,7 @@ fn join<J, O, E, M: Copy>(
     }
 }
 
-fn admit<J, O, E, M: Copy>(
-    result: Result<TaskId, Refused<(J, Terms<Types<J, O, E, M>>), ReservedRefusal>>,
-) -> Attempt<J> {
+fn admit<J, R>(result: Result<TaskId, Refused<(J, R), ReservedRefusal>>) -> Attempt<J> {
     match result {
         Ok(task) => Attempt::Admitted(task),
         Err(Refused { reason, value: (job, _) }) => {
@@ -143,9 +141,9 @@ impl<J, O, E, M: Copy> Future for SubmitWait<J, O, E, M> {
             debug_assert!(false, "polled after it was ready");
             return Poll::Pending;
         };
-        let (shared, options) = (&submitter.shared, this.options);
+        let shared = &submitter.shared;
         let attempt = match this.place {
-            None => Self::arrive(shared, options, job, &mut None),
+            None => this.arrive(shared, job, &mut None),
             Some(_) => Attempt::NoRoom(job),
         };
         match attempt {
@@ -160,12 +158,12 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
     /// Joins the line, or asks how it stands there.
     #[cold]
     fn wait(&mut self, submitter: Submitter<J, O, E, M>, job: J, waker: &Waker) -> Poll<Answer<J, O, E, M>> {
-        let (shared, options) = (&submitter.shared, self.options);
+        let shared = &submitter.shared;
         // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed.
         let mut waker = Some(waker.clone());
         let attempt = match self.place {
-            None => Self::arrive(shared, options, job, &mut waker),
-            Some(place) => Self::come_back(shared, options, job, place, &mut waker),
+            None => self.arrive(shared, job, &mut waker),
+            Some(place) => self.come_back(shared, job, place, &mut waker),
         };
         drop(waker);
         self.conclude(submitter, attempt)
