@@ -115,9 +115,16 @@
 //!
 //! Every call is O(1) and allocates nothing, with these exceptions: [`Processor::new`] (O(limits), the only
 //! one that allocates), [`Processor::advance`], [`Processor::sweep`] and [`Processor::feed_batch`] (O(what
-//! they are given to do), the first two within a budget), [`Processor::audit`] (O(limits)),
+//! they are given to do), the first two within a budget), [`Processor::audit`] (O(limits)), sleeps and the end of
+//! an attempt that has some (O([`Limits::sleeps`])),
 //! the effects of the end (O(permits and subscribers that nobody has to wake)), and a cache insert once in as
 //! many inserts as there are entries (a rehash in place, without calling user code).
+//!
+//! # Memory
+//!
+//! [`Limits::footprint`] tells all of it beforehand. With jobs, outputs, errors and metadata of 8 bytes each, and
+//! callbacks and waiters of 16, a task slot takes 136 bytes, a timer 16 and a sleep 56, on 64-bit targets. There is
+//! a timer for each task slot and each sleep, and 512 more for the wheel itself.
 //!
 //! # Ids
 //!

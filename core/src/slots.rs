@@ -291,7 +291,7 @@ pub(crate) struct Vacant<'a, I, T> {
     class: PhantomData<fn() -> I>,
 }
 
-impl<'a, I: Id, T> Vacant<'a, I, T> {
+impl<I: Id, T> Vacant<'_, I, T> {
     /// The id that the value will have.
     #[inline]
     pub(crate) fn id(&self) -> I {
@@ -304,17 +304,16 @@ impl<'a, I: Id, T> Vacant<'a, I, T> {
         *self.free
     }
 
-    /// Fills the slot: the value in its place, always there.
+    /// Fills the slot.
     #[inline]
-    pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
+    pub(crate) fn insert(self, value: T) {
         let Kept::Free { next } = self.slot.kept else {
             debug_assert!(false, "a slot in the list of free slots is free");
-            return None;
+            return;
         };
         self.slot.kept = Kept::Here(value);
         *self.free = next;
         *self.len = self.len.wrapping_add(1);
-        self.slot.value_mut()
     }
 }
 

@@ -230,5 +230,6 @@ mod tests {
     fn a_slot_takes_136_bytes() {
         assert_eq!(size_of::<Task<Usual>>(), 128);
         assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 136);
+        assert_eq!(crate::sleeps::Sleeps::<core::task::Waker>::bytes(1), 56);
     }
 }

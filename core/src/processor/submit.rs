@@ -156,15 +156,17 @@ impl<P: Plan> Processor<P> {
             return Err(self.refuse(Refusal::Backlog, meta, (job, route)));
         };
         let (id, index) = (vacant.id(), vacant.index());
-        let task = vacant.insert(Task::new(now, job, meta, route, conditions, state));
-        if let Some(task) = task {
-            self.deadlines.arm(index, task.deadline_in(state));
-            if state == State::Queued {
-                let before = self.queue.push(task, index);
-                List::<QUEUE>::follow(&mut self.tasks, before, index);
-                self.ledger.queued.note(self.queue.len());
-            }
+        let mut task = Task::new(now, job, meta, route, conditions, state);
+        let deadline = task.deadline_in(state);
+        if state == State::Queued {
+            let before = self.queue.push(&mut task, index);
+            vacant.insert(task);
+            List::<QUEUE>::follow(&mut self.tasks, before, index);
+            self.ledger.queued.note(self.queue.len());
+        } else {
+            vacant.insert(task);
         }
+        self.deadlines.arm(index, deadline);
         self.tally.enter(state);
         self.totals.admitted = self.totals.admitted.wrapping_add(1);
         self.ledger.tasks.note(self.tasks.len());
