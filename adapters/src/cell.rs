@@ -111,8 +111,8 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         let mut this = self.project();
         let Some(handler) = this.handler else { return };
         if let Some(start) = this.start.take() {
-            let Start { task, attempt, number, job, meta, deadline, may_retry, .. } = start;
-            if let Some(clone) = clone.filter(|_| may_retry) {
+            let Start { task, attempt, number, job, meta, deadline, further, .. } = start;
+            if let Some(clone) = clone.filter(|_| further > 0) {
                 *this.copy = Some(clone(&job));
             }
             let context = Context { signal: this.signal.clone(), task, attempt, number, deadline, meta };

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use plimsoll_core::{CancelError, Cancelled, Claim, Outcome, Settlement, TaskId};
 
-use crate::shared::{Shared, Types};
+use crate::shared::Shared;
 
 /// The outcome of one task, to be awaited. It does not keep the processor alive.
 ///
@@ -19,8 +19,19 @@ use crate::shared::{Shared, Types};
 pub struct Handle<J, O, E, M: Copy = ()> {
     shared: Arc<Shared<J, O, E, M>>,
     task: TaskId,
-    claimed: bool,
-    cancel_on_drop: bool,
+    on_drop: OnDrop,
+}
+
+/// What dropping a handle does. As wide as the other fields: padding would be copied in pieces with every move.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum OnDrop {
+    /// The outcome is given up.
+    Release,
+    /// So it is, and the task is cancelled.
+    Cancel,
+    /// Nothing: the outcome was taken.
+    Nothing,
 }
 
 /// The processor ended before the outcome was taken, or the outcome was taken before.
@@ -37,7 +48,7 @@ impl std::error::Error for Ended {}
 
 impl<J, O, E, M: Copy> Handle<J, O, E, M> {
     pub(crate) const fn new(shared: Arc<Shared<J, O, E, M>>, task: TaskId) -> Self {
-        Self { shared, task, claimed: false, cancel_on_drop: false }
+        Self { shared, task, on_drop: OnDrop::Release }
     }
 
     /// Which task.
@@ -57,19 +68,17 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
 
     /// Makes dropping the handle cancel the task.
     pub const fn cancel_on_drop(mut self) -> Self {
-        self.cancel_on_drop = true;
+        if matches!(self.on_drop, OnDrop::Release) {
+            self.on_drop = OnDrop::Cancel;
+        }
         self
-    }
-
-    fn yields(&mut self, settlement: Settlement<Types<J, O, E, M>>) -> Poll<Result<Outcome<O, E>, Ended>> {
-        self.claimed = true;
-        self.shared.discard(settlement.job);
-        Poll::Ready(Ok(settlement.outcome))
     }
 
     /// Gives the outcome up and lets the task go on, whatever was chosen before.
     pub fn detach(mut self) {
-        self.cancel_on_drop = false;
+        if self.on_drop == OnDrop::Cancel {
+            self.on_drop = OnDrop::Release;
+        }
     }
 }
 
@@ -77,7 +86,7 @@ impl<J, O, E, M: Copy> fmt::Debug for Handle<J, O, E, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
             .field("task", &self.task)
-            .field("cancel_on_drop", &self.cancel_on_drop)
+            .field("cancel_on_drop", &(self.on_drop == OnDrop::Cancel))
             .finish_non_exhaustive()
     }
 }
@@ -86,34 +95,39 @@ impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
     type Output = Result<Outcome<O, E>, Ended>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.claimed {
+        if self.on_drop == OnDrop::Nothing {
             return Poll::Ready(Err(Ended));
         }
         let task = self.task;
         let mut state = self.shared.lock();
-        if let Some(settlement) = state.machine.try_claim(task) {
+        // Taken apart at once: the whole is large, and most of it is not needed.
+        if let Some(Settlement { outcome, job, .. }) = state.machine.try_claim(task) {
             let driver = state.has_duty();
             drop(state);
             if driver {
                 self.shared.driver.notify();
             }
-            return self.yields(settlement);
+            self.on_drop = OnDrop::Nothing;
+            self.shared.discard(job);
+            return Poll::Ready(Ok(outcome));
         }
         drop(state);
         // A waker's clone and drop are foreign code, so they happen before and after the lock is held.
         let waker = cx.waker().clone();
         // Taking an outcome depends on no deadline: the time that the machine was told last will do.
         match self.shared.act(|machine| machine.claim(machine.now(), task, waker)) {
-            Claim::Ready(settlement, waker) => {
+            Claim::Ready(Settlement { outcome, job, .. }, waker) => {
                 drop(waker);
-                self.yields(settlement)
+                self.on_drop = OnDrop::Nothing;
+                self.shared.discard(job);
+                Poll::Ready(Ok(outcome))
             }
             Claim::Pending(replaced) => {
                 drop(replaced);
                 Poll::Pending
             }
             _ => {
-                self.claimed = true;
+                self.on_drop = OnDrop::Nothing;
                 Poll::Ready(Err(Ended))
             }
         }
@@ -122,10 +136,10 @@ impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
 
 impl<J, O, E, M: Copy> Drop for Handle<J, O, E, M> {
     fn drop(&mut self) {
-        if self.claimed {
+        if self.on_drop == OnDrop::Nothing {
             return;
         }
-        let (task, cancel, now) = (self.task, self.cancel_on_drop, self.shared.now());
+        let (task, cancel, now) = (self.task, self.on_drop == OnDrop::Cancel, self.shared.now());
         let released = self.shared.act(|machine| {
             if cancel {
                 // Settled already: then there is nothing to cancel.

@@ -206,7 +206,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     }
 
     /// The next attempt, which is to run in this place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn start(
         &mut self,
         now: Instant,

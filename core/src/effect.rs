@@ -21,9 +21,8 @@ pub struct Start<P: Plan> {
     pub meta: P::Meta,
     /// When the attempt times out.
     pub deadline: Option<Instant>,
-    /// Whether a further try would be allowed if this attempt failed: only then is it worth keeping a copy
-    /// of the job.
-    pub may_retry: bool,
+    /// How many further tries would be allowed. With 0 it is not worth keeping a copy of the job.
+    pub further: u32,
 }
 
 impl<P: Plan> fmt::Debug for Start<P> {

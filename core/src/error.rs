@@ -33,6 +33,9 @@ macro_rules! reasons {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
+        // As wide as what it stands beside in a `Refused`, and in the place of which it stands in a `Result`: with a
+        // single byte, what was written whole would be moved on in pieces, and the next whole read would have to wait.
+        #[repr(usize)]
         pub enum $name { $($(#[$vdoc])* $variant,)* }
 
         impl fmt::Display for $name {

@@ -77,9 +77,8 @@ pub struct Processor<P: Plan> {
     outbox: List<QUEUE>,
     /// Retained results, oldest first.
     results: List<RESULTS>,
-    /// Tasks routed to a handle, and how many of them are settled.
+    /// Tasks routed to a handle.
     handles: u32,
-    unclaimed: u32,
 
     deadlines: Deadlines,
     health: Option<Interval>,
@@ -122,7 +121,6 @@ impl<P: Plan> Processor<P> {
             outbox: List::new(),
             results: List::new(),
             handles: 0,
-            unclaimed: 0,
             deadlines: Deadlines {
                 timers: Timers::new(limits.timer_slots(), now),
                 account: accounts(&limits).timers,

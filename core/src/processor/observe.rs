@@ -134,7 +134,7 @@ impl<P: Plan> Processor<P> {
             running: self.tally.of(State::Running),
             orphans: self.tally.orphans(),
             pending: self.outbox.len(),
-            unclaimed: self.unclaimed,
+            unclaimed: self.tally.unclaimed,
             results: self.results.len(),
             handles: self.handles,
             tasks: self.tasks.len(),

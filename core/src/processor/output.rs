@@ -30,23 +30,23 @@ impl<P: Plan> Processor<P> {
         if self.free_places() == 0 {
             return None;
         }
-        let index = self.queue.next(&self.tasks);
+        let mut index = self.queue.next(&self.tasks);
         if self.tasks.at(index)?.deadline_in(State::Queued) < now {
-            return self.start_in_time(now);
+            index = self.next_in_time(now)?;
         }
         self.start(now, index)
     }
 
-    /// Settles tasks that have waited too long, until it is the turn of another one, which is started.
+    /// Settles tasks that have waited too long, until it is the turn of another one.
     #[cold]
-    fn start_in_time(&mut self, now: Instant) -> Option<Start<P>> {
+    fn next_in_time(&mut self, now: Instant) -> Option<u32> {
         for _ in 0..PASSED_OVER {
             if self.free_places() == 0 {
                 return None;
             }
             let index = self.queue.next(&self.tasks);
             if self.tasks.at(index)?.deadline_in(State::Queued) >= now {
-                return self.start(now, index);
+                return Some(index);
             }
             self.overdue(index);
         }
@@ -67,7 +67,7 @@ impl<P: Plan> Processor<P> {
         started.attempts = started.attempts.wrapping_add(1);
         let (number, meta) = (started.attempts, started.meta);
         let deadline = started.deadline_in(State::Running);
-        let may_retry = started.tries.allow(number);
+        let further = started.tries.total().saturating_sub(number);
         self.queue.start(started);
         self.deadlines.disarm(index, waited_until);
         self.deadlines.arm(index, deadline);
@@ -77,7 +77,7 @@ impl<P: Plan> Processor<P> {
         self.ledger.running.note(self.tally.placed());
         self.publish(|| Event::Started { task, attempt, meta });
         let deadline = if deadline == NEVER { None } else { Some(deadline) };
-        Some(Start { task, attempt, number, job, meta, deadline, may_retry })
+        Some(Start { task, attempt, number, job, meta, deadline, further })
     }
 
     /// The id of a task's attempt with this number, from 1. The first one has the task's own generation, so

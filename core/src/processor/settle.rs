@@ -41,7 +41,7 @@ impl<P: Plan> Processor<P> {
         match &task.claimant {
             Claimant::Nobody | Claimant::Callback(_) => pending = pending.with(Pending::SETTLE),
             Claimant::Handle(waiter) => {
-                self.unclaimed = self.unclaimed.wrapping_add(1);
+                self.tally.unclaimed = self.tally.unclaimed.wrapping_add(1);
                 if waiter.is_some() {
                     pending = pending.with(Pending::WAKE);
                 }
@@ -100,7 +100,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Takes effects back from those that the task in slot `index` owes the host.
-    #[inline]
+    #[cold]
     pub(super) fn withdraw(&mut self, index: u32, effects: Pending) {
         let Some(task) = self.tasks.at_mut(index) else { return };
         if !task.pending.is_empty() {
@@ -115,13 +115,14 @@ impl<P: Plan> Processor<P> {
     /// machine, and frees the slot if no attempt runs on.
     #[inline(always)]
     pub(super) fn release_outcome(&mut self, index: u32) -> Option<Settlement<P>> {
-        let (id, task) = self.tasks.entry(index)?;
+        let task = self.tasks.at_mut(index)?;
         if task.pending == Pending::SETTLE && self.outbox.head() == index {
             task.pending = Pending::NONE;
             self.outbox.pop(Linked::<QUEUE>::links(task));
         } else if task.pending.has(Pending::OF_OUTCOME) {
-            return self.withdraw_and_release(index);
+            self.withdraw(index, Pending::OF_OUTCOME);
         }
+        let (id, task) = self.tasks.entry(index)?;
         let (mut callback, mut waiter, mut job) = (None, None, None);
         match core::mem::replace(&mut task.claimant, Claimant::Nobody) {
             Claimant::Callback(held) => {
@@ -130,7 +131,7 @@ impl<P: Plan> Processor<P> {
             }
             Claimant::Handle(held) => {
                 self.handles = self.handles.wrapping_sub(1);
-                self.unclaimed = self.unclaimed.wrapping_sub(1);
+                self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
                 waiter = held;
             }
             Claimant::Nobody | Claimant::Retention => {}
@@ -157,13 +158,6 @@ impl<P: Plan> Processor<P> {
             _ => self.abandon_if_ending(index),
         }
         Some(Settlement { task: id, meta, attempts, outcome, job, callback, waiter })
-    }
-
-    /// [`release_outcome`](Self::release_outcome) of a task that owes other effects, or is not the first to.
-    #[cold]
-    fn withdraw_and_release(&mut self, index: u32) -> Option<Settlement<P>> {
-        self.withdraw(index, Pending::OF_OUTCOME);
-        self.release_outcome(index)
     }
 
     /// Ends an orphan that has nothing left to tell the host, if the machine does not wait for it.

@@ -6,7 +6,11 @@ use crate::task::Task;
 
 /// Counts that follow the transitions: the only place where a task's state changes.
 #[derive(Default)]
-pub(super) struct Tally([u32; State::COUNT]);
+pub(super) struct Tally {
+    states: [u32; State::COUNT],
+    /// Settled tasks whose outcome waits for its handle.
+    pub(super) unclaimed: u32,
+}
 
 impl Tally {
     /// Takes a task one transition further. `None` when it cannot happen; then nothing has changed.
@@ -25,7 +29,7 @@ impl Tally {
     /// Counts a task in the state in which it begins.
     #[inline]
     pub(super) fn enter(&mut self, state: State) {
-        if let Some(count) = self.0.get_mut(state as usize) {
+        if let Some(count) = self.states.get_mut(state as usize) {
             *count = count.wrapping_add(1);
         }
     }
@@ -33,14 +37,14 @@ impl Tally {
     #[inline]
     fn leave(&mut self, state: State) {
         debug_assert!(self.of(state) > 0, "nobody leaves an empty state");
-        if let Some(count) = self.0.get_mut(state as usize) {
+        if let Some(count) = self.states.get_mut(state as usize) {
             *count = count.wrapping_sub(1);
         }
     }
 
     #[inline]
     pub(super) fn of(&self, state: State) -> u32 {
-        self.0.get(state as usize).copied().unwrap_or(0)
+        self.states.get(state as usize).copied().unwrap_or(0)
     }
 
     /// Kept back by a start delay or a backoff.

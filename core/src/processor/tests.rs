@@ -144,14 +144,14 @@ fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
     let retry = Retry::NONE.attempts(2);
     machine.submit(ms(0), 1, Terms { retry, ..terms() }).unwrap();
     let first = machine.start_next(ms(0)).unwrap();
-    assert!(first.may_retry);
+    assert_eq!(first.further, 1);
     let failure = machine.failed(ms(0), first.attempt, 9, Some(1), &"no".into()).unwrap();
     let Failure::Retrying { error: 9, delay } = failure else { panic!("{failure:?}") };
     assert_eq!(machine.census().backoff, 1);
     let later = Instant::ZERO.saturating_add(delay + Duration::from_millis(1));
     let _ = machine.advance(later, 100);
     let second = machine.start_next(later).unwrap();
-    assert_eq!((second.number, second.may_retry), (2, false));
+    assert_eq!((second.number, second.further), (2, 0));
     assert!(machine.completed(later, first.attempt, 1).is_err(), "the first try is over");
     let failure = machine.failed(later, second.attempt, 8, Some(1), &"no".into()).unwrap();
     assert!(matches!(failure, Failure::Settled { job: Some(1) }));

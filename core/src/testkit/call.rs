@@ -248,5 +248,5 @@ pub struct Started {
     pub job: u32,
     pub meta: u32,
     pub deadline: Option<Instant>,
-    pub may_retry: bool,
+    pub further: u32,
 }

@@ -248,7 +248,7 @@ impl Host {
                 job: start.job.out(),
                 meta: start.meta,
                 deadline: start.deadline,
-                may_retry: start.may_retry,
+                further: start.further,
             })),
             Call::CacheInsert { now, key, token, value } => {
                 let (name, token, value) = (key, self.token(token), self.token(value));

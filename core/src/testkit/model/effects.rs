@@ -71,7 +71,7 @@ impl Model {
             job: task.job.take()?,
             meta,
             deadline,
-            may_retry: task.attempts < task.order.retry().total(),
+            further: task.order.retry().total().saturating_sub(task.attempts),
         };
         self.rearm(meta);
         self.publish(|_| Event::Started { task: id, attempt: given.attempt, meta });
