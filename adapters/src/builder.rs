@@ -259,7 +259,7 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         let _ = handler;
         let limits = self.machine_limits();
         let grace = !self.cancel_grace.is_zero();
-        let cache = Cache::<K, V>::bytes(self.cache.limits().entries);
+        let cache = Cache::<K, V>::bytes(&self.cache.limits());
         Footprint::of::<J, O, E, M, H, F, U::Timer>(
             &limits,
             self.layout(),

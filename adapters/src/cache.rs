@@ -40,9 +40,9 @@ impl<K, V> Cache<K, V> {
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
-    pub(crate) const fn bytes(entries: u32) -> usize {
+    pub(crate) const fn bytes(limits: &CacheLimits) -> usize {
         let counts = 2 * size_of::<usize>();
-        plimsoll_core::Cache::<K, Arc<V>>::bytes(entries).saturating_add(counts + size_of::<Inner<K, V>>())
+        plimsoll_core::Cache::<K, Arc<V>>::bytes(limits).saturating_add(counts + size_of::<Inner<K, V>>())
     }
 
     pub(crate) fn set_clock(&self, clock: Clock) {
@@ -170,7 +170,6 @@ fn discard<T>(value: T, panics: &mut u32) {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CacheCount {
     pub(crate) held: u32,
-    pub(crate) retired: u32,
     pub(crate) account: Account,
 }
 
@@ -206,6 +205,6 @@ impl<K: Send, V: Send + Sync> CachePart for Inner<K, V> {
         account.highest = small(stats.highest);
         account.bound = small(cache.capacity());
         let held = if audited { cache.audit() } else { cache.len() };
-        CacheCount { held: small(held), retired: small(cache.retired()), account }
+        CacheCount { held: small(held), account }
     }
 }

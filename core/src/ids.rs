@@ -97,10 +97,6 @@ public_id! {
     /// Names one sleep of a running attempt.
     SleepId
 }
-id! {
-    /// Names one cache entry.
-    pub(crate) struct EntryId
-}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -114,7 +110,6 @@ mod tests {
         assert_eq!(size_of::<Option<SourceId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<SubscriberId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<WaiterId>>(), size_of::<u64>());
-        assert_eq!(size_of::<Option<EntryId>>(), size_of::<u64>());
     }
 
     #[test]

@@ -117,8 +117,8 @@
 //! one that allocates), [`Processor::advance`], [`Processor::sweep`] and [`Processor::feed_batch`] (O(what
 //! they are given to do), the first two within a budget), [`Processor::audit`] (O(limits)), sleeps and the end of
 //! an attempt that has some (O([`Limits::sleeps`])),
-//! the effects of the end (O(permits and subscribers that nobody has to wake)), and a cache insert once in as
-//! many inserts as there are entries (a rehash in place, without calling user code).
+//! and the effects of the end (O(permits and subscribers that nobody has to wake)). What is found by hash in the
+//! cache is expected O(1).
 //!
 //! # Memory
 //!

@@ -1,111 +1,123 @@
-//! From a hash to the slots that may have the key.
+//! From a hash to the entries that may have the key.
 
-use core::fmt;
-use core::hash::{BuildHasher, Hash};
+use alloc::vec;
+use alloc::vec::Vec;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use super::chain::NIL;
+use super::entry::Entry;
 
-/// Hashes keys for one cache: foldhash from a fixed seed, so that the same run has the same hashes. `Copy`, so that a
-/// host can hash before it takes its lock.
+/// The 32 bits of a hash that the cache works with.
+#[inline]
+pub(super) const fn tag(hash: u64) -> u32 {
+    #[allow(clippy::cast_possible_truncation, reason = "the high half is folded in")]
+    let tag = (hash ^ (hash >> 32)) as u32;
+    tag
+}
+
+/// A hash table with separate chaining (Knuth, The Art of Computer Programming, vol. 3, section 6.4) through the
+/// entries themselves. Whoever holds it passes the entries with each call.
 ///
-/// Keys from an untrusted source may be chosen to collide once the seed is known; draw the seed at start for those.
-#[derive(Clone, Copy)]
-pub struct CacheHasher {
-    seed: u64,
-}
-
-impl CacheHasher {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self { seed }
-    }
-
-    /// The hash that the methods of the cache ask for beside `key`. Runs the key's own `Hash`.
-    pub fn hash_of<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        FixedState::with_seed(self.seed).hash_one(key)
-    }
-}
-
-/// Does not show the seed.
-impl fmt::Debug for CacheHasher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheHasher").finish_non_exhaustive()
-    }
-}
-
-/// A table of slot indices, for at most `entries` of them at a time, which never allocates after [`Index::new`].
-///
-/// A removal may leave a tombstone. When these have used up the room, `hashbrown` rehashes in place if at most half of
-/// its capacity is in use, and grows otherwise. So the table is built for `2 * entries + 1`, and a removal comes before
-/// the insert that needs its place: at most half is ever in use, and it never grows. **The longest step** is that rehash,
-/// O(entries), over fewer than `5 * entries + 4` buckets; at least `entries` inserts lie between two of them.
+/// A removal leaves nothing behind, nothing is ever rehashed, and the table never grows. There are at least four
+/// times as many buckets as entries, so that whether a bucket is empty mostly says whether the key is there: on
+/// average at most a quarter of an entry is looked at in vain. **The longest step** is the longest bucket, O(log n /
+/// log log n) of n entries with high probability, unless keys are chosen to collide.
 pub(super) struct Index {
-    table: HashTable<u32>,
+    /// The first entry of each bucket.
+    buckets: Vec<u32>,
+    mask: u32,
 }
 
 impl Index {
     /// Allocates [`Index::bytes`].
     pub(super) fn new(entries: u32) -> Self {
-        Self { table: HashTable::with_capacity(built_for(entries)) }
-    }
-
-    /// The first index with this hash that `is` says yes to. Expected O(1).
-    pub(super) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.table.find(hash, |&index| is(index)).copied()
-    }
-
-    /// Adds `index`, which is not in the table. `hash_of` gives the hash of any index that is in it.
-    pub(super) fn insert(&mut self, hash: u64, index: u32, hash_of: impl Fn(u32) -> u64) {
-        self.table.insert_unique(hash, index, |&other| hash_of(other));
-    }
-
-    /// Takes `index` out. Expected O(1).
-    pub(super) fn remove(&mut self, hash: u64, index: u32) {
-        let found = self.table.find_entry(hash, |&other| other == index);
-        debug_assert!(found.is_ok(), "every entry is in the index");
-        if let Ok(found) = found {
-            found.remove();
+        let buckets = buckets(entries);
+        Self {
+            buckets: vec![NIL; buckets],
+            mask: u32::try_from(buckets.saturating_sub(1)).unwrap_or(u32::MAX),
         }
     }
 
-    /// The bytes asked of the allocator for `entries`: exact where a group is 16 bytes (SSE2), elsewhere an upper bound.
+    /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
     pub(super) const fn bytes(entries: u32) -> usize {
-        match built_for(entries) {
-            0 => 0,
-            capacity => table_bytes(buckets(capacity)),
-        }
+        buckets(entries).saturating_mul(size_of::<u32>())
     }
 
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        self.table.allocation_size()
+        self.buckets.capacity() * size_of::<u32>()
+    }
+
+    /// The entry with this tag whose key `is` says yes to, and its index. Expected O(1).
+    #[inline]
+    pub(super) fn find<'a, K, V>(
+        &self,
+        entries: &'a [Entry<K, V>],
+        tag: u32,
+        mut is: impl FnMut(&K) -> bool,
+    ) -> Option<(u32, &'a Entry<K, V>)> {
+        let mut at = *self.buckets.get((tag & self.mask) as usize)?;
+        while let Some(entry) = entries.get(at as usize) {
+            if entry.tag == tag && is(&entry.key) {
+                return Some((at, entry));
+            }
+            at = entry.next;
+        }
+        None
+    }
+
+    /// Links the entry at `index`, which is in no bucket. O(1).
+    #[inline]
+    pub(super) fn link<K, V>(&mut self, entries: &mut [Entry<K, V>], index: u32) {
+        let Some(entry) = entries.get_mut(index as usize) else { return };
+        if let Some(bucket) = self.buckets.get_mut((entry.tag & self.mask) as usize) {
+            entry.next = core::mem::replace(bucket, index);
+        }
+    }
+
+    /// Unlinks the entry at `index`. Expected O(1).
+    #[inline]
+    pub(super) fn unlink<K, V>(&mut self, entries: &mut [Entry<K, V>], index: u32) {
+        if let Some(&Entry { tag, next, .. }) = entries.get(index as usize) {
+            self.redirect(entries, tag, index, next);
+        }
+    }
+
+    /// The entry that was at `from` is at `to`. Expected O(1).
+    pub(super) fn moved<K, V>(&mut self, entries: &mut [Entry<K, V>], from: u32, to: u32) {
+        if let Some(&Entry { tag, .. }) = entries.get(to as usize) {
+            self.redirect(entries, tag, from, to);
+        }
+    }
+
+    /// Makes what leads to `from` in the bucket of `tag` lead to `to`.
+    #[inline]
+    fn redirect<K, V>(&mut self, entries: &mut [Entry<K, V>], tag: u32, from: u32, to: u32) {
+        let Some(bucket) = self.buckets.get_mut((tag & self.mask) as usize) else { return };
+        if *bucket == from {
+            *bucket = to;
+            return;
+        }
+        let mut at = *bucket;
+        while let Some(entry) = entries.get_mut(at as usize) {
+            if entry.next == from {
+                entry.next = to;
+                return;
+            }
+            at = entry.next;
+        }
+        debug_assert!(false, "every entry is in its bucket");
     }
 }
 
-/// The capacity that is asked of `hashbrown`.
-const fn built_for(entries: u32) -> usize {
+/// How many buckets: a power of two, at least four times the entries as long as a tag tells so many apart; none for
+/// none.
+const fn buckets(entries: u32) -> usize {
     match entries {
         0 => 0,
-        _ => (entries as usize).saturating_mul(2).saturating_add(1),
+        1..=MOST_FOURFOLD => (entries as usize * 4).next_power_of_two(),
+        _ => 1 << 31,
     }
 }
 
-/// How many buckets `hashbrown` makes for `capacity`: a power of two of which at most 7/8 are used, or all but one of up
-/// to eight.
-const fn buckets(capacity: usize) -> usize {
-    match capacity {
-        0..=3 => 4,
-        4..=7 => 8,
-        _ => match (capacity.saturating_mul(8) / 7).checked_next_power_of_two() {
-            Some(buckets) => buckets,
-            None => usize::MAX,
-        },
-    }
-}
-
-/// The `u32`s of the buckets padded to a group of 16 control bytes, then a control byte for each, and one group more.
-const fn table_bytes(buckets: usize) -> usize {
-    const GROUP: usize = 16;
-    let indices = buckets.saturating_mul(size_of::<u32>()).saturating_add(GROUP - 1) & !(GROUP - 1);
-    indices.saturating_add(buckets).saturating_add(GROUP)
-}
+/// Four times this are buckets that 32 bits still count.
+const MOST_FOURFOLD: u32 = 1 << 29;

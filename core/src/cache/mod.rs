@@ -1,37 +1,45 @@
 //! A cache that is bounded by the number of its entries and by their age.
 //!
-//! Hashes are computed outside, by the cache's own [`CacheHasher`], and passed in: the only code of a user that runs in
-//! here is `Eq` of a key, and that before anything is changed. Whatever is moved in comes out by value exactly once.
+//! Hashes are computed outside, by the cache's own [`CacheHasher`], and passed in: the only code of a user that runs
+//! in here is `Eq` of a key, and that before anything is changed. Whatever is moved in comes out by value exactly
+//! once.
 //!
 //! # Time to live
 //!
 //! An entry has expired when its age since its last write has reached the time to live. From then on it is treated as
 //! absent: a read is a miss, and an insert of its key counts as a new one. It keeps its place until
-//! [`sweep`](Cache::sweep), or an insert that needs one, frees it; no timer is armed for it. A clock that goes backwards
-//! is taken to stand still.
+//! [`sweep`](Cache::sweep), or an insert that needs one, frees it; no timer is armed for it. A clock that goes
+//! backwards is taken to stand still.
 
+mod age;
+mod chain;
 mod entry;
+mod ghost;
 mod guest;
+mod hasher;
 mod index;
 mod policy;
+mod report;
+mod s3fifo;
 #[cfg(test)]
 mod tests;
 
+use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
 use core::time::Duration;
 
-use crate::ids::EntryId;
-use crate::list::List;
-use crate::slots::Slots;
 use crate::time::Instant;
-use entry::{Entry, WRITTEN};
-use index::Index;
+use age::Ages;
+use chain::swap_out;
+use entry::Entry;
+use index::{Index, tag};
 use policy::Order;
 
 pub use guest::CacheMut;
-pub use index::CacheHasher;
+pub use hasher::CacheHasher;
 pub use policy::Policy;
+pub use report::{CacheStats, Inserted};
 
 /// What a [`Cache`] may hold, fixed when it is built. By default it holds nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,71 +54,19 @@ pub struct CacheLimits {
     pub seed: u64,
 }
 
-/// What came out of a [`Cache`] when something was put in: at most one entry, the caller's to drop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "dropping this drops a key and a value: do it outside any lock"]
-pub enum Inserted<K, V> {
-    /// A new entry in a free place; nothing came out.
-    New,
-    /// The key was there: its old key and value.
-    Replaced(K, V),
-    /// A new entry; this one was live and made room.
-    Evicted(K, V),
-    /// A new entry; this one had expired and made room. It may have had the same key.
-    Expired(K, V),
-    /// Nothing was inserted, for the cache has no place at all or was closed: the key and value given.
-    Refused(K, V),
-}
-
-impl<K, V> Inserted<K, V> {
-    /// The key and value that came out.
-    pub fn into_pair(self) -> Option<(K, V)> {
-        match self {
-            Self::New => None,
-            Self::Replaced(key, value)
-            | Self::Evicted(key, value)
-            | Self::Expired(key, value)
-            | Self::Refused(key, value) => Some((key, value)),
-        }
-    }
-}
-
-/// What happened in a [`Cache`] so far. Always `inserted = evicted + expired + removed + entries held`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct CacheStats {
-    /// Reads by [`Cache::get`] that found a live entry.
-    pub hits: u64,
-    /// Reads by [`Cache::get`] that found none.
-    pub misses: u64,
-    /// Inserts that made a new entry.
-    pub inserted: u64,
-    /// Inserts that overwrote a live entry.
-    pub replaced: u64,
-    /// Live entries that made room for another.
-    pub evicted: u64,
-    /// Entries that left after they had expired, by a sweep or for an insert.
-    pub expired: u64,
-    /// Entries that left by [`Cache::remove`] or [`Cache::pop`].
-    pub removed: u64,
-    /// The most entries ever held at once.
-    pub highest: usize,
-}
-
 /// A bounded map from keys to values that forgets by [`Policy`] and by age.
 ///
 /// [`new`](Self::new) is the only call that allocates, exactly [`Cache::bytes`]. Every other call is expected O(1),
-/// [`audit`](Self::audit) apart; once in at least `entries` inserts, one rehashes the index in place, which is O(entries)
-/// without running any user code.
+/// [`audit`](Self::audit) apart: no table is ever rehashed, and a policy looks at a bounded number of entries.
 pub struct Cache<K, V> {
-    slots: Slots<EntryId, Entry<K, V>>,
+    /// All entries side by side, in no order: whoever is last moves into the place of one that goes.
+    entries: Vec<Entry<K, V>>,
+    capacity: u32,
     index: Index,
     order: Order,
-    written: List<WRITTEN>,
+    ages: Option<Ages>,
     hasher: CacheHasher,
-    ttl: Option<Duration>,
     closed: bool,
-    /// The latest time it was told.
-    now: Instant,
     stats: CacheStats,
 }
 
@@ -118,27 +74,28 @@ impl<K, V> Cache<K, V> {
     /// An empty cache. Allocates [`Cache::bytes`].
     #[must_use]
     pub fn new(limits: CacheLimits) -> Self {
-        Self::with_slots(limits, Slots::new(limits.entries, 0))
-    }
-
-    fn with_slots(limits: CacheLimits, slots: Slots<EntryId, Entry<K, V>>) -> Self {
+        let CacheLimits { entries, ttl, policy, seed } = limits;
         Self {
-            slots,
-            index: Index::new(limits.entries),
-            order: Order::new(limits.policy),
-            written: List::new(),
-            hasher: CacheHasher::new(limits.seed),
-            ttl: limits.ttl,
+            entries: Vec::with_capacity(entries as usize),
+            capacity: entries,
+            index: Index::new(entries),
+            order: Order::new(policy, entries),
+            ages: ttl.map(|ttl| Ages::new(ttl, entries)),
+            hasher: CacheHasher::new(seed),
             closed: false,
-            now: Instant::ZERO,
             stats: CacheStats::default(),
         }
     }
 
-    /// The bytes that a cache of `entries` asks of the allocator: exact on x86_64 with SSE2, an upper bound elsewhere.
+    /// The bytes that a cache with these limits asks of the allocator, exactly.
     #[must_use]
-    pub const fn bytes(entries: u32) -> usize {
-        Slots::<EntryId, Entry<K, V>>::bytes(entries).saturating_add(Index::bytes(entries))
+    pub const fn bytes(limits: &CacheLimits) -> usize {
+        let ages = if limits.ttl.is_some() { Ages::bytes(limits.entries) } else { 0 };
+        (limits.entries as usize)
+            .saturating_mul(size_of::<Entry<K, V>>())
+            .saturating_add(Index::bytes(limits.entries))
+            .saturating_add(Order::bytes(limits.policy, limits.entries))
+            .saturating_add(ages)
     }
 
     /// What hashes its keys.
@@ -148,53 +105,60 @@ impl<K, V> Cache<K, V> {
     }
 
     /// The live value of `key`, which counts as a hit or a miss, and as a use of the entry.
+    #[inline]
     pub fn get<Q>(&mut self, now: Instant, hash: u64, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        self.tell(now);
-        let Some(index) = self.find(hash, key).filter(|&index| !self.has_expired(index)) else {
+        let found = self.index.find(&self.entries, tag(hash), |other| other.borrow() == key);
+        let live = match &mut self.ages {
+            None => found,
+            Some(ages) => {
+                ages.tell(now);
+                found.filter(|&(index, _)| !ages.has_expired(index, now))
+            }
+        };
+        let Some((index, entry)) = live else {
             count(&mut self.stats.misses);
             return None;
         };
         count(&mut self.stats.hits);
-        self.order.hit(&mut self.slots, index);
-        self.slots.at(index).map(|entry| &entry.value)
+        self.order.used(index);
+        Some(&entry.value)
     }
 
     /// The live value of `key`; changes nothing and is not counted.
+    #[inline]
     pub fn peek<Q>(&self, now: Instant, hash: u64, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let entry = self.slots.at(self.find(hash, key)?)?;
-        (!expired(self.ttl, entry.written, now.max(self.now))).then_some(&entry.value)
+        let (index, entry) = self.index.find(&self.entries, tag(hash), |other| other.borrow() == key)?;
+        let has_expired = self.ages.as_ref().is_some_and(|ages| ages.has_expired(index, now));
+        (!has_expired).then_some(&entry.value)
     }
 
     /// Stores `value` under `key`, with a fresh time to live.
     ///
-    /// A live entry of the same key is overwritten: nobody is evicted, and under [`Policy::Fifo`] it keeps its position.
-    /// Otherwise a full cache gives up an expired entry if there is one, or else the policy's choice.
+    /// A live entry of the same key is overwritten: nobody is evicted, and under [`Policy::Fifo`] it keeps its
+    /// position. Otherwise a full cache gives up an expired entry if there is one, or else the policy's choice.
     pub fn insert(&mut self, now: Instant, hash: u64, key: K, value: V) -> Inserted<K, V>
     where
         K: Eq,
     {
         self.tell(now);
-        if self.closed {
+        if self.closed || self.capacity == 0 {
             return Inserted::Refused(key, value);
         }
-        match self.find(hash, &key) {
-            Some(index) if self.has_expired(index) => self.reuse(index, hash, key, value),
+        let tag = tag(hash);
+        let found = self.index.find(&self.entries, tag, |other| *other == key).map(|(index, _)| index);
+        match found {
+            None if self.len() < self.capacity() => self.add(Entry::new(key, value, tag)),
+            None => self.push_out(Entry::new(key, value, tag)),
+            Some(index) if self.has_expired(index) => self.renew(index, Entry::new(key, value, tag)),
             Some(index) => self.overwrite(index, key, value),
-            None if self.slots.free() > 0 => self.add(hash, key, value),
-            None => {
-                match self.oldest().filter(|&index| self.has_expired(index)).or_else(|| self.order.victim()) {
-                    Some(index) => self.reuse(index, hash, key, value),
-                    None => Inserted::Refused(key, value),
-                }
-            }
         }
     }
 
@@ -204,7 +168,7 @@ impl<K, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let index = self.find(hash, key)?;
+        let (index, _) = self.index.find(&self.entries, tag(hash), |other| other.borrow() == key)?;
         self.take(index).inspect(|_| count(&mut self.stats.removed))
     }
 
@@ -215,47 +179,39 @@ impl<K, V> Cache<K, V> {
 
     /// Takes any entry out: called until `None`, it empties the cache one bounded step at a time.
     pub fn pop(&mut self) -> Option<(K, V)> {
-        let index = self.oldest()?;
+        let index = self.order.any()?;
         self.take(index).inspect(|_| count(&mut self.stats.removed))
     }
 
     /// Takes one expired entry out, the one that expired first; `None` when there is none.
     pub fn sweep(&mut self, now: Instant) -> Option<(K, V)> {
         self.tell(now);
-        let index = self.oldest().filter(|&index| self.has_expired(index))?;
+        let index = self.expired(now)?;
         self.take(index).inspect(|_| count(&mut self.stats.expired))
     }
 
     /// Whether [`sweep`](Self::sweep) would find an expired entry.
     #[must_use]
     pub fn sweep_due(&self, now: Instant) -> bool {
-        let oldest = self.oldest().and_then(|index| self.slots.at(index));
-        oldest.is_some_and(|entry| expired(self.ttl, entry.written, now.max(self.now)))
+        self.expired(now).is_some()
     }
 
     /// How many entries it holds, expired ones included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len() as usize
+        self.entries.len()
     }
 
     /// Whether it holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.entries.is_empty()
     }
 
     /// The most entries that it was built to hold.
     #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.slots.capacity() as usize
-    }
-
-    /// How many places hold nothing any more because their ids are used up, which takes at least 2^32 - 1 removals
-    /// from one place; evictions and overwrites use up none.
-    #[must_use]
-    pub fn retired(&self) -> usize {
-        self.slots.retired() as usize
+    pub const fn capacity(&self) -> usize {
+        self.capacity as usize
     }
 
     /// What happened so far.
@@ -264,64 +220,103 @@ impl<K, V> Cache<K, V> {
         self.stats
     }
 
-    /// Counts the entries by walking all places, O(capacity): those that the index leads to. Equal to
+    /// Counts the entries by walking all of them, O(entries): those that the index leads to. Equal to
     /// [`len`](Self::len), or the cache is broken.
     #[must_use]
     pub fn audit(&self) -> usize {
-        let indexed =
-            |index, entry: &Entry<K, V>| self.index.find(entry.hash, |other| other == index).is_some();
-        self.slots.iter().filter(|&(index, entry)| indexed(index, entry)).count()
+        let indexed = |entry: &Entry<K, V>| {
+            self.index.find(&self.entries, entry.tag, |key| core::ptr::eq(key, &entry.key)).is_some()
+        };
+        self.entries.iter().filter(|entry| indexed(entry)).count()
     }
 
     /// Moves the clock on, never back.
     fn tell(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        if let Some(ages) = &mut self.ages {
+            ages.tell(now);
+        }
     }
 
-    fn find<Q>(&self, hash: u64, key: &Q) -> Option<u32>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
-        self.index.find(hash, |index| {
-            self.slots.at(index).is_some_and(|entry| entry.hash == hash && entry.key.borrow() == key)
-        })
-    }
-
-    /// The entry whose last write is the longest ago.
-    fn oldest(&self) -> Option<u32> {
-        self.written.front()
+    /// The entry that expired first.
+    fn expired(&self, now: Instant) -> Option<u32> {
+        self.ages.as_ref()?.expired(now)
     }
 
     fn has_expired(&self, index: u32) -> bool {
-        self.slots.at(index).is_some_and(|entry| expired(self.ttl, entry.written, self.now))
+        self.ages.as_ref().is_some_and(|ages| ages.has_expired(index, Instant::ZERO))
     }
 
     /// A new entry in a free place.
-    fn add(&mut self, hash: u64, key: K, value: V) -> Inserted<K, V> {
-        let id = match self.slots.insert(Entry::new(key, value, hash, self.now)) {
-            Ok(id) => id,
-            Err(entry) => {
-                let (key, value) = entry.into_pair();
-                return Inserted::Refused(key, value);
-            }
+    fn add(&mut self, entry: Entry<K, V>) -> Inserted<K, V> {
+        let Ok(index) = u32::try_from(self.len()) else {
+            debug_assert!(false, "a capacity is a u32");
+            return entry.refused();
         };
-        self.link(self.slots.index_of(id), hash);
+        let is_known = self.order.recalls(entry.tag);
+        self.entries.push(entry);
+        self.index.link(&mut self.entries, index);
+        self.order.added(index, is_known);
+        if let Some(ages) = &mut self.ages {
+            ages.added(index);
+        }
+        count(&mut self.stats.inserted);
         self.stats.highest = self.stats.highest.max(self.len());
         Inserted::New
     }
 
-    /// A new entry in the place of the one at `index`, which comes out. The slot is not given back in between, so there
-    /// is no step at which it could be lost.
-    fn reuse(&mut self, index: u32, hash: u64, key: K, value: V) -> Inserted<K, V> {
-        let has_expired = self.has_expired(index);
-        self.unlink(index);
-        let Some(place) = self.slots.at_mut(index) else {
-            debug_assert!(false, "what the lists and the index lead to is there");
-            return Inserted::Refused(key, value);
+    /// A new entry in the place of the one that expired first, or else of the policy's choice.
+    fn push_out(&mut self, entry: Entry<K, V>) -> Inserted<K, V> {
+        let is_known = self.order.recalls(entry.tag);
+        let expired = self.expired(Instant::ZERO);
+        let chosen = match expired {
+            Some(index) => {
+                self.order.removed(index);
+                Some(index)
+            }
+            None => {
+                let tag_of = |index| self.entries.get(index as usize).map_or(0, |entry| entry.tag);
+                self.order.give_up(tag_of)
+            }
         };
-        let (key, value) = core::mem::replace(place, Entry::new(key, value, hash, self.now)).into_pair();
-        self.link(index, hash);
+        match chosen {
+            Some(index) => self.exchange(index, entry, is_known, expired.is_some()),
+            None => {
+                debug_assert!(false, "a full cache has an entry to give up");
+                entry.refused()
+            }
+        }
+    }
+
+    /// A new entry in the place of the expired one of the same key at `index`.
+    #[cold]
+    fn renew(&mut self, index: u32, entry: Entry<K, V>) -> Inserted<K, V> {
+        self.order.removed(index);
+        self.exchange(index, entry, false, true)
+    }
+
+    /// Puts a new entry where an old one is that the policy has unlinked, and hands that out. The place is never
+    /// empty in between, so there is no step at which it could be lost. Inlined, because what it takes and gives are
+    /// many words.
+    #[inline(always)]
+    fn exchange(
+        &mut self,
+        index: u32,
+        entry: Entry<K, V>,
+        is_known: bool,
+        has_expired: bool,
+    ) -> Inserted<K, V> {
+        self.index.unlink(&mut self.entries, index);
+        let Some(place) = self.entries.get_mut(index as usize) else {
+            debug_assert!(false, "what the chains and the index lead to is there");
+            return entry.refused();
+        };
+        let (key, value) = core::mem::replace(place, entry).into_pair();
+        self.index.link(&mut self.entries, index);
+        self.order.inserted(index, is_known);
+        if let Some(ages) = &mut self.ages {
+            ages.rewritten(index);
+        }
+        count(&mut self.stats.inserted);
         if has_expired {
             count(&mut self.stats.expired);
             Inserted::Expired(key, value)
@@ -333,42 +328,34 @@ impl<K, V> Cache<K, V> {
 
     /// A new value for the live entry at `index`.
     fn overwrite(&mut self, index: u32, key: K, value: V) -> Inserted<K, V> {
-        let Some(entry) = self.slots.at_mut(index) else {
+        let Some(entry) = self.entries.get_mut(index as usize) else {
             debug_assert!(false, "what the index leads to is there");
             return Inserted::Refused(key, value);
         };
         let key = core::mem::replace(&mut entry.key, key);
         let value = core::mem::replace(&mut entry.value, value);
-        entry.written = self.now;
-        self.written.remove(&mut self.slots, index);
-        self.written.push_back(&mut self.slots, index);
-        self.order.overwritten(&mut self.slots, index);
+        if let Some(ages) = &mut self.ages {
+            ages.rewritten(index);
+        }
+        self.order.used(index);
         count(&mut self.stats.replaced);
         Inserted::Replaced(key, value)
     }
 
-    /// Takes the entry at `index` out and frees its place.
+    /// Takes the entry at `index` out; the last one moves into its place.
     fn take(&mut self, index: u32) -> Option<(K, V)> {
-        self.unlink(index);
-        self.slots.remove_at(index).map(Entry::into_pair)
-    }
-
-    /// Puts the new entry at `index` into the index and the lists.
-    fn link(&mut self, index: u32, hash: u64) {
-        let slots = &self.slots;
-        self.index.insert(hash, index, |other| slots.at(other).map_or(0, |entry| entry.hash));
-        self.written.push_back(&mut self.slots, index);
-        self.order.inserted(&mut self.slots, index);
-        count(&mut self.stats.inserted);
-    }
-
-    /// Takes the entry at `index` out of the index and the lists.
-    fn unlink(&mut self, index: u32) {
-        if let Some(entry) = self.slots.at(index) {
-            self.index.remove(entry.hash, index);
+        self.index.unlink(&mut self.entries, index);
+        self.order.removed(index);
+        let gone = swap_out(&mut self.entries, index)?;
+        let last = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        if index != last {
+            self.index.moved(&mut self.entries, last, index);
         }
-        self.written.remove(&mut self.slots, index);
-        self.order.removed(&mut self.slots, index);
+        self.order.swapped_out(index, last);
+        if let Some(ages) = &mut self.ages {
+            ages.swapped_out(index, last);
+        }
+        Some(gone.into_pair())
     }
 }
 
@@ -381,10 +368,6 @@ impl<K, V> fmt::Debug for Cache<K, V> {
             .field("stats", &self.stats)
             .finish_non_exhaustive()
     }
-}
-
-fn expired(ttl: Option<Duration>, written: Instant, now: Instant) -> bool {
-    ttl.is_some_and(|ttl| now.saturating_since(written) >= ttl)
 }
 
 fn count(counter: &mut u64) {

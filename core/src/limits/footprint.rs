@@ -43,7 +43,7 @@ impl Footprint {
             waiters: Line::<P::Waiter>::bytes(limits.waiters),
             sources: Sources::<P::Listener>::bytes(limits.sources),
             subscribers: Subscribers::<Event<P::Meta>, P::Waiter>::bytes(limits.subscribers, limits.events),
-            cache: Cache::<P::Key, P::Value>::bytes(limits.cache.entries),
+            cache: Cache::<P::Key, P::Value>::bytes(&limits.cache),
         }
     }
 

@@ -114,14 +114,12 @@ impl<P: Plan> Processor<P> {
     }
 
     fn retired(&self) -> u32 {
-        let cache = u32::try_from(self.cache.retired()).unwrap_or(u32::MAX);
         self.tasks
             .retired()
             .saturating_add(self.sleeps.retired())
             .saturating_add(self.line.retired())
             .saturating_add(self.sources.retired())
             .saturating_add(self.subscribers.retired())
-            .saturating_add(cache)
     }
 
     /// What the machine holds now, from running counts. O(1).

@@ -1,11 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
+mod naive;
+
 use super::*;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use alloc::{format, string::String};
 use core::cell::Cell;
 use core::hash::Hash;
+
+const POLICIES: [Policy; 3] = [Policy::Fifo, Policy::Lru, Policy::S3Fifo];
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -67,6 +71,47 @@ fn lru_gives_up_the_one_not_used_for_longest() {
 }
 
 #[test]
+fn s3_fifo_keeps_what_is_used_and_what_comes_back() {
+    let mut cache = Hashing::new(limits(10, None, Policy::S3Fifo));
+    for key in 0..10 {
+        assert_eq!(cache.insert(0, key, key), Inserted::New);
+    }
+    assert_eq!([cache.get(0, 0), cache.get(0, 0), cache.get(0, 1)], [Some(0), Some(0), Some(1)]);
+    assert_eq!(cache.insert(0, 10, 10), Inserted::Evicted(1, 1), "0 was used twice, 1 but once");
+    assert_eq!(cache.insert(0, 1, 11), Inserted::Evicted(2, 2), "1 is remembered: it enters the main queue");
+    for key in 3..9 {
+        assert_eq!(cache.insert(0, key + 100, 0), Inserted::Evicted(key, key), "the rest of the first ones");
+    }
+    for key in 200..300 {
+        let _ = cache.insert(0, key, 0);
+    }
+    assert_eq!(
+        [cache.get(0, 0), cache.get(0, 1)],
+        [Some(0), Some(11)],
+        "a scan does not reach the main queue"
+    );
+    for key in [2, 300, 301, 302, 303, 304, 305, 306] {
+        assert!(matches!(cache.insert(0, key, 0), Inserted::Evicted(292..300, 0)));
+    }
+    assert_eq!(cache.insert(0, 307, 0), Inserted::Evicted(2, 0), "2 was long forgotten when it came back");
+}
+
+#[test]
+fn one_insert_passes_over_a_bounded_number_of_entries() {
+    let places = 4 * Policy::MOST_PASSED;
+    let mut cache = Hashing::new(limits(places, None, Policy::S3Fifo));
+    for key in 0..places {
+        let _ = cache.insert(0, key, ());
+        assert_eq!([cache.get(0, key), cache.get(0, key)], [Some(()); 2]);
+    }
+    assert_eq!(
+        cache.insert(0, places, ()),
+        Inserted::Evicted(Policy::MOST_PASSED, ()),
+        "though it was used twice"
+    );
+}
+
+#[test]
 fn what_has_expired_is_absent() {
     let mut cache = Hashing::new(limits(2, Some(10), Policy::Fifo));
     let _ = cache.insert(0, 1, 10);
@@ -121,7 +166,10 @@ fn a_cache_of_none_refuses_all() {
         (cache.get(0, 1), cache.remove(1), cache.0.pop(), cache.0.sweep(at(0))),
         (None, None, None, None)
     );
-    assert_eq!((cache.0.is_empty(), cache.0.capacity(), Cache::<u64, u64>::bytes(0)), (true, 0, 0));
+    assert_eq!(
+        (cache.0.is_empty(), cache.0.capacity(), Cache::<u64, u64>::bytes(&CacheLimits::default())),
+        (true, 0, 0)
+    );
 }
 
 #[test]
@@ -146,7 +194,9 @@ fn keys_of_one_hash_stay_apart_and_borrowed_ones_do() {
     assert_eq!(cache.remove(7, "b"), Some(("b".into(), 1)));
     assert_eq!([cache.peek(at(0), 7, "a"), cache.peek(at(0), 7, "b")], [Some(&0), None]);
     assert_eq!(cache.get(at(0), 7, "c"), Some(&2));
-    assert_eq!(cache.get(at(0), 8, "c"), None, "another hash is another key");
+    for hash in [8, 7 + 16, 7 | 1 << 31] {
+        assert_eq!(cache.get(at(0), hash, "c"), None, "another hash is another key");
+    }
     assert_eq!(cache.audit(), 2);
 }
 
@@ -159,51 +209,40 @@ fn debug_shows_counts_only() {
     assert!(shown.contains("len: 1, capacity: 3") && !shown.contains("424242"), "{shown}");
 }
 
-#[test]
-fn the_index_is_as_large_as_promised() {
-    for entries in (0..3_000).chain([10_000, 65_535, 65_536, 917_503, 917_504]) {
-        let (asked, promised) = (Index::new(entries).allocated(), Index::bytes(entries));
-        if cfg!(all(target_arch = "x86_64", target_feature = "sse2", not(miri))) {
-            assert_eq!(asked, promised, "{entries}");
-        }
-        assert!(asked <= promised, "{entries}: {asked} > {promised}");
-    }
-    assert!(Cache::<u64, u64>::bytes(u32::MAX) > u32::MAX as usize);
+/// What it holds of the allocator.
+fn allocated<K, V>(cache: &Cache<K, V>) -> usize {
+    cache.entries.capacity() * size_of::<Entry<K, V>>()
+        + cache.index.allocated()
+        + cache.order.allocated()
+        + cache.ages.as_ref().map_or(0, Ages::allocated)
 }
 
 #[test]
-fn the_index_never_grows_under_churn() {
-    for entries in [1, 3, 4, 7, 8, 14, 100, 448, 1_000] {
-        for policy in [Policy::Fifo, Policy::Lru] {
-            let mut cache = Hashing::<u64, ()>::new(limits(entries, None, policy));
-            let allocated = cache.0.index.allocated();
+fn it_is_as_large_as_promised_and_never_grows() {
+    for entries in [0, 1, 2, 3, 4, 7, 10, 100, 448, 1_000] {
+        for policy in POLICIES {
+            let limits = limits(entries, (entries % 2 == 0).then_some(1_000), policy);
+            let mut cache = Hashing::<u64, u8>::new(limits);
+            assert_eq!(allocated(&cache.0), Cache::<u64, u8>::bytes(&limits));
             let mut rng = fastrand::Rng::with_seed(u64::from(entries));
-            for key in 0..1_000_000u64 {
-                let _ = cache.insert(0, key, ());
-                if rng.u8(..) < 32 {
-                    let recent = key.saturating_sub(rng.u64(0..=u64::from(entries)));
-                    cache.remove(recent);
+            for key in 0..100_000u64 {
+                let recent = key.saturating_sub(rng.u64(0..=u64::from(entries)));
+                match rng.u8(..) {
+                    0..32 => drop(cache.remove(recent)),
+                    32..128 => drop(cache.get(key / 50, recent)),
+                    _ => drop(cache.insert(key / 50, key, 0)),
                 }
-                assert_eq!(cache.0.index.allocated(), allocated);
             }
+            assert_eq!(allocated(&cache.0), Cache::<u64, u8>::bytes(&limits));
             assert_eq!(cache.0.audit(), cache.0.len());
         }
     }
+    assert!(Cache::<u64, u64>::bytes(&limits(u32::MAX, None, Policy::Fifo)) > u32::MAX as usize);
 }
 
 #[test]
-fn a_retired_place_is_lost_and_counted_and_an_eviction_wears_none() {
-    let slots = Slots::with_generation_bits(2, 0, 1);
-    let mut cache = Cache::<u32, u32>::with_slots(limits(2, None, Policy::Fifo), slots);
-    for key in 0..100 {
-        let _ = cache.insert(at(0), u64::from(key), key, key);
-    }
-    assert_eq!((cache.len(), cache.retired()), (2, 0));
-    assert_eq!(cache.pop(), Some((98, 98)));
-    assert_eq!((cache.len(), cache.retired(), cache.audit()), (1, 1, 1));
-    assert_eq!(cache.insert(at(0), 1, 1, 1), Inserted::Evicted(99, 99));
-    assert_eq!(cache.pop(), Some((1, 1)));
-    assert_eq!(cache.insert(at(0), 1, 1, 1), Inserted::Refused(1, 1));
+fn an_entry_of_two_words_takes_three() {
+    assert_eq!(size_of::<Entry<u64, u64>>(), 24);
 }
 
 /// A key or a value that counts how many of its kind live.
@@ -240,7 +279,7 @@ impl Borrow<u32> for Counted {
 fn whatever_goes_in_comes_out_once() {
     for seed in 0..100 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let policy = if rng.bool() { Policy::Fifo } else { Policy::Lru };
+        let policy = POLICIES[rng.usize(..3)];
         let limits = limits(rng.u32(0..10), rng.bool().then(|| rng.u32(0..50)), policy);
         let (keys, values) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
         let mut cache = Cache::new(limits);
@@ -267,140 +306,5 @@ fn whatever_goes_in_comes_out_once() {
         }
         while cache.pop().is_some() {}
         assert_eq!((keys.get(), values.get(), cache.len(), cache.audit()), (0, 0, 0, 0));
-    }
-}
-
-/// The same in the most obvious way: a list in the order of the policy, the first to go first.
-struct Naive {
-    limits: CacheLimits,
-    entries: Vec<(u32, u32, u64)>,
-    stats: CacheStats,
-}
-
-impl Naive {
-    fn expired(&self, position: usize, now: u64) -> bool {
-        self.limits.ttl.is_some_and(|ttl| at(now).saturating_since(at(self.entries[position].2)) >= ttl)
-    }
-
-    fn position(&self, key: u32) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.0 == key)
-    }
-
-    /// The expired entry that was written first. Those written at the same instant may leave in any order.
-    fn stale(&self, now: u64) -> Option<u64> {
-        (0..self.entries.len())
-            .filter(|&position| self.expired(position, now))
-            .map(|position| self.entries[position].2)
-            .min()
-    }
-
-    fn touch(&mut self, position: usize) {
-        if self.limits.policy == Policy::Lru {
-            let entry = self.entries.remove(position);
-            self.entries.push(entry);
-        }
-    }
-
-    fn get(&mut self, now: u64, key: u32) -> Option<u32> {
-        let Some(position) = self.position(key).filter(|&position| !self.expired(position, now)) else {
-            self.stats.misses += 1;
-            return None;
-        };
-        self.stats.hits += 1;
-        let value = self.entries[position].1;
-        self.touch(position);
-        Some(value)
-    }
-
-    fn take(&mut self, position: usize) -> (u32, u32) {
-        let (key, value, _) = self.entries.remove(position);
-        (key, value)
-    }
-
-    /// Inserts, given what the cache did where it had a choice among entries written at one instant.
-    fn insert(&mut self, now: u64, key: u32, value: u32, did: Inserted<u32, u32>) -> Inserted<u32, u32> {
-        let room = self.entries.len() < self.limits.entries as usize;
-        let out = match (self.position(key), self.stale(now)) {
-            (Some(position), _) if !self.expired(position, now) => {
-                let old = core::mem::replace(&mut self.entries[position], (key, value, now));
-                self.touch(position);
-                self.stats.replaced += 1;
-                return Inserted::Replaced(old.0, old.1);
-            }
-            (Some(position), _) => {
-                let (key, value) = self.take(position);
-                Inserted::Expired(key, value)
-            }
-            (None, _) if room => Inserted::New,
-            (None, Some(written)) => {
-                let (key, _) = did.into_pair().unwrap();
-                let position = self.position(key).unwrap();
-                assert_eq!(self.entries[position].2, written);
-                let (key, value) = self.take(position);
-                Inserted::Expired(key, value)
-            }
-            (None, None) if self.entries.is_empty() => return Inserted::Refused(key, value),
-            (None, None) => {
-                let (key, value) = self.take(0);
-                Inserted::Evicted(key, value)
-            }
-        };
-        self.entries.push((key, value, now));
-        self.stats.inserted += 1;
-        self.stats.expired += u64::from(matches!(out, Inserted::Expired(..)));
-        self.stats.evicted += u64::from(matches!(out, Inserted::Evicted(..)));
-        self.stats.highest = self.stats.highest.max(self.entries.len());
-        out
-    }
-}
-
-#[test]
-fn it_behaves_as_the_obvious_list_does() {
-    for seed in 0..300 {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let policy = if rng.bool() { Policy::Fifo } else { Policy::Lru };
-        let limits = limits(rng.u32(0..12), rng.bool().then(|| rng.u32(0..60)), policy);
-        let mut cache = Hashing::new(limits);
-        let mut naive = Naive { limits, entries: Vec::new(), stats: CacheStats::default() };
-        let mut now = 0;
-        for value in 0..1_000 {
-            now += rng.u64(0..3);
-            let key = rng.u32(0..24);
-            match rng.u32(0..16) {
-                0 => {
-                    let gone = naive.position(key).map(|position| naive.take(position));
-                    naive.stats.removed += u64::from(gone.is_some());
-                    assert_eq!(cache.remove(key), gone);
-                }
-                1 => {
-                    let due = cache.0.sweep_due(at(now));
-                    let swept = cache.0.sweep(at(now));
-                    let written = swept.map(|(key, value)| {
-                        let position = naive.position(key).unwrap();
-                        let entry = naive.entries[position];
-                        assert_eq!((entry.0, entry.1), (key, value));
-                        entry.2
-                    });
-                    assert_eq!((due, written), (swept.is_some(), naive.stale(now)));
-                    if let Some((key, _)) = swept {
-                        naive.entries.retain(|entry| entry.0 != key);
-                        naive.stats.expired += 1;
-                    }
-                }
-                2..8 => assert_eq!(cache.get(now, key), naive.get(now, key)),
-                _ => {
-                    let did = cache.insert(now, key, value);
-                    assert_eq!(did, naive.insert(now, key, value, did));
-                }
-            }
-            let cache = &cache.0;
-            assert_eq!(
-                (cache.stats(), cache.len(), cache.audit()),
-                (naive.stats, naive.entries.len(), cache.len())
-            );
-            assert_eq!(cache.written.iter(&cache.slots).count(), cache.len());
-        }
-        let stats = cache.0.stats();
-        assert_eq!(stats.inserted, stats.evicted + stats.expired + stats.removed + cache.0.len() as u64);
     }
 }

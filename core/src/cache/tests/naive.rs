@@ -1,0 +1,191 @@
+//! The cache in step with the most obvious way to write one.
+
+use super::*;
+
+#[derive(Clone, Copy)]
+struct Held {
+    key: u32,
+    value: u32,
+    written: u64,
+    uses: u8,
+    in_main: bool,
+}
+
+/// The same in the most obvious way: a list in the order of the policy, the first to go first, the two queues of
+/// S3-FIFO mixed.
+struct Naive {
+    limits: CacheLimits,
+    entries: Vec<Held>,
+    /// The last of them the latest.
+    ghosts: Vec<Option<u32>>,
+    stats: CacheStats,
+}
+
+impl Naive {
+    fn expired(&self, position: usize, now: u64) -> bool {
+        let written = at(self.entries[position].written);
+        self.limits.ttl.is_some_and(|ttl| at(now).saturating_since(written) >= ttl)
+    }
+
+    fn position(&self, key: u32) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.key == key)
+    }
+
+    /// When the expired entry that was written first was. Those written at the same instant may leave in any order.
+    fn stale(&self, now: u64) -> Option<u64> {
+        (0..self.entries.len())
+            .filter(|&position| self.expired(position, now))
+            .map(|position| self.entries[position].written)
+            .min()
+    }
+
+    fn touch(&mut self, position: usize) {
+        match self.limits.policy {
+            Policy::Fifo => {}
+            Policy::Lru => self.move_to_end(position),
+            Policy::S3Fifo => self.entries[position].uses = (self.entries[position].uses + 1).min(3),
+        }
+    }
+
+    fn move_to_end(&mut self, position: usize) {
+        let entry = self.entries.remove(position);
+        self.entries.push(entry);
+    }
+
+    fn get(&mut self, now: u64, key: u32) -> Option<u32> {
+        let Some(position) = self.position(key).filter(|&position| !self.expired(position, now)) else {
+            self.stats.misses += 1;
+            return None;
+        };
+        self.stats.hits += 1;
+        let value = self.entries[position].value;
+        self.touch(position);
+        Some(value)
+    }
+
+    fn take(&mut self, position: usize) -> (u32, u32) {
+        let entry = self.entries.remove(position);
+        (entry.key, entry.value)
+    }
+
+    /// The position of the one to give up.
+    fn victim(&mut self) -> usize {
+        let places = self.limits.entries as usize;
+        loop {
+            let main = self.entries.iter().filter(|entry| entry.in_main).count();
+            let in_main = main > places - 1.max(places / 10) || main == places;
+            let position = self.entries.iter().position(|entry| entry.in_main == in_main).unwrap();
+            let entry = &mut self.entries[position];
+            match (in_main, entry.uses) {
+                (true, 1..) => entry.uses -= 1,
+                (false, 2..) => (entry.in_main, entry.uses) = (true, 0),
+                (true, _) => return position,
+                (false, _) => {
+                    self.ghosts.push(Some(entry.key));
+                    return position;
+                }
+            }
+            self.move_to_end(position);
+        }
+    }
+
+    /// Whether it is a ghost, which it is no more.
+    fn recall(&mut self, key: u32) -> bool {
+        let (places, all) = (self.limits.entries as usize, self.ghosts.len());
+        let known =
+            self.ghosts[all.saturating_sub(places * 9 / 10)..].iter_mut().find(|ghost| **ghost == Some(key));
+        self.limits.policy == Policy::S3Fifo && known.map(|ghost| *ghost = None).is_some()
+    }
+
+    /// Inserts, given what the cache did where it had a choice among entries written at one instant.
+    fn insert(&mut self, now: u64, key: u32, value: u32, did: Inserted<u32, u32>) -> Inserted<u32, u32> {
+        let room = self.entries.len() < self.limits.entries as usize;
+        let position = self.position(key);
+        let in_main = position.is_none() && self.recall(key);
+        let out = match (position, self.stale(now)) {
+            (Some(position), _) if !self.expired(position, now) => {
+                let entry = &mut self.entries[position];
+                let old = core::mem::replace(entry, Held { key, value, written: now, ..*entry });
+                self.touch(position);
+                self.stats.replaced += 1;
+                return Inserted::Replaced(old.key, old.value);
+            }
+            (Some(position), _) => {
+                let (key, value) = self.take(position);
+                Inserted::Expired(key, value)
+            }
+            (None, _) if room => Inserted::New,
+            (None, Some(written)) => {
+                let (key, _) = did.into_pair().unwrap();
+                let position = self.position(key).unwrap();
+                assert_eq!(self.entries[position].written, written);
+                let (key, value) = self.take(position);
+                Inserted::Expired(key, value)
+            }
+            (None, None) if self.entries.is_empty() => return Inserted::Refused(key, value),
+            (None, None) => {
+                let victim = self.victim();
+                let (key, value) = self.take(victim);
+                Inserted::Evicted(key, value)
+            }
+        };
+        self.entries.push(Held { key, value, written: now, uses: 0, in_main });
+        self.stats.inserted += 1;
+        self.stats.expired += u64::from(matches!(out, Inserted::Expired(..)));
+        self.stats.evicted += u64::from(matches!(out, Inserted::Evicted(..)));
+        self.stats.highest = self.stats.highest.max(self.entries.len());
+        out
+    }
+}
+
+#[test]
+fn it_behaves_as_the_obvious_list_does() {
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let policy = POLICIES[rng.usize(..3)];
+        let limits = limits(rng.u32(0..12), rng.bool().then(|| rng.u32(0..60)), policy);
+        let mut cache = Hashing::new(limits);
+        let mut naive =
+            Naive { limits, entries: Vec::new(), ghosts: Vec::new(), stats: CacheStats::default() };
+        let mut now = 0;
+        for value in 0..1_000 {
+            now += rng.u64(0..3);
+            let key = rng.u32(0..24);
+            match rng.u32(0..16) {
+                0 => {
+                    let gone = naive.position(key).map(|position| naive.take(position));
+                    naive.stats.removed += u64::from(gone.is_some());
+                    assert_eq!(cache.remove(key), gone);
+                }
+                1 => {
+                    let due = cache.0.sweep_due(at(now));
+                    let swept = cache.0.sweep(at(now));
+                    let written = swept.map(|(key, value)| {
+                        let position = naive.position(key).unwrap();
+                        let entry = naive.entries[position];
+                        assert_eq!((entry.key, entry.value), (key, value));
+                        entry.written
+                    });
+                    assert_eq!((due, written), (swept.is_some(), naive.stale(now)));
+                    if let Some((key, _)) = swept {
+                        naive.entries.retain(|entry| entry.key != key);
+                        naive.stats.expired += 1;
+                    }
+                }
+                2..8 => assert_eq!(cache.get(now, key), naive.get(now, key)),
+                _ => {
+                    let did = cache.insert(now, key, value);
+                    assert_eq!(did, naive.insert(now, key, value, did));
+                }
+            }
+            let cache = &cache.0;
+            assert_eq!(
+                (cache.stats(), cache.len(), cache.audit()),
+                (naive.stats, naive.entries.len(), cache.len())
+            );
+            assert!(cache.ages.as_ref().is_none_or(|ages| ages.count() == cache.len()));
+        }
+        let stats = cache.0.stats();
+        assert_eq!(stats.inserted, stats.evicted + stats.expired + stats.removed + cache.0.len() as u64);
+    }
+}
