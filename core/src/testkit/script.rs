@@ -54,7 +54,11 @@ impl Setup {
         let ms = Duration::from_millis;
         let ttls = [None, Some(ms(5)), Some(ms(1_000)), Some(Duration::ZERO), Some(Duration::MAX)];
         let every = [None, Some(ms(1)), Some(ms(10)), Some(Duration::from_micros(2_500)), Some(ms(1_000))];
-        let policy = if cache & 128 == 0 { Policy::Fifo } else { Policy::Lru };
+        let policy = match cache {
+            0..64 => Policy::Fifo,
+            64..128 => Policy::S3Fifo,
+            128.. => Policy::Lru,
+        };
         Limits {
             queue: u32::from(queue % 7),
             concurrency: u32::from(concurrency % 4) + 1,

@@ -5,6 +5,7 @@
 //! Ids are the machine's to choose: the model learns them from its answers, and checks that no id is given out
 //! twice.
 
+mod cached;
 mod commands;
 mod effects;
 mod ending;
@@ -27,9 +28,10 @@ use crate::{
     AttemptId, ByOutcome, Event, Instant, LastError, Limits, OutcomeKind, Phase, Remains, SleepId, TaskId,
     Totals,
 };
+use cached::CacheModel;
 pub(super) use observe::Difference;
 use sleeps::Sleepers;
-use stores::{CacheModel, Ring, SourceModel, Waiting};
+use stores::{Ring, SourceModel, Waiting};
 
 /// Stands for the id of a task that no answer has named yet.
 const STAND_IN: TaskId = match TaskId::from_bits(u64::MAX) {
