@@ -49,7 +49,9 @@ fn many_limits() -> Vec<Limits> {
         limits.sources = rng.u32(..20);
         limits.subscribers = rng.u32(..20);
         limits.events = rng.u32(1..300);
-        limits.cache = CacheLimits { entries: rng.u32(..3_000), ttl: None, policy: Policy::Lru, seed: 1 };
+        let policy = [Policy::Fifo, Policy::Lru, Policy::S3Fifo][rng.usize(..3)];
+        let ttl = rng.bool().then_some(Duration::from_secs(1));
+        limits.cache = CacheLimits { entries: rng.u32(..3_000), ttl, policy, seed: 1 };
         all.push(limits);
     }
     all.push(Limits::default());
@@ -96,7 +98,7 @@ fn churn_does_not_allocate() {
     limits.concurrency = 10;
     limits.results = ResultLimits::new(50, Some(Duration::from_millis(500)));
     limits.cache =
-        CacheLimits { entries: 100, ttl: Some(Duration::from_millis(50)), policy: Policy::Fifo, seed: 3 };
+        CacheLimits { entries: 100, ttl: Some(Duration::from_millis(50)), policy: Policy::S3Fifo, seed: 3 };
     limits.health_every = Some(Duration::from_millis(7));
     limits.sweep_every = Some(Duration::from_millis(70));
     let mut machine = Processor::<Odd>::new(limits, Instant::ZERO).unwrap();
