@@ -5,10 +5,9 @@
 //! Work arrives from the first second to the 59th minute of each hour. The last minute is for what is in flight to
 //! end, so at every full hour the machine is at rest, and what it holds then can be compared to the byte.
 
+mod agenda;
 mod world;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use plimsoll_core::{
 };
 
 use crate::waits::Waits;
+use agenda::Agenda;
 
 /// The plan of the load. Jobs and cached values own memory, as real ones do.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub enum Woken {
 }
 
 /// Something that will happen in the world outside the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 enum Happening {
     Completes(AttemptId),
     Fails(AttemptId),
@@ -107,8 +107,7 @@ pub struct Load {
     rng: Rng,
     now: Instant,
     next_arrival: u64,
-    happenings: BinaryHeap<Reverse<(u64, u64, Happening)>>,
-    scheduled: u64,
+    happenings: Agenda<Happening>,
     /// Who waits for room, by place; the places are as many as the limit `waiters`.
     line: Vec<Option<WaiterId>>,
     source: Option<SourceId>,
@@ -145,15 +144,14 @@ impl Load {
             rng: Rng::with_seed(seed),
             now: Instant::ZERO,
             next_arrival: BUSY.start,
-            happenings: BinaryHeap::with_capacity(IN_FLIGHT),
-            scheduled: 0,
+            happenings: Agenda::with_capacity(IN_FLIGHT),
             line: vec![None; limits.waiters as usize],
             source: None,
             subscriber: None,
             seen: Seen::default(),
             waits: Waits::new(),
         };
-        load.schedule(Duration::ZERO, Happening::EverySecond);
+        load.schedule(0, Happening::EverySecond);
         Ok(load)
     }
 
@@ -197,19 +195,14 @@ impl Load {
         loop {
             self.work();
             let timer = self.machine.next_timer().map_or(u64::MAX, |(at, _)| at.as_nanos());
-            let happening = self.happenings.peek().map_or(u64::MAX, |Reverse((at, ..))| *at);
-            let next = timer.min(happening).min(self.next_arrival);
+            let next = timer.min(self.happenings.next()).min(self.next_arrival);
             if next > end.as_nanos() {
                 self.now = self.now.max(end);
                 return;
             }
             self.now = self.now.max(Instant::from_nanos(next));
             // The clock rule: reports first, then time, then commands.
-            while let Some(Reverse((at, _, happening))) = self.happenings.peek().copied() {
-                if at > self.now.as_nanos() {
-                    break;
-                }
-                self.happenings.pop();
+            while let Some(happening) = self.happenings.take(self.now.as_nanos()) {
                 self.happens(happening);
             }
             if timer <= self.now.as_nanos() {
@@ -235,11 +228,7 @@ impl Load {
                 Wake::At(at, _) => self.now.max(at).min(self.now.saturating_add(Duration::from_millis(10))),
                 _ => self.now,
             };
-            while let Some(Reverse((at, _, happening))) = self.happenings.peek().copied() {
-                if at > self.now.as_nanos() {
-                    break;
-                }
-                self.happenings.pop();
+            while let Some(happening) = self.happenings.take(self.now.as_nanos()) {
                 self.happens(happening);
             }
             let _ = self.machine.advance(self.now, 256);
@@ -250,9 +239,8 @@ impl Load {
         }
     }
 
-    fn schedule(&mut self, after: Duration, happening: Happening) {
-        let at = self.now.saturating_add(after).as_nanos();
-        self.scheduled += 1;
-        self.happenings.push(Reverse((at, self.scheduled, happening)));
+    /// Lets something happen after so many nanoseconds.
+    fn schedule(&mut self, after: u64, happening: Happening) {
+        self.happenings.put(self.now.as_nanos(), after, happening);
     }
 }

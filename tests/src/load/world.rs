@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plimsoll_core::{
     Claim, Drain, Effect, Failure, Guard, Instant, Limits, Message, Next, Priority, Processor, Refusal,
-    Refused, Retry, Route, Start, Swept, TaskId, Terms,
+    Refused, Retry, Route, Settlement, Start, Swept, TaskId, Terms,
 };
 
 use super::{BUSY, HOUR, Happening, Load, SECOND, Woken, Work};
@@ -12,6 +12,7 @@ use super::{BUSY, HOUR, Happening, Load, SECOND, Woken, Work};
 /// Nanoseconds between arrivals, a Poisson process. Bursts and the minute without work taken into account, this
 /// comes to 100 tasks a second.
 const MEAN_GAP: f64 = 10_800_000.0;
+const MILLISECOND: u64 = 1_000_000;
 
 impl Load {
     /// Starts what can be started, and does what the machine wants done, until there is nothing left.
@@ -20,8 +21,12 @@ impl Load {
             while let Some(start) = self.machine.start_next(self.now) {
                 self.start(start);
             }
-            let Some(effect) = self.machine.poll_effect() else { return };
-            self.effect(effect);
+            match self.machine.poll_effect() {
+                // By far the most frequent one; effects are large, and this one need not be moved.
+                Some(Effect::Settle(settlement)) => self.settles(&settlement),
+                Some(effect) => self.effect(effect),
+                None => return,
+            }
         }
     }
 
@@ -29,7 +34,7 @@ impl Load {
     fn start(&mut self, start: Start<Work>) {
         let attempt = start.attempt;
         if start.number == 1 {
-            self.waits.record(self.now.saturating_since(Instant::from_nanos(*start.job)));
+            self.waits.record_mut(self.now.saturating_since(Instant::from_nanos(*start.job)));
         }
         // Skewed as real durations are: mostly short, now and then ten times that.
         let short = self.rng.u64(1_000_000..200_000_000);
@@ -41,7 +46,7 @@ impl Load {
             // It hangs, and says nothing until it is asked to stop.
             _ => return,
         };
-        self.schedule(Duration::from_nanos(nanos), ends);
+        self.schedule(nanos, ends);
     }
 
     pub(super) fn happens(&mut self, happening: Happening) {
@@ -78,13 +83,17 @@ impl Load {
         }
     }
 
+    fn settles(&mut self, settlement: &Settlement<Work>) {
+        self.seen.callbacks.1 += u64::from(settlement.callback.is_some());
+    }
+
     pub(super) fn effect(&mut self, effect: Effect<Work>) {
         match effect {
             Effect::Stop(stop) => {
-                let takes = Duration::from_nanos(self.rng.u64(0..300_000_000));
+                let takes = self.rng.u64(0..300_000_000);
                 self.schedule(takes, Happening::Stops(stop.attempt));
             }
-            Effect::Settle(settlement) => self.seen.callbacks.1 += u64::from(settlement.callback.is_some()),
+            Effect::Settle(settlement) => self.settles(&settlement),
             Effect::Wake(Woken::Handle(task)) => self.claim(task),
             Effect::Wake(Woken::Room(place)) => self.has_room(place),
             Effect::Wake(Woken::Subscriber) => {}
@@ -161,7 +170,7 @@ impl Load {
         };
         let Some(task) = admitted else { return };
         self.seen.callbacks.0 += u64::from(has_callback);
-        let soon = Duration::from_millis(self.rng.u64(0..4_000));
+        let soon = self.rng.u64(0..4_000) * MILLISECOND;
         if for_handle {
             let dropped = self.rng.u8(..) < 30;
             self.schedule(
@@ -209,7 +218,7 @@ impl Load {
 
     /// Sources and subscribers come and go, and small machines with them.
     fn every_second(&mut self) {
-        self.schedule(Duration::from_secs(1), Happening::EverySecond);
+        self.schedule(SECOND, Happening::EverySecond);
         let second = self.now.as_nanos() / SECOND;
         let busy = BUSY.contains(&(self.now.as_nanos() % HOUR));
         if let Some(source) = self.source.filter(|_| second % 5 == 0 || !busy) {
