@@ -67,6 +67,8 @@ const HOUR: u64 = 3_600 * SECOND;
 const BUSY: Range<u64> = SECOND..59 * 60 * SECOND;
 /// More than can ever be in flight, so that the host's own memory does not grow.
 const IN_FLIGHT: usize = 1 << 15;
+/// As many boxes as the pool keeps: more than a machine with [`Load::limits`] can hold.
+const SPARE: usize = 1 << 11;
 
 /// Counts of what the host did and saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +116,9 @@ pub struct Load {
     subscriber: Option<SubscriberId>,
     seen: Seen,
     waits: Waits,
+    /// The boxes of jobs and cached values that have come out of the machine, to be used again, for the cost of
+    /// the allocator is not the machine's. None is left at rest, so what the machine had lost would still show.
+    spare: Vec<Box<u64>>,
 }
 
 impl Load {
@@ -150,6 +155,7 @@ impl Load {
             subscriber: None,
             seen: Seen::default(),
             waits: Waits::new(),
+            spare: Vec::with_capacity(SPARE),
         };
         load.schedule(0, Happening::EverySecond);
         Ok(load)
@@ -236,6 +242,24 @@ impl Load {
             if self.machine.phase() == Phase::Drained {
                 return Remains::default();
             }
+        }
+    }
+
+    /// A job or a value for the cache.
+    fn boxed(&mut self, value: u64) -> Box<u64> {
+        match self.spare.pop() {
+            Some(mut spare) => {
+                *spare = value;
+                spare
+            }
+            None => Box::new(value),
+        }
+    }
+
+    /// Keeps a box for later, if there is room for it.
+    fn put_by(&mut self, spare: Box<u64>) {
+        if self.spare.len() < SPARE {
+            self.spare.push(spare);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_core::{
-    Claim, Drain, Effect, Failure, Guard, Instant, Limits, Message, Next, Priority, Processor, Refusal,
+    Claim, Drain, Effect, Failure, Guard, Limits, Message, Next, Priority, Processor, Refusal,
     Refused, Retry, Route, Settlement, Start, Swept, TaskId, Terms,
 };
 
@@ -16,26 +16,32 @@ const MILLISECOND: u64 = 1_000_000;
 
 impl Load {
     /// Starts what can be started, and does what the machine wants done, until there is nothing left.
+    #[inline(always)]
     pub(super) fn work(&mut self) {
         loop {
             while let Some(start) = self.machine.start_next(self.now) {
                 self.start(start);
             }
-            match self.machine.poll_effect() {
-                // By far the most frequent one; effects are large, and this one need not be moved.
-                Some(Effect::Settle(settlement)) => self.settles(&settlement),
-                Some(effect) => self.effect(effect),
-                None => return,
-            }
+            // What has settled has given its place back already: taking it frees none.
+            let effect = loop {
+                match self.machine.poll_effect() {
+                    Some(Effect::Settle(settlement)) => self.settles(&settlement),
+                    other => break other,
+                }
+            };
+            let Some(effect) = effect else { break };
+            self.effect(effect);
         }
+        debug_assert!(self.machine.startable() == 0, "a place is free, and a task waits for it");
     }
 
     /// Decides what will become of an attempt.
     fn start(&mut self, start: Start<Work>) {
         let attempt = start.attempt;
         if start.number == 1 {
-            self.waits.record_mut(self.now.saturating_since(Instant::from_nanos(*start.job)));
+            self.waits.record_mut(self.now.as_nanos().saturating_sub(*start.job));
         }
+        self.put_by(start.job);
         // Skewed as real durations are: mostly short, now and then ten times that.
         let short = self.rng.u64(1_000_000..200_000_000);
         let nanos = if self.rng.u8(..) < 12 { short * 10 } else { short };
@@ -54,10 +60,10 @@ impl Load {
         match happening {
             Happening::Completes(attempt) => drop(self.machine.completed(now, attempt, 1)),
             Happening::Fails(attempt) => {
-                let answer =
-                    self.machine.failed(now, attempt, 2, Some(Box::new(3)), &Message::from("it failed"));
-                if let Ok(Failure::Settled { job }) = answer {
-                    drop(job);
+                let job = self.boxed(3);
+                let answer = self.machine.failed(now, attempt, 2, Some(job), &Message::from("it failed"));
+                if let Ok(Failure::Settled { job: Some(job) }) = answer {
+                    self.put_by(job);
                 }
             }
             Happening::Panics(attempt) => {
@@ -155,7 +161,8 @@ impl Load {
             (matches!(terms.route, Route::Callback(_)), matches!(terms.route, Route::Handle));
         let retained = matches!(terms.route, Route::Retain);
         self.use_cache();
-        let job = Box::new(self.now.saturating_add(terms.delay).as_nanos());
+        let delay = if terms.delay.is_zero() { 0 } else { terms.delay.as_nanos() as u64 };
+        let job = self.boxed(self.now.as_nanos() + delay);
         let source = self.source.filter(|_| self.rng.u8(..) < 40);
         let admitted = match source {
             Some(source) => self.machine.feed(self.now, source, job, terms).ok(),
@@ -190,7 +197,10 @@ impl Load {
         let mut cache = self.machine.cache();
         let hash = cache.hasher().hash_of(&key);
         if cache.get(self.now, hash, &key).is_none() {
-            drop(cache.insert(self.now, hash, key, Box::new(u64::from(key))));
+            let value = self.boxed(u64::from(key));
+            if let Some((_, value)) = self.machine.cache().insert(self.now, hash, key, value).into_pair() {
+                self.put_by(value);
+            }
         }
     }
 
@@ -212,7 +222,8 @@ impl Load {
         let mut terms = Terms::new(self.seen.offered as u32);
         terms.route = Route::Callback(self.seen.offered);
         terms.timeouts.start_to_close = Some(Duration::from_secs(1));
-        let admitted = self.machine.submit_reserved(self.now, id, Box::new(self.now.as_nanos()), terms);
+        let job = self.boxed(self.now.as_nanos());
+        let admitted = self.machine.submit_reserved(self.now, id, job, terms);
         self.seen.callbacks.0 += u64::from(admitted.is_ok());
     }
 
@@ -234,6 +245,9 @@ impl Load {
             let _ = self.machine.feed_error(self.now, source, Message::from("the emitter has hiccups"));
         }
         self.read_events();
+        if !busy {
+            self.spare.clear();
+        }
         if let Some(subscriber) = self.subscriber.filter(|_| second % 60 == 30 || !busy) {
             let _ = self.machine.unsubscribe(subscriber);
             self.subscriber = None;
