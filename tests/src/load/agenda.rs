@@ -1,9 +1,9 @@
 //! What will happen, and when: a calendar queue (Brown, "Calendar queues", CACM 31(10), 1988).
 
 /// The days of a year, each of them a list in the order of time.
-const DAYS: usize = 256;
+const DAYS: usize = 2_048;
 /// A day is 2^24 nanoseconds, about 17 ms; a year is 4.3 s.
-const DAY_BITS: u32 = 24;
+const DAY_BITS: u32 = 21;
 /// How far ahead something may be, so that no day has things of two years.
 const HORIZON: u64 = ((DAYS - 1) as u64) << DAY_BITS;
 const WORDS: usize = DAYS / 64;
