@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use plimsoll_core::{
-    Claim, Drain, Effect, Failure, Guard, Limits, Message, Next, Priority, Processor, Refusal,
-    Refused, Retry, Route, Settlement, Start, Swept, TaskId, Terms,
+    Claim, Drain, Effect, Failure, Guard, Limits, Message, Next, Priority, Processor, Refusal, Refused,
+    Retry, Route, Settlement, Start, Swept, TaskId, Terms,
 };
 
 use super::{BUSY, HOUR, Happening, Load, SECOND, Woken, Work};
@@ -13,6 +13,10 @@ use super::{BUSY, HOUR, Happening, Load, SECOND, Woken, Work};
 /// comes to 100 tasks a second.
 const MEAN_GAP: f64 = 10_800_000.0;
 const MILLISECOND: u64 = 1_000_000;
+/// How long tasks may wait for their start: most, and those that are in a hurry.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(200)];
+/// How those are retried that are.
+const RETRY: Retry = Retry::NONE.attempts(3).base(Duration::from_millis(50)).cap(Duration::from_secs(2));
 
 impl Load {
     /// Starts what can be started, and does what the machine wants done, until there is nothing left.
@@ -139,8 +143,7 @@ impl Load {
         };
         terms.priority = Priority::new(self.rng.u8(..8));
         terms.timeouts.start_to_close = Some(Duration::from_secs(1));
-        let patient = chance % 7 != 0;
-        terms.timeouts.schedule_to_start = Some(Duration::from_millis(if patient { 2_000 } else { 200 }));
+        terms.timeouts.schedule_to_start = Some(PATIENCE[usize::from(chance % 7 == 0)]);
         if chance % 5 == 0 {
             terms.timeouts.schedule_to_close = Some(Duration::from_secs(6));
         }
@@ -148,7 +151,7 @@ impl Load {
             terms.delay = Duration::from_millis(self.rng.u64(1..3_000));
         }
         if chance % 3 == 0 {
-            terms.retry = Retry::NONE.attempts(3).base(Duration::from_millis(50)).cap(Duration::from_secs(2));
+            terms.retry = RETRY;
         }
         terms
     }
