@@ -31,6 +31,7 @@ const SETTINGS: &[Setting] = &[
     Setting { crowd: Crowd::results, operations: RESULTS },
     Setting { crowd: |size| Crowd::cached(size, Policy::Fifo), operations: CACHE },
     Setting { crowd: |size| Crowd::cached(size, Policy::Lru), operations: CACHE_LRU },
+    Setting { crowd: |size| Crowd::cached(size, Policy::S3Fifo), operations: CACHE_S3_FIFO },
     Setting { crowd: Crowd::connected, operations: CONNECTED },
 ];
 
@@ -223,6 +224,9 @@ const CACHE: &[Region<Crowd>] = &[
 ];
 
 const CACHE_LRU: &[Region<Crowd>] = &[of_any("cache hit, LRU", HIT), of_any("cache evict, LRU", EVICT)];
+
+/// How many a scan passes over before it finds one to evict depends on the keys, so only hits are counted.
+const CACHE_S3_FIFO: &[Region<Crowd>] = &[of_any("cache hit, S3-FIFO", HIT)];
 
 const CONNECTED: &[Region<Crowd>] = &[
     of_any("subscribe", |crowd, count| {

@@ -26,12 +26,7 @@ trait Cached {
 /// The core's, with the policy of this number in [`POLICIES`].
 struct Ours<const POLICY: usize>(Cache<u64, u64>);
 
-const POLICIES: &[Policy] = &[
-    Policy::Fifo,
-    Policy::Lru,
-    #[cfg(feature = "s3fifo")]
-    Policy::S3Fifo,
-];
+const POLICIES: &[Policy] = &[Policy::Fifo, Policy::Lru, Policy::S3Fifo];
 
 impl<const POLICY: usize> Cached for Ours<POLICY> {
     fn new(entries: u32) -> Self {
@@ -105,7 +100,6 @@ const fn contender<C: Cached>(name: &'static str) -> Contender {
 const CONTENDERS: &[Contender] = &[
     contender::<Ours<0>>("plimsoll FIFO"),
     contender::<Ours<1>>("plimsoll LRU"),
-    #[cfg(feature = "s3fifo")]
     contender::<Ours<2>>("plimsoll S3-FIFO"),
     contender::<LruMap<u64, u64, ByLength>>("schnellru"),
     contender::<quick_cache::unsync::Cache<u64, u64>>("quick_cache"),

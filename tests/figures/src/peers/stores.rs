@@ -24,10 +24,8 @@ pub trait Store {
 }
 
 /// The core's timing wheel.
-#[cfg(feature = "wheel")]
 pub struct Wheel(plimsoll_core::testkit::Wheel);
 
-#[cfg(feature = "wheel")]
 impl Store for Wheel {
     const NAME: &'static str = "plimsoll's wheel";
 
@@ -44,7 +42,7 @@ impl Store for Wheel {
     }
 
     fn fire(&mut self, now: Instant, budget: u32) -> u32 {
-        (0..budget).map_while(|_| self.0.step(now)).fold(0, |count, _| count + 1)
+        (0..budget).map_while(|_| self.0.fire(now)).fold(0, |count, _| count + 1)
     }
 }
 

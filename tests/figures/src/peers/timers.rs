@@ -125,12 +125,10 @@ struct Host {
 }
 
 fn program(meter: &mut Meter) {
-    #[cfg(feature = "wheel")]
     rearm::<super::stores::Wheel>(meter);
     rearm::<Heap>(meter);
     rearm::<Tree>(meter);
     rearm::<DelayQueue>(meter);
-    #[cfg(feature = "wheel")]
     fire::<super::stores::Wheel>(meter);
     fire_by_machine(meter, "plimsoll's machine, delay to queue", |rng| rng.u64(1..=1_000));
     fire_by_machine(meter, "the same, all due at one instant", |_| 1_000);
