@@ -44,31 +44,53 @@ fn naive(keys: &[u32], entries: usize, policy: Policy) -> u64 {
     hits
 }
 
-/// Algorithm 1 of the paper on S3-FIFO, with keys and their uses in queues.
+/// A key in a queue.
+#[derive(Clone, Copy)]
+struct Queued {
+    key: u32,
+    uses: u8,
+    /// Not judged yet, and if so whether it came back after it had left.
+    on_trial: Option<bool>,
+}
+
+/// Algorithm 1 of the paper on S3-FIFO, with parameters that are learned.
 fn naive_s3_fifo(keys: &[u32], entries: usize) -> u64 {
-    let (mut small, mut main, mut ghost) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+    let (mut small, mut main, mut ghost) =
+        (VecDeque::<Queued>::new(), VecDeque::<Queued>::new(), VecDeque::new());
+    let (most, mut evidence) = (entries as i64 / 4 + 64, entries as i64 / 4 / 4);
     let mut hits = 0;
     for &key in keys {
-        if let Some((_, uses)) = small.iter_mut().chain(&mut main).find(|(held, _)| *held == key) {
-            *uses = 3.min(*uses + 1);
+        if let Some(held) = small.iter_mut().chain(&mut main).find(|held| held.key == key) {
+            held.uses = 15.min(held.uses + 1);
             hits += 1;
             continue;
         }
-        let remembered = ghost.iter_mut().find(|held| **held == Some(key)).map(Option::take).is_some();
+        let age = ghost.iter().position(|&held| held == Some(key));
+        if let Some(age) = age {
+            ghost[age] = None;
+        }
+        let came_back = age.is_some_and(|age| evidence <= most / 2 || age < entries * 9 / 10 / 3);
+        let steady = evidence > 0;
+        let small_places = 1.max(entries * if steady { 7 } else { 10 } / 100);
         while small.len() + main.len() == entries {
-            if main.len() > entries - 1.max(entries / 10) || small.is_empty() {
-                match main.pop_front().unwrap() {
-                    (_, 0) => {}
-                    (key, uses) => main.push_back((key, uses - 1)),
-                }
-            } else {
-                match small.pop_front().unwrap() {
-                    (key, 2..) => main.push_back((key, 0)),
-                    (key, _) => ghost.push_front(Some(key)),
-                }
+            let from_main = main.len() > entries - small_places || small.is_empty();
+            let held = if from_main { &mut main } else { &mut small }.pop_front().unwrap();
+            if let Some(came_back) = held.on_trial {
+                let against = if evidence > 0 { -1 } else { -3 };
+                let step = if came_back == (held.uses > 0) { against } else { 1 };
+                evidence = (evidence + step).clamp(-most, most);
+            }
+            if from_main && held.uses > 0 {
+                let uses = held.uses.min(if steady { 15 } else { 3 }) - 1;
+                main.push_back(Queued { key: held.key, uses, on_trial: None });
+            } else if !from_main && held.uses >= if steady { 1 } else { 2 } {
+                main.push_back(Queued { key: held.key, uses: 0, on_trial: Some(false) });
+            } else if !from_main {
+                ghost.push_front(Some(held.key));
             }
         }
-        if remembered { &mut main } else { &mut small }.push_back((key, 0));
+        let on_trial = came_back.then_some(true);
+        if came_back { &mut main } else { &mut small }.push_back(Queued { key, uses: 0, on_trial });
         ghost.truncate(entries * 9 / 10);
     }
     hits

@@ -17,6 +17,14 @@ const JOINED: usize = 4;
 /// Where there is no fingerprint.
 const NONE: u32 = 0;
 
+/// How far back to remember.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    Whole,
+    /// The latest third of what is remembered.
+    Third,
+}
+
 /// The keys evicted last as fingerprints of 32 bits (Yang et al., SOSP '23, section 4.2), in lines that are a queue
 /// each: the oldest of a line makes room. Up to 64 keys are one exact queue. Above, their number is rounded up to
 /// whole lines, and a fingerprint is forgotten after as many evictions on average, give or take a quarter.
@@ -27,13 +35,13 @@ const NONE: u32 = 0;
 pub(super) struct Ghost {
     lines: Vec<Line>,
     /// How many places there are, if these are one queue.
-    window: usize,
+    window: u32,
 }
 
 impl Ghost {
     /// Remembers `window` evictions. Allocates [`Ghost::bytes`].
     pub(super) fn new(window: u32) -> Self {
-        Self { lines: vec![Line([NONE; LINE]); lines(window)], window: window as usize }
+        Self { lines: vec![Line([NONE; LINE]); lines(window)], window }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
@@ -55,24 +63,31 @@ impl Ghost {
             line[0] = moving;
             moving = last;
         }
-        if let Some(Line(line)) =
-            self.lines.get_mut(self.window / LINE).filter(|_| self.window <= JOINED * LINE)
-        {
-            line[self.window % LINE] = NONE;
+        let end = self.window as usize;
+        if let Some(Line(line)) = self.lines.get_mut(end / LINE).filter(|_| end <= JOINED * LINE) {
+            line[end % LINE] = NONE;
         }
     }
 
-    /// Whether the key of this tag is remembered; if so, it is forgotten.
-    pub(super) fn recall(&mut self, tag: u32) -> bool {
+    /// Whether the key of this tag is remembered, within this reach; in any case it is forgotten.
+    pub(super) fn recall(&mut self, tag: u32, reach: Reach) -> bool {
         let fingerprint = fingerprint(tag);
+        let mut reach = match reach {
+            Reach::Whole => u32::MAX,
+            Reach::Third if self.lines.len() > JOINED => LINE as u32 / 3,
+            Reach::Third => self.window / 3,
+        };
         let mut is_known = false;
         for Line(line) in self.queue(tag) {
+            let mut found = 0;
             // All of the line, whatever is found: a few vectors are compared, with no branch to mispredict.
-            for other in line {
+            for (other, from_end) in line.iter_mut().zip((1..=LINE as u32).rev()) {
                 let is_it = *other == fingerprint;
-                is_known |= is_it;
+                found |= if is_it { from_end } else { 0 };
                 *other = if is_it { NONE } else { *other };
             }
+            is_known |= found > (LINE as u32).saturating_sub(reach);
+            reach = reach.saturating_sub(LINE as u32);
         }
         is_known
     }
@@ -112,9 +127,9 @@ mod tests {
         for window in 1..=64 {
             let mut ghost = Ghost::new(window);
             (0..100).for_each(|key| ghost.remember(tag(key)));
-            let known: Vec<u32> = (0..100).filter(|&key| ghost.recall(tag(key))).collect();
+            let known: Vec<u32> = (0..100).filter(|&key| ghost.recall(tag(key), Reach::Whole)).collect();
             assert!(known.iter().copied().eq(100 - window..100));
-            assert!(!(0..100).any(|key| ghost.recall(tag(key))));
+            assert!(!(0..100).any(|key| ghost.recall(tag(key), Reach::Whole)));
         }
     }
 
@@ -123,8 +138,9 @@ mod tests {
         for window in [100, 1_000, 90_000] {
             let mut ghost = Ghost::new(window);
             (0..4 * window).for_each(|key| ghost.remember(tag(key)));
-            let mut known =
-                |keys: core::ops::Range<u32>| keys.filter(|&key| ghost.recall(tag(key))).count() as u32;
+            let mut known = |keys: core::ops::Range<u32>| {
+                keys.filter(|&key| ghost.recall(tag(key), Reach::Whole)).count() as u32
+            };
             let (old, lately, all) =
                 (known(0..2 * window), known(4 * window - window / 2..4 * window), known(0..4 * window));
             assert!(old < window / 50, "{window}: {old} of twice as long ago");
@@ -134,16 +150,31 @@ mod tests {
     }
 
     #[test]
+    fn a_third_reaches_back_a_third() {
+        for window in [3, 10, 48, 64, 90_000] {
+            let mut ghost = Ghost::new(window);
+            (0..2 * window).for_each(|key| ghost.remember(tag(key)));
+            let known = (0..2 * window).filter(|&key| ghost.recall(tag(key), Reach::Third)).count() as u32;
+            let most_off = if window <= 64 { 0 } else { window / 20 };
+            assert!(known.abs_diff(window / 3) <= most_off, "{window}: {known}");
+            assert!(
+                !(0..2 * window).any(|key| ghost.recall(tag(key), Reach::Whole)),
+                "all of them are forgotten"
+            );
+        }
+    }
+
+    #[test]
     fn every_tag_can_be_remembered_and_none_is_by_itself() {
         let mut ghost = Ghost::new(10);
         for tag in [0, 1, u32::MAX] {
-            assert!(!ghost.recall(tag));
+            assert!(!ghost.recall(tag, Reach::Whole));
             ghost.remember(tag);
-            assert!(ghost.recall(tag));
-            assert!(!ghost.recall(tag));
+            assert!(ghost.recall(tag, Reach::Whole));
+            assert!(!ghost.recall(tag, Reach::Whole));
         }
         let mut none = Ghost::new(0);
         none.remember(7);
-        assert!(!none.recall(7));
+        assert!(!none.recall(7, Reach::Whole));
     }
 }

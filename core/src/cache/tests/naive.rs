@@ -9,6 +9,8 @@ struct Held {
     written: u64,
     uses: u8,
     in_main: bool,
+    /// Not judged yet, and if so whether it was evicted before.
+    on_trial: Option<bool>,
 }
 
 /// The same in the most obvious way: a list in the order of the policy, the first to go first, the two queues of
@@ -18,6 +20,7 @@ struct Naive {
     entries: Vec<Held>,
     /// The last of them the latest.
     ghosts: Vec<Option<u32>>,
+    evidence: i32,
     stats: CacheStats,
 }
 
@@ -43,7 +46,7 @@ impl Naive {
         match self.limits.policy {
             Policy::Fifo => {}
             Policy::Lru => self.move_to_end(position),
-            Policy::S3Fifo => self.entries[position].uses = (self.entries[position].uses + 1).min(3),
+            Policy::S3Fifo => self.entries[position].uses = (self.entries[position].uses + 1).min(15),
         }
     }
 
@@ -71,30 +74,49 @@ impl Naive {
     /// The position of the one to give up.
     fn victim(&mut self) -> usize {
         let places = self.limits.entries as usize;
+        let (to_main, most) = if self.evidence > 0 { (1, 15) } else { (2, 3) };
         loop {
             let main = self.entries.iter().filter(|entry| entry.in_main).count();
-            let in_main = main > places - 1.max(places / 10) || main == places;
+            let in_main = main > places - 1 || main == places;
             let position = self.entries.iter().position(|entry| entry.in_main == in_main).unwrap();
             let entry = &mut self.entries[position];
-            match (in_main, entry.uses) {
-                (true, 1..) => entry.uses -= 1,
-                (false, 2..) => (entry.in_main, entry.uses) = (true, 0),
-                (true, _) => return position,
-                (false, _) => {
+            if let Some(came_back) = entry.on_trial.take() {
+                let step = match (came_back == (entry.uses > 0), self.evidence) {
+                    (false, _) => 1,
+                    (true, 1..) => -1,
+                    (true, _) => -3,
+                };
+                let most = (self.limits.entries / 4 + 64) as i32;
+                self.evidence = (self.evidence + step).clamp(-most, most);
+            }
+            if in_main && entry.uses > 0 {
+                entry.uses = entry.uses.min(most) - 1;
+            } else if !in_main && entry.uses >= to_main {
+                *entry = Held { in_main: true, uses: 0, on_trial: Some(false), ..*entry };
+            } else {
+                if !in_main {
                     self.ghosts.push(Some(entry.key));
-                    return position;
                 }
+                return position;
             }
             self.move_to_end(position);
         }
     }
 
-    /// Whether it is a ghost, which it is no more.
+    /// Whether it is a ghost that counts, which it is no more.
     fn recall(&mut self, key: u32) -> bool {
+        if self.limits.policy != Policy::S3Fifo {
+            return false;
+        }
         let (places, all) = (self.limits.entries as usize, self.ghosts.len());
-        let known =
-            self.ghosts[all.saturating_sub(places * 9 / 10)..].iter_mut().find(|ghost| **ghost == Some(key));
-        self.limits.policy == Policy::S3Fifo && known.map(|ghost| *ghost = None).is_some()
+        let (window, is_certain) =
+            (places * 9 / 10, self.evidence > (self.limits.entries / 4 + 64) as i32 / 2);
+        let first = all.saturating_sub(window);
+        let Some(from) = self.ghosts[first..].iter().position(|&ghost| ghost == Some(key)) else {
+            return false;
+        };
+        self.ghosts[first + from] = None;
+        !is_certain || all - (first + from) <= window / 3
     }
 
     /// Inserts, given what the cache did where it had a choice among entries written at one instant.
@@ -129,7 +151,14 @@ impl Naive {
                 Inserted::Evicted(key, value)
             }
         };
-        self.entries.push(Held { key, value, written: now, uses: 0, in_main });
+        self.entries.push(Held {
+            key,
+            value,
+            written: now,
+            uses: 0,
+            in_main,
+            on_trial: in_main.then_some(true),
+        });
         self.stats.inserted += 1;
         self.stats.expired += u64::from(matches!(out, Inserted::Expired(..)));
         self.stats.evicted += u64::from(matches!(out, Inserted::Evicted(..)));
@@ -145,8 +174,13 @@ fn it_behaves_as_the_obvious_list_does() {
         let policy = POLICIES[rng.usize(..3)];
         let limits = limits(rng.u32(0..12), rng.bool().then(|| rng.u32(0..60)), policy);
         let mut cache = Hashing::new(limits);
-        let mut naive =
-            Naive { limits, entries: Vec::new(), ghosts: Vec::new(), stats: CacheStats::default() };
+        let mut naive = Naive {
+            limits,
+            entries: Vec::new(),
+            ghosts: Vec::new(),
+            evidence: 0,
+            stats: CacheStats::default(),
+        };
         let mut now = 0;
         for value in 0..1_000 {
             now += rng.u64(0..3);

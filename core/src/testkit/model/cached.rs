@@ -15,9 +15,11 @@ struct Cached {
     turn: u64,
     /// When it was last written, as a number.
     write: u64,
-    /// Under S3-FIFO: uses that count, and whether it is in the main queue.
+    /// Under S3-FIFO: uses that count, whether it is in the main queue, and, until it is judged there, whether it is so
+    /// because its key came back.
     uses: u32,
     is_main: bool,
+    on_trial: Option<bool>,
 }
 
 /// The cache as a list.
@@ -28,6 +30,8 @@ pub(super) struct CacheModel {
     ghosts: VecDeque<Option<u8>>,
     now: Instant,
     turns: u64,
+    /// Under S3-FIFO: how much more speaks for steady popularity than against it.
+    evidence: i64,
     pub(super) is_closed: bool,
 }
 
@@ -48,7 +52,7 @@ impl Cached {
         match policy {
             Policy::Fifo => {}
             Policy::Lru => self.turn = turn,
-            Policy::S3Fifo => self.uses = (self.uses + 1).min(3),
+            Policy::S3Fifo => self.uses = (self.uses + 1).min(15),
         }
     }
 }
@@ -75,22 +79,35 @@ impl CacheModel {
             return ("Refused", Some((key, token, value)));
         }
         let (now, turn) = (self.now, self.next_turn());
-        let mut new = Cached { key, token, value, written: now, turn, write: turn, uses: 0, is_main: false };
+        let mut new = Cached {
+            key,
+            token,
+            value,
+            written: now,
+            turn,
+            write: turn,
+            uses: 0,
+            is_main: false,
+            on_trial: None,
+        };
         if let Some(at) = self.entries.iter().position(|entry| entry.key == key) {
             let old = self.entries.remove(at);
             let how = if old.has_expired(limits, now) {
                 "Expired"
             } else {
-                (new.turn, new.uses, new.is_main) = (old.turn, old.uses, old.is_main);
+                (new.turn, new.uses) = (old.turn, old.uses);
+                (new.is_main, new.on_trial) = (old.is_main, old.on_trial);
                 new.used(limits.policy, turn);
                 "Replaced"
             };
             self.entries.push(new);
             return (how, Some(old.pair()));
         }
-        if let Some(ghost) = self.ghosts.iter_mut().find(|ghost| **ghost == Some(key)) {
-            *ghost = None;
-            new.is_main = true;
+        if let Some(age) = self.ghosts.iter().position(|&ghost| ghost == Some(key)) {
+            self.ghosts.iter_mut().filter(|ghost| **ghost == Some(key)).for_each(|ghost| *ghost = None);
+            let window = limits.entries as usize * 9 / 10;
+            new.is_main = self.evidence <= most_evidence(limits) / 2 || age < window / 3;
+            new.on_trial = new.is_main.then_some(true);
         }
         let out = if self.entries.len() < limits.entries as usize {
             ("New", None)
@@ -149,21 +166,33 @@ impl CacheModel {
     /// The one to give up. Without S3-FIFO nothing is used or in the main queue.
     fn victim(&mut self, limits: &CacheLimits) -> Option<usize> {
         let places = limits.entries as usize;
-        let main_places = places - (places / 10).max(1);
+        let (small, promoting, most) =
+            if self.evidence > 0 { (places * 7 / 100, 1, 15) } else { (places / 10, 2, 3) };
         for passed in 0.. {
             let main = self.entries.iter().filter(|entry| entry.is_main).count();
-            let from_main = main > main_places || main == self.entries.len();
+            let from_main = main > places - small.max(1) || main == self.entries.len();
             let at = self.first(from_main)?;
             let (turn, entry) = (self.next_turn(), self.entries.get_mut(at)?);
-            if entry.uses < if from_main { 1 } else { 2 } || passed == Policy::MOST_PASSED {
-                if limits.policy == Policy::S3Fifo && !from_main {
-                    self.ghosts.push_front(Some(entry.key));
-                    self.ghosts.truncate(places * 9 / 10);
-                }
+            let is_used = entry.uses > 0;
+            let stays = entry.uses >= if from_main { 1 } else { promoting } && passed < Policy::MOST_PASSED;
+            let judged = entry.on_trial.take().map(|came_back| came_back != is_used);
+            if stays {
+                entry.uses = if from_main { entry.uses.min(most) - 1 } else { 0 };
+                entry.on_trial = if from_main { None } else { Some(false) };
+                (entry.is_main, entry.turn) = (true, turn);
+            } else if limits.policy == Policy::S3Fifo && !from_main {
+                self.ghosts.push_front(Some(entry.key));
+                self.ghosts.truncate(places * 9 / 10);
+            }
+            self.evidence = match judged {
+                None => self.evidence,
+                Some(true) => most_evidence(limits).min(self.evidence + 1),
+                Some(false) if self.evidence > 0 => self.evidence - 1,
+                Some(false) => (-most_evidence(limits)).max(self.evidence - 3),
+            };
+            if !stays {
                 return Some(at);
             }
-            entry.uses = if from_main { entry.uses - 1 } else { 0 };
-            (entry.is_main, entry.turn) = (true, turn);
         }
         None
     }
@@ -177,4 +206,10 @@ impl CacheModel {
         self.turns += 1;
         self.turns
     }
+}
+
+/// Scripts have caches so small that the evidence begins at zero.
+fn most_evidence(limits: &CacheLimits) -> i64 {
+    debug_assert!(limits.entries < 16);
+    i64::from(limits.entries / 4) + 64
 }
