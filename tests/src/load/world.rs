@@ -23,7 +23,8 @@ impl Load {
     #[inline(always)]
     pub(super) fn work(&mut self) {
         loop {
-            while let Some(start) = self.machine.start_next(self.now) {
+            while self.machine.startable() > 0 {
+                let Some(start) = self.machine.start_next(self.now) else { break };
                 self.start(start);
             }
             // What has settled has given its place back already: taking it frees none.
