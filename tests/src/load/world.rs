@@ -41,6 +41,7 @@ impl Load {
     }
 
     /// Decides what will become of an attempt.
+    #[inline(always)]
     fn start(&mut self, start: Start<Work>) {
         let attempt = start.attempt;
         if start.number == 1 {
@@ -60,6 +61,7 @@ impl Load {
         self.schedule(nanos, ends);
     }
 
+    #[inline(always)]
     pub(super) fn happens(&mut self, happening: Happening) {
         let now = self.now;
         match happening {
