@@ -23,7 +23,7 @@ impl Load {
     #[inline(always)]
     pub(super) fn work(&mut self) {
         loop {
-            while self.machine.startable() > 0 {
+            for _ in 0..self.machine.startable() {
                 let Some(start) = self.machine.start_next(self.now) else { break };
                 self.start(start);
             }
