@@ -1,0 +1,144 @@
+//! Those who take part, one file each, and what several of them share.
+
+mod apalis;
+pub mod attempt;
+mod cronoq;
+mod floor;
+mod futures_buffered;
+mod futures_unordered;
+mod grommet;
+mod plimsoll;
+mod pool_async_channel;
+mod pool_kanal;
+mod smol_spawn;
+mod tokio_join_set;
+mod tokio_spawn;
+mod tower;
+
+use std::future::Future;
+
+use attempt::{ByLibrary, Late, Tuned};
+
+use crate::drive::Peer;
+use crate::host::{Host, Smol, Tokio, TokioThreads};
+use crate::measure::{Order, Sample, run};
+use crate::work::{
+    Body, FaultsBody, Limits, ReadyBody, SleepBody, TimeOutBody,
+    Workload::{self, Faults, Latency, LatencyHigh, Ready, Sleep, Soak, Threads, TimeOut, Yield},
+    YieldBody,
+};
+
+/// A way to have tasks done, on a runtime.
+pub trait Contender<H: Host>: 'static {
+    /// Starts it, from a task of the runtime.
+    fn start<B: Body>(limits: Limits) -> impl Future<Output = impl Peer> + Send;
+}
+
+/// On which side a contender is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Plimsoll,
+    Peer,
+    /// A peer with a time-out of its own making, which is cheaper than the library's.
+    Tuned,
+    /// A peer that does a little less than is asked for.
+    Late,
+    /// No processor at all: what the harness costs. Not in W2, where a yield of the job would be one of the submitter.
+    Floor,
+}
+
+/// A contender on a runtime.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    pub name: &'static str,
+    pub side: Side,
+    /// The kind of runtime: `tokio`, `smol` or `thread`.
+    pub runtime: &'static str,
+    /// Has it do what is asked for, in this process.
+    pub run: fn(Order) -> Sample,
+    /// What it takes part in.
+    pub does: fn(Workload) -> bool,
+}
+
+const fn entry<H: Host, C: Contender<H>>(name: &'static str, side: Side, runtime: &'static str) -> Entry {
+    Entry { name, side, runtime, run: body::<H, C>, does: |_| true }
+}
+
+const fn peer<H: Host, C: Contender<H>>(name: &'static str, runtime: &'static str) -> Entry {
+    entry::<H, C>(name, Side::Peer, runtime)
+}
+
+const fn tuned<H: Host, C: Contender<H>>(name: &'static str, runtime: &'static str) -> Entry {
+    entry::<H, C>(name, Side::Tuned, runtime)
+}
+
+const fn late<H: Host, C: Contender<H>>(name: &'static str, runtime: &'static str) -> Entry {
+    entry::<H, C>(name, Side::Late, runtime)
+}
+
+const fn ours<H: Host, C: Contender<H>>(name: &'static str, runtime: &'static str) -> Entry {
+    entry::<H, C>(name, Side::Plimsoll, runtime)
+}
+
+fn body<H: Host, C: Contender<H>>(order: Order) -> Sample {
+    match order.workload {
+        Ready | Threads | Latency | LatencyHigh => run::<H, C, ReadyBody>(order),
+        Yield | Soak => run::<H, C, YieldBody>(order),
+        Sleep => run::<H, C, SleepBody<H>>(order),
+        TimeOut => run::<H, C, TimeOutBody>(order),
+        Faults => run::<H, C, FaultsBody>(order),
+    }
+}
+
+/// All of them.
+pub const ALL: &[Entry] = &[
+    Entry {
+        does: |workload| matches!(workload, Ready | Faults),
+        ..entry::<Tokio, floor::Floor>("harness", Side::Floor, "none")
+    },
+    ours::<Smol, plimsoll::OnSmol>("plimsoll-smol", "smol"),
+    // With two threads it is the next one.
+    Entry {
+        does: |workload| workload != Threads,
+        ..ours::<Tokio, plimsoll::OnTokio>("plimsoll-tokio", "tokio")
+    },
+    ours::<TokioThreads, plimsoll::OnTokio>("plimsoll-tokio-mt", "tokio"),
+    ours::<Smol, plimsoll::OnThread>("plimsoll-thread", "thread"),
+    Entry {
+        does: |workload| workload == Sleep,
+        ..ours::<Smol, plimsoll::OnSmolAsleep>("plimsoll-smol-ctx-sleep", "smol")
+    },
+    Entry {
+        does: |workload| workload == Sleep,
+        ..ours::<Tokio, plimsoll::OnTokioAsleep>("plimsoll-tokio-ctx-sleep", "tokio")
+    },
+    peer::<Tokio, tokio_spawn::Spawn>("tokio-spawn", "tokio"),
+    peer::<Tokio, tokio_join_set::Joined>("tokio-join-set", "tokio"),
+    peer::<Tokio, tower::Layers>("tower", "tokio"),
+    // Its sink panics when several submitters use it at the same moment.
+    Entry { does: |workload| workload != Threads, ..peer::<Tokio, apalis::Worker>("apalis", "tokio") },
+    peer::<Tokio, cronoq::Scheduled>("cronoq", "tokio"),
+    peer::<Tokio, grommet::Shard>("grommet", "tokio"),
+    peer::<Smol, smol_spawn::Spawn>("smol-spawn", "smol"),
+    peer::<Tokio, futures_unordered::Driven<ByLibrary>>("futures-unordered-tokio", "tokio"),
+    peer::<Smol, futures_unordered::Driven<ByLibrary>>("futures-unordered-smol", "smol"),
+    peer::<Tokio, futures_buffered::Driven<ByLibrary>>("futures-buffered-tokio", "tokio"),
+    peer::<Smol, futures_buffered::Driven<ByLibrary>>("futures-buffered-smol", "smol"),
+    peer::<Tokio, pool_async_channel::Pool<ByLibrary>>("pool-async-channel-tokio", "tokio"),
+    peer::<Smol, pool_async_channel::Pool<ByLibrary>>("pool-async-channel-smol", "smol"),
+    peer::<Tokio, pool_kanal::Pool<ByLibrary>>("pool-kanal-tokio", "tokio"),
+    peer::<Smol, pool_kanal::Pool<ByLibrary>>("pool-kanal-smol", "smol"),
+    tuned::<Tokio, futures_buffered::Driven<Tuned>>("tuned-futures-buffered-tokio", "tokio"),
+    tuned::<Smol, futures_buffered::Driven<Tuned>>("tuned-futures-buffered-smol", "smol"),
+    tuned::<Tokio, pool_kanal::Pool<Tuned>>("tuned-pool-kanal-tokio", "tokio"),
+    tuned::<Smol, pool_kanal::Pool<Tuned>>("tuned-pool-kanal-smol", "smol"),
+    late::<Tokio, futures_buffered::Driven<Late>>("late-futures-buffered-tokio", "tokio"),
+    late::<Smol, futures_buffered::Driven<Late>>("late-futures-buffered-smol", "smol"),
+    late::<Tokio, pool_kanal::Pool<Late>>("late-pool-kanal-tokio", "tokio"),
+    late::<Smol, pool_kanal::Pool<Late>>("late-pool-kanal-smol", "smol"),
+];
+
+/// The contender of this name.
+pub fn find(name: &str) -> Option<Entry> {
+    ALL.iter().copied().find(|entry| entry.name == name)
+}

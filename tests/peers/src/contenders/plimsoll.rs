@@ -1,0 +1,124 @@
+//! plimsoll by its public interface, with the limits of the benchmark and its defaults otherwise.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use plimsoll::{Handle, Options, Processor, Runtime, Timeouts};
+
+use super::Contender;
+use crate::drive::Peer;
+use crate::host::{Host, Smol};
+use crate::work::{Body, LONG, Limits, Outcome};
+
+pub struct OnSmol;
+
+impl Contender<Smol> for OnSmol {
+    async fn start<B: Body>(limits: Limits) -> impl Peer {
+        start::<B>(limits, plimsoll::smol::Smol::on(Smol::executor().clone()))
+    }
+}
+
+pub struct OnTokio;
+
+impl<H: Host> Contender<H> for OnTokio {
+    async fn start<B: Body>(limits: Limits) -> impl Peer {
+        start::<B>(limits, plimsoll::tokio::Tokio::current())
+    }
+}
+
+/// On a thread of its own: the submitters are on smol.
+pub struct OnThread;
+
+impl<H: Host> Contender<H> for OnThread {
+    async fn start<B: Body>(limits: Limits) -> impl Peer {
+        start::<B>(limits, plimsoll::thread::Thread::start().expect("a thread"))
+    }
+}
+
+fn start<B: Body>(limits: Limits, runtime: impl Runtime) -> impl Peer {
+    serve::<B, _, _>(limits, runtime, |id, _| B::run(id))
+}
+
+/// Sleeps with `Context::sleep` instead of the runtime's timer.
+pub struct OnSmolAsleep;
+
+impl Contender<Smol> for OnSmolAsleep {
+    async fn start<B: Body>(limits: Limits) -> impl Peer {
+        serve::<B, _, _>(limits, plimsoll::smol::Smol::on(Smol::executor().clone()), asleep)
+    }
+}
+
+/// As [`OnSmolAsleep`], on tokio.
+pub struct OnTokioAsleep;
+
+impl<H: Host> Contender<H> for OnTokioAsleep {
+    async fn start<B: Body>(limits: Limits) -> impl Peer {
+        serve::<B, _, _>(limits, plimsoll::tokio::Tokio::current(), asleep)
+    }
+}
+
+async fn asleep(id: u64, context: plimsoll::Context) -> Result<u64, u64> {
+    let _gauge = crate::work::Gauge::enter();
+    context.sleep(crate::work::nap(id)).await.expect("an attempt that goes on, with one sleep");
+    Ok(crate::work::output(id))
+}
+
+fn serve<B, F, H>(limits: Limits, runtime: impl Runtime, handler: H) -> impl Peer
+where
+    B: Body,
+    F: Future<Output = Result<u64, u64>> + Send + 'static,
+    H: Fn(u64, plimsoll::Context) -> F + Send + Sync + 'static,
+{
+    let places = |limit: usize| u32::try_from(limit).expect("a small limit");
+    let processor = Processor::builder()
+        .queue(places(limits.queue))
+        .concurrency(places(limits.concurrency))
+        .unclaimed(places(limits.window()))
+        .timeouts(Timeouts { start_to_close: Some(LONG), ..Timeouts::NONE })
+        .spawn_on(runtime, handler)
+        .expect("limits in bounds");
+    Plimsoll::<B>(Arc::new(processor), PhantomData)
+}
+
+type Own = Processor<u64, u64, u64, (), (), ()>;
+
+struct Plimsoll<B>(Arc<Own>, PhantomData<B>);
+
+impl<B> Clone for Plimsoll<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<B: Body> Peer for Plimsoll<B> {
+    type Handle = Told;
+
+    async fn submit(&mut self, id: u64) -> Told {
+        let handle = if B::OWN_LIMIT {
+            let timeouts = Timeouts { start_to_close: Some(B::limit(id)), ..Timeouts::NONE };
+            self.0.submit_wait_with(id, Options::new(()).timeouts(timeouts)).await
+        } else {
+            self.0.submit_wait(id).await
+        };
+        Told(handle.unwrap_or_else(|refused| panic!("refused: {:?}", refused.reason)))
+    }
+}
+
+struct Told(Handle<u64, u64, u64>);
+
+impl Future for Told {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
+            Ok(plimsoll::Outcome::Completed(output)) => Outcome::Completed(output),
+            Ok(plimsoll::Outcome::Failed(error)) => Outcome::Failed(error),
+            Ok(plimsoll::Outcome::TimedOut) => Outcome::TimedOut,
+            Ok(plimsoll::Outcome::Panicked) => Outcome::Panicked,
+            other => panic!("no task ends like this here: {other:?}"),
+        })
+    }
+}
