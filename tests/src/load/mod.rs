@@ -118,6 +118,7 @@ pub struct Load {
     waits: Waits,
     /// The boxes of jobs and cached values that have come out of the machine, to be used again, for the cost of
     /// the allocator is not the machine's. None is left at rest, so what the machine had lost would still show.
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
     spare: Vec<Box<u64>>,
 }
 
