@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
@@ -113,7 +114,16 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         if let Some(start) = this.start.take() {
             let Start { task, attempt, number, job, meta, deadline, further, .. } = start;
             if let Some(clone) = clone.filter(|_| further > 0) {
-                *this.copy = Some(clone(&job));
+                match catch(|| clone(&job)) {
+                    Ok(copy) => *this.copy = Some(copy),
+                    Err(panic) => {
+                        // Not while this panic unwinds: a second one would abort the process.
+                        if let Err(second) = catch(|| drop(job)) {
+                            discard_panic(second);
+                        }
+                        resume_unwind(panic);
+                    }
+                }
             }
             let context = Context { signal: this.signal.clone(), task, attempt, number, deadline, meta };
             this.future.set(Some(handler(job, context)));

@@ -117,13 +117,13 @@ impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
         // Taking an outcome depends on no deadline: the time that the machine was told last will do.
         match self.shared.act(|machine| machine.claim(machine.now(), task, waker)) {
             Claim::Ready(Settlement { outcome, job, .. }, waker) => {
-                drop(waker);
                 self.on_drop = OnDrop::Nothing;
+                self.shared.discard(waker);
                 self.shared.discard(job);
                 Poll::Ready(Ok(outcome))
             }
             Claim::Pending(replaced) => {
-                drop(replaced);
+                self.shared.discard(replaced);
                 Poll::Pending
             }
             _ => {

@@ -40,9 +40,20 @@ where
 
     fn resleep(&self, id: SleepId, waker: Waker) -> Option<Result<(), SleepRefusal>> {
         match self.act(|machine| machine.resleep(machine.now(), id, waker)) {
-            SleepStatus::Sleeping(_) => None,
-            SleepStatus::Over(..) => Some(Ok(())),
-            SleepStatus::Gone(_) => Some(Err(SleepRefusal::Over)),
+            SleepStatus::Sleeping(old) => {
+                self.discard(old);
+                None
+            }
+            SleepStatus::Over(new, old) => {
+                // One by one, for two panics at a time would abort the process.
+                self.discard(new);
+                self.discard(old);
+                Some(Ok(()))
+            }
+            SleepStatus::Gone(new) => {
+                self.discard(new);
+                Some(Err(SleepRefusal::Over))
+            }
         }
     }
 

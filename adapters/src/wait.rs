@@ -158,14 +158,19 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
     /// Joins the line, or asks how it stands there.
     #[cold]
     fn wait(&mut self, submitter: Submitter<J, O, E, M>, job: J, waker: &Waker) -> Poll<Answer<J, O, E, M>> {
-        let shared = &submitter.shared;
-        // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed.
+        // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed. If that panics
+        // this future is whole, so that dropping it leaves the line.
+        (self.job, self.submitter) = (Some(job), Some(submitter));
         let mut waker = Some(waker.clone());
+        let (Some(job), Some(submitter)) = (self.job.take(), self.submitter.take()) else {
+            return Poll::Pending;
+        };
+        let shared = &submitter.shared;
         let attempt = match self.place {
             None => self.arrive(shared, job, &mut waker),
             Some(place) => self.come_back(shared, job, place, &mut waker),
         };
-        drop(waker);
+        shared.discard(waker);
         self.conclude(submitter, attempt)
     }
 

@@ -27,8 +27,8 @@ const POLLS_A_TURN: u32 = 128;
 /// A round that took longer has handlers that compute.
 const SLOW: Duration = Duration::from_micros(500);
 /// An end is reported at once, before the round is over, when the attempt's deadline is nearer than this: the time that
-/// its neighbours take is not to make it late.
-const NEAR: Duration = Duration::from_millis(10);
+/// its neighbours take is not to make it late. Only one that computes for as long in one poll can.
+const NEAR: Duration = Duration::from_millis(100);
 
 /// Spawned once and kept until the owner closes the engine. It holds nothing of a user: attempts live in the engine's
 /// places.
@@ -101,6 +101,9 @@ where
                 self.signal.signal.run_on();
             }
             self.collect_ready();
+            if self.ready != 0 && self.signal.is_idle() {
+                engine.shared.lock().rise(self.index, &self.signal);
+            }
         }
         false
     }
@@ -172,10 +175,10 @@ where
     /// Whether an attempt that was asked to stop may go on for a while. Its time begins here, at the first poll after.
     fn has_grace(&self, place: u32, cell: &mut Place<J, O, E, M, H, F>) -> bool {
         let grace = self.engine.grace;
-        if grace.is_zero() || !cell.is_begun() {
+        let shared = &self.engine.shared;
+        if grace.is_zero() || !cell.is_begun() || shared.is_closed() {
             return false;
         }
-        let shared = &self.engine.shared;
         let now = shared.now();
         if let Some(until) = cell.stop_by() {
             return now < until;

@@ -8,6 +8,7 @@ mod foreign;
 mod kit;
 mod outcomes;
 mod owner;
+mod panics;
 mod races;
 mod rounds;
 mod sleep;
