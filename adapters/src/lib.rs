@@ -67,6 +67,7 @@ mod grace;
 mod handle;
 mod idle;
 mod lent;
+mod lock;
 mod options;
 mod perform;
 mod processor;
