@@ -111,7 +111,12 @@ impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
             self.shared.discard(job);
             return Poll::Ready(Ok(outcome));
         }
+        // Whoever looks again and again is not to hold the others up for longer than it takes to look.
+        let is_awaited = state.machine.waiter(task).is_some_and(|left| left.will_wake(cx.waker()));
         drop(state);
+        if is_awaited {
+            return Poll::Pending;
+        }
         // A waker's clone and drop are foreign code, so they happen before and after the lock is held.
         let waker = cx.waker().clone();
         // Taking an outcome depends on no deadline: the time that the machine was told last will do.

@@ -94,6 +94,16 @@ impl<P: Plan> Processor<P> {
         self.release_outcome(self.tasks.index_of(task))
     }
 
+    /// The waiter that was left by [`claim`](Self::claim), while it has not been woken. A host that would leave the same
+    /// one again need not.
+    #[must_use]
+    pub fn waiter(&self, task: TaskId) -> Option<&P::Waiter> {
+        match &self.tasks.get(task)?.claimant {
+            Claimant::Handle(waiter) => waiter.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Gives the claim up: the handle was dropped. The outcome, if it is there, is handed out; if not, it
     /// will go nowhere. Does nothing when there is no such task for a handle.
     ///

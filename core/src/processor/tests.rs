@@ -164,12 +164,15 @@ fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
 fn an_outcome_waits_for_its_handle() {
     let mut machine = machine(4, 2);
     let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
+    assert_eq!(machine.waiter(task), None);
     assert!(matches!(machine.claim(ms(0), task, 10), Claim::Pending(None)));
+    assert_eq!(machine.waiter(task), Some(&10));
     assert!(matches!(machine.claim(ms(0), task, 11), Claim::Pending(Some(10))));
+    assert_eq!(machine.waiter(task), Some(&11));
     let start = machine.start_next(ms(0)).unwrap();
     machine.completed(ms(1), start.attempt, 5).unwrap();
     assert_eq!(effects(&mut machine), ["Wake"]);
-    assert_eq!(machine.census().unclaimed, 1);
+    assert_eq!((machine.waiter(task), machine.census().unclaimed), (None, 1));
     let Claim::Ready(settlement, 12) = machine.claim(ms(2), task, 12) else { panic!() };
     assert_eq!(settlement.outcome, Outcome::Completed(5));
     assert!(matches!(machine.claim(ms(2), task, 13), Claim::Gone(13)));
