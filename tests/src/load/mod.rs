@@ -109,6 +109,8 @@ pub struct Load {
     rng: Rng,
     now: Instant,
     next_arrival: u64,
+    /// The full hour before it.
+    hour: u64,
     happenings: Agenda<Happening>,
     /// Who waits for room, by place; the places are as many as the limit `waiters`.
     line: Vec<Option<WaiterId>>,
@@ -150,6 +152,7 @@ impl Load {
             rng: Rng::with_seed(seed),
             now: Instant::ZERO,
             next_arrival: BUSY.start,
+            hour: 0,
             happenings: Agenda::with_capacity(IN_FLIGHT),
             line: vec![None; limits.waiters as usize],
             source: None,

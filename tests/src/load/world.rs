@@ -130,8 +130,9 @@ impl Load {
         }
         let nanos = (MEAN_GAP * -self.rng.f64().max(1e-12).ln()) as u64;
         self.next_arrival = self.now.as_nanos().saturating_add(nanos);
-        if self.next_arrival % HOUR >= BUSY.end {
-            self.next_arrival = (self.next_arrival / HOUR + 1) * HOUR + BUSY.start;
+        if self.next_arrival >= self.hour + BUSY.end {
+            self.hour += HOUR;
+            self.next_arrival = self.hour + BUSY.start;
         }
     }
 
