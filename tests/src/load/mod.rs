@@ -6,6 +6,7 @@
 //! end, so at every full hour the machine is at rest, and what it holds then can be compared to the byte.
 
 mod agenda;
+mod dice;
 mod world;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ use plimsoll_core::{
 
 use crate::waits::Waits;
 use agenda::Agenda;
+use dice::Dice;
 
 /// The plan of the load. Jobs and cached values own memory, as real ones do.
 #[derive(Debug)]
@@ -247,6 +249,12 @@ impl Load {
                 return Remains::default();
             }
         }
+    }
+
+    /// Random bits for one thing that happens.
+    #[inline]
+    fn throw(&mut self) -> Dice {
+        Dice::new(self.rng.u64(..))
     }
 
     /// A job or a value for the cache.

@@ -7,6 +7,7 @@ use plimsoll_core::{
     Retry, Route, Settlement, Start, Swept, TaskId, Terms,
 };
 
+use super::dice::Dice;
 use super::{BUSY, HOUR, Happening, Load, SECOND, Woken, Work};
 
 /// Nanoseconds between arrivals, a Poisson process. Bursts and the minute without work taken into account, this
@@ -49,9 +50,10 @@ impl Load {
         }
         self.put_by(start.job);
         // Skewed as real durations are: mostly short, now and then ten times that.
-        let short = self.rng.u64(1_000_000..200_000_000);
-        let nanos = if self.rng.u8(..) < 12 { short * 10 } else { short };
-        let ends = match self.rng.u16(..1_000) {
+        let mut dice = self.throw();
+        let short = MILLISECOND + dice.below(199 * MILLISECOND);
+        let nanos = if dice.below(256) < 12 { short * 10 } else { short };
+        let ends = match dice.below(1_000) {
             0..=939 => Happening::Completes(attempt),
             940..=979 => Happening::Fails(attempt),
             980..=989 => Happening::Panics(attempt),
@@ -123,21 +125,21 @@ impl Load {
 
     /// One task, or a burst of them, comes in.
     pub(super) fn arrives(&mut self) {
-        let burst = self.rng.u16(..) < 22;
-        let count = if burst { self.rng.u32(200..=400) } else { 1 };
-        for _ in 0..count {
-            self.offer();
-        }
-        let nanos = (MEAN_GAP * -self.rng.f64().max(1e-12).ln()) as u64;
-        self.next_arrival = self.now.as_nanos().saturating_add(nanos);
+        let mut dice = self.throw();
+        let burst = dice.below(1 << 16) < 22;
+        self.next_arrival = self.now.as_nanos() + (MEAN_GAP * dice.exponential()) as u64;
         if self.next_arrival >= self.hour + BUSY.end {
             self.hour += HOUR;
             self.next_arrival = self.hour + BUSY.start;
         }
+        let count = if burst { self.rng.u32(200..=400) } else { 1 };
+        for _ in 0..count {
+            self.offer();
+        }
     }
 
-    fn terms(&mut self) -> Terms<Work> {
-        let chance = self.rng.u16(..1_000);
+    fn terms(&mut self, dice: &mut Dice) -> Terms<Work> {
+        let chance = dice.below(1_000) as u16;
         let mut terms = Terms::new(self.seen.offered as u32);
         terms.route = match chance {
             0..=699 => Route::Callback(self.seen.offered),
@@ -145,7 +147,7 @@ impl Load {
             850..=949 => Route::Handle,
             _ => Route::Retain,
         };
-        terms.priority = Priority::new(self.rng.u8(..8));
+        terms.priority = Priority::new(dice.below(8) as u8);
         terms.timeouts.start_to_close = Some(Duration::from_secs(1));
         terms.timeouts.schedule_to_start = Some(PATIENCE[usize::from(chance % 7 == 0)]);
         if chance % 5 == 0 {
@@ -163,14 +165,15 @@ impl Load {
     /// Offers a task in one of several ways, and decides what its owner will do with it.
     fn offer(&mut self) {
         self.seen.offered += 1;
-        let terms = self.terms();
+        let mut dice = self.throw();
+        let terms = self.terms(&mut dice);
         let (has_callback, for_handle) =
             (matches!(terms.route, Route::Callback(_)), matches!(terms.route, Route::Handle));
         let retained = matches!(terms.route, Route::Retain);
         self.use_cache();
         let delay = if terms.delay.is_zero() { 0 } else { terms.delay.as_nanos() as u64 };
         let job = self.boxed(self.now.as_nanos() + delay);
-        let source = self.source.filter(|_| self.rng.u8(..) < 40);
+        let source = self.source.filter(|_| dice.below(256) < 40);
         let admitted = match source {
             Some(source) => self.machine.feed(self.now, source, job, terms).ok(),
             None => match self.machine.submit(self.now, job, terms) {
@@ -184,23 +187,24 @@ impl Load {
         };
         let Some(task) = admitted else { return };
         self.seen.callbacks.0 += u64::from(has_callback);
-        let soon = self.rng.u64(0..4_000) * MILLISECOND;
+        let soon = dice.below(4_000) * MILLISECOND;
         if for_handle {
-            let dropped = self.rng.u8(..) < 30;
+            let dropped = dice.below(256) < 30;
             self.schedule(
                 soon,
                 if dropped { Happening::IsDropped(task) } else { Happening::IsClaimed(task) },
             );
-        } else if retained && self.rng.bool() {
+        } else if retained && dice.below(2) == 0 {
             self.schedule(soon, Happening::IsTaken(task));
         }
-        if self.rng.u8(..) < 3 {
+        if dice.below(256) < 3 {
             self.schedule(soon / 10, Happening::IsCancelled(task));
         }
     }
 
     fn use_cache(&mut self) {
-        let key = (self.rng.u32(..1_000) * self.rng.u32(..1_000)) / 1_000;
+        let mut dice = self.throw();
+        let key = (dice.below(1_000) * dice.below(1_000) / 1_000) as u32;
         let mut cache = self.machine.cache();
         let hash = cache.hasher().hash_of(&key);
         if cache.get(self.now, hash, &key).is_none() {
