@@ -14,12 +14,14 @@
 //! whole millisecond fires exactly there, none fires early, none more than 1 ms late by the wheel's
 //! doing. The last tick, where `u64` nanoseconds end, begins at [`Instant::MAX`].
 //!
-//! **Shape.** Eight levels of 64 slots cover all ticks there are. A timer stands on the level of
-//! the highest six-bit digit in which its tick differs from the tick `elapsed`, in the slot of that
-//! digit. So everything on a level comes before everything on the levels above it, and what is next
-//! is the first occupied slot of the lowest occupied level: eight words to look at. A slot of level
-//! 0 holds one tick, whose timers fire; one of a higher level *cascades*: when its first tick is
-//! reached, its timers move down, each at most seven times in its life.
+//! **Shape.** Levels of slots cover all ticks there are: 64 slots a level, on the lowest up to 2,048 where there are very
+//! many timers. A timer stands on the level of the highest digit in which its tick differs from the tick `elapsed`, in the
+//! slot of that digit. So everything on a level comes before everything on the levels above it, and what is next is the
+//! first occupied slot of all: two words to look at. A slot of the lowest level holds one tick, whose timers fire; one of a
+//! higher level *cascades*: when its first tick is reached, its timers move down, each at most seven times in its life.
+//!
+//! **Memory.** What it costs to fire many timers is to fetch nodes that lie anywhere, one after the other, for only a node
+//! knows the next one. A wide lowest level lets most timers fire without having moved before.
 //!
 //! **Order.** Timers fire in the order of their ticks, those of one tick in arming order. A step
 //! moves one timer, so a cascade can be under way for many steps. Until its slot is empty `elapsed`
@@ -30,11 +32,13 @@ use alloc::vec::Vec;
 
 use crate::time::Instant;
 
+use self::occupied::Occupied;
+use self::shape::{Due, Shape};
+
+mod occupied;
+mod shape;
+
 const TICK: u64 = 1_000_000;
-const DIGIT_BITS: u32 = 6;
-const LEVELS: usize = 8;
-/// Slots of the wheel, and so sentinels.
-const SLOTS: u32 = (LEVELS as u32) << DIGIT_BITS;
 /// The neighbour of a timer that is not armed.
 const NIL: u32 = u32::MAX;
 
@@ -64,21 +68,6 @@ struct Node {
     tick: u64,
     prev: u32,
     next: u32,
-}
-
-/// A slot of the wheel and its first tick.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    slot: u32,
-    tick: u64,
-}
-
-/// Which slot `tick` stands in, seen from the tick `elapsed`: the level, then the digit.
-#[inline]
-const fn slot_of(elapsed: u64, tick: u64) -> u32 {
-    let level = ((elapsed ^ tick) | 1).ilog2() / DIGIT_BITS;
-    let digit = (tick >> (DIGIT_BITS * level)) & 0x3f;
-    (level << DIGIT_BITS) | digit as u32
 }
 
 /// Where a timer stands that was armed not long ago. Those armed at one time mostly have the same tick: then
@@ -120,17 +109,26 @@ pub(crate) struct Timers {
     recent: Recent,
     /// The slot that is being emptied downwards; never an empty one.
     cascading: Option<Due>,
-    /// One bit for each slot that has timers, level by level.
-    occupied: [u64; LEVELS],
+    /// The slots that have timers.
+    occupied: Occupied,
+    shape: Shape,
+    /// How many sentinels there are, and so the place of the first timer.
+    slots: u32,
 }
 
 impl Timers {
     /// No timer is armed. Allocates [`Timers::bytes`], O(capacity).
     pub(crate) fn new(capacity: u32, now: Instant) -> Self {
+        Self::with_shape(Shape::of(capacity), capacity, now)
+    }
+
+    fn with_shape(shape: Shape, capacity: u32, now: Instant) -> Self {
         let elapsed = tick_at(now);
-        let mut nodes = Vec::with_capacity(node_count(capacity));
-        nodes.extend((0..SLOTS).map(|slot| Node { tick: 0, prev: slot, next: slot }));
-        nodes.resize(node_count(capacity), Node { tick: 0, prev: NIL, next: NIL });
+        let slots = shape.slots();
+        let count = node_count(shape, capacity);
+        let mut nodes = Vec::with_capacity(count);
+        nodes.extend((0..slots).map(|slot| Node { tick: 0, prev: slot, next: slot }));
+        nodes.resize(count, Node { tick: 0, prev: NIL, next: NIL });
         Self {
             nodes,
             armed: 0,
@@ -138,25 +136,27 @@ impl Timers {
             earliest: elapsed,
             recent: Recent::NONE,
             cascading: None,
-            occupied: [0; LEVELS],
+            occupied: Occupied::NONE,
+            shape,
+            slots,
         }
     }
 
     /// The bytes that [`Timers::new`] asks of the allocator, exactly.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        node_count(capacity).saturating_mul(size_of::<Node>())
+        node_count(Shape::of(capacity), capacity).saturating_mul(size_of::<Node>())
     }
 
     /// Arms timer number `index`, anew if it was armed; O(1). A deadline that is over already fires
     /// at the next step.
     pub(crate) fn arm(&mut self, index: u32, at: Instant) {
-        let place = node_of(index);
+        let place = self.node_of(index);
         let Some(node) = self.nodes.get(place) else {
             debug_assert!(false, "there is a timer for everything that can need one");
             return;
         };
         if node.prev != NIL {
-            self.disarm_anew(index);
+            return self.arm_anew(index, at);
         }
         self.armed = self.armed.wrapping_add(1);
         if at.as_nanos().wrapping_sub(self.recent.first) >= self.recent.count {
@@ -168,7 +168,7 @@ impl Timers {
     /// Where a timer with this deadline stands.
     fn place_of(&self, at: Instant) -> Recent {
         let tick = tick_of(at).max(self.earliest);
-        let slot = slot_of(self.elapsed, tick);
+        let slot = self.shape.slot_of(self.elapsed, tick);
         let first = tick.wrapping_sub(1).wrapping_mul(TICK).wrapping_add(1);
         // Of the first and of the last tick there is, most deadlines lie outside of time.
         let count = if first.checked_add(TICK).is_some() { TICK } else { 0 };
@@ -176,22 +176,29 @@ impl Timers {
     }
 
     #[cold]
-    fn disarm_anew(&mut self, index: u32) {
+    fn arm_anew(&mut self, index: u32, at: Instant) {
         self.disarm(index);
+        self.arm(index, at);
     }
 
     /// Disarms timer number `index`; O(1). Whether it was armed.
     #[inline]
     pub(crate) fn disarm(&mut self, index: u32) -> bool {
-        let armed = self.unlink(node_of(index));
+        let armed = self.unlink(self.node_of(index));
         self.armed = self.armed.wrapping_sub(u32::from(armed));
         armed
+    }
+
+    /// The node of a timer.
+    #[inline]
+    const fn node_of(&self, index: u32) -> usize {
+        (index as usize).saturating_add(self.slots as usize)
     }
 
     /// Whether timer number `index` is armed.
     #[inline]
     pub(crate) fn is_armed(&self, index: u32) -> bool {
-        self.nodes.get(node_of(index)).is_some_and(|node| node.prev != NIL)
+        self.nodes.get(self.node_of(index)).is_some_and(|node| node.prev != NIL)
     }
 
     /// When [`Timers::step`] has work next, and whether a timer fires then (`true`) or the wheel
@@ -199,7 +206,7 @@ impl Timers {
     /// deadline; O(1).
     #[inline]
     pub(crate) fn next_wake(&self) -> Option<(Instant, bool)> {
-        self.next().map(|due| (start_of(due.tick), is_lowest(due.slot)))
+        self.next().map(|due| (start_of(due.tick), self.shape.is_lowest(due.slot)))
     }
 
     /// Does one unit of work that is due at `now`: fires one timer or moves one down; O(1).
@@ -211,22 +218,51 @@ impl Timers {
             }
             return Step::Idle;
         };
-        let Some((place, tick)) = self.first(due.slot) else {
+        let Some((place, tick)) = self.take_first(due.slot) else {
             debug_assert!(false, "an occupied slot has timers");
             self.vacated(due.slot);
             return Step::Moved;
         };
-        if is_lowest(due.slot) {
-            self.unlink(place as usize);
+        if self.shape.is_lowest(due.slot) {
             self.armed = self.armed.wrapping_sub(1);
-            return Step::Fired(place.wrapping_sub(SLOTS));
+            return Step::Fired(place.wrapping_sub(self.slots));
         }
-        self.cascading = Some(due);
-        self.earliest = due.tick;
-        self.recent = Recent::NONE;
-        self.unlink(place as usize);
-        self.link(place, tick, slot_of(due.tick, tick));
+        self.cascade(due, place, tick);
         Step::Moved
+    }
+
+    /// Moves a timer down that was taken out of a slot, and ends the cascade when it was the last one there.
+    #[inline]
+    fn cascade(&mut self, due: Due, place: u32, tick: u64) {
+        if self.occupied.contains(due.slot) {
+            self.cascading = Some(due);
+            self.earliest = due.tick;
+            self.recent = Recent::NONE;
+        } else {
+            self.cascading = None;
+            self.move_to(due.tick);
+        }
+        self.link(place, tick, self.shape.slot_of(due.tick, tick));
+    }
+
+    /// Takes the first timer out of a slot: its node, and its tick.
+    #[inline]
+    fn take_first(&mut self, slot: u32) -> Option<(u32, u64)> {
+        let nodes = self.nodes.as_mut_slice();
+        let place = nodes.get(slot as usize)?.next;
+        let node = nodes.get_mut(place as usize).filter(|_| place >= self.slots)?;
+        let (next, tick) = (node.next, node.tick);
+        node.prev = NIL;
+        if let Some(next) = nodes.get_mut(next as usize) {
+            next.prev = slot;
+        }
+        if let Some(sentinel) = nodes.get_mut(slot as usize) {
+            sentinel.next = next;
+        }
+        if next == slot {
+            self.occupied.remove(slot);
+        }
+        Some((place, tick))
     }
 
     /// How many timers are armed.
@@ -237,28 +273,17 @@ impl Timers {
 
     /// The numbers of all armed timers; O(capacity).
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        let timers = self.nodes.iter().skip(SLOTS as usize);
+        let timers = self.nodes.iter().skip(self.slots as usize);
         (0..).zip(timers).filter_map(|(index, node)| (node.prev != NIL).then_some(index))
     }
 
     /// The slot whose turn is next.
     #[inline]
     fn next(&self) -> Option<Due> {
-        if self.cascading.is_some() || self.armed == 0 {
-            return self.cascading;
+        match self.cascading {
+            None => self.occupied.first().map(|slot| self.shape.due(self.elapsed, slot)),
+            cascading => cascading,
         }
-        let (level, occupied) = (0..).zip(self.occupied).find(|(_, occupied)| *occupied != 0)?;
-        let digit = occupied.trailing_zeros();
-        let shift = DIGIT_BITS * level;
-        let above = self.elapsed & (u64::MAX << (shift + DIGIT_BITS));
-        Some(Due { slot: (level << DIGIT_BITS) | digit, tick: above | (u64::from(digit) << shift) })
-    }
-
-    /// The node and the tick of the first timer in a slot.
-    fn first(&self, slot: u32) -> Option<(u32, u64)> {
-        let place = self.nodes.get(slot as usize)?.next;
-        let node = self.nodes.get(place as usize)?;
-        (place >= SLOTS).then_some((place, node.tick))
     }
 
     /// Links a timer's node as the last in a slot.
@@ -273,8 +298,8 @@ impl Timers {
         if let Some(last) = nodes.get_mut(last as usize) {
             last.next = place;
         }
-        if let Some(occupied) = self.occupied.get_mut((slot >> DIGIT_BITS) as usize) {
-            *occupied |= 1 << (slot & 0x3f);
+        if last == slot {
+            self.occupied.insert(slot);
         }
     }
 
@@ -309,30 +334,16 @@ impl Timers {
     /// Notes that a slot has no timers any more, which ends its cascade.
     #[inline]
     fn vacated(&mut self, slot: u32) {
-        if let Some(occupied) = self.occupied.get_mut((slot >> DIGIT_BITS) as usize) {
-            *occupied &= !(1 << (slot & 0x3f));
-        }
+        self.occupied.remove(slot);
         if let Some(due) = self.cascading.take_if(|due| due.slot == slot) {
             self.move_to(due.tick);
         }
     }
 }
 
-/// The node of a timer.
-#[inline]
-const fn node_of(index: u32) -> usize {
-    (index as usize).saturating_add(SLOTS as usize)
-}
-
-/// How many nodes there are for so many timers.
-const fn node_count(capacity: u32) -> usize {
-    (capacity as usize).saturating_add(SLOTS as usize)
-}
-
-/// Whether a slot is on level 0, where it holds a single tick.
-#[inline]
-const fn is_lowest(slot: u32) -> bool {
-    slot < 1 << DIGIT_BITS
+/// How many nodes there are in a wheel of this shape for so many timers.
+const fn node_count(shape: Shape, capacity: u32) -> usize {
+    (capacity as usize).saturating_add(shape.slots() as usize)
 }
 
 #[cfg(test)]
