@@ -21,7 +21,8 @@
 //! higher level *cascades*: when its first tick is reached, its timers move down, each at most seven times in its life.
 //!
 //! **Memory.** What it costs to fire many timers is to fetch nodes that lie anywhere, one after the other, for only a node
-//! knows the next one. A wide lowest level lets most timers fire without having moved before.
+//! knows the next one. A wide lowest level lets most timers fire without having moved before, and scouts fetch the nodes of
+//! several slots side by side, shortly before they are needed.
 //!
 //! **Order.** Timers fire in the order of their ticks, those of one tick in arming order. A step
 //! moves one timer, so a cascade can be under way for many steps. Until its slot is empty `elapsed`
@@ -33,9 +34,11 @@ use alloc::vec::Vec;
 use crate::time::Instant;
 
 use self::occupied::Occupied;
+use self::scouts::Scouts;
 use self::shape::{Due, Shape};
 
 mod occupied;
+mod scouts;
 mod shape;
 
 const TICK: u64 = 1_000_000;
@@ -112,6 +115,8 @@ pub(crate) struct Timers {
     /// The slots that have timers.
     occupied: Occupied,
     shape: Shape,
+    /// Only where there are so many nodes that they do not stay in a cache.
+    scouts: Option<Scouts>,
     /// How many sentinels there are, and so the place of the first timer.
     slots: u32,
 }
@@ -138,6 +143,7 @@ impl Timers {
             cascading: None,
             occupied: Occupied::NONE,
             shape,
+            scouts: Scouts::of(shape),
             slots,
         }
     }
@@ -225,6 +231,9 @@ impl Timers {
         };
         if self.shape.is_lowest(due.slot) {
             self.armed = self.armed.wrapping_sub(1);
+            if let Some(scouts) = self.scouts.as_mut().and_then(Scouts::at_turn) {
+                scouts.advance(due.slot, &self.nodes);
+            }
             return Step::Fired(place.wrapping_sub(self.slots));
         }
         self.cascade(due, place, tick);

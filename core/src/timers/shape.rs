@@ -39,6 +39,11 @@ impl Shape {
         Self { lowest_bits: bits, lowest: 1 << bits }
     }
 
+    /// Whether the lowest level has more slots than the others.
+    pub(super) const fn is_wide(self) -> bool {
+        self.lowest_bits > DIGIT_BITS
+    }
+
     /// How many slots there are.
     #[inline]
     pub(super) const fn slots(self) -> u32 {
