@@ -22,7 +22,8 @@
 //!
 //! **Memory.** What it costs to fire many timers is to fetch nodes that lie anywhere, one after the other, for only a node
 //! knows the next one. A wide lowest level lets most timers fire without having moved before, and scouts fetch the nodes of
-//! several slots side by side, shortly before they are needed.
+//! several slots side by side, shortly before they are needed. What does cascade comes from four lists in turn, into which
+//! a slot above is split by the lowest bits of the ticks.
 //!
 //! **Order.** Timers fire in the order of their ticks, those of one tick in arming order. A step
 //! moves one timer, so a cascade can be under way for many steps. Until its slot is empty `elapsed`
@@ -112,6 +113,8 @@ pub(crate) struct Timers {
     recent: Recent,
     /// The slot that is being emptied downwards; never an empty one.
     cascading: Option<Due>,
+    /// From which strand of a cascading slot a timer is taken next, if it has one.
+    strand: u32,
     /// The slots that have timers.
     occupied: Occupied,
     shape: Shape,
@@ -141,6 +144,7 @@ impl Timers {
             earliest: elapsed,
             recent: Recent::NONE,
             cascading: None,
+            strand: 0,
             occupied: Occupied::NONE,
             shape,
             scouts: Scouts::of(shape),
@@ -224,9 +228,10 @@ impl Timers {
             }
             return Step::Idle;
         };
-        let Some((place, tick)) = self.take_first(due.slot) else {
+        let slot = if self.shape.is_lowest(due.slot) { due.slot } else { self.take_turn(due.slot) };
+        let Some((place, tick)) = self.take_first(slot) else {
             debug_assert!(false, "an occupied slot has timers");
-            self.vacated(due.slot);
+            self.vacated(slot);
             return Step::Moved;
         };
         if self.shape.is_lowest(due.slot) {
@@ -240,10 +245,21 @@ impl Timers {
         Step::Moved
     }
 
+    /// Which strand of a cascading slot a timer is taken from; its turn is over then.
+    #[inline]
+    fn take_turn(&mut self, slot: u32) -> u32 {
+        let strands = self.shape.strands();
+        let occupied = self.occupied.group_of(slot, strands);
+        let waits = (((occupied << strands) | occupied) >> self.strand).trailing_zeros();
+        let strand = self.strand.wrapping_add(waits) & (strands - 1);
+        self.strand = (strand + 1) & (strands - 1);
+        (slot & !(strands - 1)) | strand
+    }
+
     /// Moves a timer down that was taken out of a slot, and ends the cascade when it was the last one there.
     #[inline]
     fn cascade(&mut self, due: Due, place: u32, tick: u64) {
-        if self.occupied.contains(due.slot) {
+        if self.occupied.group_of(due.slot, self.shape.strands()) != 0 {
             self.cascading = Some(due);
             self.earliest = due.tick;
             self.recent = Recent::NONE;
@@ -344,7 +360,9 @@ impl Timers {
     #[inline]
     fn vacated(&mut self, slot: u32) {
         self.occupied.remove(slot);
-        if let Some(due) = self.cascading.take_if(|due| due.slot == slot) {
+        if let Some(due) =
+            self.cascading.take_if(|due| self.occupied.group_of(due.slot, self.shape.strands()) == 0)
+        {
             self.move_to(due.tick);
         }
     }

@@ -43,9 +43,16 @@ impl Occupied {
         }
     }
 
+    /// Slots come in groups of so many, at most a word. Which slots of this one's group are in the set: a bit each.
     #[inline]
+    pub(super) fn group_of(&self, slot: u32, count: u32) -> u64 {
+        let slots = self.slots.get(word_of(slot) as usize).copied().unwrap_or(0);
+        (slots >> ((slot & !(count - 1)) % u64::BITS)) & ((1 << count) - 1)
+    }
+
+    #[cfg(test)]
     pub(super) fn contains(&self, slot: u32) -> bool {
-        self.slots.get(word_of(slot) as usize).is_some_and(|slots| slots & bit(slot) != 0)
+        self.group_of(slot, 1) != 0
     }
 }
 

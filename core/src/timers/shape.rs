@@ -1,4 +1,7 @@
 //! Which slots the wheel has, and which ticks they hold.
+//!
+//! In a large wheel a slot above the lowest level is several, its *strands*, one after the other: the lowest bits of a
+//! tick tell its strand. So a cascade can take from all strands in turn, and fetches their nodes side by side.
 
 /// Bits of a digit of the upper levels, and the fewest bits of the lowest digit.
 const DIGIT_BITS: u32 = 6;
@@ -9,7 +12,10 @@ const MOST_BITS: u32 = 11;
 /// The lowest level of a large wheel has at most one slot for so many timers: a quarter of a byte for each.
 const TIMERS_A_SLOT: u32 = 64;
 
-/// A slot and its first tick.
+/// Strands of a slot in a large wheel, in bits.
+const STRAND_BITS: u32 = 2;
+
+/// A slot, or a strand of one, and the slot's first tick.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Due {
     pub(super) slot: u32,
@@ -22,6 +28,10 @@ pub(super) struct Shape {
     lowest_bits: u32,
     /// `1 << lowest_bits`.
     lowest: u32,
+    /// So many bits of a tick tell its strand.
+    strand_bits: u32,
+    /// `1 << strand_bits`.
+    strands: u32,
 }
 
 impl Shape {
@@ -36,7 +46,8 @@ impl Shape {
 
     /// With so many bits in the lowest digit.
     pub(super) const fn with_lowest(bits: u32) -> Self {
-        Self { lowest_bits: bits, lowest: 1 << bits }
+        let strand_bits = if bits > DIGIT_BITS { STRAND_BITS } else { 0 };
+        Self { lowest_bits: bits, lowest: 1 << bits, strand_bits, strands: 1 << strand_bits }
     }
 
     /// Whether the lowest level has more slots than the others.
@@ -44,10 +55,16 @@ impl Shape {
         self.lowest_bits > DIGIT_BITS
     }
 
-    /// How many slots there are.
+    /// How many strands a slot above the lowest level has.
+    #[inline]
+    pub(super) const fn strands(self) -> u32 {
+        self.strands
+    }
+
+    /// How many slots there are, each strand counted.
     #[inline]
     pub(super) const fn slots(self) -> u32 {
-        self.lowest + (UPPER_LEVELS << DIGIT_BITS)
+        self.lowest + (UPPER_LEVELS << (DIGIT_BITS + self.strand_bits))
     }
 
     /// Whether a slot is on level 0, where it holds a single tick.
@@ -56,7 +73,7 @@ impl Shape {
         slot < self.lowest
     }
 
-    /// Which slot `tick` stands in, seen from the tick `elapsed`: a later slot for a later tick.
+    /// Which slot or strand `tick` stands in, seen from the tick `elapsed`. A later tick has the same slot, or a later one.
     #[inline]
     pub(super) const fn slot_of(self, elapsed: u64, tick: u64) -> u32 {
         let differing = (elapsed ^ tick) >> self.lowest_bits;
@@ -64,21 +81,20 @@ impl Shape {
             return tick as u32 & (self.lowest - 1);
         }
         let level = differing.ilog2() / DIGIT_BITS;
-        let digit = (tick >> (self.lowest_bits + DIGIT_BITS * level)) & 0x3f;
-        self.lowest + ((level << DIGIT_BITS) | digit as u32)
+        let digit = (tick >> (self.lowest_bits + DIGIT_BITS * level)) as u32 & 0x3f;
+        let strand = tick as u32 & (self.strands - 1);
+        self.lowest + ((level << DIGIT_BITS) | digit) * self.strands + strand
     }
 
-    /// A slot with its first tick, seen from the tick `elapsed`.
+    /// A slot or strand, with the slot's first tick seen from the tick `elapsed`.
     #[inline]
     pub(super) const fn due(self, elapsed: u64, slot: u32) -> Due {
-        let tick = if slot < self.lowest {
-            (elapsed & !(self.lowest as u64 - 1)) | slot as u64
-        } else {
-            let upper = slot - self.lowest;
-            let shift = self.lowest_bits + DIGIT_BITS * (upper >> DIGIT_BITS);
-            let above = elapsed & (u64::MAX << (shift + DIGIT_BITS));
-            above | ((upper as u64 & 0x3f) << shift)
-        };
-        Due { slot, tick }
+        if slot < self.lowest {
+            return Due { slot, tick: (elapsed & !(self.lowest as u64 - 1)) | slot as u64 };
+        }
+        let upper = (slot - self.lowest) >> self.strand_bits;
+        let shift = self.lowest_bits + DIGIT_BITS * (upper >> DIGIT_BITS);
+        let above = elapsed & (u64::MAX << (shift + DIGIT_BITS));
+        Due { slot, tick: above | ((upper as u64 & 0x3f) << shift) }
     }
 }

@@ -144,7 +144,7 @@ fn a_timer_takes_sixteen_bytes() {
     assert_eq!(Timers::bytes(10), (10 + 512) * 16);
     assert_eq!(Timers::bytes(8_191), (8_191 + 512) * 16);
     let wide = Timers::new(1_000_000, Instant::ZERO);
-    assert_eq!(Timers::bytes(1_000_000), (1_000_000 + 2_048 + 448) * 16);
+    assert_eq!(Timers::bytes(1_000_000), (1_000_000 + 2_048 + 4 * 448) * 16);
     assert_eq!(wide.nodes.capacity() * 16, Timers::bytes(1_000_000));
 }
 
@@ -159,12 +159,13 @@ fn later_ticks_stand_in_later_slots_whatever_the_shape() {
                 [(); 2].map(|()| elapsed + (rng.u64(..=tick_of(Instant::MAX) - elapsed) >> rng.u32(..44)));
             ticks.sort_unstable();
             let slots = ticks.map(|tick| shape.slot_of(elapsed, tick));
-            assert!(slots[0] <= slots[1] && slots[1] < shape.slots());
-            for (tick, slot) in ticks.into_iter().zip(slots) {
-                let due = shape.due(elapsed, slot);
+            let dues = slots.map(|slot| shape.due(elapsed, slot));
+            assert!(dues[0].tick <= dues[1].tick && slots[1] < shape.slots());
+            for (tick, (slot, due)) in ticks.into_iter().zip(slots.into_iter().zip(dues)) {
                 assert!((elapsed..=tick).contains(&due.tick));
                 assert!(!shape.is_lowest(slot) || due.tick == tick);
-                assert_eq!(shape.slot_of(elapsed, due.tick), slot);
+                let strand = if shape.is_lowest(slot) { 0 } else { tick as u32 % shape.strands() };
+                assert_eq!((due.slot, shape.slot_of(elapsed, due.tick) + strand), (slot, slot));
             }
         }
     }
@@ -188,6 +189,21 @@ fn the_first_of_the_occupied_slots_is_known() {
             (naive.first().copied(), naive.contains(&slot))
         );
     }
+}
+
+#[test]
+fn a_cascade_takes_from_all_strands_in_turn() {
+    let mut timers = Timers::with_shape(Shape::with_lowest(8), 9, Instant::ZERO);
+    for (index, tick) in (0..).zip([300, 304, 308, 312, 301, 305, 303, 307, 511]) {
+        timers.arm(index, ms(tick));
+    }
+    assert_eq!(timers.next_wake(), Some((ms(256), false)));
+    let mut moved = Vec::new();
+    while timers.step(ms(256)) == Step::Moved {
+        moved.push(timers.strand);
+    }
+    assert_eq!(moved, [1, 2, 0, 1, 2, 0, 1, 0, 1]);
+    assert_eq!(run(&mut timers, ms(511)), [0, 4, 6, 1, 5, 7, 2, 3, 8]);
 }
 
 #[test]
