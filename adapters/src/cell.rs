@@ -25,7 +25,7 @@ pin_project! {
         future: Option<F>,
         // One clone a place, so that the owner can drop the handler by emptying the places.
         handler: Option<Arc<H>>,
-        signal: Arc<PlaceSignal>,
+        signal: PlaceSignal,
         // That of the place, made once.
         waker: Waker,
         // Until the attempt is begun.
@@ -64,11 +64,11 @@ pub(crate) struct Contents<J, O, E, H> {
 }
 
 impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
-    pub(crate) fn new(handler: Arc<H>, signal: Arc<PlaceSignal>) -> Self {
+    pub(crate) fn new(handler: Arc<H>, signal: PlaceSignal) -> Self {
         Self {
             future: None,
             handler: Some(handler),
-            waker: Waker::from(signal.clone()),
+            waker: Waker::from(Arc::new(signal.clone())),
             signal,
             start: None,
             attempt: None,
@@ -229,22 +229,6 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     pub(crate) fn dismantle(mut self: Pin<&mut Self>) -> Contents<J, O, E, H> {
         let contents = self.as_mut().contents();
         Contents { handler: self.project().handler.take(), ..contents }
-    }
-
-    /// The attempt that is here.
-    pub(crate) fn attempt(&self) -> Option<AttemptId> {
-        self.attempt
-    }
-
-    /// What is known of the place outside.
-    pub(crate) fn signal(&self) -> &PlaceSignal {
-        &self.signal
-    }
-
-    /// Notes that the attempt is over. Whether somebody waited for that, and is to be woken.
-    pub(crate) fn note_over(&self) -> bool {
-        // The processor holds the signal once, the cell itself and in its waker.
-        self.signal.over(3)
     }
 
     /// Whether the attempt that is here has its future.

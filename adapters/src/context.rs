@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::{AttemptId, Instant, TaskId};
 /// processor nor any value of it alive.
 #[derive(Clone)]
 pub struct Context<M = ()> {
-    pub(crate) signal: Arc<PlaceSignal>,
+    pub(crate) signal: PlaceSignal,
     pub(crate) task: TaskId,
     pub(crate) attempt: AttemptId,
     pub(crate) number: u32,
@@ -113,7 +112,7 @@ impl<M: fmt::Debug> fmt::Debug for Context<M> {
 }
 
 struct WhenCancelled {
-    signal: Arc<PlaceSignal>,
+    signal: PlaceSignal,
     attempt: u64,
     /// Under which the waker was left.
     key: Option<usize>,

@@ -53,18 +53,19 @@ impl<J, O, E, M: Copy, H, F, T: Timer> Driver<J, O, E, M, H, F, T> {
         let hurried = state.graces.pop_due(now);
         drop(state);
 
-        if let Some(place) = hurried.and_then(|place| shared.places.get(place as usize)) {
-            place.poll_again();
+        if let Some((worker, place)) = hurried.and_then(|place| shared.place(place)) {
+            worker.poll_again(place);
         }
         let mut more = progress.more || hurried.is_some();
         more |= shared.perform_pending(EFFECTS_A_TURN);
         more |= sweeping && self.sweep(now);
 
         let mut state = shared.lock();
-        let timer = state.machine.next_timer().map(|(at, _)| at);
-        let next = [timer, state.graces.next()].into_iter().flatten().min();
-        let set_to = [self.set_to, next].into_iter().flatten().min();
-        state.armed = set_to.unwrap_or(Instant::MAX);
+        let timer = state.machine.next_timer().map_or(Instant::MAX, |(at, _)| at);
+        let grace = state.graces.next().unwrap_or(Instant::MAX);
+        let set_to = self.set_to.unwrap_or(Instant::MAX);
+        state.armed = set_to.min(timer).min(grace);
+        let set_to = Some(state.armed).filter(|at| *at != Instant::MAX);
         // Waking one worker is enough, as it wakes the next.
         let nudge = state.nudge(&shared.workers);
         drop(state);

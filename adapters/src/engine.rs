@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::cell::{Cell, Contents};
 use crate::lent::Lent;
 use crate::shared::{Layout, Shared};
+use crate::signal::{PlaceSignal, WorkerSignal};
 
 /// The most effects that are performed in a row before others get their turn.
 pub(crate) const EFFECTS_A_TURN: u32 = 64;
@@ -42,18 +43,15 @@ impl<J, O, E, M: Copy, H, F, T> Engine<J, O, E, M, H, F, T> {
         clone: Option<fn(&J) -> J>,
     ) -> Self {
         let handler = Arc::new(handler);
-        let place = |place| {
-            let signal = shared.places.get(place as usize)?;
-            Some(Box::pin(Cell::new(handler.clone(), signal.clone())))
-        };
-        let desk = |worker| {
-            let places = layout.places_of(worker);
+        let desk = |(worker, signal): (u32, &Arc<WorkerSignal>)| {
+            let places = 0..layout.places_of(worker).len() as u32;
             // Of this size from the start: bytes asked for are counted.
             let mut desk = Vec::with_capacity(places.len());
-            desk.extend(places.filter_map(place));
+            let signals = places.map(|place| PlaceSignal::new(signal.clone(), place));
+            desk.extend(signals.map(|signal| Box::pin(Cell::new(handler.clone(), signal))));
             Lent::new(desk)
         };
-        let desks = (0..layout.workers()).map(desk).collect();
+        let desks = (0..).zip(&shared.workers).map(desk).collect();
         let timer = Lent::new(vec![Box::pin(timer)]);
         Self { shared, timer, desks, grace, clone }
     }
@@ -100,10 +98,8 @@ where
                 self.dispose(place);
             }
         }
-        for signal in &self.shared.places {
-            if signal.over(0) {
-                self.shared.guarded(|| signal.wake_waiters());
-            }
+        for signal in &self.shared.workers {
+            self.shared.guarded(|| signal.close());
         }
         while let Some(timer) = self.timer.close() {
             self.shared.discard(timer);

@@ -53,7 +53,7 @@ impl Footprint {
         let slots = limits.task_slots() as usize;
         let graces = if graces { Graces::bytes(layout.places) } else { 0 };
         let one_place = Lent::<Place<J, O, E, M, H, F>>::bytes(1) + size_of::<Cell<J, O, E, M, H, F>>();
-        let one_signal = size_of::<Arc<PlaceSignal>>() + size_of::<ArcInner<PlaceSignal>>();
+        let one_signal = WorkerSignal::BYTES_A_PLACE + size_of::<ArcInner<PlaceSignal>>();
         let one_worker = size_of::<Arc<WorkerSignal>>() + size_of::<ArcInner<WorkerSignal>>();
         let shared = size_of::<ArcInner<Shared<J, O, E, M>>>()
             + size_of::<ArcInner<Engine<J, O, E, M, H, F, T>>>()

@@ -6,21 +6,54 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use plimsoll_core::{Drain, Effect, Message, Phase, Settlement};
 
-use crate::shared::{Duty, Shared, Types};
+use crate::shared::{Shared, State, Types};
+use crate::signal::{self, bit};
 
 /// The most timers that fire in one lock hold.
 pub(crate) const TIMERS_A_HOLD: u32 = 64;
 
+/// The most attempts that are told to stop in one lock hold.
+const STOPS_A_HOLD: usize = 32;
+
+/// Something to be done without the lock.
+pub(crate) enum Duty<J, O, E, M: Copy> {
+    /// The attempt in this place was asked to stop: its worker is to be woken, and who waits for that.
+    Stopped(u32),
+    /// Any other effect.
+    Effect(Effect<Types<J, O, E, M>>),
+}
+
 impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+    /// The next duty, for others than the owner.
+    pub(crate) fn poll_duty(&self, state: &mut State<J, O, E, M>) -> Option<Duty<J, O, E, M>> {
+        if state.owned { None } else { self.poll_any_duty(state) }
+    }
+
+    /// The next duty. An attempt that is to stop is told so here, and the end is noted.
+    fn poll_any_duty(&self, state: &mut State<J, O, E, M>) -> Option<Duty<J, O, E, M>> {
+        loop {
+            match state.machine.poll_effect()? {
+                Effect::Stop(stop) => {
+                    let attempt = stop.attempt.to_bits();
+                    let Some(place) = state.place_of(attempt) else { continue };
+                    if self.place(place).is_some_and(|(worker, place)| worker.stop(place, attempt)) {
+                        return Some(Duty::Stopped(place));
+                    }
+                }
+                effect => {
+                    if let Effect::Drained(remains) = &effect {
+                        state.ended = Some(*remains);
+                    }
+                    return Some(Duty::Effect(effect));
+                }
+            }
+        }
+    }
+
     /// Does a duty. Runs callbacks, wakers and drops; call it without a lock.
     pub(crate) fn perform(&self, duty: Duty<J, O, E, M>) {
         let effect = match duty {
-            Duty::Stop { attempt, place } => {
-                if let Some(place) = place.and_then(|place| self.places.get(place)) {
-                    self.guarded(|| place.stop(attempt));
-                }
-                return;
-            }
+            Duty::Stopped(place) => return self.rouse(&[place]),
             Duty::Effect(effect) => effect,
         };
         match effect {
@@ -50,16 +83,44 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         self.discard(job);
     }
 
-    /// Takes and performs up to `most` effects; whether there may be more.
+    /// Takes and performs about `most` effects; whether there may be more. Attempts that are to stop come in crowds:
+    /// as many as there are in a row are told in one hold of the lock.
     pub(crate) fn perform_pending(&self, most: u32) -> bool {
-        for _ in 0..most {
-            let duty = self.lock().poll_duty();
+        let mut left = most;
+        while left > 0 {
+            let mut places = [0; STOPS_A_HOLD];
+            let (mut stopped, mut duty) = (0, None);
+            let mut state = self.lock();
+            for slot in &mut places {
+                duty = self.poll_duty(&mut state);
+                let Some(Duty::Stopped(place)) = duty else { break };
+                *slot = place;
+                stopped += 1;
+            }
+            drop(state);
+            self.rouse(places.get(..stopped).unwrap_or_default());
             match duty {
+                Some(Duty::Stopped(_)) => {}
                 Some(duty) => self.perform(duty),
                 None => return false,
             }
+            left = left.saturating_sub(stopped.max(1) as u32);
         }
         true
+    }
+
+    /// Wakes the workers of places whose attempts were asked to stop, and those who wait for that.
+    fn rouse(&self, places: &[u32]) {
+        signal::settle();
+        for (worker, place) in places.iter().filter_map(|&place| self.place(place)) {
+            self.guarded(|| {
+                // First of all, for what a waker does is not to be known.
+                worker.signal.notify();
+                if worker.waited_at(bit(place)) != 0 {
+                    worker.wake_waiters(bit(place));
+                }
+            });
+        }
     }
 
     /// Aborts the machine and performs all that is left, on this thread. When it returns the machine is drained: every
@@ -74,7 +135,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
             let now = self.now();
             let mut state = self.lock();
             let progress = state.machine.advance(now, TIMERS_A_HOLD);
-            let duty = state.poll_any_duty();
+            let duty = self.poll_any_duty(&mut state);
             let drained = state.machine.phase() == Phase::Drained;
             drop(state);
             match duty {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use plimsoll_core::{
-    Conditions, Effect, Instant, InvalidLimits, Limits, Phase, Plan, Priority, Remains, Retry, Route, Start,
-    Terms, Timeouts,
+    Conditions, Instant, InvalidLimits, Limits, Phase, Plan, Priority, Remains, Retry, Route, Start, Terms,
+    Timeouts,
 };
 
 use crate::cache::CachePart;
@@ -17,7 +17,7 @@ use crate::grace::Graces;
 use crate::idle::Idle;
 use crate::lock::{Held, TurnLock};
 use crate::options::Options;
-use crate::signal::{PlaceSignal, Signal, WorkerSignal};
+use crate::signal::{Signal, WorkerSignal};
 use crate::submitter::Callback;
 
 /// What the machine keeps for this crate.
@@ -83,7 +83,7 @@ pub(crate) struct Shared<J, O, E, M: Copy> {
     /// What they come to.
     pub(crate) conditions: Conditions,
     pub(crate) workers: Box<[Arc<WorkerSignal>]>,
-    pub(crate) places: Box<[Arc<PlaceSignal>]>,
+    layout: Layout,
     pub(crate) driver: Signal,
     pub(crate) cache: Arc<dyn CachePart>,
     closed: AtomicBool,
@@ -124,14 +124,6 @@ pub(crate) struct State<J, O, E, M: Copy> {
 
 /// How many submissions in a row may go by one reading of the clock.
 const SUBMISSIONS_A_READING: u32 = 64;
-
-/// Something to be done without the lock.
-pub(crate) enum Duty<J, O, E, M: Copy> {
-    /// Make this attempt stop, which was given this place.
-    Stop { attempt: u64, place: Option<usize> },
-    /// Any other effect.
-    Effect(Effect<Types<J, O, E, M>>),
-}
 
 /// Who has to be woken after a lock hold.
 #[derive(Debug, Default)]
@@ -181,26 +173,6 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
         self.machine.phase() == Phase::Draining && matches!(self.machine.next_wake(), Wake::Now(Reason::End))
     }
 
-    /// The next duty, for others than the owner.
-    pub(crate) fn poll_duty(&mut self) -> Option<Duty<J, O, E, M>> {
-        if self.owned { None } else { self.poll_any_duty() }
-    }
-
-    /// The next duty. That of the end is noted too.
-    pub(crate) fn poll_any_duty(&mut self) -> Option<Duty<J, O, E, M>> {
-        let effect = self.machine.poll_effect()?;
-        if let Effect::Drained(remains) = &effect {
-            self.ended = Some(*remains);
-        }
-        Some(match effect {
-            Effect::Stop(stop) => {
-                let attempt = stop.attempt.to_bits();
-                Duty::Stop { attempt, place: self.place_of(attempt) }
-            }
-            effect => Duty::Effect(effect),
-        })
-    }
-
     /// How many attempts a worker may start now so that those who sleep have their share.
     pub(crate) fn share(&self) -> u32 {
         self.machine.startable().div_ceil(self.idle.len().saturating_add(1))
@@ -208,25 +180,18 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
 
     /// The next attempt, which is to run in this place.
     #[inline(always)]
-    pub(crate) fn start(
-        &mut self,
-        now: Instant,
-        place: u32,
-        signal: &PlaceSignal,
-    ) -> Option<Start<Types<J, O, E, M>>> {
+    pub(crate) fn start(&mut self, now: Instant, place: u32) -> Option<Start<Types<J, O, E, M>>> {
         let start = self.machine.start_next(now)?;
-        let attempt = start.attempt.to_bits();
-        let slot = self.slot(attempt);
+        let slot = self.slot(start.attempt.to_bits());
         if let Some(placed) = self.placement.get_mut(slot) {
             *placed = place;
         }
-        signal.start(attempt);
         Some(start)
     }
 
     /// The place that the attempt was given. If it is over by now, that may be another's.
-    fn place_of(&self, attempt: u64) -> Option<usize> {
-        self.placement.get(self.slot(attempt)).map(|place| *place as usize)
+    pub(crate) fn place_of(&self, attempt: u64) -> Option<u32> {
+        self.placement.get(self.slot(attempt)).copied()
     }
 
     fn slot(&self, attempt: u64) -> usize {
@@ -269,7 +234,6 @@ where
         graces: bool,
     ) -> Result<Arc<Self>, InvalidLimits> {
         let machine = Machine::new(limits, clock())?;
-        let workers: Box<[_]> = (0..layout.workers()).map(|_| Arc::new(WorkerSignal::default())).collect();
         let slots = limits.task_slots();
         let state = State {
             machine,
@@ -286,21 +250,17 @@ where
             credit: 0,
         };
         Ok(Arc::new_cyclic(|shared: &Weak<Self>| {
-            let place = |place: u32| {
-                let bit = 1u64.checked_shl(place % layout.per_worker).unwrap_or(0);
-                let worker = workers.get((place / layout.per_worker) as usize)?;
-                Some(Arc::new(PlaceSignal::new(worker.clone(), bit, shared.clone())))
+            let worker = |worker| {
+                let places = layout.places_of(worker).len();
+                Arc::new(WorkerSignal::new(places, shared.clone()))
             };
-            let mut places = Vec::with_capacity(layout.places as usize);
-            places.extend((0..layout.places).filter_map(place));
-            let places = places.into_boxed_slice();
             Self {
                 state: TurnLock::new(state),
                 clock,
                 conditions: defaults.with(&Options::new(())),
                 defaults,
-                workers,
-                places,
+                workers: (0..layout.workers()).map(worker).collect(),
+                layout,
                 driver: Signal::default(),
                 cache,
                 closed: AtomicBool::new(false),
@@ -374,6 +334,12 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         }
     }
 
+    /// The worker that a place belongs to, and which of its places it is.
+    pub(crate) fn place(&self, place: u32) -> Option<(&WorkerSignal, u32)> {
+        let (worker, place) = self.layout.find(place);
+        Some((self.workers.get(worker as usize)?, place))
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
@@ -439,6 +405,14 @@ impl Layout {
 
     pub(crate) const fn workers(self) -> u32 {
         self.places.div_ceil(self.per_worker)
+    }
+
+    /// The worker of a place, and which of its places it is.
+    pub(crate) const fn find(self, place: u32) -> (u32, u32) {
+        match (place.checked_div(self.per_worker), place.checked_rem(self.per_worker)) {
+            (Some(worker), Some(place)) => (worker, place),
+            _ => (0, 0),
+        }
     }
 
     pub(crate) fn places_of(self, worker: u32) -> std::ops::Range<u32> {

@@ -1,7 +1,7 @@
 //! How workers, places and the driver are woken, without a lock and without an allocation.
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
@@ -47,23 +47,45 @@ impl Signal {
     }
 }
 
-/// What wakes a worker: its places, and those who have work for it.
-#[derive(Debug, Default)]
+/// What wakes a worker: its places, and those who have work for it; and what is known of its places outside.
+///
+/// All that is asked of many places in a row stands here side by side, for their cells are far apart in memory.
 pub(crate) struct WorkerSignal {
     pub(crate) signal: Signal,
     /// A bit for each place whose future was woken.
     ready: AtomicU64,
+    /// A bit for each place that somebody waits at for its attempt to be cancelled.
+    waited: AtomicU64,
     /// Whether it is in the list of idle workers. Changed under the machine's lock only.
     idle: AtomicBool,
+    /// Where attempts can sleep.
+    timekeeper: Weak<dyn Timekeeper>,
+    /// The attempt that runs in each place and is to go on, or [`NONE`].
+    attempts: Box<[AtomicU64]>,
+    waiters: Box<[Mutex<Slab<Waker>>]>,
 }
 
+/// No attempt: an [`AttemptId`](crate::AttemptId) is never zero.
+const NONE: u64 = 0;
+
 impl WorkerSignal {
-    pub(crate) fn take_ready(&self) -> u64 {
-        if self.ready.load(Ordering::SeqCst) == 0 { 0 } else { self.ready.swap(0, Ordering::SeqCst) }
+    pub(crate) fn new(places: usize, timekeeper: Weak<dyn Timekeeper>) -> Self {
+        Self {
+            signal: Signal::default(),
+            ready: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+            idle: AtomicBool::new(false),
+            timekeeper,
+            attempts: (0..places).map(|_| AtomicU64::new(NONE)).collect(),
+            waiters: (0..places).map(|_| Mutex::default()).collect(),
+        }
     }
 
-    pub(crate) fn add_ready(&self, bits: u64) {
-        self.ready.fetch_or(bits, Ordering::SeqCst);
+    /// The bytes that [`new`](Self::new) asks of the allocator for each place.
+    pub(crate) const BYTES_A_PLACE: usize = size_of::<AtomicU64>() + size_of::<Mutex<Slab<Waker>>>();
+
+    pub(crate) fn take_ready(&self) -> u64 {
+        if self.ready.load(Ordering::SeqCst) == 0 { 0 } else { self.ready.swap(0, Ordering::SeqCst) }
     }
 
     pub(crate) fn has_ready(&self) -> bool {
@@ -77,117 +99,86 @@ impl WorkerSignal {
     pub(crate) fn is_idle(&self) -> bool {
         self.idle.load(Ordering::SeqCst)
     }
-}
-
-/// No attempt: an [`AttemptId`](crate::AttemptId) is never zero.
-const NONE: u64 = 0;
-
-/// What is known of one place outside its worker: which attempt is wanted in it. It is also the waker of the future
-/// that lives there.
-pub(crate) struct PlaceSignal {
-    worker: Arc<WorkerSignal>,
-    /// Where the attempt can sleep.
-    timekeeper: Weak<dyn Timekeeper>,
-    /// The place's bit in its worker's ready set.
-    bit: u64,
-    /// The attempt that runs here and is to go on, or [`NONE`].
-    attempt: AtomicU64,
-    /// How many wait for the attempt to be cancelled.
-    waiting: AtomicUsize,
-    waiters: Mutex<Slab<Waker>>,
-}
-
-impl PlaceSignal {
-    pub(crate) fn new(worker: Arc<WorkerSignal>, bit: u64, timekeeper: Weak<dyn Timekeeper>) -> Self {
-        Self {
-            worker,
-            timekeeper,
-            bit,
-            attempt: AtomicU64::new(NONE),
-            waiting: AtomicUsize::new(0),
-            waiters: Mutex::new(Slab::new()),
-        }
-    }
-
-    /// Where the attempt can sleep, while the processor is there.
-    pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Timekeeper>> {
-        self.timekeeper.upgrade()
-    }
 
     /// An attempt was given this place. Whoever asks it to stop has held the machine's lock later.
-    pub(crate) fn start(&self, attempt: u64) {
-        self.attempt.store(attempt, Ordering::Release);
+    pub(crate) fn start(&self, place: u32, attempt: u64) {
+        if let Some(current) = self.attempts.get(place as usize) {
+            current.store(attempt, Ordering::Release);
+        }
     }
 
-    /// Whether this attempt runs here and is to go on.
-    pub(crate) fn is_running(&self, attempt: u64) -> bool {
-        self.attempt.load(Ordering::SeqCst) == attempt
+    /// Whether the attempt that was given this place is to go on. For the worker itself.
+    pub(crate) fn is_wanted(&self, place: u32) -> bool {
+        self.attempts.get(place as usize).is_some_and(|current| current.load(Ordering::SeqCst) != NONE)
     }
 
-    /// The attempt, whichever it is, is over. Whether somebody waited for that, and is to be woken.
-    ///
-    /// `holders` is how many hold this besides contexts and wakers that were handed out. When there are no others nobody
-    /// can wait, nor begin to: new holders come from old ones. That saves an atomic exchange a task.
-    pub(crate) fn over(self: &Arc<Self>, holders: usize) -> bool {
-        if Arc::strong_count(self) <= holders {
-            self.attempt.store(NONE, Ordering::Release);
+    /// The attempt in this place, whichever it is, is over. Who [waits](Self::waited_at) for that is yet to be woken.
+    pub(crate) fn over(&self, place: u32) {
+        self.start(place, NONE);
+    }
+
+    /// At which of these places somebody waits for the attempt to be cancelled or over. Who was to be seen here has
+    /// seen [`over`](Self::over) or [`stop`](Self::stop) otherwise, if [`settle`] was called in between.
+    pub(crate) fn waited_at(&self, places: u64) -> u64 {
+        self.waited.load(Ordering::Relaxed) & places
+    }
+
+    /// Asks this attempt to stop, unless it is over, and makes its place ready. Under the machine's lock, so that no
+    /// other attempt is given the place meanwhile; the worker is yet to be [notified](Signal::notify), and who
+    /// [waits](Self::waited_at) to be woken. Whether that is so.
+    pub(crate) fn stop(&self, place: u32, attempt: u64) -> bool {
+        let Some(current) = self.attempts.get(place as usize) else { return false };
+        if current.load(Ordering::Relaxed) != attempt {
             return false;
         }
-        self.attempt.store(NONE, Ordering::SeqCst);
-        self.waiting.load(Ordering::SeqCst) > 0
-    }
-
-    /// Asks this attempt to stop, unless it is over.
-    pub(crate) fn stop(&self, attempt: u64) {
-        if self.attempt.compare_exchange(attempt, NONE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            // First of all, for what a waker does is not to be known.
-            self.poll_again();
-            self.wake_waiters();
-        }
+        current.store(NONE, Ordering::Release);
+        self.add_ready(bit(place));
+        true
     }
 
     /// Makes the worker poll this place.
-    pub(crate) fn poll_again(&self) {
-        self.worker.add_ready(self.bit);
-        self.worker.signal.notify();
+    pub(crate) fn poll_again(&self, place: u32) {
+        self.add_ready(bit(place));
+        self.signal.notify();
     }
 
-    /// Leaves a waker that is woken when the attempt is cancelled or over, in place of the one of an earlier call.
-    /// Whoever calls this asks [`is_running`](Self::is_running) afterwards. The waker that is not needed any more is
-    /// handed back, to be dropped without a lock.
-    pub(crate) fn wait(&self, key: &mut Option<usize>, waker: Waker) -> Option<Waker> {
-        let mut waiters = self.lock();
-        if let Some(place) = key.and_then(|key| waiters.get_mut(key)) {
-            return Some(std::mem::replace(place, waker));
+    fn add_ready(&self, bits: u64) {
+        self.ready.fetch_or(bits, Ordering::SeqCst);
+    }
+
+    /// All attempts are over. Those who waited for that are woken; panics as [`wake_waiters`](Self::wake_waiters).
+    pub(crate) fn close(&self) {
+        for current in &self.attempts {
+            current.store(NONE, Ordering::Release);
         }
-        *key = Some(waiters.insert(waker));
-        self.waiting.store(waiters.len(), Ordering::SeqCst);
-        None
+        settle();
+        self.wake_waiters(u64::MAX);
     }
 
-    /// Takes back what was left by [`wait`](Self::wait).
-    pub(crate) fn leave(&self, key: usize) -> Option<Waker> {
-        let mut waiters = self.lock();
-        let waker = waiters.try_remove(key);
-        self.waiting.store(waiters.len(), Ordering::SeqCst);
-        waker
-    }
-
-    /// Wakes all who wait. They are few and stay in the list until they have seen why. Panics with a waker that does,
-    /// but not before all were woken.
-    pub(crate) fn wake_waiters(&self) {
-        if self.waiting.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        let keys = self.lock().iter().map(|(key, _)| key).max().map_or(0, |last| last.saturating_add(1));
+    /// Wakes all who wait at these places. They are few and stay in the list until they have seen why. Panics with a
+    /// waker that does, but not before all were woken.
+    pub(crate) fn wake_waiters(&self, places: u64) {
+        let mut waited = self.waited_at(places);
         let mut panicked = None;
-        for key in 0..keys {
-            // A waker's clone is foreign code, and so is its drop: it is moved out to be woken, and is left again when
-            // its owner is polled.
-            let waker = self.lock().get_mut(key).map(|waker| std::mem::replace(waker, Waker::noop().clone()));
-            if let Some(Err(panic)) = waker.map(|waker| catch(|| waker.wake())) {
-                if let Some(second) = panicked.replace(panic) {
-                    discard_panic(second);
+        while waited != 0 {
+            let place = waited.trailing_zeros();
+            waited &= !bit(place);
+            let Some(mut waiters) = self.lock_waiters(place) else { continue };
+            let keys = waiters.iter().map(|(key, _)| key).max().map_or(0, |last| last.saturating_add(1));
+            drop(waiters);
+            for key in 0..keys {
+                // A waker's clone is foreign code, and so is its drop: it is moved out to be woken, and is left again
+                // when its owner is polled.
+                waiters = match self.lock_waiters(place) {
+                    Some(waiters) => waiters,
+                    None => break,
+                };
+                let waker = waiters.get_mut(key).map(|waker| std::mem::replace(waker, Waker::noop().clone()));
+                drop(waiters);
+                if let Some(Err(panic)) = waker.map(|waker| catch(|| waker.wake())) {
+                    if let Some(second) = panicked.replace(panic) {
+                        discard_panic(second);
+                    }
                 }
             }
         }
@@ -196,17 +187,86 @@ impl PlaceSignal {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slab<Waker>> {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_waiters(&self, place: u32) -> Option<MutexGuard<'_, Slab<Waker>>> {
+        let waiters = self.waiters.get(place as usize)?;
+        Some(waiters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes whether somebody waits at this place: under its lock.
+    fn note_waiters(&self, place: u32, waiters: &Slab<Waker>) {
+        if waiters.is_empty() {
+            self.waited.fetch_and(!bit(place), Ordering::SeqCst);
+        } else {
+            self.waited.fetch_or(bit(place), Ordering::SeqCst);
+        }
+    }
+}
+
+/// Between the end of attempts and the question who waits for that: either they have seen the end, or they are seen.
+/// One fence for many attempts, in place of an atomic exchange each.
+pub(crate) fn settle() {
+    fence(Ordering::SeqCst);
+}
+
+/// One place of a worker, as its attempts see it. Shared, it is the waker of the future that lives there.
+#[derive(Clone)]
+pub(crate) struct PlaceSignal {
+    worker: Arc<WorkerSignal>,
+    place: u32,
+}
+
+impl PlaceSignal {
+    pub(crate) const fn new(worker: Arc<WorkerSignal>, place: u32) -> Self {
+        Self { worker, place }
+    }
+
+    /// Where the attempt can sleep, while the processor is there.
+    pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Timekeeper>> {
+        self.worker.timekeeper.upgrade()
+    }
+
+    /// Whether this attempt runs here and is to go on.
+    pub(crate) fn is_running(&self, attempt: u64) -> bool {
+        let current = self.worker.attempts.get(self.place as usize);
+        current.is_some_and(|current| current.load(Ordering::SeqCst) == attempt)
+    }
+
+    /// Leaves a waker that is woken when the attempt is cancelled or over, in place of the one of an earlier call.
+    /// Whoever calls this asks [`is_running`](Self::is_running) afterwards. The waker that is not needed any more is
+    /// handed back, to be dropped without a lock.
+    pub(crate) fn wait(&self, key: &mut Option<usize>, waker: Waker) -> Option<Waker> {
+        let Some(mut waiters) = self.worker.lock_waiters(self.place) else { return Some(waker) };
+        if let Some(place) = key.and_then(|key| waiters.get_mut(key)) {
+            return Some(std::mem::replace(place, waker));
+        }
+        *key = Some(waiters.insert(waker));
+        self.worker.note_waiters(self.place, &waiters);
+        None
+    }
+
+    /// Takes back what was left by [`wait`](Self::wait).
+    pub(crate) fn leave(&self, key: usize) -> Option<Waker> {
+        let mut waiters = self.worker.lock_waiters(self.place)?;
+        let waker = waiters.try_remove(key);
+        self.worker.note_waiters(self.place, &waiters);
+        waker
+    }
+}
+
+/// The bit of a place in the sets of its worker.
+pub(crate) const fn bit(place: u32) -> u64 {
+    match 1u64.checked_shl(place) {
+        Some(bit) => bit,
+        None => 0,
     }
 }
 
 impl Wake for PlaceSignal {
     fn wake(self: Arc<Self>) {
-        self.poll_again();
+        self.worker.poll_again(self.place);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.poll_again();
+        self.worker.poll_again(self.place);
     }
 }

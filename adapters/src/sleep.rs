@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use plimsoll_core::{AttemptId, SleepId, SleepRefusal, SleepStatus};
@@ -68,14 +67,14 @@ where
 /// Dropping it gives its place back at once. After it was ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Sleep {
-    signal: Arc<PlaceSignal>,
+    signal: PlaceSignal,
     attempt: AttemptId,
     until: Instant,
     id: Option<SleepId>,
 }
 
 impl Sleep {
-    pub(crate) const fn new(signal: Arc<PlaceSignal>, attempt: AttemptId, until: Instant) -> Self {
+    pub(crate) const fn new(signal: PlaceSignal, attempt: AttemptId, until: Instant) -> Self {
         Self { signal, attempt, until, id: None }
     }
 

@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::engine::{EFFECTS_A_TURN, Engine, Place};
 use crate::lent::{Lent, Shelf};
 use crate::shared::{Layout, State};
-use crate::signal::WorkerSignal;
+use crate::signal::{self, WorkerSignal, bit};
 
 /// How many polls of attempts a worker makes before it lets other tasks of the runtime run.
 const POLLS_A_TURN: u32 = 128;
@@ -144,6 +144,12 @@ where
                 self.engine.dispose(cell);
             }
         }
+        if self.ended != 0 {
+            signal::settle();
+            if self.signal.waited_at(self.ended) != 0 {
+                self.engine.shared.guarded(|| self.signal.wake_waiters(self.ended));
+            }
+        }
     }
 
     /// Lets the attempt in a place make progress, or stops it if that was asked for. Whether it was still wanted.
@@ -151,7 +157,7 @@ where
         let bit = bit(place);
         self.new &= !bit;
         self.ready &= !bit;
-        let wanted = cell.attempt().is_some_and(|attempt| cell.signal().is_running(attempt.to_bits()));
+        let wanted = self.signal.is_wanted(place);
         let panic = if wanted || self.has_grace(self.first_place.saturating_add(place), cell) {
             cell.as_mut().run(self.engine.clone)
         } else {
@@ -163,9 +169,7 @@ where
         if cell.has_ended() {
             self.begun &= !bit;
             self.ended |= bit;
-            if cell.note_over() {
-                self.engine.shared.guarded(|| cell.signal().wake_waiters());
-            }
+            self.signal.over(place);
         } else {
             self.begun |= bit;
         }
@@ -206,7 +210,7 @@ where
         let mut state = shared.lock();
         let mut places = desk.lock();
         let left = self.report(&mut state, &mut places, now);
-        let duty = state.poll_duty();
+        let duty = shared.poll_duty(&mut state);
         self.take_work(&mut state, &mut places, now);
         drop(places);
         let mut nudge = state.nudge(&shared.workers);
@@ -270,14 +274,12 @@ where
         if self.free == 0 || self.new != 0 {
             return;
         }
-        let shared = &self.engine.shared;
         for _ in 0..self.batch.min(state.share()) {
             let place = self.free.trailing_zeros();
             let at = self.first_place.saturating_add(place);
-            let (Some(cell), Some(signal)) = (places.get(place), shared.places.get(at as usize)) else {
-                break;
-            };
-            let Some(start) = state.start(now, at, signal) else { break };
+            let Some(cell) = places.get(place) else { break };
+            let Some(start) = state.start(now, at) else { break };
+            self.signal.start(place, start.attempt.to_bits());
             cell.as_mut().accept(start);
             self.free &= !bit(place);
             self.new |= bit(place);
@@ -327,12 +329,5 @@ where
             return Poll::Ready(());
         }
         Poll::Pending
-    }
-}
-
-const fn bit(place: u32) -> u64 {
-    match 1u64.checked_shl(place) {
-        Some(bit) => bit,
-        None => 0,
     }
 }
