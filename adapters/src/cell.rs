@@ -20,24 +20,28 @@ pin_project! {
     ///
     /// An attempt comes in as a [`Start`], is begun and polled, and leaves by a report. All that it is made of is
     /// foreign: the methods here catch what panics, and whoever drops a value does so without a lock.
+    ///
+    /// Its fields stand in the order in which they are used, and what is rarely used comes last: of 10,000 places each is
+    /// cold in the caches when its turn comes, so every line of memory counts.
+    #[repr(C)]
     pub(crate) struct Cell<J, O, E, M, H, F> where M: Copy {
-        #[pin]
-        future: Option<F>,
+        attempt: Option<AttemptId>,
         // One clone a place, so that the owner can drop the handler by emptying the places.
         handler: Option<Arc<H>>,
-        signal: PlaceSignal,
         // That of the place, made once.
         waker: Waker,
-        // Until the attempt is begun.
-        start: Option<Start<Types<J, O, E, M>>>,
-        attempt: Option<AttemptId>,
-        deadline: Option<Instant>,
-        // When the grace period of an attempt that was asked to stop is over.
-        stop_by: Option<Instant>,
-        // The job once more, for a further try.
-        copy: Option<J>,
         // From the end of the attempt until it is reported.
         end: Option<End<O, E>>,
+        // The job once more, for a further try.
+        copy: Option<J>,
+        // When the grace period of an attempt that was asked to stop is over.
+        stop_by: Option<Instant>,
+        // Until the attempt is begun.
+        start: Option<Start<Types<J, O, E, M>>>,
+        #[pin]
+        future: Option<F>,
+        deadline: Option<Instant>,
+        signal: PlaceSignal,
         // What went wrong, if it did.
         message: Message,
     }
@@ -50,6 +54,17 @@ enum End<O, E> {
     Panicked,
     /// It was asked to stop, and was dropped.
     Stopped,
+}
+
+/// The first of two panics; the second one's value is dropped.
+fn first_of(first: Option<Panic>, second: Option<Panic>) -> Option<Panic> {
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            discard_panic(second);
+            Some(first)
+        }
+        (first, second) => first.or(second),
+    }
 }
 
 /// All that an empty or closed place still owns, to be dropped one by one: two panics at a time would abort the process.
@@ -153,10 +168,8 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     #[cold]
     fn end_with(mut self: Pin<&mut Self>, end: End<O, E>, panic: Option<Panic>) -> Option<Panic> {
         let result = self.as_mut().project().end.take();
-        let panics = [panic, self.as_mut().clear(), catch(|| drop(result)).err()];
-        let mut panics = panics.into_iter().flatten();
-        let panic = panics.next();
-        panics.for_each(discard_panic);
+        let panic = first_of(panic, self.as_mut().clear());
+        let panic = first_of(panic, catch(|| drop(result)).err());
         let this = self.project();
         *this.end = Some(match &panic {
             Some(panic) => {
