@@ -83,7 +83,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         Self {
             future: None,
             handler: Some(handler),
-            waker: Waker::from(Arc::new(signal.clone())),
+            waker: signal.to_waker(),
             signal,
             start: None,
             attempt: None,

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use plimsoll_core::{CancelError, Cancelled, Claim, Outcome, Settlement, TaskId};
 
 use crate::shared::Shared;
+use crate::signal::Waiter;
 
 /// The outcome of one task, to be awaited. It does not keep the processor alive.
 ///
@@ -118,7 +119,7 @@ impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
             return Poll::Pending;
         }
         // A waker's clone and drop are foreign code, so they happen before and after the lock is held.
-        let waker = cx.waker().clone();
+        let waker = Waiter::Waker(cx.waker().clone());
         // Taking an outcome depends on no deadline: the time that the machine was told last will do.
         match self.shared.act(|machine| machine.claim(machine.now(), task, waker)) {
             Claim::Ready(Settlement { outcome, job, .. }, waker) => {

@@ -7,18 +7,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use plimsoll_core::{Drain, Effect, Message, Phase, Settlement};
 
 use crate::shared::{Shared, State, Types};
-use crate::signal::{self, bit};
+use crate::signal::{self, Waiter, bit};
 
 /// The most timers that fire in one lock hold.
 pub(crate) const TIMERS_A_HOLD: u32 = 64;
 
-/// The most attempts that are told to stop in one lock hold.
-const STOPS_A_HOLD: usize = 32;
+/// The most attempts that are told to stop or to wake up in one lock hold.
+const READY_A_HOLD: usize = 32;
 
 /// Something to be done without the lock.
 pub(crate) enum Duty<J, O, E, M: Copy> {
-    /// The attempt in this place was asked to stop: its worker is to be woken, and who waits for that.
-    Stopped(u32),
+    /// The attempt in this place is to be polled, perhaps because it was asked to stop. Who waits for that is to be
+    /// woken.
+    Ready(u32),
     /// Any other effect.
     Effect(Effect<Types<J, O, E, M>>),
 }
@@ -37,9 +38,10 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
                     let attempt = stop.attempt.to_bits();
                     let Some(place) = state.place_of(attempt) else { continue };
                     if self.place(place).is_some_and(|(worker, place)| worker.stop(place, attempt)) {
-                        return Some(Duty::Stopped(place));
+                        return Some(Duty::Ready(place));
                     }
                 }
+                Effect::Wake(Waiter::Place(place)) => return Some(Duty::Ready(place)),
                 effect => {
                     if let Effect::Drained(remains) = &effect {
                         state.ended = Some(*remains);
@@ -53,12 +55,12 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     /// Does a duty. Runs callbacks, wakers and drops; call it without a lock.
     pub(crate) fn perform(&self, duty: Duty<J, O, E, M>) {
         let effect = match duty {
-            Duty::Stopped(place) => return self.rouse(&[place]),
+            Duty::Ready(place) => return self.rouse(&[place]),
             Duty::Effect(effect) => effect,
         };
         match effect {
             Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
-            Effect::Wake(waker) => self.guarded(|| waker.wake()),
+            Effect::Wake(Waiter::Waker(waker)) => self.guarded(|| waker.wake()),
             Effect::Detach(detached) => {
                 self.discard(detached.guard.task);
                 self.discard(detached.guard.batch);
@@ -83,40 +85,40 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         self.discard(job);
     }
 
-    /// Takes and performs about `most` effects; whether there may be more. Attempts that are to stop come in crowds:
-    /// as many as there are in a row are told in one hold of the lock.
+    /// Takes and performs about `most` effects; whether there may be more. Attempts that are to stop or to
+    /// wake up come in crowds: as many as there are in a row are told in one hold of the lock.
     pub(crate) fn perform_pending(&self, most: u32) -> bool {
         let mut left = most;
         while left > 0 {
-            let mut places = [0; STOPS_A_HOLD];
-            let (mut stopped, mut duty) = (0, None);
+            let mut places = [0; READY_A_HOLD];
+            let (mut ready, mut duty) = (0, None);
             let mut state = self.lock();
             for slot in &mut places {
                 duty = self.poll_duty(&mut state);
-                let Some(Duty::Stopped(place)) = duty else { break };
+                let Some(Duty::Ready(place)) = duty else { break };
                 *slot = place;
-                stopped += 1;
+                ready += 1;
             }
             drop(state);
-            self.rouse(places.get(..stopped).unwrap_or_default());
+            self.rouse(places.get(..ready).unwrap_or_default());
             match duty {
-                Some(Duty::Stopped(_)) => {}
+                Some(Duty::Ready(_)) => {}
                 Some(duty) => self.perform(duty),
                 None => return false,
             }
-            left = left.saturating_sub(stopped.max(1) as u32);
+            left = left.saturating_sub(ready.max(1) as u32);
         }
         true
     }
 
-    /// Wakes the workers of places whose attempts were asked to stop, and those who wait for that.
+    /// Makes workers poll these places, and wakes those who wait for attempts that were asked to stop.
     fn rouse(&self, places: &[u32]) {
         signal::settle();
         for (worker, place) in places.iter().filter_map(|&place| self.place(place)) {
             self.guarded(|| {
                 // First of all, for what a waker does is not to be known.
-                worker.signal.notify();
-                if worker.waited_at(bit(place)) != 0 {
+                worker.poll_again(place);
+                if !worker.is_wanted(place) && worker.waited_at(bit(place)) != 0 {
                     worker.wake_waiters(bit(place));
                 }
             });

@@ -17,7 +17,7 @@ use crate::grace::Graces;
 use crate::idle::Idle;
 use crate::lock::{Held, TurnLock};
 use crate::options::Options;
-use crate::signal::{Signal, WorkerSignal};
+use crate::signal::{Signal, Waiter, WorkerSignal};
 use crate::submitter::Callback;
 
 /// What the machine keeps for this crate.
@@ -29,7 +29,7 @@ impl<J, O, E, M: Copy> Plan for Types<J, O, E, M> {
     type Error = E;
     type Meta = M;
     type Callback = Callback<O, E>;
-    type Waiter = Waker;
+    type Waiter = Waiter;
     type Listener = Box<dyn Any + Send>;
     // The cache has a lock of its own, and so is not a part of this machine.
     type Key = ();
@@ -250,10 +250,7 @@ where
             credit: 0,
         };
         Ok(Arc::new_cyclic(|shared: &Weak<Self>| {
-            let worker = |worker| {
-                let places = layout.places_of(worker).len();
-                Arc::new(WorkerSignal::new(places, shared.clone()))
-            };
+            let worker = |worker| Arc::new(WorkerSignal::new(layout.places_of(worker), shared.clone()));
             Self {
                 state: TurnLock::new(state),
                 clock,

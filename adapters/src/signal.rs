@@ -1,7 +1,9 @@
 //! How workers, places and the driver are woken, without a lock and without an allocation.
 
+use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
@@ -60,8 +62,13 @@ pub(crate) struct WorkerSignal {
     idle: AtomicBool,
     /// Where attempts can sleep.
     timekeeper: Weak<dyn Timekeeper>,
+    /// Its first place, counted over all workers.
+    first: u32,
     /// The attempt that runs in each place and is to go on, or [`NONE`].
     attempts: Box<[AtomicU64]>,
+    /// Where the waker of each place points to, and to which functions all do: that is how one is known again.
+    wakers: Box<[AtomicUsize]>,
+    functions: AtomicUsize,
     waiters: Box<[Mutex<Slab<Waker>>]>,
 }
 
@@ -69,20 +76,25 @@ pub(crate) struct WorkerSignal {
 const NONE: u64 = 0;
 
 impl WorkerSignal {
-    pub(crate) fn new(places: usize, timekeeper: Weak<dyn Timekeeper>) -> Self {
+    pub(crate) fn new(places: Range<u32>, timekeeper: Weak<dyn Timekeeper>) -> Self {
+        let (first, places) = (places.start, places.len());
         Self {
             signal: Signal::default(),
             ready: AtomicU64::new(0),
             waited: AtomicU64::new(0),
             idle: AtomicBool::new(false),
             timekeeper,
+            first,
             attempts: (0..places).map(|_| AtomicU64::new(NONE)).collect(),
+            wakers: (0..places).map(|_| AtomicUsize::new(0)).collect(),
+            functions: AtomicUsize::new(0),
             waiters: (0..places).map(|_| Mutex::default()).collect(),
         }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator for each place.
-    pub(crate) const BYTES_A_PLACE: usize = size_of::<AtomicU64>() + size_of::<Mutex<Slab<Waker>>>();
+    pub(crate) const BYTES_A_PLACE: usize =
+        size_of::<AtomicU64>() + size_of::<AtomicUsize>() + size_of::<Mutex<Slab<Waker>>>();
 
     pub(crate) fn take_ready(&self) -> u64 {
         if self.ready.load(Ordering::SeqCst) == 0 { 0 } else { self.ready.swap(0, Ordering::SeqCst) }
@@ -123,27 +135,22 @@ impl WorkerSignal {
         self.waited.load(Ordering::Relaxed) & places
     }
 
-    /// Asks this attempt to stop, unless it is over, and makes its place ready. Under the machine's lock, so that no
-    /// other attempt is given the place meanwhile; the worker is yet to be [notified](Signal::notify), and who
-    /// [waits](Self::waited_at) to be woken. Whether that is so.
+    /// Asks this attempt to stop, unless it is over. Under the machine's lock, so that no other attempt is given the
+    /// place meanwhile. Whether that is so: then the place is yet to be [polled](Self::poll_again), and who
+    /// [waits](Self::waited_at) to be woken.
     pub(crate) fn stop(&self, place: u32, attempt: u64) -> bool {
-        let Some(current) = self.attempts.get(place as usize) else { return false };
-        if current.load(Ordering::Relaxed) != attempt {
-            return false;
+        let current =
+            self.attempts.get(place as usize).filter(|current| current.load(Ordering::Relaxed) == attempt);
+        if let Some(current) = current {
+            current.store(NONE, Ordering::Release);
         }
-        current.store(NONE, Ordering::Release);
-        self.add_ready(bit(place));
-        true
+        current.is_some()
     }
 
     /// Makes the worker poll this place.
     pub(crate) fn poll_again(&self, place: u32) {
-        self.add_ready(bit(place));
+        self.ready.fetch_or(bit(place), Ordering::SeqCst);
         self.signal.notify();
-    }
-
-    fn add_ready(&self, bits: u64) {
-        self.ready.fetch_or(bits, Ordering::SeqCst);
     }
 
     /// All attempts are over. Those who waited for that are woken; panics as [`wake_waiters`](Self::wake_waiters).
@@ -220,6 +227,29 @@ impl PlaceSignal {
         Self { worker, place }
     }
 
+    /// Makes the waker of the future that lives here, once.
+    pub(crate) fn to_waker(&self) -> Waker {
+        let waker = Waker::from(Arc::new(self.clone()));
+        if let Some(data) = self.worker.wakers.get(self.place as usize) {
+            data.store(waker.data().addr(), Ordering::Relaxed);
+        }
+        self.worker.functions.store(functions_of(&waker), Ordering::Relaxed);
+        waker
+    }
+
+    /// Whoever `waker` wakes, to be left with the machine. If it is the future that lives here there is nothing to
+    /// clone, so that what it points to, which is cold in the caches, is not touched.
+    pub(crate) fn waiter(&self, waker: &Waker) -> Waiter {
+        let data = self.worker.wakers.get(self.place as usize);
+        let is_own = data.is_some_and(|data| data.load(Ordering::Relaxed) == waker.data().addr())
+            && self.worker.functions.load(Ordering::Relaxed) == functions_of(waker);
+        if is_own {
+            Waiter::Place(self.worker.first.saturating_add(self.place))
+        } else {
+            Waiter::Waker(waker.clone())
+        }
+    }
+
     /// Where the attempt can sleep, while the processor is there.
     pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Timekeeper>> {
         self.worker.timekeeper.upgrade()
@@ -250,6 +280,25 @@ impl PlaceSignal {
         let waker = waiters.try_remove(key);
         self.worker.note_waiters(self.place, &waiters);
         waker
+    }
+}
+
+fn functions_of(waker: &Waker) -> usize {
+    ptr::from_ref(waker.vtable()).addr()
+}
+
+/// Who waits for something in the machine.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    Waker(Waker),
+    /// The future that lives in this place.
+    Place(u32),
+}
+
+impl Waiter {
+    /// Whether waking it is as good as waking this one.
+    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
+        matches!(self, Self::Waker(own) if own.will_wake(waker))
     }
 }
 

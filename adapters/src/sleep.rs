@@ -3,21 +3,21 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use plimsoll_core::{AttemptId, SleepId, SleepRefusal, SleepStatus};
 
 use crate::Instant;
 use crate::shared::Shared;
-use crate::signal::PlaceSignal;
+use crate::signal::{PlaceSignal, Waiter};
 
 /// A processor as its sleepers see it. They do not keep it alive.
 pub(crate) trait Timekeeper: Send + Sync {
     /// The time on its clock.
     fn now(&self) -> Instant;
-    fn sleep(&self, attempt: AttemptId, until: Instant, waker: Waker) -> Result<SleepId, SleepRefusal>;
-    /// `None` as long as it goes on; then the waker was left there.
-    fn resleep(&self, id: SleepId, waker: Waker) -> Option<Result<(), SleepRefusal>>;
+    fn sleep(&self, attempt: AttemptId, until: Instant, waiter: Waiter) -> Result<SleepId, SleepRefusal>;
+    /// `None` as long as it goes on; then the waiter was left there.
+    fn resleep(&self, id: SleepId, waiter: Waiter) -> Option<Result<(), SleepRefusal>>;
     fn end_sleep(&self, id: SleepId);
 }
 
@@ -32,13 +32,13 @@ where
         Self::now(self)
     }
 
-    fn sleep(&self, attempt: AttemptId, until: Instant, waker: Waker) -> Result<SleepId, SleepRefusal> {
-        let begun = self.act(|machine| machine.sleep(machine.now(), attempt, until, waker));
+    fn sleep(&self, attempt: AttemptId, until: Instant, waiter: Waiter) -> Result<SleepId, SleepRefusal> {
+        let begun = self.act(|machine| machine.sleep(machine.now(), attempt, until, waiter));
         begun.map_err(|refused| refused.reason)
     }
 
-    fn resleep(&self, id: SleepId, waker: Waker) -> Option<Result<(), SleepRefusal>> {
-        match self.act(|machine| machine.resleep(machine.now(), id, waker)) {
+    fn resleep(&self, id: SleepId, waiter: Waiter) -> Option<Result<(), SleepRefusal>> {
+        match self.act(|machine| machine.resleep(machine.now(), id, waiter)) {
             SleepStatus::Sleeping(old) => {
                 self.discard(old);
                 None
@@ -57,8 +57,8 @@ where
     }
 
     fn end_sleep(&self, id: SleepId) {
-        let waker = self.act(|machine| machine.end_sleep(id));
-        self.discard(waker);
+        let waiter = self.act(|machine| machine.end_sleep(id));
+        self.discard(waiter);
     }
 }
 
@@ -91,9 +91,9 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let Some(timekeeper) = this.signal.timekeeper() else { return Poll::Ready(Err(SleepRefusal::Over)) };
-        let waker = cx.waker().clone();
+        let waiter = this.signal.waiter(cx.waker());
         let Some(id) = this.id else {
-            return match timekeeper.sleep(this.attempt, this.until, waker) {
+            return match timekeeper.sleep(this.attempt, this.until, waiter) {
                 Ok(id) => {
                     this.id = Some(id);
                     Poll::Pending
@@ -101,7 +101,7 @@ impl Future for Sleep {
                 Err(refusal) => Poll::Ready(Err(refusal)),
             };
         };
-        match timekeeper.resleep(id, waker) {
+        match timekeeper.resleep(id, waiter) {
             None => Poll::Pending,
             Some(result) => {
                 this.id = None;

@@ -9,6 +9,7 @@ use futures_core::Stream;
 use plimsoll_core::{Event, Next, SubscriberId};
 
 use crate::shared::Shared;
+use crate::signal::Waiter;
 
 /// What a [`Subscription`] yields.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +57,7 @@ impl<J, O, E, M: Copy> Stream for Subscription<J, O, E, M> {
         // Cloned and dropped without the lock: a waker is foreign code. If something has happened in between, the
         // waker is woken at once.
         let waker = cx.waker().clone();
-        match self.shared.act(|machine| machine.wait_event(self.id, waker)) {
+        match self.shared.act(|machine| machine.wait_event(self.id, Waiter::Waker(waker))) {
             Ok(replaced) => {
                 drop(replaced);
                 Poll::Pending

@@ -11,6 +11,7 @@ use plimsoll_core::{
 
 use crate::handle::Handle;
 use crate::shared::{Machine, Shared};
+use crate::signal::Waiter;
 use crate::submitter::Submitter;
 
 /// Submits a job as soon as there is room. See [`Submitter::submit_wait`].
@@ -55,7 +56,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
 
     /// Submits if there is room and nobody was first, or else joins the line. What room would not help is refused at
     /// once.
-    fn arrive(&self, shared: &Shared<J, O, E, M>, job: J, waker: &mut Option<Waker>) -> Attempt<J> {
+    fn arrive(&self, shared: &Shared<J, O, E, M>, job: J, waker: &mut Option<Waiter>) -> Attempt<J> {
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
         let (mut state, now) = shared.lock_to_submit(conditions);
         let attempt = match state.machine.try_submit(now, job, self.meta, Route::Handle, conditions) {
@@ -78,7 +79,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         shared: &Shared<J, O, E, M>,
         job: J,
         place: WaiterId,
-        waker: &mut Option<Waker>,
+        waker: &mut Option<Waiter>,
     ) -> Attempt<J> {
         let Some(new) = waker.take() else { return Attempt::NoRoom(job) };
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
@@ -105,8 +106,8 @@ fn join<J, O, E, M: Copy>(
     machine: &mut Machine<J, O, E, M>,
     now: Instant,
     job: J,
-    waker: Waker,
-    unused: &mut Option<Waker>,
+    waker: Waiter,
+    unused: &mut Option<Waiter>,
 ) -> Attempt<J> {
     match machine.wait_for_room(now, waker) {
         Ok(place) => Attempt::Waiting(place, job),
@@ -161,7 +162,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed. If that panics
         // this future is whole, so that dropping it leaves the line.
         (self.job, self.submitter) = (Some(job), Some(submitter));
-        let mut waker = Some(waker.clone());
+        let mut waker = Some(Waiter::Waker(waker.clone()));
         let (Some(job), Some(submitter)) = (self.job.take(), self.submitter.take()) else {
             return Poll::Pending;
         };
