@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hint::black_box;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -29,6 +30,9 @@ const SLOW: Duration = Duration::from_micros(500);
 /// An end is reported at once, before the round is over, when the attempt's deadline is nearer than this: the time that
 /// its neighbours take is not to make it late. Only one that computes for as long in one poll can.
 const NEAR: Duration = Duration::from_millis(100);
+
+/// So many places have room in the caches. With more, each is mostly cold when its turn comes.
+const CROWD: u32 = 2_048;
 
 /// Spawned once and kept until the owner closes the engine. It holds nothing of a user: attempts live in the engine's
 /// places.
@@ -51,6 +55,8 @@ pub(crate) struct Worker<J, O, E, M: Copy, H, F, T> {
     batch: u32,
     /// When the last round of this turn began.
     round: Option<Instant>,
+    /// Whether there are more than [`CROWD`] places.
+    is_crowded: bool,
 }
 
 impl<J, O, E, M: Copy, H, F, T> Worker<J, O, E, M, H, F, T> {
@@ -62,7 +68,21 @@ impl<J, O, E, M: Copy, H, F, T> Worker<J, O, E, M, H, F, T> {
         let free = u64::MAX.checked_shr(u64::BITS.saturating_sub(count)).unwrap_or(0);
         let first_place = places.start;
         let (new, begun, ended, ready, batch, round) = (0, 0, 0, 0, 1, None);
-        Some(Self { engine, signal, index, first_place, free, new, begun, ended, ready, batch, round })
+        let is_crowded = layout.places > CROWD;
+        Some(Self {
+            engine,
+            signal,
+            index,
+            first_place,
+            free,
+            new,
+            begun,
+            ended,
+            ready,
+            batch,
+            round,
+            is_crowded,
+        })
     }
 }
 
@@ -126,6 +146,9 @@ where
     fn poll_places(&mut self, desk: &Lent<Place<J, O, E, M, H, F>>, polls: &mut u32) {
         let near = self.round.map(|round| round.saturating_add(NEAR));
         let mut todo = self.new | self.ready;
+        if self.is_crowded && self.ready.count_ones() > 1 {
+            warm(desk, self.ready);
+        }
         let mut back = None;
         while todo != 0 && *polls > 0 {
             let place = todo.trailing_zeros();
@@ -329,5 +352,16 @@ where
             return Poll::Ready(());
         }
         Poll::Pending
+    }
+}
+
+/// Touches these places, so that the memory of all is on its way at once: between the polls of two there is a lock, over
+/// which a CPU does not look ahead.
+fn warm<J, O, E, M: Copy, H, F>(desk: &Lent<Place<J, O, E, M, H, F>>, mut places: u64) {
+    let mut shelf = desk.lock();
+    while places != 0 {
+        let place = places.trailing_zeros();
+        places &= !bit(place);
+        black_box(shelf.get(place).map(|cell| cell.has_ended() | cell.is_begun()));
     }
 }
