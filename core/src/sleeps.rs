@@ -113,16 +113,18 @@ impl<W> Sleeps<W> {
         Ok((id, index))
     }
 
-    /// Lets the time of the sleep in slot `index` come: its waiter is to be woken.
-    pub(crate) fn fall_due(&mut self, index: u32) {
+    /// Lets the time of the sleep in slot `index` come: its waiter is to be woken. The slot of the attempt's task.
+    pub(crate) fn fall_due(&mut self, index: u32) -> u32 {
         let Some(sleep) = self.slots.at_mut(index) else {
             debug_assert!(false, "a timer ends with its sleep");
-            return;
+            return NIL;
         };
         sleep.stage = Stage::Over;
+        let task = sleep.task;
         if sleep.waiter.is_some() {
             self.to_wake.push_back(&mut self.slots, index);
         }
+        task
     }
 
     /// Leaves a new waiter with a sleep. `None` when there is no such sleep, or its time has come: then the

@@ -51,7 +51,7 @@ impl<P: Plan> Processor<P> {
         let (id, sleep) = begun.map_err(|value| Refused { reason: SleepRefusal::Full, value })?;
         self.ledger.sleeps.enter();
         if until <= now {
-            self.sleeps.fall_due(sleep);
+            let _ = self.sleeps.fall_due(sleep);
         } else {
             self.deadlines.timers.arm(self.sleep_timer(sleep), until);
         }
