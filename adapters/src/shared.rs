@@ -431,6 +431,9 @@ mod tests {
             let all: Vec<u32> = (0..workers).flat_map(|worker| layout.places_of(worker)).collect();
             assert_eq!(all, (0..places).collect::<Vec<_>>());
             assert!((0..workers).all(|worker| (1..=64).contains(&layout.places_of(worker).len())));
+            let found = (0..places).map(|place| layout.find(place));
+            let found = found.map(|(worker, place)| layout.places_of(worker).nth(place as usize));
+            assert_eq!(found.collect::<Option<Vec<_>>>(), Some(all));
         }
     }
 }

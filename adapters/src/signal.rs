@@ -319,3 +319,52 @@ impl Wake for PlaceSignal {
         self.worker.poll_again(self.place);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::Shared;
+
+    fn worker() -> Arc<WorkerSignal> {
+        Arc::new(WorkerSignal::new(4..7, Weak::<Shared<(), (), (), ()>>::new()))
+    }
+
+    #[test]
+    fn a_stop_spares_the_attempt_that_comes_next() {
+        let worker = worker();
+        worker.start(1, 7);
+        assert!(!worker.stop(1, 6) && !worker.stop(0, 7) && !worker.stop(9, 7));
+        assert!(worker.is_wanted(1));
+        assert!(worker.stop(1, 7) && !worker.stop(1, 7));
+        assert!(!worker.is_wanted(1));
+    }
+
+    #[test]
+    fn a_place_knows_its_own_waker_and_no_other() {
+        let worker = worker();
+        let [first, second] = [0, 1].map(|place| PlaceSignal::new(worker.clone(), place));
+        assert!(matches!(second.waiter(Waker::noop()), Waiter::Waker(_)));
+        let wakers = [first.to_waker(), second.to_waker()];
+        assert!(matches!(first.waiter(&wakers[0]), Waiter::Place(4)));
+        assert!(matches!(second.waiter(&wakers[1].clone()), Waiter::Place(5)));
+        assert!(matches!(second.waiter(&wakers[0]), Waiter::Waker(_)));
+        assert!(matches!(second.waiter(Waker::noop()), Waiter::Waker(_)));
+        wakers[1].wake_by_ref();
+        assert_eq!(worker.take_ready(), bit(1));
+    }
+
+    #[test]
+    fn who_waits_at_a_place_is_known_until_the_last_has_left() {
+        let worker = worker();
+        let place = PlaceSignal::new(worker.clone(), 2);
+        let (mut one, mut two) = (None, None);
+        for key in [&mut one, &mut two] {
+            drop(place.wait(key, Waker::noop().clone()));
+        }
+        assert_eq!((worker.waited_at(u64::MAX), worker.waited_at(0b011)), (0b100, 0));
+        drop(one.and_then(|key| place.leave(key)));
+        assert_eq!(worker.waited_at(u64::MAX), 0b100);
+        drop(two.and_then(|key| place.leave(key)));
+        assert_eq!(worker.waited_at(u64::MAX), 0);
+    }
+}

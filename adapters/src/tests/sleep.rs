@@ -6,6 +6,8 @@ use std::task::Poll;
 
 use futures::executor::block_on;
 use futures::future::{Either, join_all, select};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
 use super::kit::{Manual, assert_empty, eventually, ms, on_every_runtime, start_to_close};
 use crate::{Context, Drain, Instant, Options, Outcome, Processor, Runtime, SleepRefusal};
@@ -51,6 +53,31 @@ fn a_sleep_is_over_at_its_instant() {
     }
     assert!(handles.into_iter().all(|handle| block_on(handle) == Ok(Outcome::Completed(()))));
     assert_eq!(processor.census(), processor.audit());
+}
+
+/// A set of futures has wakers of its own, and polls only what those were called for.
+#[test]
+fn who_is_polled_by_another_waker_is_woken_by_that() {
+    let manual = Manual::default();
+    let processor = Processor::builder()
+        .sleeps(3)
+        .spawn_on(manual.clone(), |(): (), cx: Context| {
+            async move {
+                let own = cx.sleep(ms(1));
+                let others: FuturesUnordered<_> =
+                    [2, 1].map(|millis| cx.sleep(ms(millis))).into_iter().collect();
+                (own.await, others.collect::<Vec<_>>().await)
+            }
+            .map(Ok::<_, ()>)
+        })
+        .unwrap();
+    let handle = processor.submit(()).unwrap();
+    for _ in 0..3 {
+        manual.run();
+        manual.advance(ms(1));
+    }
+    assert_eq!(processor.totals().settled.completed, 1);
+    assert_eq!(block_on(handle), Ok(Outcome::Completed((Ok(()), vec![Ok(()); 2]))));
 }
 
 #[test]
