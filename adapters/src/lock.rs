@@ -1,4 +1,4 @@
-//! The machine's lock: threads that are in each other's way take long turns.
+//! The machine's lock: threads that are in each other's way leave it to one of them for a while.
 
 use std::hint;
 use std::ops::{Deref, DerefMut};
@@ -13,8 +13,8 @@ const TRIES: u32 = 100;
 const CROWD: u32 = 16;
 /// each time so few holds after the last.
 const SOON: u32 = 4;
-/// For how long a thread then leaves the lock to the others; the operating system makes it longer, by 50 microseconds and
-/// more.
+/// For how long a thread then leaves the lock to the others. The operating system makes it longer: Linux by some 50
+/// microseconds, others by up to milliseconds.
 const REST: Duration = Duration::from_micros(20);
 
 /// A mutex for short holds that touch the same memory each time.
@@ -25,7 +25,7 @@ const REST: Duration = Duration::from_micros(20);
 /// on undisturbed. That is the idea of limiting how many threads take part in the contention (Dice, "Malthusian
 /// Locks", EuroSys 2017), with time in place of a list of those who rest. Otherwise it waits as for any mutex.
 #[derive(Debug)]
-pub(crate) struct TurnLock<T> {
+pub(crate) struct MachineLock<T> {
     inner: Mutex<Inner<T>>,
     crowded: AtomicBool,
 }
@@ -60,7 +60,7 @@ impl<T> DerefMut for Held<'_, T> {
     }
 }
 
-impl<T> TurnLock<T> {
+impl<T> MachineLock<T> {
     pub(crate) const fn new(value: T) -> Self {
         let inner = Inner { value, holds: 0, taken_at: 0, taken: 0 };
         Self { inner: Mutex::new(inner), crowded: AtomicBool::new(false) }
@@ -113,8 +113,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_thread_has_its_turns() {
-        let lock = TurnLock::new(0_u32);
+    fn every_thread_gets_it() {
+        let lock = MachineLock::new(0_u32);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..20_000).for_each(|_| *lock.lock() += 1));
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_long_hold_is_waited_for() {
         for crowded in [false, true] {
-            let lock = TurnLock::new(false);
+            let lock = MachineLock::new(false);
             lock.crowded.store(crowded, Ordering::Relaxed);
             thread::scope(|scope| {
                 let mut held = lock.lock();
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_crowd_is_when_it_is_found_taken_again_and_again() {
-        let mut inner = TurnLock::new(()).inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = MachineLock::new(()).inner.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut find_taken = |after: u32| {
             inner.holds = inner.holds.wrapping_add(after);
             inner.note_taken()
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_poisoned_lock_is_as_good_as_any() {
-        let lock = TurnLock::new(1);
+        let lock = MachineLock::new(1);
         let held = || {
             let _held = lock.lock();
             std::panic::resume_unwind(Box::new("while it is held"));

@@ -15,7 +15,7 @@ use plimsoll_core::{
 use crate::cache::CachePart;
 use crate::grace::Graces;
 use crate::idle::Idle;
-use crate::lock::{Held, TurnLock};
+use crate::lock::{Held, MachineLock};
 use crate::options::Options;
 use crate::signal::{Signal, Waiter, WorkerSignal};
 use crate::submitter::Callback;
@@ -77,7 +77,7 @@ impl Defaults {
 
 /// Everything but the places: it knows neither the handler nor its future, so that submitters need not.
 pub(crate) struct Shared<J, O, E, M: Copy> {
-    state: TurnLock<State<J, O, E, M>>,
+    state: MachineLock<State<J, O, E, M>>,
     clock: Clock,
     pub(crate) defaults: Defaults,
     /// What they come to.
@@ -252,7 +252,7 @@ where
         Ok(Arc::new_cyclic(|shared: &Weak<Self>| {
             let worker = |worker| Arc::new(WorkerSignal::new(layout.places_of(worker), shared.clone()));
             Self {
-                state: TurnLock::new(state),
+                state: MachineLock::new(state),
                 clock,
                 conditions: defaults.with(&Options::new(())),
                 defaults,
