@@ -5,6 +5,7 @@
 mod ending;
 mod flow;
 mod foreign;
+mod handles;
 mod kit;
 mod outcomes;
 mod owner;

@@ -1,0 +1,43 @@
+//! Who is woken when an outcome is there.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+
+use super::kit::Manual;
+use crate::{Context, Outcome, Processor};
+
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn whoever_looked_last_is_woken_once() {
+    let runtime = Manual::default();
+    let processor = Processor::builder()
+        .spawn_on(runtime.clone(), |n: u32, _: Context| async move { Ok::<_, ()>(n) })
+        .unwrap();
+    // How often the first looks, how often the second does after that, and whose bell rings.
+    for (first, second, rings) in [(1, 0, [1, 0]), (3, 0, [1, 0]), (2, 1, [0, 1]), (2, 2, [0, 1])] {
+        let mut handle = processor.submit(7).unwrap();
+        let bells = [first, second].map(|times| {
+            let bell = Arc::new(Bell::default());
+            let waker = Waker::from(bell.clone());
+            for _ in 0..times {
+                assert!(Pin::new(&mut handle).poll(&mut TaskContext::from_waker(&waker)).is_pending());
+            }
+            bell
+        });
+        runtime.run();
+        assert_eq!(bells.map(|bell| bell.0.load(SeqCst)), rings);
+        let outcome = Pin::new(&mut handle).poll(&mut TaskContext::from_waker(Waker::noop()));
+        assert_eq!(outcome, Poll::Ready(Ok(Outcome::Completed(7))));
+    }
+}
