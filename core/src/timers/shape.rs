@@ -73,7 +73,8 @@ impl Shape {
         slot < self.lowest
     }
 
-    /// Which slot or strand `tick` stands in, seen from the tick `elapsed`. A later tick has the same slot, or a later one.
+    /// Which slot or strand `tick` stands in, seen from the tick `elapsed`. The slot of a later tick never has its
+    /// turn earlier.
     #[inline]
     pub(super) const fn slot_of(self, elapsed: u64, tick: u64) -> u32 {
         let differing = (elapsed ^ tick) >> self.lowest_bits;
