@@ -99,7 +99,8 @@ where
             }
         }
         for signal in &self.shared.workers {
-            self.shared.guarded(|| signal.close());
+            signal.close();
+            self.shared.wake_waiters(signal, u64::MAX);
         }
         while let Some(timer) = self.timer.close() {
             self.shared.discard(timer);

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use plimsoll_core::{Drain, Effect, Message, Phase, Settlement};
 
 use crate::shared::{Shared, State, Types};
-use crate::signal::{self, Waiter, bit};
+use crate::signal::{self, Waiter, WorkerSignal, bit};
 
 /// The most timers that fire in one lock hold.
 pub(crate) const TIMERS_A_HOLD: u32 = 64;
@@ -55,12 +55,16 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     /// Does a duty. Runs callbacks, wakers and drops; call it without a lock.
     pub(crate) fn perform(&self, duty: Duty<J, O, E, M>) {
         let effect = match duty {
-            Duty::Ready(place) => return self.rouse(&[place]),
+            Duty::Ready(place) => {
+                self.poll_again(&[place]);
+                return self.tell_waiters(&[place]);
+            }
             Duty::Effect(effect) => effect,
         };
         match effect {
             Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
             Effect::Wake(Waiter::Waker(waker)) => self.guarded(|| waker.wake()),
+            Effect::Wake(Waiter::Place(place)) => self.poll_again(&[place]),
             Effect::Detach(detached) => {
                 self.discard(detached.guard.task);
                 self.discard(detached.guard.batch);
@@ -100,28 +104,47 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
                 ready += 1;
             }
             drop(state);
-            self.rouse(places.get(..ready).unwrap_or_default());
-            match duty {
-                Some(Duty::Ready(_)) => {}
-                Some(duty) => self.perform(duty),
-                None => return false,
+            let places = places.get(..ready).unwrap_or_default();
+            // What was taken is all done before those are told who wait for an end: what they do is not to be known.
+            self.poll_again(places);
+            let has_more = duty.is_some();
+            if let Some(duty @ Duty::Effect(_)) = duty {
+                self.perform(duty);
+            }
+            self.tell_waiters(places);
+            if !has_more {
+                return false;
             }
             left = left.saturating_sub(ready.max(1) as u32);
         }
         true
     }
 
-    /// Makes workers poll these places, and wakes those who wait for attempts that were asked to stop.
-    fn rouse(&self, places: &[u32]) {
+    /// Makes workers poll these places.
+    fn poll_again(&self, places: &[u32]) {
+        for (worker, place) in places.iter().filter_map(|&place| self.place(place)) {
+            self.guarded(|| worker.poll_again(place));
+        }
+    }
+
+    /// Wakes those who wait for the ends of attempts in these places, where they were asked to stop.
+    fn tell_waiters(&self, places: &[u32]) {
         signal::settle();
         for (worker, place) in places.iter().filter_map(|&place| self.place(place)) {
-            self.guarded(|| {
-                // First of all, for what a waker does is not to be known.
-                worker.poll_again(place);
-                if !worker.is_wanted(place) && worker.waited_at(bit(place)) != 0 {
-                    worker.wake_waiters(bit(place));
-                }
-            });
+            if !worker.is_wanted(place) {
+                self.wake_waiters(worker, bit(place));
+            }
+        }
+    }
+
+    /// Wakes all who wait at these places of a worker.
+    pub(crate) fn wake_waiters(&self, worker: &WorkerSignal, places: u64) {
+        let mut waited = worker.waited_at(places);
+        while waited != 0 {
+            let place = waited.trailing_zeros();
+            waited &= !bit(place);
+            let panics = worker.wake_waiters(place);
+            self.note_panics(panics);
         }
     }
 

@@ -1,7 +1,6 @@
 //! How workers, places and the driver are woken, without a lock and without an allocation.
 
 use std::ops::Range;
-use std::panic::resume_unwind;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -119,7 +118,7 @@ impl WorkerSignal {
         }
     }
 
-    /// Whether the attempt that was given this place is to go on. For the worker itself.
+    /// Whether an attempt was given this place, and is to go on.
     pub(crate) fn is_wanted(&self, place: u32) -> bool {
         self.attempts.get(place as usize).is_some_and(|current| current.load(Ordering::SeqCst) != NONE)
     }
@@ -153,45 +152,31 @@ impl WorkerSignal {
         self.signal.notify();
     }
 
-    /// All attempts are over. Those who waited for that are woken; panics as [`wake_waiters`](Self::wake_waiters).
+    /// All attempts are over. Who [waits](Self::waited_at) for that is yet to be woken.
     pub(crate) fn close(&self) {
         for current in &self.attempts {
             current.store(NONE, Ordering::Release);
         }
         settle();
-        self.wake_waiters(u64::MAX);
     }
 
-    /// Wakes all who wait at these places. They are few and stay in the list until they have seen why. Panics with a
-    /// waker that does, but not before all were woken.
-    pub(crate) fn wake_waiters(&self, places: u64) {
-        let mut waited = self.waited_at(places);
-        let mut panicked = None;
-        while waited != 0 {
-            let place = waited.trailing_zeros();
-            waited &= !bit(place);
-            let Some(mut waiters) = self.lock_waiters(place) else { continue };
-            let keys = waiters.iter().map(|(key, _)| key).max().map_or(0, |last| last.saturating_add(1));
+    /// Wakes all who wait at this place. They are few and stay in the list until they have seen why. How many of their
+    /// wakers panicked.
+    pub(crate) fn wake_waiters(&self, place: u32) -> u32 {
+        let mut panics = 0;
+        let keys = self.lock_waiters(place).and_then(|waiters| waiters.iter().map(|(key, _)| key).max());
+        for key in keys.map_or(0..0, |last| 0..last.saturating_add(1)) {
+            // A waker's clone is foreign code, and so is its drop: it is moved out to be woken, and is left again when
+            // its owner is polled.
+            let Some(mut waiters) = self.lock_waiters(place) else { break };
+            let waker = waiters.get_mut(key).map(|waker| std::mem::replace(waker, Waker::noop().clone()));
             drop(waiters);
-            for key in 0..keys {
-                // A waker's clone is foreign code, and so is its drop: it is moved out to be woken, and is left again
-                // when its owner is polled.
-                waiters = match self.lock_waiters(place) {
-                    Some(waiters) => waiters,
-                    None => break,
-                };
-                let waker = waiters.get_mut(key).map(|waker| std::mem::replace(waker, Waker::noop().clone()));
-                drop(waiters);
-                if let Some(Err(panic)) = waker.map(|waker| catch(|| waker.wake())) {
-                    if let Some(second) = panicked.replace(panic) {
-                        discard_panic(second);
-                    }
-                }
+            if let Some(Err(panic)) = waker.map(|waker| catch(|| waker.wake())) {
+                discard_panic(panic);
+                panics += 1;
             }
         }
-        if let Some(panic) = panicked {
-            resume_unwind(panic);
-        }
+        panics
     }
 
     fn lock_waiters(&self, place: u32) -> Option<MutexGuard<'_, Slab<Waker>>> {

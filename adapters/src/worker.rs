@@ -32,7 +32,7 @@ const SLOW: Duration = Duration::from_micros(500);
 const NEAR: Duration = Duration::from_millis(100);
 
 /// So many places have room in the caches. With more, each is mostly cold when its turn comes.
-const CROWD: u32 = 2_048;
+const MANY: u32 = 2_048;
 
 /// Spawned once and kept until the owner closes the engine. It holds nothing of a user: attempts live in the engine's
 /// places.
@@ -55,8 +55,8 @@ pub(crate) struct Worker<J, O, E, M: Copy, H, F, T> {
     batch: u32,
     /// When the last round of this turn began.
     round: Option<Instant>,
-    /// Whether there are more than [`CROWD`] places.
-    is_crowded: bool,
+    /// Whether there are more than [`MANY`] places.
+    is_large: bool,
 }
 
 impl<J, O, E, M: Copy, H, F, T> Worker<J, O, E, M, H, F, T> {
@@ -68,7 +68,7 @@ impl<J, O, E, M: Copy, H, F, T> Worker<J, O, E, M, H, F, T> {
         let free = u64::MAX.checked_shr(u64::BITS.saturating_sub(count)).unwrap_or(0);
         let first_place = places.start;
         let (new, begun, ended, ready, batch, round) = (0, 0, 0, 0, 1, None);
-        let is_crowded = layout.places > CROWD;
+        let is_large = layout.places > MANY;
         Some(Self {
             engine,
             signal,
@@ -81,7 +81,7 @@ impl<J, O, E, M: Copy, H, F, T> Worker<J, O, E, M, H, F, T> {
             ready,
             batch,
             round,
-            is_crowded,
+            is_large,
         })
     }
 }
@@ -146,7 +146,7 @@ where
     fn poll_places(&mut self, desk: &Lent<Place<J, O, E, M, H, F>>, polls: &mut u32) {
         let near = self.round.map(|round| round.saturating_add(NEAR));
         let mut todo = self.new | self.ready;
-        if self.is_crowded && self.ready.count_ones() > 1 {
+        if self.is_large && self.ready.count_ones() > 1 {
             warm(desk, self.ready);
         }
         let mut back = None;
@@ -156,8 +156,8 @@ where
             let Some(mut cell) = desk.exchange(&mut back, place) else { break };
             *polls -= 1;
             let wanted = self.poll_place(place, &mut cell);
-            let in_time = near.is_some_and(|near| cell.deadline().is_none_or(|at| at >= near));
-            if cell.has_ended() && wanted && !in_time {
+            let in_time = || near.is_some_and(|near| cell.deadline().is_none_or(|at| at >= near));
+            if cell.has_ended() && wanted && !in_time() {
                 todo = 0;
             }
             back = Some((place, cell));
@@ -168,10 +168,9 @@ where
             }
         }
         if self.ended != 0 {
+            // Those who came to wait while it ended.
             signal::settle();
-            if self.signal.waited_at(self.ended) != 0 {
-                self.engine.shared.guarded(|| self.signal.wake_waiters(self.ended));
-            }
+            self.engine.shared.wake_waiters(&self.signal, self.ended);
         }
     }
 
@@ -193,6 +192,7 @@ where
             self.begun &= !bit;
             self.ended |= bit;
             self.signal.over(place);
+            self.engine.shared.wake_waiters(&self.signal, bit);
         } else {
             self.begun |= bit;
         }
@@ -243,10 +243,10 @@ where
         drop(state);
 
         shared.wake(nudge);
-        self.clear_out(desk, left);
         if let Some(duty) = duty {
             shared.perform(duty);
         }
+        self.clear_out(desk, left);
         if more {
             shared.perform_pending(EFFECTS_A_TURN);
             // What was taken may have been the last that the machine waited for.

@@ -1,7 +1,10 @@
 //! Who keeps whom alive, and what goes when.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Wake, Waker};
 
 use futures::executor::block_on;
 
@@ -239,4 +242,45 @@ fn stopped_first(runtime: impl Runtime, stop: impl FnOnce()) {
     assert_eq!(receiver.recv(), Ok(crate::OutcomeKind::Cancelled));
     assert!(matches!(block_on(running), Err(Ended) | Ok(Outcome::Cancelled)));
     assert_eq!((report.remains.cancelled, report.census.is_empty(), live.live()), (2, true, 0));
+}
+
+/// Drops the owner when it is woken, and notes whether the callback had been called when that returned.
+struct Heir {
+    owner: Slot<u32>,
+    called: Arc<AtomicBool>,
+    in_time: AtomicBool,
+}
+
+impl Wake for Heir {
+    fn wake(self: Arc<Self>) {
+        if let Some(processor) = take(&self.owner) {
+            drop(processor);
+            self.in_time.store(self.called.load(SeqCst), SeqCst);
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_the_end_of_an_attempt_may_drop_the_owner() {
+    let runtime = Manual::default();
+    let (owner, called) = (Slot::default(), Arc::new(AtomicBool::new(false)));
+    let heir = Arc::new(Heir { owner, called: called.clone(), in_time: AtomicBool::new(false) });
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let processor = Processor::builder()
+        .concurrency(1)
+        .spawn_on(runtime.clone(), move |_: u32, context: Context| {
+            sender.send(context).unwrap();
+            pending()
+        })
+        .unwrap();
+    let task = processor.call(1, Options::default(), move |_| called.store(true, SeqCst)).ok().unwrap();
+    runtime.run();
+    let context = receiver.recv().unwrap();
+    let mut cancelled = pin!(context.cancelled());
+    let waker = Waker::from(heir.clone());
+    assert!(cancelled.as_mut().poll(&mut TaskContext::from_waker(&waker)).is_pending());
+    processor.cancel(task).unwrap();
+    *heir.owner.lock().unwrap() = Some(processor);
+    runtime.run();
+    assert!(heir.in_time.load(SeqCst), "the callback is called before the drop of the owner returns");
 }
