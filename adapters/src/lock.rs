@@ -1,8 +1,7 @@
 //! The machine's lock: threads that are in each other's way leave it to one of them for a while.
 
 use std::hint;
-use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 const TRIES: u32 = 100;
 /// There is a crowd when the lock was found taken so often in a row,
 const CROWD: u32 = 16;
-/// each time so few holds after the last.
+/// each time at most so many holds after somebody got it who had found it taken.
 const SOON: u32 = 4;
 /// For how long a thread then leaves the lock to the others. The operating system makes it longer: Linux by some 50
 /// microseconds, others by up to milliseconds.
@@ -26,85 +25,59 @@ const REST: Duration = Duration::from_micros(20);
 /// Locks", EuroSys 2017), with time in place of a list of those who rest. Otherwise it waits as for any mutex.
 #[derive(Debug)]
 pub(crate) struct MachineLock<T> {
-    inner: Mutex<Inner<T>>,
-    crowded: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Inner<T> {
-    value: T,
-    /// How often the lock was held, modulo 2^32.
-    holds: u32,
-    /// That count when the lock was found taken last.
-    taken_at: u32,
-    /// How often it was found taken in a row, each time soon after the last.
-    taken: u32,
-}
-
-/// The lock is held until this is dropped.
-pub(crate) struct Held<'a, T>(MutexGuard<'a, Inner<T>>);
-
-impl<T> Deref for Held<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.0.value
-    }
-}
-
-impl<T> DerefMut for Held<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.0.value
-    }
+    value: Mutex<T>,
+    /// How often the lock was held, modulo 2^32. Changed by who holds it.
+    holds: AtomicU32,
+    /// That count when somebody got it who had found it taken.
+    gotten_at: AtomicU32,
+    /// How often it was found taken in a row, each time soon after that.
+    taken: AtomicU32,
 }
 
 impl<T> MachineLock<T> {
     pub(crate) const fn new(value: T) -> Self {
-        let inner = Inner { value, holds: 0, taken_at: 0, taken: 0 };
-        Self { inner: Mutex::new(inner), crowded: AtomicBool::new(false) }
+        let (holds, gotten_at, taken) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+        Self { value: Mutex::new(value), holds, gotten_at, taken }
     }
 
     /// Waits for the lock. Nothing panics while it is held, so a poisoned one is as good as any.
     #[inline]
-    pub(crate) fn lock(&self) -> Held<'_, T> {
-        let mut inner = self.try_lock().unwrap_or_else(|| self.wait());
-        inner.holds = inner.holds.wrapping_add(1);
-        Held(inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        let value = self.try_lock().unwrap_or_else(|| self.wait());
+        self.holds.store(self.holds.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        value
     }
 
     #[inline]
-    fn try_lock(&self) -> Option<MutexGuard<'_, Inner<T>>> {
-        match self.inner.try_lock() {
-            Ok(inner) => Some(inner),
+    fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.value.try_lock() {
+            Ok(value) => Some(value),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
     }
 
     #[cold]
-    fn wait(&self) -> MutexGuard<'_, Inner<T>> {
-        if self.crowded.load(Ordering::Relaxed) {
+    fn wait(&self) -> MutexGuard<'_, T> {
+        if self.is_crowded() {
             thread::sleep(REST);
         }
         let tried = (0..TRIES).find_map(|_| {
             hint::spin_loop();
             self.try_lock()
         });
-        let mut inner = tried.unwrap_or_else(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner));
-        self.crowded.store(inner.note_taken(), Ordering::Relaxed);
-        inner
+        let value = tried.unwrap_or_else(|| self.value.lock().unwrap_or_else(PoisonError::into_inner));
+        self.gotten_at.store(self.holds.load(Ordering::Relaxed), Ordering::Relaxed);
+        value
     }
-}
 
-impl<T> Inner<T> {
-    /// Notes that the lock was found taken, and tells whether there is a crowd.
-    fn note_taken(&mut self) -> bool {
-        let is_soon = self.holds.wrapping_sub(self.taken_at) < SOON;
-        self.taken = if is_soon { self.taken.saturating_add(1) } else { 0 };
-        self.taken_at = self.holds;
-        self.taken >= CROWD
+    /// Notes that the lock was found taken, and tells whether there is a crowd. Threads that do so at one time may
+    /// miscount; it is a guess in any case.
+    fn is_crowded(&self) -> bool {
+        let since = self.holds.load(Ordering::Relaxed).wrapping_sub(self.gotten_at.load(Ordering::Relaxed));
+        let taken = if since <= SOON { self.taken.load(Ordering::Relaxed).saturating_add(1) } else { 0 };
+        self.taken.store(taken, Ordering::Relaxed);
+        taken >= CROWD
     }
 }
 
@@ -125,9 +98,9 @@ mod tests {
 
     #[test]
     fn a_long_hold_is_waited_for() {
-        for crowded in [false, true] {
+        for taken in [0, CROWD] {
             let lock = MachineLock::new(false);
-            lock.crowded.store(crowded, Ordering::Relaxed);
+            lock.taken.store(taken, Ordering::Relaxed);
             thread::scope(|scope| {
                 let mut held = lock.lock();
                 for _ in 0..4 {
@@ -142,16 +115,20 @@ mod tests {
 
     #[test]
     fn a_crowd_is_when_it_is_found_taken_again_and_again() {
-        let mut inner = MachineLock::new(()).inner.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut find_taken = |after: u32| {
-            inner.holds = inner.holds.wrapping_add(after);
-            inner.note_taken()
+        let lock = MachineLock::new(());
+        let find_taken = |holds_after: u32| {
+            for _ in 0..holds_after {
+                drop(lock.lock());
+            }
+            let is_crowded = lock.is_crowded();
+            lock.gotten_at.store(lock.holds.load(Ordering::Relaxed), Ordering::Relaxed);
+            is_crowded
         };
-        assert!((0..100).all(|_| !find_taken(SOON)), "now and then is no crowd");
-        assert!((1..CROWD).all(|_| !find_taken(SOON - 1)), "nor is it so soon");
-        assert!(find_taken(SOON - 1));
+        assert!((0..100).all(|_| !find_taken(SOON + 1)), "now and then is no crowd");
+        assert!((1..CROWD).all(|_| !find_taken(SOON)), "nor is it so soon");
+        assert!(find_taken(SOON));
         assert!(find_taken(0));
-        assert!(!find_taken(SOON), "it has dissolved");
+        assert!(!find_taken(SOON + 1), "it has dissolved");
     }
 
     #[test]
