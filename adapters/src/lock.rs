@@ -84,16 +84,29 @@ impl<T> MachineLock<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
-    fn every_thread_gets_it() {
-        let lock = MachineLock::new(0_u32);
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| (0..20_000).for_each(|_| *lock.lock() += 1));
-            }
-        });
-        assert_eq!(*lock.lock(), 80_000);
+    fn who_comes_to_a_crowd_rests() {
+        for _ in 0..50 {
+            let lock = MachineLock::new(());
+            lock.taken.store(CROWD, Ordering::Relaxed);
+            let held = lock.lock();
+            lock.gotten_at.store(lock.holds.load(Ordering::Relaxed), Ordering::Relaxed);
+            let rested = thread::scope(|scope| {
+                let waits = scope.spawn(|| {
+                    let came = Instant::now();
+                    drop(lock.lock());
+                    came.elapsed()
+                });
+                while lock.taken.load(Ordering::Relaxed) == CROWD {
+                    hint::spin_loop();
+                }
+                drop(held);
+                waits.join()
+            });
+            assert!(rested.is_ok_and(|rested| rested >= REST));
+        }
     }
 
     #[test]
