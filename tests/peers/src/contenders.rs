@@ -10,6 +10,7 @@ mod grommet;
 mod plimsoll;
 mod pool_async_channel;
 mod pool_kanal;
+mod queue;
 mod smol_spawn;
 mod tokio_join_set;
 mod tokio_spawn;

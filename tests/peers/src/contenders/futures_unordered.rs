@@ -5,35 +5,20 @@ use std::marker::PhantomData;
 use futures_util::StreamExt;
 
 use super::Contender;
-use super::attempt::{Timing, Told};
+use super::attempt::Timing;
+use super::queue::{Queue, serve};
 use crate::drive::Peer;
 use crate::host::Host;
-use crate::work::{Body, Limits, Outcome};
+use crate::work::{Body, Limits};
 
 /// `T` is how it gives a job its time-out.
 pub struct Driven<T>(PhantomData<T>);
 
 impl<H: Host, T: Timing> Contender<H> for Driven<T> {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        let (sender, receiver) = async_channel::bounded::<(u64, oneshot::Sender<Outcome>)>(limits.queue);
-        let jobs = receiver.map(|(id, outcome)| async move {
-            // Whoever has dropped the handle does not want to know.
-            let _ = outcome.send(T::attempt::<H, B>(id).await);
-        });
+        let (queue, receiver) = Queue::bounded(limits.queue);
+        let jobs = receiver.map(serve::<H, T, B>);
         H::detach(jobs.buffer_unordered(limits.concurrency).for_each(async |()| ()));
-        Queue(sender)
-    }
-}
-
-#[derive(Clone)]
-struct Queue(async_channel::Sender<(u64, oneshot::Sender<Outcome>)>);
-
-impl Peer for Queue {
-    type Handle = Told<oneshot::AsyncReceiver<Outcome>>;
-
-    async fn submit(&mut self, id: u64) -> Self::Handle {
-        let (sender, receiver) = oneshot::async_channel();
-        self.0.send((id, sender)).await.expect("the driver lives");
-        Told(receiver)
+        queue
     }
 }

@@ -2,42 +2,27 @@
 
 use std::marker::PhantomData;
 
-use async_channel::{Sender, bounded};
-
 use super::Contender;
-use super::attempt::{Timing, Told};
+use super::attempt::Timing;
+use super::queue::{Queue, serve};
 use crate::drive::Peer;
 use crate::host::Host;
-use crate::work::{Body, Limits, Outcome};
+use crate::work::{Body, Limits};
 
 /// `T` is how it gives a job its time-out.
 pub struct Pool<T>(PhantomData<T>);
 
 impl<H: Host, T: Timing> Contender<H> for Pool<T> {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        let (sender, receiver) = bounded::<(u64, oneshot::Sender<Outcome>)>(limits.queue);
+        let (queue, receiver) = Queue::bounded(limits.queue);
         for _ in 0..limits.concurrency {
             let receiver = receiver.clone();
             H::detach(async move {
-                while let Ok((id, outcome)) = receiver.recv().await {
-                    // Whoever has dropped the handle does not want to know.
-                    let _ = outcome.send(T::attempt::<H, B>(id).await);
+                while let Ok(job) = receiver.recv().await {
+                    serve::<H, T, B>(job).await;
                 }
             });
         }
-        Queue(sender)
-    }
-}
-
-#[derive(Clone)]
-struct Queue(Sender<(u64, oneshot::Sender<Outcome>)>);
-
-impl Peer for Queue {
-    type Handle = Told<oneshot::AsyncReceiver<Outcome>>;
-
-    async fn submit(&mut self, id: u64) -> Self::Handle {
-        let (sender, receiver) = oneshot::async_channel();
-        self.0.send((id, sender)).await.expect("the workers live");
-        Told(receiver)
+        queue
     }
 }

@@ -6,6 +6,7 @@ use kanal::{AsyncSender, bounded_async};
 
 use super::Contender;
 use super::attempt::{Timing, Told};
+use super::queue::{Job, serve};
 use crate::drive::Peer;
 use crate::host::Host;
 use crate::work::{Body, Limits, Outcome};
@@ -15,13 +16,12 @@ pub struct Pool<T>(PhantomData<T>);
 
 impl<H: Host, T: Timing> Contender<H> for Pool<T> {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        let (sender, receiver) = bounded_async::<(u64, oneshot::Sender<Outcome>)>(limits.queue);
+        let (sender, receiver) = bounded_async::<Job>(limits.queue);
         for _ in 0..limits.concurrency {
             let receiver = receiver.clone();
             H::detach(async move {
-                while let Ok((id, outcome)) = receiver.recv().await {
-                    // Whoever has dropped the handle does not want to know.
-                    let _ = outcome.send(T::attempt::<H, B>(id).await);
+                while let Ok(job) = receiver.recv().await {
+                    serve::<H, T, B>(job).await;
                 }
             });
         }
@@ -30,7 +30,7 @@ impl<H: Host, T: Timing> Contender<H> for Pool<T> {
 }
 
 #[derive(Clone)]
-struct Queue(AsyncSender<(u64, oneshot::Sender<Outcome>)>);
+struct Queue(AsyncSender<Job>);
 
 impl Peer for Queue {
     type Handle = Told<oneshot::AsyncReceiver<Outcome>>;
