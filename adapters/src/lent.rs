@@ -1,6 +1,6 @@
 //! Values that can be lent out, and taken away for good by their owner.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::lock::{Guard, Lock};
 
 /// Holds a few values for two parties: a *user*, who takes them out to work with them and puts them back, and an
 /// *owner*, who may close it at any time.
@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Values are only ever moved under the lock, never polled, called or dropped there: whoever gets a value back drops
 /// it outside. `T` should be a pointer, so that moving it is cheap. Every call but [`close`](Self::close) is O(1).
 #[derive(Debug)]
-pub(crate) struct Lent<T>(Mutex<Shelf<T>>);
+pub(crate) struct Lent<T>(Lock<Shelf<T>>);
 
 /// What is behind the lock of a [`Lent`].
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl<T> Shelf<T> {
 impl<T> Lent<T> {
     pub(crate) fn new(values: Vec<T>) -> Self {
         let values = values.into_iter().map(Some).collect();
-        Self(Mutex::new(Shelf { values, closed: false }))
+        Self(Lock::new(Shelf { values, closed: false }))
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator for this many values.
@@ -86,8 +86,8 @@ impl<T> Lent<T> {
     }
 
     /// For a longer look. Nothing that is foreign may run or be dropped until the lock is let go.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Shelf<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Guard<'_, Shelf<T>> {
+        self.0.lock()
     }
 }
 

@@ -1,10 +1,21 @@
-//! The machine's lock: threads that are in each other's way leave it to one of them for a while.
+//! The locks: short holds, released by a plain store.
+//!
+//! A lock that knows who sleeps at it needs an atomic exchange to be released, and std's asks each time whether the thread
+//! panics. Where nothing contends, an exchange takes as long as some sixty other instructions: it waits for all stores
+//! before it. So these locks (those of the `spin` crate) only know whether they are held, and whoever finds one held for
+//! longer than a hold takes lets the operating system run others for a while, and looks again.
 
 use std::hint;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
+
+use spin::mutex::{SpinMutex, SpinMutexGuard};
+use spin::relax::Yield;
+
+/// A lock for holds of a few instructions that two threads want at the same moment only when one of them ends something.
+pub(crate) type Lock<T> = SpinMutex<T, Yield>;
+pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T, Yield>;
 
 /// How often a thread tries again at once: longer than a usual hold takes.
 const TRIES: u32 = 100;
@@ -12,20 +23,20 @@ const TRIES: u32 = 100;
 const CROWD: u32 = 16;
 /// each time at most so many holds after somebody got it who had found it taken.
 const SOON: u32 = 4;
-/// For how long a thread then leaves the lock to the others. The operating system makes it longer: Linux by some 50
-/// microseconds, others by up to milliseconds.
+/// For how long a thread leaves the lock to the others, when there is a crowd or who holds it was interrupted. The operating
+/// system makes it longer: Linux by some 50 microseconds, others by up to milliseconds.
 const REST: Duration = Duration::from_micros(20);
 
-/// A mutex for short holds that touch the same memory each time.
+/// The lock of the machine, for short holds that touch the same memory each time.
 ///
 /// Two threads that want such a lock all the time are slower than one: with every hold all that it touches moves to the
 /// other's cache, which takes longer than the work itself, and so the lock is found taken more often still. Neither
 /// spinning nor waiting in line ends that. So a thread that comes to such a crowd rests once, while another goes
 /// on undisturbed. That is the idea of limiting how many threads take part in the contention (Dice, "Malthusian
-/// Locks", EuroSys 2017), with time in place of a list of those who rest. Otherwise it waits as for any mutex.
+/// Locks", EuroSys 2017), with time in place of a list of those who rest.
 #[derive(Debug)]
 pub(crate) struct MachineLock<T> {
-    value: Mutex<T>,
+    value: Lock<T>,
     /// How often the lock was held, modulo 2^32. Changed by who holds it.
     holds: AtomicU32,
     /// That count when somebody got it who had found it taken.
@@ -37,38 +48,36 @@ pub(crate) struct MachineLock<T> {
 impl<T> MachineLock<T> {
     pub(crate) const fn new(value: T) -> Self {
         let (holds, gotten_at, taken) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
-        Self { value: Mutex::new(value), holds, gotten_at, taken }
+        Self { value: Lock::new(value), holds, gotten_at, taken }
     }
 
-    /// Waits for the lock. Nothing panics while it is held, so a poisoned one is as good as any.
+    /// Waits for the lock.
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        let value = self.try_lock().unwrap_or_else(|| self.wait());
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        let value = self.value.try_lock().unwrap_or_else(|| self.wait());
         self.holds.store(self.holds.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         value
     }
 
-    #[inline]
-    fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        match self.value.try_lock() {
-            Ok(value) => Some(value),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
     #[cold]
-    fn wait(&self) -> MutexGuard<'_, T> {
+    fn wait(&self) -> Guard<'_, T> {
         if self.is_crowded() {
             thread::sleep(REST);
         }
-        let tried = (0..TRIES).find_map(|_| {
-            hint::spin_loop();
-            self.try_lock()
-        });
-        let value = tried.unwrap_or_else(|| self.value.lock().unwrap_or_else(PoisonError::into_inner));
+        let value = loop {
+            if let Some(value) = (0..TRIES).find_map(|_| self.try_again()) {
+                break value;
+            }
+            thread::sleep(REST);
+        };
         self.gotten_at.store(self.holds.load(Ordering::Relaxed), Ordering::Relaxed);
         value
+    }
+
+    /// Looks before it tries, for a try that fails takes the memory away from who holds the lock.
+    fn try_again(&self) -> Option<Guard<'_, T>> {
+        hint::spin_loop();
+        if self.value.is_locked() { None } else { self.value.try_lock() }
     }
 
     /// Notes that the lock was found taken, and tells whether there is a crowd. Threads that do so at one time may
@@ -145,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poisoned_lock_is_as_good_as_any() {
+    fn a_panic_lets_the_lock_go() {
         let lock = MachineLock::new(1);
         let held = || {
             let _held = lock.lock();

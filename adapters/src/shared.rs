@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use plimsoll_core::{
@@ -15,7 +15,7 @@ use plimsoll_core::{
 use crate::cache::CachePart;
 use crate::grace::Graces;
 use crate::idle::Idle;
-use crate::lock::MachineLock;
+use crate::lock::{Guard, MachineLock};
 use crate::options::Options;
 use crate::signal::{Signal, Waiter, WorkerSignal};
 use crate::submitter::Callback;
@@ -275,16 +275,13 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
 
     /// The machine and what goes with it. No foreign code may run, nor be dropped, while this is held.
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State<J, O, E, M>> {
+    pub(crate) fn lock(&self) -> Guard<'_, State<J, O, E, M>> {
         self.state.lock()
     }
 
     /// The lock and the time for a submission on these conditions. Unless a time counts from it, that is the time which the
     /// machine was told last, if it was told lately; so most submissions read no clock.
-    pub(crate) fn lock_to_submit(
-        &self,
-        conditions: &Conditions,
-    ) -> (MutexGuard<'_, State<J, O, E, M>>, Instant) {
+    pub(crate) fn lock_to_submit(&self, conditions: &Conditions) -> (Guard<'_, State<J, O, E, M>>, Instant) {
         if !conditions.count_from_submit() {
             let mut state = self.lock();
             if let Some(credit) = state.credit.checked_sub(1) {
@@ -300,11 +297,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     /// Lets the lock go after a submission on these conditions, and wakes whom that concerns.
-    pub(crate) fn unlock_submitted(
-        &self,
-        mut state: MutexGuard<'_, State<J, O, E, M>>,
-        conditions: &Conditions,
-    ) {
+    pub(crate) fn unlock_submitted(&self, mut state: Guard<'_, State<J, O, E, M>>, conditions: &Conditions) {
         let nudge = match conditions.count_from_submit() {
             true => state.nudge(&self.workers),
             false => state.nudge_for_work(&self.workers),
