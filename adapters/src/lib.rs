@@ -58,6 +58,7 @@ mod builder;
 mod cache;
 mod cell;
 mod context;
+mod current;
 mod driver;
 mod emitter;
 mod engine;

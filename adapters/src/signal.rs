@@ -9,6 +9,7 @@ use std::task::{Wake, Waker};
 use futures_util::task::AtomicWaker;
 use slab::Slab;
 
+use crate::current::{self, Reference};
 use crate::perform::{catch, discard_panic};
 use crate::sleep::Timekeeper;
 
@@ -148,8 +149,17 @@ impl WorkerSignal {
 
     /// Makes the worker poll this place.
     pub(crate) fn poll_again(&self, place: u32) {
-        self.ready.fetch_or(bit(place), Ordering::SeqCst);
-        self.signal.notify();
+        if !current::wake(self, place) {
+            self.poll_later(bit(place));
+        }
+    }
+
+    /// Makes the worker poll these places, whoever calls this.
+    pub(crate) fn poll_later(&self, places: u64) {
+        if places != 0 {
+            self.ready.fetch_or(places, Ordering::SeqCst);
+            self.signal.notify();
+        }
     }
 
     /// All attempts are over. Who [waits](Self::waited_at) for that is yet to be woken.
@@ -179,6 +189,13 @@ impl WorkerSignal {
         panics
     }
 
+    /// Whether this is the waker of the future that lives in a place.
+    fn is_waker_of(&self, place: u32, waker: &Waker) -> bool {
+        let data = self.wakers.get(place as usize);
+        data.is_some_and(|data| data.load(Ordering::Relaxed) == waker.data().addr())
+            && self.functions.load(Ordering::Relaxed) == functions_of(waker)
+    }
+
     fn lock_waiters(&self, place: u32) -> Option<MutexGuard<'_, Slab<Waker>>> {
         let waiters = self.waiters.get(place as usize)?;
         Some(waiters.lock().unwrap_or_else(PoisonError::into_inner))
@@ -203,46 +220,44 @@ pub(crate) fn settle() {
 /// One place of a worker, as its attempts see it. Shared, it is the waker of the future that lives there.
 #[derive(Clone)]
 pub(crate) struct PlaceSignal {
-    worker: Arc<WorkerSignal>,
+    worker: Reference,
     place: u32,
 }
 
 impl PlaceSignal {
     pub(crate) const fn new(worker: Arc<WorkerSignal>, place: u32) -> Self {
-        Self { worker, place }
+        Self { worker: Reference::new(worker), place }
     }
 
     /// Makes the waker of the future that lives here, once.
     pub(crate) fn to_waker(&self) -> Waker {
         let waker = Waker::from(Arc::new(self.clone()));
-        if let Some(data) = self.worker.wakers.get(self.place as usize) {
-            data.store(waker.data().addr(), Ordering::Relaxed);
+        if let Some(worker) = self.worker.get() {
+            worker.functions.store(functions_of(&waker), Ordering::Relaxed);
+            if let Some(data) = worker.wakers.get(self.place as usize) {
+                data.store(waker.data().addr(), Ordering::Relaxed);
+            }
         }
-        self.worker.functions.store(functions_of(&waker), Ordering::Relaxed);
         waker
     }
 
     /// Whoever `waker` wakes, to be left with the machine. If it is the future that lives here there is nothing to
     /// clone, so that what it points to, which is cold in the caches, is not touched.
     pub(crate) fn waiter(&self, waker: &Waker) -> Waiter {
-        let data = self.worker.wakers.get(self.place as usize);
-        let is_own = data.is_some_and(|data| data.load(Ordering::Relaxed) == waker.data().addr())
-            && self.worker.functions.load(Ordering::Relaxed) == functions_of(waker);
-        if is_own {
-            Waiter::Place(self.worker.first.saturating_add(self.place))
-        } else {
-            Waiter::Waker(waker.clone())
+        match self.worker.get().filter(|worker| worker.is_waker_of(self.place, waker)) {
+            Some(worker) => Waiter::Place(worker.first.saturating_add(self.place)),
+            None => Waiter::Waker(waker.clone()),
         }
     }
 
     /// Where the attempt can sleep, while the processor is there.
     pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Timekeeper>> {
-        self.worker.timekeeper.upgrade()
+        self.worker.get()?.timekeeper.upgrade()
     }
 
     /// Whether this attempt runs here and is to go on.
     pub(crate) fn is_running(&self, attempt: u64) -> bool {
-        let current = self.worker.attempts.get(self.place as usize);
+        let current = self.worker.get().and_then(|worker| worker.attempts.get(self.place as usize));
         current.is_some_and(|current| current.load(Ordering::SeqCst) == attempt)
     }
 
@@ -250,21 +265,29 @@ impl PlaceSignal {
     /// Whoever calls this asks [`is_running`](Self::is_running) afterwards. The waker that is not needed any more is
     /// handed back, to be dropped without a lock.
     pub(crate) fn wait(&self, key: &mut Option<usize>, waker: Waker) -> Option<Waker> {
-        let Some(mut waiters) = self.worker.lock_waiters(self.place) else { return Some(waker) };
+        let Some(worker) = self.worker.get() else { return Some(waker) };
+        let Some(mut waiters) = worker.lock_waiters(self.place) else { return Some(waker) };
         if let Some(place) = key.and_then(|key| waiters.get_mut(key)) {
             return Some(std::mem::replace(place, waker));
         }
         *key = Some(waiters.insert(waker));
-        self.worker.note_waiters(self.place, &waiters);
+        worker.note_waiters(self.place, &waiters);
         None
     }
 
     /// Takes back what was left by [`wait`](Self::wait).
     pub(crate) fn leave(&self, key: usize) -> Option<Waker> {
-        let mut waiters = self.worker.lock_waiters(self.place)?;
+        let worker = self.worker.get()?;
+        let mut waiters = worker.lock_waiters(self.place)?;
         let waker = waiters.try_remove(key);
-        self.worker.note_waiters(self.place, &waiters);
+        worker.note_waiters(self.place, &waiters);
         waker
+    }
+
+    fn wake(&self) {
+        if let Some(worker) = self.worker.get() {
+            worker.poll_again(self.place);
+        }
     }
 }
 
@@ -297,11 +320,11 @@ pub(crate) const fn bit(place: u32) -> u64 {
 
 impl Wake for PlaceSignal {
     fn wake(self: Arc<Self>) {
-        self.worker.poll_again(self.place);
+        PlaceSignal::wake(&self);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.worker.poll_again(self.place);
+        PlaceSignal::wake(self);
     }
 }
 

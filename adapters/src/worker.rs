@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::Instant;
 use crate::context::Context;
+use crate::current::Current;
 use crate::engine::{EFFECTS_A_TURN, Engine, Place};
 use crate::lent::{Lent, Shelf};
 use crate::shared::{Layout, State};
@@ -95,14 +96,14 @@ where
 {
     /// Polls what is ready and takes work for what is free, until there is neither or the turn is over. Whether there
     /// may be more.
-    fn turn(&mut self) -> bool {
+    fn turn(&mut self, current: &Current<'_>) -> bool {
         let engine = self.engine.clone();
         let Some(desk) = engine.desks.get(self.index as usize) else { return false };
         if self.signal.is_idle() {
             engine.shared.lock().rise(self.index, &self.signal);
         }
         let mut polls = POLLS_A_TURN;
-        self.collect_ready();
+        self.collect_ready(current);
         // The time matters to a place only if it has neighbours.
         self.round = ((self.new | self.ready).count_ones() > 1).then(|| engine.shared.now());
         while !engine.shared.is_closed() {
@@ -115,12 +116,12 @@ where
             }
             if self.new == 0 {
                 self.signal.signal.listen();
-                if !self.has_more() {
+                if !self.has_more(current) {
                     return false;
                 }
                 self.signal.signal.run_on();
             }
-            self.collect_ready();
+            self.collect_ready(current);
             if self.ready != 0 && self.signal.is_idle() {
                 engine.shared.lock().rise(self.index, &self.signal);
             }
@@ -128,9 +129,9 @@ where
         false
     }
 
-    fn collect_ready(&mut self) {
+    fn collect_ready(&mut self, current: &Current<'_>) {
         // A late wake-up may have set the bit of a place that is free again.
-        self.ready = (self.ready | self.signal.take_ready()) & self.begun;
+        self.ready = (self.ready | current.take_woken() | self.signal.take_ready()) & self.begun;
     }
 
     /// Whether it has to ask the machine for work: afterwards it has some, or is noted as idle.
@@ -138,8 +139,8 @@ where
         self.new == 0 && self.free != 0 && !self.signal.is_idle()
     }
 
-    fn has_more(&self) -> bool {
-        self.ready != 0 || self.signal.has_ready() || self.wants_work()
+    fn has_more(&self, current: &Current<'_>) -> bool {
+        self.ready != 0 || current.has_woken() || self.signal.has_ready() || self.wants_work()
     }
 
     /// Polls each place that is new or ready once, until one has ended whose deadline is near.
@@ -344,7 +345,8 @@ where
         let signal = this.signal.clone();
         signal.signal.register(cx.waker());
         signal.signal.run_on();
-        if !shared.is_closed() && this.turn() {
+        let current = Current::begin(&signal);
+        if !shared.is_closed() && this.turn(&current) {
             cx.waker().wake_by_ref();
         }
         if shared.is_closed() {
