@@ -279,31 +279,42 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         self.state.lock()
     }
 
-    /// The lock and the time for a submission on these conditions. Unless a time counts from it, that is the time which the
-    /// machine was told last, if it was told lately; so most submissions read no clock.
-    pub(crate) fn lock_to_submit(&self, conditions: &Conditions) -> (Guard<'_, State<J, O, E, M>>, Instant) {
-        if !conditions.count_from_submit() {
-            let mut state = self.lock();
-            if let Some(credit) = state.credit.checked_sub(1) {
-                state.credit = credit;
-                let now = state.machine.now();
-                return (state, now);
-            }
-        }
+    /// Submits on these conditions under the lock, and wakes whom that concerns. Unless something counts from the time of the
+    /// submission, that is the time which the machine was told last, if it was told lately; so most submissions read no
+    /// clock.
+    #[inline(always)]
+    pub(crate) fn submit<R>(
+        &self,
+        conditions: &Conditions,
+        submit: impl FnOnce(&mut Machine<J, O, E, M>, Instant) -> R,
+    ) -> R {
+        let is_exact = conditions.count_from_submit();
+        let (mut state, now) = if is_exact { self.lock_and_read_clock() } else { self.lock_to_submit() };
+        let result = submit(&mut state.machine, now);
+        let nudge = if is_exact { state.nudge(&self.workers) } else { state.nudge_for_work(&self.workers) };
+        drop(state);
+        self.wake(nudge);
+        result
+    }
+
+    #[inline(always)]
+    fn lock_to_submit(&self) -> (Guard<'_, State<J, O, E, M>>, Instant) {
+        let mut state = self.lock();
+        let Some(credit) = state.credit.checked_sub(1) else {
+            drop(state);
+            return self.lock_and_read_clock();
+        };
+        state.credit = credit;
+        let now = state.machine.now();
+        (state, now)
+    }
+
+    #[cold]
+    fn lock_and_read_clock(&self) -> (Guard<'_, State<J, O, E, M>>, Instant) {
         let now = self.now();
         let mut state = self.lock();
         state.credit = SUBMISSIONS_A_READING;
         (state, now)
-    }
-
-    /// Lets the lock go after a submission on these conditions, and wakes whom that concerns.
-    pub(crate) fn unlock_submitted(&self, mut state: Guard<'_, State<J, O, E, M>>, conditions: &Conditions) {
-        let nudge = match conditions.count_from_submit() {
-            true => state.nudge(&self.workers),
-            false => state.nudge_for_work(&self.workers),
-        };
-        drop(state);
-        self.wake(nudge);
     }
 
     /// Changes something under the lock, and wakes whom that concerns. Whatever values come out are in the result, for

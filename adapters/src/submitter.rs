@@ -250,10 +250,8 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     ) -> Result<TaskId, Refused<(J, Route<Callback<O, E>>)>> {
         let shared = &self.shared;
         let conditions = shared.defaults.with(&options);
-        let (mut state, now) = shared.lock_to_submit(&conditions);
-        let result = state.machine.submit_on(now, job, options.meta, route, &conditions);
-        shared.unlock_submitted(state, &conditions);
-        result
+        shared
+            .submit(&conditions, |machine, now| machine.submit_on(now, job, options.meta, route, &conditions))
     }
 }
 

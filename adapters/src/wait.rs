@@ -34,14 +34,12 @@ impl<J, O, E, M: Copy> Unpin for SubmitWait<J, O, E, M> {}
 
 type Answer<J, O, E, M> = Result<Handle<J, O, E, M>, Refused<J>>;
 
-/// What one look at the machine came to.
+/// What a look at the machine came to, with the job unless that was taken.
 enum Attempt<J> {
     Admitted(TaskId),
     Refused(Refusal, J),
-    /// Keeps the job and waits in this place of the line.
+    /// In this place of the line.
     Waiting(WaiterId, J),
-    /// Keeps the job, and could not join the line without a waker.
-    NoRoom(J),
 }
 
 impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
@@ -54,23 +52,28 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         Self { submitter: Some(submitter), meta, conditions, job: Some(job), place: None }
     }
 
-    /// Submits if there is room and nobody was first, or else joins the line. What room would not help is refused at
-    /// once.
-    fn arrive(&self, shared: &Shared<J, O, E, M>, job: J, waker: &mut Option<Waiter>) -> Attempt<J> {
+    /// Submits if there is room and nobody was first; if not, the job comes back.
+    #[inline(always)]
+    fn arrive(&self, shared: &Shared<J, O, E, M>, job: J) -> Result<TaskId, (Refusal, J)> {
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
-        let (mut state, now) = shared.lock_to_submit(conditions);
-        let attempt = match state.machine.try_submit(now, job, self.meta, Route::Handle, conditions) {
-            Ok(task) => Attempt::Admitted(task),
-            Err(Refused { reason: Refusal::Full | Refusal::Backlog, value: (job, _) }) => {
-                match waker.take() {
-                    Some(new) => join(&mut state.machine, now, job, new, waker),
-                    None => Attempt::NoRoom(job),
+        let submitted = shared.submit(conditions, |machine, now| {
+            machine.try_submit(now, job, self.meta, Route::Handle, conditions)
+        });
+        submitted.map_err(|refused| (refused.reason, refused.value.0))
+    }
+
+    /// As [`arrive`](Self::arrive), and joins the line if there is no room. What room would not help is refused at once.
+    fn arrive_to_wait(&self, shared: &Shared<J, O, E, M>, job: J, waker: &mut Option<Waiter>) -> Attempt<J> {
+        let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
+        shared.submit(conditions, |machine, now| {
+            match machine.try_submit(now, job, self.meta, Route::Handle, conditions) {
+                Ok(task) => Attempt::Admitted(task),
+                Err(Refused { reason: Refusal::Full | Refusal::Backlog, value: (job, _) }) => {
+                    join(machine, now, job, waker)
                 }
+                Err(Refused { reason, value: (job, _) }) => Attempt::Refused(reason, job),
             }
-            Err(Refused { reason, value: (job, _) }) => Attempt::Refused(reason, job),
-        };
-        shared.unlock_submitted(state, conditions);
-        attempt
+        })
     }
 
     /// Asks how it stands in the line, and submits if room was granted.
@@ -81,7 +84,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         place: WaiterId,
         waker: &mut Option<Waiter>,
     ) -> Attempt<J> {
-        let Some(new) = waker.take() else { return Attempt::NoRoom(job) };
+        let Some(new) = waker.take() else { return Attempt::Waiting(place, job) };
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
         let now = shared.now();
         shared.act(|machine| match machine.rewait(place, new) {
@@ -101,18 +104,18 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
     }
 }
 
-/// Joins the line. The waker stays in `unused` when that is refused.
+/// Joins the line with this waker, which stays where it is when that is refused.
 fn join<J, O, E, M: Copy>(
     machine: &mut Machine<J, O, E, M>,
     now: Instant,
     job: J,
-    waker: Waiter,
-    unused: &mut Option<Waiter>,
+    waker: &mut Option<Waiter>,
 ) -> Attempt<J> {
-    match machine.wait_for_room(now, waker) {
+    let Some(new) = waker.take() else { return Attempt::Refused(Refusal::Full, job) };
+    match machine.wait_for_room(now, new) {
         Ok(place) => Attempt::Waiting(place, job),
         Err(Refused { reason, value }) => {
-            *unused = Some(value);
+            *waker = Some(value);
             let closed = reason == WaitRefusal::Closed;
             Attempt::Refused(if closed { Refusal::Closed } else { Refusal::Full }, job)
         }
@@ -136,69 +139,64 @@ fn admit<J, R>(result: Result<TaskId, Refused<(J, R), ReservedRefusal>>) -> Atte
 impl<J, O, E, M: Copy> Future for SubmitWait<J, O, E, M> {
     type Output = Answer<J, O, E, M>;
 
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if this.place.is_some() {
+            return this.wait(cx.waker());
+        }
         let (Some(job), Some(submitter)) = (this.job.take(), this.submitter.take()) else {
             debug_assert!(false, "polled after it was ready");
             return Poll::Pending;
         };
-        let shared = &submitter.shared;
-        let attempt = match this.place {
-            None => this.arrive(shared, job, &mut None),
-            Some(_) => Attempt::NoRoom(job),
-        };
-        match attempt {
-            Attempt::Admitted(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
-            Attempt::NoRoom(job) => this.wait(submitter, job, cx.waker()),
-            attempt => this.conclude(submitter, attempt),
+        match this.arrive(&submitter.shared, job) {
+            Ok(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
+            Err((reason, job)) => this.turned_away(reason, job, submitter, cx.waker()),
         }
     }
 }
 
 impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
+    /// Waits if that can help.
+    #[cold]
+    fn turned_away(
+        &mut self,
+        reason: Refusal,
+        job: J,
+        submitter: Submitter<J, O, E, M>,
+        waker: &Waker,
+    ) -> Poll<Answer<J, O, E, M>> {
+        if !matches!(reason, Refusal::Full | Refusal::Backlog) {
+            return Poll::Ready(Err(Refused { reason, value: job }));
+        }
+        (self.job, self.submitter) = (Some(job), Some(submitter));
+        self.wait(waker)
+    }
+
     /// Joins the line, or asks how it stands there.
     #[cold]
-    fn wait(&mut self, submitter: Submitter<J, O, E, M>, job: J, waker: &Waker) -> Poll<Answer<J, O, E, M>> {
+    fn wait(&mut self, waker: &Waker) -> Poll<Answer<J, O, E, M>> {
         // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed. If that panics
         // this future is whole, so that dropping it leaves the line.
-        (self.job, self.submitter) = (Some(job), Some(submitter));
         let mut waker = Some(Waiter::Waker(waker.clone()));
         let (Some(job), Some(submitter)) = (self.job.take(), self.submitter.take()) else {
             return Poll::Pending;
         };
         let shared = &submitter.shared;
         let attempt = match self.place {
-            None => self.arrive(shared, job, &mut waker),
+            None => self.arrive_to_wait(shared, job, &mut waker),
             Some(place) => self.come_back(shared, job, place, &mut waker),
         };
         shared.discard(waker);
-        self.conclude(submitter, attempt)
-    }
-
-    fn conclude(
-        &mut self,
-        submitter: Submitter<J, O, E, M>,
-        attempt: Attempt<J>,
-    ) -> Poll<Answer<J, O, E, M>> {
-        let (place, job) = match attempt {
-            Attempt::Admitted(task) => {
-                self.place = None;
-                return Poll::Ready(Ok(Handle::new(submitter.shared, task)));
+        self.place = None;
+        match attempt {
+            Attempt::Admitted(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
+            Attempt::Refused(reason, value) => Poll::Ready(Err(Refused { reason, value })),
+            Attempt::Waiting(place, job) => {
+                (self.place, self.job, self.submitter) = (Some(place), Some(job), Some(submitter));
+                Poll::Pending
             }
-            Attempt::Refused(reason, value) => {
-                self.place = None;
-                return Poll::Ready(Err(Refused { reason, value }));
-            }
-            Attempt::Waiting(place, job) => (Some(place), job),
-            Attempt::NoRoom(job) => {
-                debug_assert!(false, "with a waker it can wait");
-                (self.place, job)
-            }
-        };
-        self.place = place;
-        self.job = Some(job);
-        self.submitter = Some(submitter);
-        Poll::Pending
+        }
     }
 }
 
