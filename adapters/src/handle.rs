@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use plimsoll_core::{CancelError, Cancelled, Claim, Outcome, Settlement, TaskId};
 
@@ -14,26 +14,19 @@ use crate::signal::Waiter;
 /// The outcome of one task, to be awaited. It does not keep the processor alive.
 ///
 /// It stands for a slot of the machine, one of [`Limits::unclaimed`](crate::Limits::unclaimed). Awaiting it to its end
-/// frees the slot; so does dropping it, and the task goes on unless [`cancel_on_drop`](Self::cancel_on_drop) was
-/// chosen.
+/// frees the slot; so does dropping it, and the task goes on. [`cancel_on_drop`](Self::cancel_on_drop) makes one with
+/// which it does not.
+// Two words, which move in registers. A third one would go through memory with every move, and wait for it.
 #[must_use = "dropping a handle gives its outcome up: use `post` for a task whose outcome is of no interest"]
 pub struct Handle<J, O, E, M: Copy = ()> {
-    shared: Arc<Shared<J, O, E, M>>,
+    /// `None` once the outcome was taken.
+    shared: Option<Arc<Shared<J, O, E, M>>>,
     task: TaskId,
-    on_drop: OnDrop,
 }
 
-/// What dropping a handle does. As wide as the other fields: padding would be copied in pieces with every move.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-enum OnDrop {
-    /// The outcome is given up.
-    Release,
-    /// So it is, and the task is cancelled.
-    Cancel,
-    /// Nothing: the outcome was taken.
-    Nothing,
-}
+/// A [`Handle`] whose drop cancels the task, unless its outcome was taken. Made by [`Handle::cancel_on_drop`].
+#[must_use = "dropping it cancels the task"]
+pub struct CancelOnDrop<J, O, E, M: Copy = ()>(Handle<J, O, E, M>);
 
 /// The processor ended before the outcome was taken, or the outcome was taken before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,8 +41,9 @@ impl fmt::Display for Ended {
 impl std::error::Error for Ended {}
 
 impl<J, O, E, M: Copy> Handle<J, O, E, M> {
+    #[inline]
     pub(crate) const fn new(shared: Arc<Shared<J, O, E, M>>, task: TaskId) -> Self {
-        Self { shared, task, on_drop: OnDrop::Release }
+        Self { shared: Some(shared), task }
     }
 
     /// Which task.
@@ -63,100 +57,138 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
     /// # Errors
     /// [`CancelError`] when it is settled already, or gone.
     pub fn cancel(&self) -> Result<Cancelled, CancelError> {
-        let now = self.shared.now();
-        self.shared.act(|machine| machine.cancel(now, self.task))
+        let Some(shared) = &self.shared else { return Err(CancelError::NotFound) };
+        let now = shared.now();
+        shared.act(|machine| machine.cancel(now, self.task))
     }
 
     /// Makes dropping the handle cancel the task.
-    pub const fn cancel_on_drop(mut self) -> Self {
-        if matches!(self.on_drop, OnDrop::Release) {
-            self.on_drop = OnDrop::Cancel;
-        }
-        self
+    pub const fn cancel_on_drop(self) -> CancelOnDrop<J, O, E, M> {
+        CancelOnDrop(self)
     }
 
-    /// Gives the outcome up and lets the task go on, whatever was chosen before.
-    pub fn detach(mut self) {
-        if self.on_drop == OnDrop::Cancel {
-            self.on_drop = OnDrop::Release;
-        }
-    }
-}
+    /// Gives the outcome up and lets the task go on.
+    pub fn detach(self) {}
 
-impl<J, O, E, M: Copy> fmt::Debug for Handle<J, O, E, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
-            .field("task", &self.task)
-            .field("cancel_on_drop", &(self.on_drop == OnDrop::Cancel))
-            .finish_non_exhaustive()
-    }
-}
-
-impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
-    type Output = Result<Outcome<O, E>, Ended>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.on_drop == OnDrop::Nothing {
-            return Poll::Ready(Err(Ended));
-        }
+    /// Leaves a waker where the outcome will be, if it is not there yet.
+    #[cold]
+    fn wait(&mut self, waker: &Waker) -> Poll<Result<Outcome<O, E>, Ended>> {
+        let Some(shared) = &self.shared else { return Poll::Ready(Err(Ended)) };
         let task = self.task;
-        let mut state = self.shared.lock();
-        // Taken apart at once: the whole is large, and most of it is not needed.
-        if let Some(Settlement { outcome, job, .. }) = state.machine.try_claim(task) {
-            let driver = state.has_duty();
-            drop(state);
-            if driver {
-                self.shared.driver.notify();
-            }
-            self.on_drop = OnDrop::Nothing;
-            self.shared.discard(job);
-            return Poll::Ready(Ok(outcome));
-        }
-        // Whoever looks again and again is not to hold the others up for longer than it takes to look.
-        let is_awaited = state.machine.waiter(task).is_some_and(|left| left.will_wake(cx.waker()));
-        drop(state);
-        if is_awaited {
-            return Poll::Pending;
-        }
         // A waker's clone and drop are foreign code, so they happen before and after the lock is held.
-        let waker = Waiter::Waker(cx.waker().clone());
+        let waker = Waiter::Waker(waker.clone());
         // Taking an outcome depends on no deadline: the time that the machine was told last will do.
-        match self.shared.act(|machine| machine.claim(machine.now(), task, waker)) {
+        match shared.act(|machine| machine.claim(machine.now(), task, waker)) {
             Claim::Ready(Settlement { outcome, job, .. }, waker) => {
-                self.on_drop = OnDrop::Nothing;
-                self.shared.discard(waker);
-                self.shared.discard(job);
+                shared.discard(waker);
+                shared.discard(job);
+                self.shared = None;
                 Poll::Ready(Ok(outcome))
             }
             Claim::Pending(replaced) => {
-                self.shared.discard(replaced);
+                shared.discard(replaced);
                 Poll::Pending
             }
             _ => {
-                self.on_drop = OnDrop::Nothing;
+                self.shared = None;
                 Poll::Ready(Err(Ended))
             }
         }
     }
 }
 
-impl<J, O, E, M: Copy> Drop for Handle<J, O, E, M> {
-    fn drop(&mut self) {
-        if self.on_drop == OnDrop::Nothing {
-            return;
-        }
-        let (task, cancel, now) = (self.task, self.on_drop == OnDrop::Cancel, self.shared.now());
-        let released = self.shared.act(|machine| {
-            if cancel {
-                // Settled already: then there is nothing to cancel.
-                let _ = machine.cancel(now, task);
+/// Nobody wants the outcome any more.
+#[cold]
+fn give_up<J, O, E, M: Copy>(shared: &Shared<J, O, E, M>, task: TaskId) {
+    let now = shared.now();
+    let released = shared.act(|machine| machine.release(now, task));
+    shared.discard(released.waiter);
+    if let Some(settlement) = released.settlement {
+        shared.discard(settlement.outcome);
+        shared.discard(settlement.job);
+    }
+}
+
+impl<J, O, E, M: Copy> CancelOnDrop<J, O, E, M> {
+    /// Which task.
+    #[must_use]
+    pub const fn id(&self) -> TaskId {
+        self.0.id()
+    }
+
+    /// Cancels the task now: see [`Handle::cancel`].
+    ///
+    /// # Errors
+    /// [`CancelError`] when it is settled already, or gone.
+    pub fn cancel(&self) -> Result<Cancelled, CancelError> {
+        self.0.cancel()
+    }
+
+    /// Gives the outcome up and lets the task go on after all.
+    pub fn detach(mut self) {
+        let Handle { shared, task } = &mut self.0;
+        drop(Handle { shared: shared.take(), task: *task });
+    }
+}
+
+impl<J, O, E, M: Copy> fmt::Debug for Handle<J, O, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+impl<J, O, E, M: Copy> fmt::Debug for CancelOnDrop<J, O, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelOnDrop").field(&self.0).finish()
+    }
+}
+
+impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
+    type Output = Result<Outcome<O, E>, Ended>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let task = self.task;
+        let Some(shared) = &self.shared else { return Poll::Ready(Err(Ended)) };
+        let mut state = shared.lock();
+        // Taken apart at once: the whole is large, and most of it is not needed.
+        if let Some(Settlement { outcome, job, .. }) = state.machine.try_claim(task) {
+            let driver = state.has_duty();
+            drop(state);
+            if driver {
+                shared.driver.notify();
             }
-            machine.release(now, task)
-        });
-        self.shared.discard(released.waiter);
-        if let Some(settlement) = released.settlement {
-            self.shared.discard(settlement.outcome);
-            self.shared.discard(settlement.job);
+            shared.discard(job);
+            self.shared = None;
+            return Poll::Ready(Ok(outcome));
         }
+        // Whoever looks again and again is not to hold the others up for longer than it takes to look.
+        let is_awaited = state.machine.waiter(task).is_some_and(|left| left.will_wake(cx.waker()));
+        drop(state);
+        if is_awaited { Poll::Pending } else { self.wait(cx.waker()) }
+    }
+}
+
+impl<J, O, E, M: Copy> Future for CancelOnDrop<J, O, E, M> {
+    type Output = Result<Outcome<O, E>, Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<J, O, E, M: Copy> Drop for Handle<J, O, E, M> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            give_up(&shared, self.task);
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> Drop for CancelOnDrop<J, O, E, M> {
+    fn drop(&mut self) {
+        // Settled already: then there is nothing to cancel.
+        let _ = self.0.cancel();
     }
 }

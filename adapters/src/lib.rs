@@ -98,7 +98,7 @@ pub use context::Context;
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};
 pub use footprint::Footprint;
-pub use handle::{Ended, Handle};
+pub use handle::{CancelOnDrop, Ended, Handle};
 pub use options::Options;
 pub use processor::{Processor, Report, Shutdown};
 pub use runtime::{Runtime, Timer, since_start};

@@ -22,6 +22,7 @@ fn what_users_hold_is_send_and_sync() {
     check::<crate::Processor<Job, Job, Job>>();
     check::<crate::Submitter<Job, Job, Job>>();
     check::<crate::Handle<Job, Job, Job>>();
+    check::<crate::CancelOnDrop<Job, Job, Job>>();
     check::<crate::Subscription<Job, Job, Job>>();
     check::<crate::SourceHandle<Job, Job, Job>>();
     check::<crate::SubmitWait<u8, Job, Job>>();
