@@ -116,6 +116,12 @@ impl<W> Line<W> {
         !self.in_line.is_empty()
     }
 
+    /// The slot of the first of those who wait; [`NIL`](crate::list::NIL) without any.
+    #[inline]
+    pub(crate) const fn first(&self) -> u32 {
+        self.in_line.head()
+    }
+
     /// How many hold a permit.
     #[inline]
     pub(crate) const fn permits(&self) -> u32 {

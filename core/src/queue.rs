@@ -159,7 +159,7 @@ mod tests {
         fn start(&mut self) -> Option<u32> {
             let index = self.queue.next(&self.tasks);
             self.queue.start(self.tasks.at_mut(index)?);
-            self.tasks.remove_at(index).map(|_| index)
+            self.tasks.take(index, 0).map(|_| index)
         }
     }
 

@@ -145,7 +145,7 @@ impl<W> Sleeps<W> {
         }
         let index = self.slots.index_of(id);
         self.to_wake.remove(&mut self.slots, index);
-        let Sleep { waiter, task, next, .. } = self.slots.remove_at(index)?;
+        let Sleep { waiter, task, next, .. } = self.slots.take(index, 0)?;
         Some(Ended { index, task, next, waiter })
     }
 
@@ -172,7 +172,7 @@ impl<W> Sleeps<W> {
         let (was, next) = (sleep.stage, sleep.next);
         sleep.stage = Stage::Gone;
         if sleep.waiter.is_none() {
-            self.slots.clear(index, 0);
+            self.slots.take(index, 0);
             return Some((next, true));
         }
         if was == Stage::Sleeping {
@@ -188,7 +188,7 @@ impl<W> Sleeps<W> {
         let waiter = sleep.waiter.take()?;
         let is_gone = sleep.stage == Stage::Gone;
         if is_gone {
-            self.slots.clear(index, 0);
+            self.slots.take(index, 0);
         }
         Some((waiter, is_gone))
     }
@@ -197,6 +197,12 @@ impl<W> Sleeps<W> {
     #[inline]
     pub(crate) const fn has_wake(&self) -> bool {
         !self.to_wake.is_empty()
+    }
+
+    /// The slot of the sleep that [`pop_wake`](Self::pop_wake) is about; [`NIL`] without any.
+    #[inline]
+    pub(crate) const fn first_wake(&self) -> u32 {
+        self.to_wake.head()
     }
 
     pub(crate) const fn len(&self) -> u32 {

@@ -146,7 +146,7 @@ impl<I: Id, T> Slots<I, T> {
     #[inline]
     pub(crate) fn remove(&mut self, id: I) -> Option<T> {
         let index = self.index_of(id);
-        if self.slots.get(index as usize)?.bits == id.raw() { self.remove_at(index) } else { None }
+        if self.slots.get(index as usize)?.bits == id.raw() { self.take(index, 0) } else { None }
     }
 
     /// The value in slot `index`.
@@ -169,47 +169,26 @@ impl<I: Id, T> Slots<I, T> {
         Some((id, slot.value_mut()?))
     }
 
-    /// Takes the value in slot `index` out, and frees the slot, or retires it when fewer
-    /// generations are left than one more stay may have.
-    #[inline]
-    pub(crate) fn remove_at(&mut self, index: u32) -> Option<T> {
+    /// Takes the value in slot `index` out, and frees the slot, or retires it when fewer generations are left
+    /// than one more stay may have. `drawn` is how many further generations this stay had.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, index: u32, drawn: u32) -> Option<T> {
         let slot = self.slots.get_mut(index as usize)?;
         slot.value()?;
-        let value = core::mem::replace(&mut slot.kept, Kept::Retired);
-        self.vacate(index, 0);
-        match value {
-            Kept::Here(value) => Some(value),
-            Kept::Free { .. } | Kept::Retired => None,
-        }
-    }
-
-    /// Drops the value in slot `index`, and frees the slot, or retires it when fewer generations are left
-    /// than one more stay may have. `drawn` is how many further generations this stay had. Whether there
-    /// was a value.
-    #[inline]
-    pub(crate) fn clear(&mut self, index: u32, drawn: u32) -> bool {
-        let is_here = self.at(index).is_some();
-        if is_here {
-            self.vacate(index, drawn);
-        }
-        is_here
-    }
-
-    /// Frees or retires an occupied slot.
-    #[inline(always)]
-    fn vacate(&mut self, index: u32, drawn: u32) {
-        let Some(slot) = self.slots.get_mut(index as usize) else { return };
         self.len = self.len.wrapping_sub(1);
         // An index has 32 bits at most, so nothing is shifted out.
         let used = u64::from(drawn.saturating_add(1)) << self.index_bits;
         let left = self.last.wrapping_sub(slot.bits.get());
-        if used <= left {
-            let bits = slot.bits.saturating_add(used);
-            *slot = Slot { bits, kept: Kept::Free { next: self.free } };
-            self.free = index;
+        let kept = if used <= left {
+            slot.bits = slot.bits.saturating_add(used);
+            Kept::Free { next: core::mem::replace(&mut self.free, index) }
         } else {
-            slot.kept = Kept::Retired;
             self.retired = self.retired.saturating_add(1);
+            Kept::Retired
+        };
+        match core::mem::replace(&mut slot.kept, kept) {
+            Kept::Here(value) => Some(value),
+            Kept::Free { .. } | Kept::Retired => None,
         }
     }
 
@@ -242,7 +221,7 @@ impl<I: Id, T> Slots<I, T> {
 
     /// The `nth` generation of a stay as an id of another class, an attempt's: 0 is that of `id` itself.
     /// Nobody else gets these bits if no more are used than the store was made for, and if they are given
-    /// to [`Slots::clear`] at the end of the stay. `None` beyond all bits.
+    /// to [`Slots::take`] at the end of the stay. `None` beyond all bits.
     #[inline]
     pub(crate) fn further<J: Id>(&self, id: I, nth: u32) -> Option<J> {
         id.raw().checked_add(u64::from(nth) << self.index_bits).map(J::from_raw)

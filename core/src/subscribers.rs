@@ -165,6 +165,12 @@ impl<E: Copy, W> Subscribers<E, W> {
         !self.to_wake.is_empty()
     }
 
+    /// The slot of the subscriber that [`pop_wake`](Self::pop_wake) is about; [`NIL`](crate::list::NIL) without any.
+    #[inline]
+    pub(crate) const fn first_wake(&self) -> u32 {
+        self.to_wake.head()
+    }
+
     /// How many subscribers there are.
     #[inline]
     pub(crate) fn len(&self) -> u32 {
@@ -206,7 +212,7 @@ impl<E: Copy, W> Subscribers<E, W> {
     fn remove_at(&mut self, index: u32) -> Option<Option<W>> {
         let waiter = self.take_waiter(index);
         self.idle.remove(&mut self.slots, index);
-        self.slots.remove_at(index).map(|_| waiter)
+        self.slots.take(index, 0).map(|_| waiter)
     }
 }
 

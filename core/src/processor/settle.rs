@@ -4,8 +4,8 @@ use super::Processor;
 use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
 use crate::list::{Linked, List, NIL};
-use crate::task::{Claimant, Payload, Pending, QUEUE};
-use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement};
+use crate::task::{Claimant, Payload, Pending, QUEUE, Task};
+use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement, TaskId};
 
 impl<P: Plan> Processor<P> {
     /// Fixes the outcome of the unsettled task in slot `index`, with its `value` if it has one, and notes which
@@ -123,8 +123,43 @@ impl<P: Plan> Processor<P> {
             self.withdraw(index, Pending::OF_OUTCOME);
         }
         let (id, task) = self.tasks.entry(index)?;
+        if task.state != State::Settled {
+            return self.release_from_orphan(index);
+        }
+        self.tally.step(task, Input::Release);
+        // The first attempt has the generation of the task itself.
+        let drawn = task.attempts.saturating_sub(1);
+        self.assert_is_over(index);
+        let Task { meta, attempts, kind, claimant, payload, .. } = self.tasks.take(index, drawn)?;
+        Some(self.hand_out(id, meta, attempts, kind, claimant, payload))
+    }
+
+    /// [`release_outcome`](Self::release_outcome) of a task whose attempt has not stopped yet.
+    #[cold]
+    fn release_from_orphan(&mut self, index: u32) -> Option<Settlement<P>> {
+        let (id, task) = self.tasks.entry(index)?;
+        let next = self.tally.step(task, Input::Release);
+        debug_assert!(next.is_some(), "only what is settled is released");
+        let claimant = core::mem::replace(&mut task.claimant, Claimant::Nobody);
+        let payload = core::mem::replace(&mut task.payload, Payload::Away);
+        let (meta, attempts, kind) = (task.meta, task.attempts, task.kind);
+        self.abandon_if_ending(index);
+        Some(self.hand_out(id, meta, attempts, kind, claimant, payload))
+    }
+
+    /// What leaves with the outcome of a task.
+    #[inline(always)]
+    fn hand_out(
+        &mut self,
+        task: TaskId,
+        meta: P::Meta,
+        attempts: u32,
+        kind: Option<OutcomeKind>,
+        claimant: Claimant<P>,
+        payload: Payload<P>,
+    ) -> Settlement<P> {
         let (mut callback, mut waiter, mut job) = (None, None, None);
-        match core::mem::replace(&mut task.claimant, Claimant::Nobody) {
+        match claimant {
             Claimant::Callback(held) => {
                 self.ledger.callbacks.leave();
                 callback = Some(held);
@@ -136,28 +171,17 @@ impl<P: Plan> Processor<P> {
             }
             Claimant::Nobody | Claimant::Retention => {}
         }
-        let outcome = match core::mem::replace(&mut task.payload, Payload::Away) {
+        let outcome = match payload {
             Payload::Output(output) => Outcome::Completed(output),
             Payload::Error(error) => Outcome::Failed(error),
-            Payload::Away => outcome_without_value(task.kind),
+            Payload::Away => outcome_without_value(kind),
             Payload::Job(held) => {
                 self.ledger.jobs.leave();
                 job = Some(held);
-                outcome_without_value(task.kind)
+                outcome_without_value(kind)
             }
         };
-        let (meta, attempts) = (task.meta, task.attempts);
-        // Nearly always the attempt is over by now, and the compiler sees what follows from that.
-        let next = match task.state {
-            State::Settled => self.tally.step(task, Input::Release),
-            _ => self.tally.step(task, Input::Release),
-        };
-        debug_assert!(next.is_some(), "only what is settled is released");
-        match next {
-            Some(Next::Free) => self.free(index, attempts),
-            _ => self.abandon_if_ending(index),
-        }
-        Some(Settlement { task: id, meta, attempts, outcome, job, callback, waiter })
+        Settlement { task, meta, attempts, outcome, job, callback, waiter }
     }
 
     /// Ends an orphan that has nothing left to tell the host, if the machine does not wait for it.
@@ -175,15 +199,18 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Empties the slot of a task that is over, after so many attempts.
-    #[inline]
     pub(super) fn free(&mut self, index: u32, attempts: u32) {
+        self.assert_is_over(index);
+        // The first attempt has the generation of the task itself.
+        self.tasks.take(index, attempts.saturating_sub(1));
+    }
+
+    fn assert_is_over(&self, index: u32) {
         debug_assert!(
             !self.deadlines.timers.is_armed(index)
                 && self.tasks.at(index).is_some_and(|task| task.pending.is_empty()),
             "what is freed has nothing armed and owes nothing"
         );
-        // The first attempt has the generation of the task itself.
-        self.tasks.clear(index, attempts.saturating_sub(1));
     }
 
     /// Keeps the outcome of the task in slot `index`; the oldest makes room.

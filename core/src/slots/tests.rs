@@ -28,12 +28,12 @@ fn slots_answer_by_index() {
     let mut slots = Store::new(3, 0);
     let ids = [1, 2, 3].map(|value| slots.insert(value).unwrap());
     assert_eq!(slots.id_at(1), Some(ids[1]));
-    assert_eq!(slots.remove_at(1), Some(2));
+    assert_eq!(slots.take(1, 0), Some(2));
     assert!(slots.id_at(1).is_none() && slots.at(1).is_none() && slots.at_mut(1).is_none());
-    assert_eq!(slots.remove_at(1), None);
+    assert_eq!(slots.take(1, 0), None);
     *slots.at_mut(2).unwrap() = 9;
     assert!(slots.iter().eq([(0, &1), (2, &9)]));
-    assert!(slots.at(3).is_none() && slots.at(u32::MAX).is_none() && slots.remove_at(u32::MAX).is_none());
+    assert!(slots.at(3).is_none() && slots.at(u32::MAX).is_none() && slots.take(u32::MAX, 0).is_none());
     let stranger = TaskId::from_bits(u64::MAX).unwrap();
     assert!(slots.get(stranger).is_none() && slots.remove(stranger).is_none());
 }
@@ -61,7 +61,7 @@ fn a_used_up_slot_is_retired_and_never_wraps() {
     assert_eq!(seen.len(), 3 * 7);
     assert_eq!((slots.retired(), slots.free(), slots.len()), (3, 0, 0));
     assert!(seen.iter().all(|&id| slots.get(id).is_none() && slots.remove(id).is_none()));
-    assert_eq!((slots.iter().count(), slots.remove_at(0), slots.retired()), (0, None, 3));
+    assert_eq!((slots.iter().count(), slots.take(0, 0), slots.retired()), (0, None, 3));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_stay_can_have_its_further_generations() {
             assert_eq!(slots.index_of(attempt), index);
             assert_eq!(slots.get(TaskId::from_raw(attempt.raw())).is_some(), nth == 0);
         }
-        assert!(slots.clear(index, 2) && !slots.clear(index, 2));
+        assert!(slots.take(index, 2).is_some() && slots.take(index, 2).is_none());
     }
     assert_eq!((stays, slots.retired()), (4, 2), "7 generations a slot are 2 stays of 3");
     assert_eq!(slots.further::<AttemptId>(TaskId::from_bits(u64::MAX).unwrap(), 1), None);
@@ -96,9 +96,9 @@ fn a_stay_can_have_its_further_generations() {
 fn a_stay_without_further_generations_wears_its_slot_by_one() {
     let mut slots = Store::new(1, 2);
     let first = slots.insert(0).unwrap();
-    slots.clear(0, 0);
+    slots.take(0, 0);
     let second = slots.insert(0).unwrap();
-    slots.clear(0, 1);
+    slots.take(0, 1);
     let third = slots.insert(0).unwrap();
     assert_eq!([first, second, third].map(|id| slots.generation_of(id)), [1, 2, 4]);
 }
