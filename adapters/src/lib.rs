@@ -72,6 +72,7 @@ mod lock;
 mod options;
 mod perform;
 mod processor;
+mod round;
 mod runtime;
 mod shared;
 mod signal;

@@ -138,8 +138,16 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     /// Wakes all who wait at these places of a worker.
+    #[inline]
     pub(crate) fn wake_waiters(&self, worker: &WorkerSignal, places: u64) {
-        let mut waited = worker.waited_at(places);
+        let waited = worker.waited_at(places);
+        if waited != 0 {
+            self.wake_waiters_at(worker, waited);
+        }
+    }
+
+    #[cold]
+    fn wake_waiters_at(&self, worker: &WorkerSignal, mut waited: u64) {
         while waited != 0 {
             let place = waited.trailing_zeros();
             waited &= !bit(place);

@@ -20,12 +20,11 @@ use crate::submitter::Submitter;
 /// After it was ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct SubmitWait<J, O, E, M: Copy = ()> {
-    /// Until it goes on to the handle.
-    submitter: Option<Submitter<J, O, E, M>>,
+    /// Until the submitter goes on to the handle, and the job to the machine.
+    offer: Option<(Submitter<J, O, E, M>, J)>,
     meta: M,
     /// Those of the builder, if none.
     conditions: Option<Conditions>,
-    job: Option<J>,
     place: Option<WaiterId>,
 }
 
@@ -49,7 +48,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         meta: M,
         conditions: Option<Conditions>,
     ) -> Self {
-        Self { submitter: Some(submitter), meta, conditions, job: Some(job), place: None }
+        Self { offer: Some((submitter, job)), meta, conditions, place: None }
     }
 
     /// Submits if there is room and nobody was first; if not, the job comes back.
@@ -145,7 +144,7 @@ impl<J, O, E, M: Copy> Future for SubmitWait<J, O, E, M> {
         if this.place.is_some() {
             return this.wait(cx.waker());
         }
-        let (Some(job), Some(submitter)) = (this.job.take(), this.submitter.take()) else {
+        let Some((submitter, job)) = this.offer.take() else {
             debug_assert!(false, "polled after it was ready");
             return Poll::Pending;
         };
@@ -169,7 +168,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         if !matches!(reason, Refusal::Full | Refusal::Backlog) {
             return Poll::Ready(Err(Refused { reason, value: job }));
         }
-        (self.job, self.submitter) = (Some(job), Some(submitter));
+        self.offer = Some((submitter, job));
         self.wait(waker)
     }
 
@@ -179,9 +178,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed. If that panics
         // this future is whole, so that dropping it leaves the line.
         let mut waker = Some(Waiter::Waker(waker.clone()));
-        let (Some(job), Some(submitter)) = (self.job.take(), self.submitter.take()) else {
-            return Poll::Pending;
-        };
+        let Some((submitter, job)) = self.offer.take() else { return Poll::Pending };
         let shared = &submitter.shared;
         let attempt = match self.place {
             None => self.arrive_to_wait(shared, job, &mut waker),
@@ -193,7 +190,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
             Attempt::Admitted(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
             Attempt::Refused(reason, value) => Poll::Ready(Err(Refused { reason, value })),
             Attempt::Waiting(place, job) => {
-                (self.place, self.job, self.submitter) = (Some(place), Some(job), Some(submitter));
+                (self.place, self.offer) = (Some(place), Some((submitter, job)));
                 Poll::Pending
             }
         }
@@ -201,8 +198,19 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
 }
 
 impl<J, O, E, M: Copy> Drop for SubmitWait<J, O, E, M> {
+    #[inline]
     fn drop(&mut self) {
-        let (Some(place), Some(submitter)) = (self.place, &self.submitter) else { return };
+        if self.place.is_some() {
+            self.leave();
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
+    /// Leaves the line.
+    #[cold]
+    fn leave(&mut self) {
+        let (Some(place), Some((submitter, _))) = (self.place, &self.offer) else { return };
         let shared = &submitter.shared;
         let now = shared.now();
         let waker = shared.act(|machine| machine.leave(now, place));

@@ -1,39 +1,17 @@
 //! A worker: one future of the runtime that runs the attempts of a few places.
-//!
-//! It works in *rounds*. In one hold of the machine's lock it reports all attempts that have ended and takes new ones
-//! for its free places; then, without that lock, it polls the new ones and those whose wakers were called, each once.
-//! So lock and clock cost little a task. What it has in hand lies in its desk, where the owner can take it away.
-//!
-//! How many new attempts a round takes is found out by trying. A round that was quick lets the next one take twice as
-//! many; after one that took longer than [`SLOW`] it is a single one, so that handlers which compute for long are
-//! spread over the workers. Each takes only its share of what there is when other workers sleep.
 
 use std::fmt;
 use std::future::Future;
-use std::hint::black_box;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
-use crate::Instant;
 use crate::context::Context;
 use crate::current::Current;
-use crate::engine::{EFFECTS_A_TURN, Engine, Place};
-use crate::lent::{Lent, Shelf};
-use crate::shared::{Layout, State};
-use crate::signal::{self, WorkerSignal, bit};
-
-/// How many polls of attempts a worker makes before it lets other tasks of the runtime run.
-const POLLS_A_TURN: u32 = 128;
-/// A round that took longer has handlers that compute.
-const SLOW: Duration = Duration::from_micros(500);
-/// An end is reported at once, before the round is over, when the attempt's deadline is nearer than this: the time that
-/// its neighbours take is not to make it late. Only one that computes for as long in one poll can.
-const NEAR: Duration = Duration::from_millis(100);
-
-/// So many places have room in the caches. With more, each is mostly cold when its turn comes.
-const MANY: u32 = 2_048;
+use crate::engine::Engine;
+use crate::round::{Rounds, Sets};
+use crate::shared::Layout;
+use crate::signal::WorkerSignal;
 
 /// Spawned once and kept until the owner closes the engine. It holds nothing of a user: attempts live in the engine's
 /// places.
@@ -41,291 +19,14 @@ pub(crate) struct Worker<J, O, E, M: Copy, H, F, T> {
     engine: Arc<Engine<J, O, E, M, H, F, T>>,
     signal: Arc<WorkerSignal>,
     index: u32,
-    first_place: u32,
-    /// The places without an attempt. Each place of the worker is in one of these sets, a bit each.
-    free: u64,
-    /// Those with an attempt that has not been polled yet.
-    new: u64,
-    /// Those with an attempt that has been polled and goes on.
-    begun: u64,
-    /// Those with an attempt that has ended and is not reported.
-    ended: u64,
-    /// Of those begun, which are to be polled.
-    ready: u64,
-    /// How many attempts the next round may take.
-    batch: u32,
-    /// When the last round of this turn began.
-    round: Option<Instant>,
-    /// Whether there are more than [`MANY`] places.
-    is_large: bool,
+    sets: Sets,
 }
 
 impl<J, O, E, M: Copy, H, F, T> Worker<J, O, E, M, H, F, T> {
     /// The worker with this index; `None` when there are not so many.
     pub(crate) fn new(engine: Arc<Engine<J, O, E, M, H, F, T>>, layout: Layout, index: u32) -> Option<Self> {
-        let places = layout.places_of(index);
-        let count = places.end.saturating_sub(places.start);
         let signal = engine.shared.workers.get(index as usize)?.clone();
-        let free = u64::MAX.checked_shr(u64::BITS.saturating_sub(count)).unwrap_or(0);
-        let first_place = places.start;
-        let (new, begun, ended, ready, batch, round) = (0, 0, 0, 0, 1, None);
-        let is_large = layout.places > MANY;
-        Some(Self {
-            engine,
-            signal,
-            index,
-            first_place,
-            free,
-            new,
-            begun,
-            ended,
-            ready,
-            batch,
-            round,
-            is_large,
-        })
-    }
-}
-
-impl<J, O, E, M, H, F, T> Worker<J, O, E, M, H, F, T>
-where
-    E: fmt::Debug,
-    M: Copy,
-    H: Fn(J, Context<M>) -> F,
-    F: Future<Output = Result<O, E>>,
-{
-    /// Polls what is ready and takes work for what is free, until there is neither or the turn is over. Whether there
-    /// may be more.
-    fn turn(&mut self, current: &Current<'_>) -> bool {
-        let engine = self.engine.clone();
-        let Some(desk) = engine.desks.get(self.index as usize) else { return false };
-        if self.signal.is_idle() {
-            engine.shared.lock().rise(self.index, &self.signal);
-        }
-        let mut polls = POLLS_A_TURN;
-        self.collect_ready(current);
-        // The time matters to a place only if it has neighbours.
-        self.round = ((self.new | self.ready).count_ones() > 1).then(|| engine.shared.now());
-        while !engine.shared.is_closed() {
-            self.poll_places(desk, &mut polls);
-            if self.ended != 0 || self.wants_work() {
-                self.trade(desk);
-            }
-            if polls == 0 {
-                return true;
-            }
-            if self.new == 0 {
-                self.signal.signal.listen();
-                if !self.has_more(current) {
-                    return false;
-                }
-                self.signal.signal.run_on();
-            }
-            self.collect_ready(current);
-            if self.ready != 0 && self.signal.is_idle() {
-                engine.shared.lock().rise(self.index, &self.signal);
-            }
-        }
-        false
-    }
-
-    fn collect_ready(&mut self, current: &Current<'_>) {
-        // A late wake-up may have set the bit of a place that is free again.
-        self.ready = (self.ready | current.take_woken() | self.signal.take_ready()) & self.begun;
-    }
-
-    /// Whether it has to ask the machine for work: afterwards it has some, or is noted as idle.
-    fn wants_work(&self) -> bool {
-        self.new == 0 && self.free != 0 && !self.signal.is_idle()
-    }
-
-    fn has_more(&self, current: &Current<'_>) -> bool {
-        self.ready != 0 || current.has_woken() || self.signal.has_ready() || self.wants_work()
-    }
-
-    /// Polls each place that is new or ready once, until one has ended whose deadline is near.
-    fn poll_places(&mut self, desk: &Lent<Place<J, O, E, M, H, F>>, polls: &mut u32) {
-        let near = self.round.map(|round| round.saturating_add(NEAR));
-        let mut todo = self.new | self.ready;
-        if self.is_large && self.ready.count_ones() > 1 {
-            warm(desk, self.ready);
-        }
-        let mut back = None;
-        while todo != 0 && *polls > 0 {
-            let place = todo.trailing_zeros();
-            todo &= !bit(place);
-            let Some(mut cell) = desk.exchange(&mut back, place) else { break };
-            *polls -= 1;
-            let wanted = self.poll_place(place, &mut cell);
-            let in_time = || near.is_some_and(|near| cell.deadline().is_none_or(|at| at >= near));
-            if cell.has_ended() && wanted && !in_time() {
-                todo = 0;
-            }
-            back = Some((place, cell));
-        }
-        if let Some((place, cell)) = back {
-            if let Err(cell) = desk.put_back(place, cell) {
-                self.engine.dispose(cell);
-            }
-        }
-        if self.ended != 0 {
-            // Those who came to wait while it ended.
-            signal::settle();
-            self.engine.shared.wake_waiters(&self.signal, self.ended);
-        }
-    }
-
-    /// Lets the attempt in a place make progress, or stops it if that was asked for. Whether it was still wanted.
-    fn poll_place(&mut self, place: u32, cell: &mut Place<J, O, E, M, H, F>) -> bool {
-        let bit = bit(place);
-        self.new &= !bit;
-        self.ready &= !bit;
-        let wanted = self.signal.is_wanted(place);
-        let panic = if wanted || self.has_grace(self.first_place.saturating_add(place), cell) {
-            cell.as_mut().run(self.engine.clone)
-        } else {
-            cell.as_mut().stop()
-        };
-        if let Some(panic) = panic {
-            self.engine.shared.discard(panic);
-        }
-        if cell.has_ended() {
-            self.begun &= !bit;
-            self.ended |= bit;
-            self.signal.over(place);
-            self.engine.shared.wake_waiters(&self.signal, bit);
-        } else {
-            self.begun |= bit;
-        }
-        wanted
-    }
-
-    /// Whether an attempt that was asked to stop may go on for a while. Its time begins here, at the first poll after.
-    fn has_grace(&self, place: u32, cell: &mut Place<J, O, E, M, H, F>) -> bool {
-        let grace = self.engine.grace;
-        let shared = &self.engine.shared;
-        if grace.is_zero() || !cell.is_begun() || shared.is_closed() {
-            return false;
-        }
-        let now = shared.now();
-        if let Some(until) = cell.stop_by() {
-            return now < until;
-        }
-        let until = now.saturating_add(grace);
-        cell.as_mut().grant_grace(until);
-        let mut state = shared.lock();
-        state.graces.push(place, until);
-        let earlier = until < state.armed;
-        drop(state);
-        if earlier {
-            shared.driver.notify();
-        }
-        true
-    }
-
-    /// Reports what has ended and takes new attempts for what is free, in one hold of the lock; then does what the
-    /// machine asks for.
-    fn trade(&mut self, desk: &Lent<Place<J, O, E, M, H, F>>) {
-        let engine = self.engine.clone();
-        let shared = &engine.shared;
-        let now = shared.now();
-        self.set_pace(now);
-
-        let mut state = shared.lock();
-        let mut places = desk.lock();
-        let left = self.report(&mut state, &mut places, now);
-        let duty = shared.poll_duty(&mut state);
-        self.take_work(&mut state, &mut places, now);
-        drop(places);
-        let mut nudge = state.nudge(&shared.workers);
-        let more = state.has_effect();
-        // What is left of the effects is done here, not by the driver; but nobody else sets the timer.
-        nudge.driver &= !more;
-        drop(state);
-
-        shared.wake(nudge);
-        if let Some(duty) = duty {
-            shared.perform(duty);
-        }
-        self.clear_out(desk, left);
-        if more {
-            shared.perform_pending(EFFECTS_A_TURN);
-            // What was taken may have been the last that the machine waited for.
-            shared.act(|_| ());
-        }
-    }
-
-    /// Finds out how many attempts the next round may take.
-    fn set_pace(&mut self, now: Instant) {
-        if let Some(last) = self.round.replace(now) {
-            let slow = now.saturating_since(last) > SLOW;
-            self.batch = if slow { 1 } else { self.batch.saturating_mul(2).min(u64::BITS) };
-        }
-    }
-
-    /// Reports every attempt that has ended. Returns the places that have something left to drop; the others are free.
-    fn report(
-        &mut self,
-        state: &mut State<J, O, E, M>,
-        places: &mut Shelf<Place<J, O, E, M, H, F>>,
-        now: Instant,
-    ) -> u64 {
-        let mut left = 0;
-        while self.ended != 0 {
-            let place = self.ended.trailing_zeros();
-            self.ended &= !bit(place);
-            let Some(cell) = places.get(place) else { continue };
-            if cell.stop_by().is_some() {
-                state.graces.remove(self.first_place.saturating_add(place));
-            }
-            if cell.as_mut().report(&mut state.machine, now) {
-                left |= bit(place);
-            } else {
-                self.free |= bit(place);
-            }
-        }
-        left
-    }
-
-    /// Takes attempts for the free places. If there are none, the worker is noted as idle in the same hold of the lock,
-    /// so that no work is missed.
-    fn take_work(
-        &mut self,
-        state: &mut State<J, O, E, M>,
-        places: &mut Shelf<Place<J, O, E, M, H, F>>,
-        now: Instant,
-    ) {
-        if self.free == 0 || self.new != 0 {
-            return;
-        }
-        for _ in 0..self.batch.min(state.share()) {
-            let place = self.free.trailing_zeros();
-            let at = self.first_place.saturating_add(place);
-            let Some(cell) = places.get(place) else { break };
-            let Some(start) = state.start(now, at) else { break };
-            self.signal.start(place, start.attempt.to_bits());
-            cell.as_mut().accept(start);
-            self.free &= !bit(place);
-            self.new |= bit(place);
-        }
-        if self.new == 0 {
-            state.rest(self.index, &self.signal);
-        } else {
-            state.rise(self.index, &self.signal);
-        }
-    }
-
-    /// Drops what the machine did not take; then the places are free.
-    fn clear_out(&mut self, desk: &Lent<Place<J, O, E, M, H, F>>, mut left: u64) {
-        while left != 0 {
-            let place = left.trailing_zeros();
-            left &= !bit(place);
-            self.free |= bit(place);
-            let contents = desk.lock().get(place).map(|cell| cell.as_mut().contents());
-            if let Some(contents) = contents {
-                self.engine.shared.discard_contents(contents);
-            }
-        }
+        Some(Self { engine, signal, index, sets: Sets::new(layout, index) })
     }
 }
 
@@ -339,14 +40,14 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let shared = this.engine.shared.clone();
+        let Self { engine, signal, index, sets } = self.get_mut();
+        let shared = &engine.shared;
         let _turn = shared.turn();
-        let signal = this.signal.clone();
         signal.signal.register(cx.waker());
         signal.signal.run_on();
-        let current = Current::begin(&signal);
-        if !shared.is_closed() && this.turn(&current) {
+        let current = Current::begin(signal);
+        let rounds = Rounds::new(engine, signal, &current, *index, sets);
+        if !shared.is_closed() && rounds.is_some_and(Rounds::run) {
             cx.waker().wake_by_ref();
         }
         if shared.is_closed() {
@@ -354,16 +55,5 @@ where
             return Poll::Ready(());
         }
         Poll::Pending
-    }
-}
-
-/// Touches these places, so that the memory of all is on its way at once: between the polls of two there is a lock, over
-/// which a CPU does not look ahead.
-fn warm<J, O, E, M: Copy, H, F>(desk: &Lent<Place<J, O, E, M, H, F>>, mut places: u64) {
-    let mut shelf = desk.lock();
-    while places != 0 {
-        let place = places.trailing_zeros();
-        places &= !bit(place);
-        black_box(shelf.get(place).map(|cell| cell.has_ended() | cell.is_begun()));
     }
 }
