@@ -118,31 +118,17 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         }
     }
 
-    fn go_on(self: Pin<&mut Self>, clone: Option<fn(&J) -> J>)
+    #[inline(always)]
+    fn go_on(mut self: Pin<&mut Self>, clone: Option<fn(&J) -> J>)
     where
         E: fmt::Debug,
         H: Fn(J, Context<M>) -> F,
         F: Future<Output = Result<O, E>>,
     {
-        let mut this = self.project();
-        let Some(handler) = this.handler else { return };
-        if let Some(start) = this.start.take() {
-            let Start { task, attempt, number, job, meta, deadline, further, .. } = start;
-            if let Some(clone) = clone.filter(|_| further > 0) {
-                match catch(|| clone(&job)) {
-                    Ok(copy) => *this.copy = Some(copy),
-                    Err(panic) => {
-                        // Not while this panic unwinds: a second one would abort the process.
-                        if let Err(second) = catch(|| drop(job)) {
-                            discard_panic(second);
-                        }
-                        resume_unwind(panic);
-                    }
-                }
-            }
-            let context = Context { signal: this.signal.clone(), task, attempt, number, deadline, meta };
-            this.future.set(Some(handler(job, context)));
+        if self.start.is_some() {
+            self.as_mut().begin(clone);
         }
+        let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return };
         let Poll::Ready(result) = future.poll(&mut task::Context::from_waker(this.waker)) else { return };
         *this.end = Some(match result {
@@ -153,6 +139,31 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
             }
         });
         this.future.set(None);
+    }
+
+    /// Makes the future of the attempt.
+    #[inline(always)]
+    fn begin(self: Pin<&mut Self>, clone: Option<fn(&J) -> J>)
+    where
+        H: Fn(J, Context<M>) -> F,
+    {
+        let mut this = self.project();
+        let (Some(handler), Some(start)) = (this.handler, this.start.take()) else { return };
+        let Start { task, attempt, number, job, meta, deadline, further, .. } = start;
+        if let Some(clone) = clone.filter(|_| further > 0) {
+            match catch(|| clone(&job)) {
+                Ok(copy) => *this.copy = Some(copy),
+                Err(panic) => {
+                    // Not while this panic unwinds: a second one would abort the process.
+                    if let Err(second) = catch(|| drop(job)) {
+                        discard_panic(second);
+                    }
+                    resume_unwind(panic);
+                }
+            }
+        }
+        let context = Context { signal: this.signal.clone(), task, attempt, number, deadline, meta };
+        this.future.set(Some(handler(job, context)));
     }
 
     /// Drops the future of an attempt that was asked to stop, or its job if it was not begun. Returns what that

@@ -158,42 +158,47 @@ where
 
     /// Polls each place that is new or ready once, until one has ended whose deadline is near.
     fn poll_places(&mut self, polls: &mut u32) {
-        let desk = self.desk;
-        let near = self.sets.round.map(|round| round.saturating_add(NEAR));
-        let mut todo = self.sets.new | self.sets.ready;
         if self.sets.is_large && self.sets.ready.count_ones() > 1 {
-            warm(desk, self.sets.ready);
+            warm(self.desk, self.sets.ready);
         }
+        let near = self.sets.round.map(|round| round.saturating_add(NEAR));
+        let all = self.sets.new | self.sets.ready;
+        let (mut todo, mut ended, mut is_urgent) = (all, 0, false);
         let mut back = None;
-        while todo != 0 && *polls > 0 {
+        while todo != 0 && *polls > 0 && !is_urgent {
             let place = todo.trailing_zeros();
-            todo &= !bit(place);
-            let Some(mut cell) = desk.exchange(&mut back, place) else { break };
-            *polls -= 1;
+            let Some(mut cell) = self.desk.exchange(&mut back, place) else { break };
+            todo &= todo.wrapping_sub(1);
+            *polls = polls.wrapping_sub(1);
             let wanted = self.poll_place(place, &mut cell);
-            let in_time = || near.is_some_and(|near| cell.deadline().is_none_or(|at| at >= near));
-            if cell.has_ended() && wanted && !in_time() {
-                todo = 0;
+            if cell.has_ended() {
+                ended |= bit(place);
+                self.signal.over(place);
+                self.shared().wake_waiters(self.signal, bit(place));
+                is_urgent = wanted && near.is_none_or(|near| cell.deadline().is_some_and(|at| at < near));
             }
             back = Some((place, cell));
         }
         if let Some((place, cell)) = back {
-            if let Err(cell) = desk.put_back(place, cell) {
+            if let Err(cell) = self.desk.put_back(place, cell) {
                 self.engine.dispose(cell);
             }
         }
-        if self.sets.ended != 0 {
+        let polled = all & !todo;
+        self.sets.new &= !polled;
+        self.sets.ready &= !polled;
+        self.sets.begun = (self.sets.begun | polled) & !ended;
+        self.sets.ended |= ended;
+        if ended != 0 {
             // Those who came to wait while it ended.
             signal::settle();
-            self.shared().wake_waiters(self.signal, self.sets.ended);
+            self.shared().wake_waiters(self.signal, ended);
         }
     }
 
     /// Lets the attempt in a place make progress, or stops it if that was asked for. Whether it was still wanted.
+    #[inline(always)]
     fn poll_place(&mut self, place: u32, cell: &mut Place<J, O, E, M, H, F>) -> bool {
-        let bit = bit(place);
-        self.sets.new &= !bit;
-        self.sets.ready &= !bit;
         let wanted = self.signal.is_wanted(place);
         let panic = if wanted || self.has_grace(self.sets.first_place.saturating_add(place), cell) {
             cell.as_mut().run(self.engine.clone)
@@ -202,14 +207,6 @@ where
         };
         if let Some(panic) = panic {
             self.shared().discard(panic);
-        }
-        if cell.has_ended() {
-            self.sets.begun &= !bit;
-            self.sets.ended |= bit;
-            self.signal.over(place);
-            self.shared().wake_waiters(self.signal, bit);
-        } else {
-            self.sets.begun |= bit;
         }
         wanted
     }
