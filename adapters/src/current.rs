@@ -11,19 +11,14 @@ use std::sync::Arc;
 
 use crate::signal::{WorkerSignal, bit};
 
-/// What is known on this thread of the worker that is being polled.
-struct Here {
-    /// Its address, for comparison only; 0 when there is none.
-    worker: Cell<usize>,
-    /// The places that were woken in this poll of it.
-    woken: Cell<u64>,
-    /// A reference to it that nobody needs at the moment.
-    spare: Cell<Option<Arc<WorkerSignal>>>,
-}
-
 thread_local! {
-    static HERE: Here =
-        const { Here { worker: Cell::new(0), woken: Cell::new(0), spare: Cell::new(None) } };
+    /// The address of the worker that is being polled on this thread, for comparison only; 0 when there is none.
+    static WORKER: Cell<usize> = const { Cell::new(0) };
+    /// The places that were woken in this poll of it.
+    static WOKEN: Cell<u64> = const { Cell::new(0) };
+    /// A reference to it that nobody needs at the moment. Apart from the others, for what has to be dropped at the end of
+    /// a thread is looked up with more effort.
+    static SPARE: Cell<Option<Arc<WorkerSignal>>> = const { Cell::new(None) };
 }
 
 /// A worker that is being polled on this thread, until this is dropped. A handler may run another executor, so that this
@@ -35,44 +30,43 @@ pub(crate) struct Current<'a> {
 
 impl<'a> Current<'a> {
     pub(crate) fn begin(signal: &'a WorkerSignal) -> Self {
-        let outer = HERE
-            .try_with(|here| (here.worker.replace(address(signal)), here.woken.take(), here.spare.take()));
-        Self { signal, outer: outer.unwrap_or_default() }
+        let spare = SPARE.try_with(Cell::take).unwrap_or_default();
+        Self { signal, outer: (WORKER.replace(address(signal)), WOKEN.take(), spare) }
     }
 
     /// The places that were woken since the last call.
     pub(crate) fn take_woken(&self) -> u64 {
-        HERE.try_with(|here| here.woken.take()).unwrap_or(0)
+        WOKEN.take()
     }
 
     pub(crate) fn has_woken(&self) -> bool {
-        HERE.try_with(|here| here.woken.get() != 0).unwrap_or(false)
+        WOKEN.get() != 0
     }
 }
 
 impl Drop for Current<'_> {
     fn drop(&mut self) {
         let (worker, woken, spare) = mem::take(&mut self.outer);
-        let left = HERE.try_with(|here| {
-            here.worker.set(worker);
-            (here.woken.replace(woken), here.spare.replace(spare))
-        });
-        let (woken, spare) = left.unwrap_or_default();
-        self.signal.poll_later(woken);
-        drop(spare);
+        WORKER.set(worker);
+        self.signal.poll_later(WOKEN.replace(woken));
+        // What is replaced is dropped here, and so is what comes after the end of the thread.
+        let _ = SPARE.try_with(|place| place.replace(spare));
     }
 }
 
 /// Notes that a place was woken, if its worker is the current one. Whether it is.
+#[inline]
 pub(crate) fn wake(signal: &WorkerSignal, place: u32) -> bool {
-    let noted = HERE.try_with(|here| {
-        let is_current = here.worker.get() == address(signal);
-        if is_current {
-            here.woken.set(here.woken.get() | bit(place));
-        }
-        is_current
-    });
-    noted.unwrap_or(false)
+    let is_current = is_current(signal);
+    if is_current {
+        WOKEN.set(WOKEN.get() | bit(place));
+    }
+    is_current
+}
+
+#[inline]
+fn is_current(signal: &WorkerSignal) -> bool {
+    WORKER.get() == address(signal)
 }
 
 /// A counted reference to a worker. One that is dropped while that worker is the current one is kept for who needs one
@@ -92,22 +86,20 @@ impl Reference {
 }
 
 impl Clone for Reference {
+    #[inline]
     fn clone(&self) -> Self {
         let Some(signal) = &self.0 else { return Self(None) };
-        let spare =
-            HERE.try_with(|here| if here.worker.get() == address(signal) { here.spare.take() } else { None });
-        Self(spare.ok().flatten().or_else(|| Some(signal.clone())))
+        let spare = if is_current(signal) { SPARE.try_with(Cell::take).ok().flatten() } else { None };
+        Self(spare.or_else(|| Some(signal.clone())))
     }
 }
 
 impl Drop for Reference {
+    #[inline]
     fn drop(&mut self) {
-        let _ = HERE.try_with(|here| {
-            if self.get().is_some_and(|signal| here.worker.get() == address(signal)) {
-                // What is replaced is dropped here.
-                here.spare.replace(self.0.take());
-            }
-        });
+        if self.get().is_some_and(is_current) {
+            let _ = SPARE.try_with(|place| place.replace(self.0.take()));
+        }
     }
 }
 

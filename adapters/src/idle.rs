@@ -20,6 +20,11 @@ impl Idle {
         (workers as usize).saturating_mul(size_of::<u32>() + size_of::<Option<u32>>())
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stack.is_empty()
+    }
+
     /// How many are in it.
     pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.stack.len()).unwrap_or(u32::MAX)

@@ -119,7 +119,7 @@ where
         // The time matters to a place only if it has neighbours.
         self.sets.round = ((self.sets.new | self.sets.ready).count_ones() > 1).then(|| shared.now());
         while !shared.is_closed() {
-            self.poll_places(&mut polls);
+            polls = self.poll_places(polls);
             if self.sets.ended != 0 || self.wants_work() {
                 self.trade();
             }
@@ -156,8 +156,11 @@ where
         self.sets.ready != 0 || self.current.has_woken() || self.signal.has_ready() || self.wants_work()
     }
 
-    /// Polls each place that is new or ready once, until one has ended whose deadline is near.
-    fn poll_places(&mut self, polls: &mut u32) {
+    /// Polls each place that is new or ready once, until one has ended whose deadline is near, or it were too many. How
+    /// many more polls there may be.
+    #[inline(never)]
+    fn poll_places(&mut self, most: u32) -> u32 {
+        let mut polls = most;
         if self.sets.is_large && self.sets.ready.count_ones() > 1 {
             warm(self.desk, self.sets.ready);
         }
@@ -165,11 +168,11 @@ where
         let all = self.sets.new | self.sets.ready;
         let (mut todo, mut ended, mut is_urgent) = (all, 0, false);
         let mut back = None;
-        while todo != 0 && *polls > 0 && !is_urgent {
+        while todo != 0 && polls > 0 && !is_urgent {
             let place = todo.trailing_zeros();
             let Some(mut cell) = self.desk.exchange(&mut back, place) else { break };
             todo &= todo.wrapping_sub(1);
-            *polls = polls.wrapping_sub(1);
+            polls = polls.wrapping_sub(1);
             let wanted = self.poll_place(place, &mut cell);
             if cell.has_ended() {
                 ended |= bit(place);
@@ -194,6 +197,7 @@ where
             signal::settle();
             self.shared().wake_waiters(self.signal, ended);
         }
+        polls
     }
 
     /// Lets the attempt in a place make progress, or stops it if that was asked for. Whether it was still wanted.
@@ -236,6 +240,8 @@ where
 
     /// Reports what has ended and takes new attempts for what is free, in one hold of the lock; then does what the
     /// machine asks for.
+    // Not in line, as the polls are not: each has the registers for itself.
+    #[inline(never)]
     fn trade(&mut self) {
         let shared = self.shared();
         let now = shared.now();

@@ -8,8 +8,8 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use plimsoll_core::{
-    Conditions, Instant, InvalidLimits, Limits, Phase, Plan, Priority, Remains, Retry, Route, Start, Terms,
-    Timeouts,
+    Conditions, Instant, InvalidLimits, Limits, Phase, Plan, Priority, Reason, Remains, Retry, Route, Start,
+    Terms, Timeouts, Wake,
 };
 
 use crate::cache::CachePart;
@@ -149,7 +149,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
 
     /// As [`nudge`](Self::nudge), when no timer was armed.
     pub(crate) fn nudge_for_work(&mut self, workers: &[Arc<WorkerSignal>]) -> Nudge {
-        let starts = self.idle.len() > 0 && self.machine.startable() > 0;
+        let starts = !self.idle.is_empty() && self.machine.startable() > 0;
         let worker = if starts { self.idle.pop() } else { None };
         if let Some(signal) = worker.and_then(|worker| workers.get(worker as usize)) {
             signal.set_idle(false);
@@ -158,6 +158,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     }
 
     /// Whether the driver has something to do now, timers apart.
+    #[inline(always)]
     pub(crate) fn has_duty(&self) -> bool {
         !self.owned && (self.machine.has_effect() || self.is_ending())
     }
@@ -168,9 +169,14 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     }
 
     /// Whether the machine is being aborted and needs to be advanced for that.
+    #[inline]
     fn is_ending(&self) -> bool {
-        use plimsoll_core::{Reason, Wake};
-        self.machine.phase() == Phase::Draining && matches!(self.machine.next_wake(), Wake::Now(Reason::End))
+        self.machine.phase() == Phase::Draining && self.has_end_to_reach()
+    }
+
+    #[cold]
+    fn has_end_to_reach(&self) -> bool {
+        matches!(self.machine.next_wake(), Wake::Now(Reason::End))
     }
 
     /// How many attempts a worker may start now so that those who sleep have their share.

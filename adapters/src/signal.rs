@@ -310,12 +310,10 @@ impl Waiter {
     }
 }
 
-/// The bit of a place in the sets of its worker.
+/// The bit of a place, of which a worker has 64 at most, in the sets of its worker.
+#[inline]
 pub(crate) const fn bit(place: u32) -> u64 {
-    match 1u64.checked_shl(place) {
-        Some(bit) => bit,
-        None => 0,
-    }
+    1u64.wrapping_shl(place)
 }
 
 impl Wake for PlaceSignal {

@@ -25,13 +25,13 @@ impl Links {
     /// Keeps a number in the place of links, while the value is in no list of that lane.
     #[inline]
     pub(crate) const fn from_number(number: u64) -> Self {
-        Self { prev: (number >> u32::BITS) as u32, next: number as u32 }
+        Self { prev: number as u32, next: (number >> u32::BITS) as u32 }
     }
 
     /// The number that is kept in the place of links.
     #[inline]
     pub(crate) const fn number(self) -> u64 {
-        ((self.prev as u64) << u32::BITS) | self.next as u64
+        ((self.next as u64) << u32::BITS) | self.prev as u64
     }
 }
 

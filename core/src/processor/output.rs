@@ -100,6 +100,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Whether there is an effect in a list.
+    #[cold]
     fn lists_have_effect(&self) -> bool {
         !self.outbox.is_empty() || self.sleeps.has_wake() || self.can_grant() || self.subscribers.has_wake()
     }
