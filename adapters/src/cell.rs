@@ -13,7 +13,7 @@ use plimsoll_core::{AttemptId, Failure, Instant, Late, Message, Start};
 use crate::context::Context;
 use crate::perform::{Panic, catch, discard_panic, error_message, panic_message};
 use crate::shared::{Machine, Types};
-use crate::signal::PlaceSignal;
+use crate::signal::{PlaceSignal, WorkerSignal};
 
 pin_project! {
     /// The future of one attempt, what made it, and what its report needs. It is allocated once a place.
@@ -23,25 +23,24 @@ pin_project! {
     ///
     /// Its fields stand in the order in which they are used, and what is rarely used comes last: of 10,000 places each is
     /// cold in the caches when its turn comes, so every line of memory counts.
-    #[repr(C)]
+    #[repr(C, align(64))]
     pub(crate) struct Cell<J, O, E, M, H, F> where M: Copy {
         attempt: Option<AttemptId>,
-        // One clone a place, so that the owner can drop the handler by emptying the places.
-        handler: Option<Arc<H>>,
-        // That of the place, made once.
-        waker: Waker,
         // From the end of the attempt until it is reported.
         end: Option<End<O, E>>,
+        // When its grace period is over, and when it times out; the end of time if never.
+        stop_by: Instant,
+        deadline: Instant,
+        // That of the place, made once.
+        waker: Waker,
+        // One clone a place, so that the owner can drop the handler by emptying the places.
+        handler: Option<Arc<H>>,
         // The job once more, for a further try.
         copy: Option<J>,
-        // When the grace period of an attempt that was asked to stop is over.
-        stop_by: Option<Instant>,
         // Until the attempt is begun.
         start: Option<Start<Types<J, O, E, M>>>,
         #[pin]
         future: Option<F>,
-        deadline: Option<Instant>,
-        signal: PlaceSignal,
         // What went wrong, if it did.
         message: Message,
     }
@@ -79,16 +78,15 @@ pub(crate) struct Contents<J, O, E, H> {
 }
 
 impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
-    pub(crate) fn new(handler: Arc<H>, signal: PlaceSignal) -> Self {
+    pub(crate) fn new(handler: Arc<H>, waker: Waker) -> Self {
         Self {
             future: None,
             handler: Some(handler),
-            waker: signal.to_waker(),
-            signal,
+            waker,
             start: None,
             attempt: None,
-            deadline: None,
-            stop_by: None,
+            deadline: Instant::MAX,
+            stop_by: Instant::MAX,
             copy: None,
             end: None,
             message: Message::default(),
@@ -100,33 +98,39 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         let this = self.project();
         debug_assert!(this.attempt.is_none(), "a place has one attempt at a time");
         *this.attempt = Some(start.attempt);
-        *this.deadline = start.deadline;
+        *this.deadline = start.deadline.unwrap_or(Instant::MAX);
         *this.start = Some(start);
     }
 
-    /// Lets the attempt make progress: makes its future if that is not done yet, polls it, and drops it when it is over.
-    /// Returns what panicked, which ends the attempt.
-    pub(crate) fn run(mut self: Pin<&mut Self>, clone: Option<fn(&J) -> J>) -> Option<Panic>
+    /// Lets the attempt make progress in this `place` of a worker: makes its future if that is not done yet, polls it, and
+    /// drops it when it is over. Returns what panicked, which ends the attempt.
+    #[inline(always)]
+    pub(crate) fn run(
+        mut self: Pin<&mut Self>,
+        worker: &Arc<WorkerSignal>,
+        place: u32,
+        clone: Option<fn(&J) -> J>,
+    ) -> Option<Panic>
     where
         E: fmt::Debug,
         H: Fn(J, Context<M>) -> F,
         F: Future<Output = Result<O, E>>,
     {
-        match catch(|| self.as_mut().go_on(clone)) {
+        match catch(|| self.as_mut().go_on(worker, place, clone)) {
             Ok(()) => None,
             Err(panic) => self.end_with(End::Panicked, Some(panic)),
         }
     }
 
     #[inline(always)]
-    fn go_on(mut self: Pin<&mut Self>, clone: Option<fn(&J) -> J>)
+    fn go_on(mut self: Pin<&mut Self>, worker: &Arc<WorkerSignal>, place: u32, clone: Option<fn(&J) -> J>)
     where
         E: fmt::Debug,
         H: Fn(J, Context<M>) -> F,
         F: Future<Output = Result<O, E>>,
     {
         if self.start.is_some() {
-            self.as_mut().begin(clone);
+            self.as_mut().begin(PlaceSignal::of(worker, place), clone);
         }
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return };
@@ -143,7 +147,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
 
     /// Makes the future of the attempt.
     #[inline(always)]
-    fn begin(self: Pin<&mut Self>, clone: Option<fn(&J) -> J>)
+    fn begin(self: Pin<&mut Self>, signal: PlaceSignal, clone: Option<fn(&J) -> J>)
     where
         H: Fn(J, Context<M>) -> F,
     {
@@ -162,7 +166,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                 }
             }
         }
-        let context = Context { signal: this.signal.clone(), task, attempt, number, deadline, meta };
+        let context = Context { signal, task, attempt, number, deadline, meta };
         this.future.set(Some(handler(job, context)));
     }
 
@@ -202,7 +206,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     /// [`contents`](Self::contents) is called without the lock: whether there is anything.
     pub(crate) fn report(self: Pin<&mut Self>, machine: &mut Machine<J, O, E, M>, now: Instant) -> bool {
         let this = self.project();
-        *this.stop_by = None;
+        *this.stop_by = Instant::MAX;
         let (Some(attempt), Some(end)) = (this.attempt.take(), this.end.take()) else {
             debug_assert!(false, "only what has ended is reported");
             return false;
@@ -260,8 +264,8 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         self.start.is_none()
     }
 
-    /// When the attempt that is here times out.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    /// When the attempt that is here times out; the end of time if never.
+    pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
@@ -272,11 +276,11 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
 
     /// When its grace period is over, if it has begun.
     pub(crate) fn stop_by(&self) -> Option<Instant> {
-        self.stop_by
+        Some(self.stop_by).filter(|at| *at != Instant::MAX)
     }
 
     /// Begins its grace period.
     pub(crate) fn grant_grace(self: Pin<&mut Self>, until: Instant) {
-        *self.project().stop_by = Some(until);
+        *self.project().stop_by = until;
     }
 }

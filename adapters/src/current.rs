@@ -74,8 +74,10 @@ fn is_current(signal: &WorkerSignal) -> bool {
 pub(crate) struct Reference(Option<Arc<WorkerSignal>>);
 
 impl Reference {
-    pub(crate) const fn new(signal: Arc<WorkerSignal>) -> Self {
-        Self(Some(signal))
+    #[inline]
+    pub(crate) fn to(signal: &Arc<WorkerSignal>) -> Self {
+        let spare = if is_current(signal) { SPARE.try_with(Cell::take).ok().flatten() } else { None };
+        Self(spare.or_else(|| Some(signal.clone())))
     }
 
     /// The worker; always there, until this is dropped.
@@ -88,9 +90,7 @@ impl Reference {
 impl Clone for Reference {
     #[inline]
     fn clone(&self) -> Self {
-        let Some(signal) = &self.0 else { return Self(None) };
-        let spare = if is_current(signal) { SPARE.try_with(Cell::take).ok().flatten() } else { None };
-        Self(spare.or_else(|| Some(signal.clone())))
+        self.0.as_ref().map_or(Self(None), Self::to)
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_reference_is_used_again_and_none_is_kept() {
         let worker = worker();
-        let first = Reference::new(worker.clone());
+        let first = Reference::to(&worker);
         let count = || Arc::strong_count(&worker);
         assert_eq!(count(), 2);
         let current = Current::begin(&worker);

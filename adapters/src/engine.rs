@@ -47,8 +47,8 @@ impl<J, O, E, M: Copy, H, F, T> Engine<J, O, E, M, H, F, T> {
             let places = 0..layout.places_of(worker).len() as u32;
             // Of this size from the start: bytes asked for are counted.
             let mut desk = Vec::with_capacity(places.len());
-            let signals = places.map(|place| PlaceSignal::new(signal.clone(), place));
-            desk.extend(signals.map(|signal| Box::pin(Cell::new(handler.clone(), signal))));
+            let wakers = places.map(|place| PlaceSignal::waker(signal, place));
+            desk.extend(wakers.map(|waker| Box::pin(Cell::new(handler.clone(), waker))));
             Lent::new(desk)
         };
         let desks = (0..).zip(&shared.workers).map(desk).collect();

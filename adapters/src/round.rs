@@ -11,6 +11,7 @@
 use std::fmt;
 use std::future::Future;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Instant;
@@ -76,7 +77,7 @@ impl Sets {
 pub(crate) struct Rounds<'a, J, O, E, M: Copy, H, F, T> {
     engine: &'a Engine<J, O, E, M, H, F, T>,
     desk: &'a Lent<Place<J, O, E, M, H, F>>,
-    signal: &'a WorkerSignal,
+    signal: &'a Arc<WorkerSignal>,
     current: &'a Current<'a>,
     index: u32,
     sets: &'a mut Sets,
@@ -86,7 +87,7 @@ impl<'a, J, O, E, M: Copy, H, F, T> Rounds<'a, J, O, E, M, H, F, T> {
     /// Those of the worker with this index; `None` when there are not so many.
     pub(crate) fn new(
         engine: &'a Engine<J, O, E, M, H, F, T>,
-        signal: &'a WorkerSignal,
+        signal: &'a Arc<WorkerSignal>,
         current: &'a Current<'a>,
         index: u32,
         sets: &'a mut Sets,
@@ -178,7 +179,7 @@ where
                 ended |= bit(place);
                 self.signal.over(place);
                 self.shared().wake_waiters(self.signal, bit(place));
-                is_urgent = wanted && near.is_none_or(|near| cell.deadline().is_some_and(|at| at < near));
+                is_urgent = wanted && near.is_none_or(|near| cell.deadline() < near);
             }
             back = Some((place, cell));
         }
@@ -205,7 +206,7 @@ where
     fn poll_place(&mut self, place: u32, cell: &mut Place<J, O, E, M, H, F>) -> bool {
         let wanted = self.signal.is_wanted(place);
         let panic = if wanted || self.has_grace(self.sets.first_place.saturating_add(place), cell) {
-            cell.as_mut().run(self.engine.clone)
+            cell.as_mut().run(self.signal, place, self.engine.clone)
         } else {
             cell.as_mut().stop()
         };

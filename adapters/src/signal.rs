@@ -225,18 +225,16 @@ pub(crate) struct PlaceSignal {
 }
 
 impl PlaceSignal {
-    pub(crate) const fn new(worker: Arc<WorkerSignal>, place: u32) -> Self {
-        Self { worker: Reference::new(worker), place }
+    pub(crate) fn of(worker: &Arc<WorkerSignal>, place: u32) -> Self {
+        Self { worker: Reference::to(worker), place }
     }
 
-    /// Makes the waker of the future that lives here, once.
-    pub(crate) fn to_waker(&self) -> Waker {
-        let waker = Waker::from(Arc::new(self.clone()));
-        if let Some(worker) = self.worker.get() {
-            worker.functions.store(functions_of(&waker), Ordering::Relaxed);
-            if let Some(data) = worker.wakers.get(self.place as usize) {
-                data.store(waker.data().addr(), Ordering::Relaxed);
-            }
+    /// Makes the waker of the future that lives in a place, once.
+    pub(crate) fn waker(worker: &Arc<WorkerSignal>, place: u32) -> Waker {
+        let waker = Waker::from(Arc::new(Self::of(worker, place)));
+        worker.functions.store(functions_of(&waker), Ordering::Relaxed);
+        if let Some(data) = worker.wakers.get(place as usize) {
+            data.store(waker.data().addr(), Ordering::Relaxed);
         }
         waker
     }
@@ -348,9 +346,9 @@ mod tests {
     #[test]
     fn a_place_knows_its_own_waker_and_no_other() {
         let worker = worker();
-        let [first, second] = [0, 1].map(|place| PlaceSignal::new(worker.clone(), place));
+        let [first, second] = [0, 1].map(|place| PlaceSignal::of(&worker, place));
         assert!(matches!(second.waiter(Waker::noop()), Waiter::Waker(_)));
-        let wakers = [first.to_waker(), second.to_waker()];
+        let wakers = [0, 1].map(|place| PlaceSignal::waker(&worker, place));
         assert!(matches!(first.waiter(&wakers[0]), Waiter::Place(4)));
         assert!(matches!(second.waiter(&wakers[1].clone()), Waiter::Place(5)));
         assert!(matches!(second.waiter(&wakers[0]), Waiter::Waker(_)));
@@ -362,7 +360,7 @@ mod tests {
     #[test]
     fn who_waits_at_a_place_is_known_until_the_last_has_left() {
         let worker = worker();
-        let place = PlaceSignal::new(worker.clone(), 2);
+        let place = PlaceSignal::of(&worker, 2);
         let (mut one, mut two) = (None, None);
         for key in [&mut one, &mut two] {
             drop(place.wait(key, Waker::noop().clone()));
