@@ -18,6 +18,8 @@ impl Message {
     /// How many bytes of text a message holds.
     pub const BYTES: usize = 96;
 
+    pub(crate) const EMPTY: Self = Self { text: ArrayString::new_const(), cut: false };
+
     /// What `value` displays, cut to fit. This runs the value's own code: call it outside any lock.
     #[must_use]
     pub fn of(value: &(impl fmt::Display + ?Sized)) -> Self {

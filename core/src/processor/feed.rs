@@ -3,7 +3,7 @@
 use super::Processor;
 use super::submit::Offer;
 use crate::effect::{Detached, Fed, Guard};
-use crate::last_error::{ErrorKind, LastError};
+use crate::last_error::ErrorKind;
 use crate::{
     AttachRefusal, Event, FeedRefusal, Instant, Message, Plan, Refusal, Refused, SourceId, TaskId, Terms,
 };
@@ -123,22 +123,11 @@ impl<P: Plan> Processor<P> {
     /// Notes an error of a source as the last error. `false` when the source is not attached; then nothing
     /// is noted.
     pub fn feed_error(&mut self, now: Instant, source: SourceId, message: Message) -> bool {
-        let at = self.tell(now);
+        self.tell(now);
         let Some(fed) = self.sources.fed_mut(source) else { return false };
         fed.errors = fed.errors.wrapping_add(1);
         self.totals.source_errors = self.totals.source_errors.wrapping_add(1);
-        self.note_error(LastError {
-            kind: ErrorKind::Source,
-            task: None,
-            source: Some(source),
-            attempt: 0,
-            meta: None,
-            message,
-            pending: 0,
-            running: 0,
-            at,
-            streak: 0,
-        });
+        self.note_error(ErrorKind::Source, (None, Some(source)), 0, None, &message);
         self.publish(|| Event::SourceFailed { source });
         true
     }

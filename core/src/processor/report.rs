@@ -90,7 +90,7 @@ impl<P: Plan> Processor<P> {
                 Failure::Settled { job }
             }
         };
-        self.note_task_error(ErrorKind::Failed, index, *message);
+        self.note_task_error(ErrorKind::Failed, index, message);
         Ok(failure)
     }
 
@@ -117,7 +117,7 @@ impl<P: Plan> Processor<P> {
                 job
             }
         };
-        self.note_task_error(ErrorKind::Panicked, index, *message);
+        self.note_task_error(ErrorKind::Panicked, index, message);
         Ok(job)
     }
 

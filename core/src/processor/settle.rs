@@ -5,7 +5,7 @@ use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
 use crate::list::{Linked, List, NIL};
 use crate::task::{Claimant, Payload, Pending, QUEUE, Task};
-use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement, TaskId};
+use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement, SourceId, TaskId};
 
 impl<P: Plan> Processor<P> {
     /// Fixes the outcome of the unsettled task in slot `index`, with its `value` if it has one, and notes which
@@ -68,8 +68,8 @@ impl<P: Plan> Processor<P> {
         self.settled_since_health.add(kind);
         self.totals.orphaned = self.totals.orphaned.wrapping_add(u64::from(runs_on));
         match kind {
-            OutcomeKind::TimedOut => self.note_task_error(ErrorKind::TimedOut, index, Message::default()),
-            OutcomeKind::Expired => self.note_task_error(ErrorKind::Expired, index, Message::default()),
+            OutcomeKind::TimedOut => self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY),
+            OutcomeKind::Expired => self.note_task_error(ErrorKind::Expired, index, &Message::EMPTY),
             OutcomeKind::Completed => self.streak = 0,
             _ => {}
         }
@@ -237,31 +237,34 @@ impl<P: Plan> Processor<P> {
 
     /// Writes down what went wrong with the task in slot `index`.
     #[inline(never)]
-    pub(super) fn note_task_error(&mut self, kind: ErrorKind, index: u32, message: Message) {
+    pub(super) fn note_task_error(&mut self, kind: ErrorKind, index: u32, message: &Message) {
         let Some((id, task)) = self.tasks.entry(index) else { return };
         let (attempt, meta) = (task.attempts, task.meta);
-        self.note_error(LastError {
-            kind,
-            task: Some(id),
-            source: None,
-            attempt,
-            meta: Some(meta),
-            message,
-            pending: 0,
-            running: 0,
-            at: self.now,
-            streak: 0,
-        });
+        self.note_error(kind, (Some(id), None), attempt, Some(meta), message);
     }
 
-    /// Writes down what went wrong; the counts are filled in here.
-    pub(super) fn note_error(&mut self, error: LastError<P::Meta>) {
+    /// Writes down what went wrong with a task or a source. It is written in place, for as a whole it is large.
+    #[inline(always)]
+    pub(super) fn note_error(
+        &mut self,
+        kind: ErrorKind,
+        (task, source): (Option<TaskId>, Option<SourceId>),
+        attempt: u32,
+        meta: Option<P::Meta>,
+        message: &Message,
+    ) {
         self.streak = self.streak.saturating_add(1);
         self.last_error = Some(LastError {
+            kind,
+            task,
+            source,
+            attempt,
+            meta,
+            message: *message,
             pending: self.tally.waiting(),
             running: self.tally.of(State::Running),
+            at: self.now,
             streak: self.streak,
-            ..error
         });
     }
 }
