@@ -78,10 +78,8 @@ impl<M> Context<M> {
     /// # }
     /// ```
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        let until = self
-            .signal
-            .timekeeper()
-            .map_or(Instant::ZERO, |timekeeper| timekeeper.now().saturating_add(duration));
+        let now = self.signal.with_timekeeper(|timekeeper| timekeeper.now());
+        let until = now.map_or(Instant::ZERO, |now| now.saturating_add(duration));
         self.sleep_until(until)
     }
 

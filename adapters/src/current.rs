@@ -10,6 +10,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use crate::signal::{WorkerSignal, bit};
+use crate::sleep::Timekeeper;
 
 thread_local! {
     /// The address of the worker that is being polled on this thread, for comparison only; 0 when there is none.
@@ -19,19 +20,35 @@ thread_local! {
     /// A reference to it that nobody needs at the moment. Apart from the others, for what has to be dropped at the end of
     /// a thread is looked up with more effort.
     static SPARE: Cell<Option<Arc<WorkerSignal>>> = const { Cell::new(None) };
+    /// Where its attempts sleep, once one of them has asked.
+    static TIMEKEEPER: Cell<Option<Arc<dyn Timekeeper>>> = const { Cell::new(None) };
+}
+
+/// What there was before a worker became the current one.
+#[derive(Default)]
+struct Outer {
+    worker: usize,
+    woken: u64,
+    spare: Option<Arc<WorkerSignal>>,
+    timekeeper: Option<Arc<dyn Timekeeper>>,
 }
 
 /// A worker that is being polled on this thread, until this is dropped. A handler may run another executor, so that this
 /// is nested; the outer one is the current one again afterwards.
 pub(crate) struct Current<'a> {
     signal: &'a WorkerSignal,
-    outer: (usize, u64, Option<Arc<WorkerSignal>>),
+    outer: Outer,
 }
 
 impl<'a> Current<'a> {
     pub(crate) fn begin(signal: &'a WorkerSignal) -> Self {
-        let spare = SPARE.try_with(Cell::take).unwrap_or_default();
-        Self { signal, outer: (WORKER.replace(address(signal)), WOKEN.take(), spare) }
+        let outer = Outer {
+            worker: WORKER.replace(address(signal)),
+            woken: WOKEN.take(),
+            spare: SPARE.try_with(Cell::take).unwrap_or_default(),
+            timekeeper: TIMEKEEPER.try_with(Cell::take).unwrap_or_default(),
+        };
+        Self { signal, outer }
     }
 
     /// The places that were woken since the last call.
@@ -46,11 +63,12 @@ impl<'a> Current<'a> {
 
 impl Drop for Current<'_> {
     fn drop(&mut self) {
-        let (worker, woken, spare) = mem::take(&mut self.outer);
+        let Outer { worker, woken, spare, timekeeper } = mem::take(&mut self.outer);
         WORKER.set(worker);
         self.signal.poll_later(WOKEN.replace(woken));
         // What is replaced is dropped here, and so is what comes after the end of the thread.
         let _ = SPARE.try_with(|place| place.replace(spare));
+        let _ = TIMEKEEPER.try_with(|place| place.replace(timekeeper));
     }
 }
 
@@ -67,6 +85,17 @@ pub(crate) fn wake(signal: &WorkerSignal, place: u32) -> bool {
 #[inline]
 fn is_current(signal: &WorkerSignal) -> bool {
     WORKER.get() == address(signal)
+}
+
+/// Uses what the attempts of this worker sleep on, if it is still there. The current one is asked for it once.
+pub(crate) fn with_timekeeper<R>(signal: &WorkerSignal, ask: impl FnOnce(&dyn Timekeeper) -> R) -> Option<R> {
+    let known = if is_current(signal) { TIMEKEEPER.try_with(Cell::take).ok().flatten() } else { None };
+    let timekeeper = known.or_else(|| signal.timekeeper())?;
+    let answer = ask(&*timekeeper);
+    if is_current(signal) {
+        let _ = TIMEKEEPER.try_with(|place| place.replace(Some(timekeeper)));
+    }
+    Some(answer)
 }
 
 /// A counted reference to a worker. One that is dropped while that worker is the current one is kept for who needs one
@@ -112,8 +141,42 @@ mod tests {
     use std::sync::Weak;
     use std::thread;
 
+    use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal};
+
     use super::*;
     use crate::shared::Shared;
+    use crate::signal::Waiter;
+
+    struct Clock(Instant);
+
+    impl Timekeeper for Clock {
+        fn now(&self) -> Instant {
+            self.0
+        }
+        fn sleep(&self, _: AttemptId, _: Instant, _: Waiter) -> Result<SleepId, SleepRefusal> {
+            Err(SleepRefusal::Over)
+        }
+        fn resleep(&self, _: SleepId, _: Waiter) -> Option<Result<(), SleepRefusal>> {
+            None
+        }
+        fn end_sleep(&self, _: SleepId) {}
+    }
+
+    #[test]
+    fn the_timekeeper_is_kept_no_longer_than_the_poll() {
+        let clock = Arc::new(Clock(Instant::from_millis(7)));
+        let weak: Weak<dyn Timekeeper> = Arc::downgrade(&clock) as Weak<dyn Timekeeper>;
+        let [worker, other] = [0..1, 0..1].map(|places| Arc::new(WorkerSignal::new(places, weak.clone())));
+        let ask = |worker: &WorkerSignal| with_timekeeper(worker, |timekeeper| timekeeper.now());
+        let current = Current::begin(&worker);
+        assert_eq!((ask(&other), Arc::strong_count(&clock)), (Some(clock.0), 1));
+        assert_eq!((ask(&worker), Arc::strong_count(&clock)), (Some(clock.0), 2));
+        assert_eq!((ask(&worker), Arc::strong_count(&clock)), (Some(clock.0), 2));
+        drop(current);
+        assert_eq!(Arc::strong_count(&clock), 1);
+        drop(clock);
+        assert_eq!(ask(&worker), None);
+    }
 
     fn worker() -> Arc<WorkerSignal> {
         Arc::new(WorkerSignal::new(0..3, Weak::<Shared<(), (), (), ()>>::new()))

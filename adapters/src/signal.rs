@@ -189,6 +189,11 @@ impl WorkerSignal {
         panics
     }
 
+    /// Where attempts can sleep, while the processor is there.
+    pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Timekeeper>> {
+        self.timekeeper.upgrade()
+    }
+
     /// Whether this is the waker of the future that lives in a place.
     fn is_waker_of(&self, place: u32, waker: &Waker) -> bool {
         let data = self.wakers.get(place as usize);
@@ -248,9 +253,9 @@ impl PlaceSignal {
         }
     }
 
-    /// Where the attempt can sleep, while the processor is there.
-    pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Timekeeper>> {
-        self.worker.get()?.timekeeper.upgrade()
+    /// Asks where the attempt can sleep, while the processor is there.
+    pub(crate) fn with_timekeeper<R>(&self, ask: impl FnOnce(&dyn Timekeeper) -> R) -> Option<R> {
+        current::with_timekeeper(self.worker.get()?, ask)
     }
 
     /// Whether this attempt runs here and is to go on.

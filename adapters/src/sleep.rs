@@ -90,10 +90,11 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Some(timekeeper) = this.signal.timekeeper() else { return Poll::Ready(Err(SleepRefusal::Over)) };
         let waiter = this.signal.waiter(cx.waker());
         let Some(id) = this.id else {
-            return match timekeeper.sleep(this.attempt, this.until, waiter) {
+            let begun =
+                this.signal.with_timekeeper(|timekeeper| timekeeper.sleep(this.attempt, this.until, waiter));
+            return match begun.unwrap_or(Err(SleepRefusal::Over)) {
                 Ok(id) => {
                     this.id = Some(id);
                     Poll::Pending
@@ -101,7 +102,8 @@ impl Future for Sleep {
                 Err(refusal) => Poll::Ready(Err(refusal)),
             };
         };
-        match timekeeper.resleep(id, waiter) {
+        let ended = this.signal.with_timekeeper(|timekeeper| timekeeper.resleep(id, waiter));
+        match ended.unwrap_or(Some(Err(SleepRefusal::Over))) {
             None => Poll::Pending,
             Some(result) => {
                 this.id = None;
@@ -113,8 +115,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let (Some(id), Some(timekeeper)) = (self.id, self.signal.timekeeper()) {
-            timekeeper.end_sleep(id);
+        if let Some(id) = self.id {
+            self.signal.with_timekeeper(|timekeeper| timekeeper.end_sleep(id));
         }
     }
 }
