@@ -1,7 +1,7 @@
 //! The locks: short holds, released by a plain store.
 //!
 //! A lock that knows who sleeps at it needs an atomic exchange to be released, and std's asks each time whether the thread
-//! panics. Where nothing contends, an exchange takes as long as some sixty other instructions: it waits for all stores
+//! panics. Where nothing contends, an exchange takes as long as a hundred other instructions: it waits for all stores
 //! before it. So these locks (those of the `spin` crate) only know whether they are held, and whoever finds one held for
 //! longer than a hold takes lets the operating system run others for a while, and looks again.
 
