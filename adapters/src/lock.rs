@@ -6,16 +6,26 @@
 //! longer than a hold takes lets the operating system run others for a while, and looks again.
 
 use std::hint;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use spin::mutex::{SpinMutex, SpinMutexGuard};
-use spin::relax::Yield;
+use spin::relax::RelaxStrategy;
 
 /// A lock for holds of a few instructions that two threads want at the same moment only when one of them ends something.
-pub(crate) type Lock<T> = SpinMutex<T, Yield>;
-pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T, Yield>;
+pub(crate) type Lock<T> = SpinMutex<T, Rest>;
+pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T, Rest>;
+
+/// How to wait for who holds a lock. To yield is not enough: a thread of high priority would yield to itself.
+#[derive(Debug)]
+pub(crate) struct Rest;
+
+impl RelaxStrategy for Rest {
+    fn relax() {
+        thread::sleep(REST);
+    }
+}
 
 /// How often a thread tries again at once: longer than a usual hold takes.
 const TRIES: u32 = 100;
@@ -26,6 +36,8 @@ const SOON: u32 = 4;
 /// For how long a thread leaves the lock to the others, when there is a crowd or who holds it was interrupted. The operating
 /// system makes it longer: Linux by some 50 microseconds, others by up to milliseconds.
 const REST: Duration = Duration::from_micros(20);
+/// After so many rests in vain a thread asks the others to give way.
+const PATIENCE: u32 = 3;
 
 /// The lock of the machine, for short holds that touch the same memory each time.
 ///
@@ -34,6 +46,9 @@ const REST: Duration = Duration::from_micros(20);
 /// spinning nor waiting in line ends that. So a thread that comes to such a crowd rests once, while another goes
 /// on undisturbed. That is the idea of limiting how many threads take part in the contention (Dice, "Malthusian
 /// Locks", EuroSys 2017), with time in place of a list of those who rest.
+///
+/// Who has rested [`PATIENCE`] times and found the lock taken each time, as can happen where there is one processor and the
+/// others have it nearly always, has them rest once in turn.
 #[derive(Debug)]
 pub(crate) struct MachineLock<T> {
     value: Lock<T>,
@@ -43,17 +58,22 @@ pub(crate) struct MachineLock<T> {
     gotten_at: AtomicU32,
     /// How often it was found taken in a row, each time soon after that.
     taken: AtomicU32,
+    /// Whether somebody has waited for so long that the others give way.
+    starving: AtomicBool,
 }
 
 impl<T> MachineLock<T> {
     pub(crate) const fn new(value: T) -> Self {
         let (holds, gotten_at, taken) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
-        Self { value: Lock::new(value), holds, gotten_at, taken }
+        Self { value: Lock::new(value), holds, gotten_at, taken, starving: AtomicBool::new(false) }
     }
 
     /// Waits for the lock.
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
+        if self.starving.load(Ordering::Relaxed) {
+            Rest::relax();
+        }
         let value = self.value.try_lock().unwrap_or_else(|| self.wait());
         self.holds.store(self.holds.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         value
@@ -62,14 +82,22 @@ impl<T> MachineLock<T> {
     #[cold]
     fn wait(&self) -> Guard<'_, T> {
         if self.is_crowded() {
-            thread::sleep(REST);
+            Rest::relax();
         }
+        let mut rests = 0;
         let value = loop {
             if let Some(value) = (0..TRIES).find_map(|_| self.try_again()) {
                 break value;
             }
-            thread::sleep(REST);
+            rests += 1;
+            if rests > PATIENCE {
+                self.starving.store(true, Ordering::Relaxed);
+            }
+            Rest::relax();
         };
+        if rests > PATIENCE {
+            self.starving.store(false, Ordering::Relaxed);
+        }
         self.gotten_at.store(self.holds.load(Ordering::Relaxed), Ordering::Relaxed);
         value
     }
@@ -151,6 +179,24 @@ mod tests {
         assert!(find_taken(SOON));
         assert!(find_taken(0));
         assert!(!find_taken(SOON + 1), "it has dissolved");
+    }
+
+    #[test]
+    fn who_starves_is_given_way() {
+        let lock = MachineLock::new(());
+        let held = lock.lock();
+        thread::scope(|scope| {
+            scope.spawn(|| drop(lock.lock()));
+            while !lock.starving.load(Ordering::Relaxed) {
+                hint::spin_loop();
+            }
+            drop(held);
+        });
+        assert!(!lock.starving.load(Ordering::Relaxed), "it got the lock");
+        lock.starving.store(true, Ordering::Relaxed);
+        let came = Instant::now();
+        drop(lock.lock());
+        assert!(came.elapsed() >= REST);
     }
 
     #[test]
