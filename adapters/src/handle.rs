@@ -19,12 +19,14 @@ use crate::signal::Waiter;
 // Two words, which move in registers. A third one would go through memory with every move, and wait for it.
 #[must_use = "dropping a handle gives its outcome up: use `post` for a task whose outcome is of no interest"]
 pub struct Handle<J, O, E, M: Copy = ()> {
-    /// `None` once the outcome was taken.
+    /// `None` once the outcome was taken, or it was seen that there will be none.
     shared: Option<Arc<Shared<J, O, E, M>>>,
     task: TaskId,
 }
 
 /// A [`Handle`] whose drop cancels the task, unless its outcome was taken. Made by [`Handle::cancel_on_drop`].
+///
+/// It is awaited like the handle; [`Ended`] says the same. Dropping it is O(1).
 #[must_use = "dropping it cancels the task"]
 pub struct CancelOnDrop<J, O, E, M: Copy = ()>(Handle<J, O, E, M>);
 
@@ -62,7 +64,7 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
         shared.act(|machine| machine.cancel(now, self.task))
     }
 
-    /// Makes dropping the handle cancel the task.
+    /// A handle in its place that cancels the task when it is dropped.
     pub const fn cancel_on_drop(self) -> CancelOnDrop<J, O, E, M> {
         CancelOnDrop(self)
     }
@@ -97,11 +99,17 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
     }
 }
 
-/// Nobody wants the outcome any more.
+/// Nobody wants the outcome any more, nor, if `cancel`, the task.
 #[cold]
-fn give_up<J, O, E, M: Copy>(shared: &Shared<J, O, E, M>, task: TaskId) {
+fn give_up<J, O, E, M: Copy>(shared: &Shared<J, O, E, M>, task: TaskId, cancel: bool) {
     let now = shared.now();
-    let released = shared.act(|machine| machine.release(now, task));
+    let released = shared.act(|machine| {
+        if cancel {
+            // Settled already: then there is nothing to cancel.
+            let _ = machine.cancel(now, task);
+        }
+        machine.release(now, task)
+    });
     shared.discard(released.waiter);
     if let Some(settlement) = released.settlement {
         shared.discard(settlement.outcome);
@@ -181,14 +189,15 @@ impl<J, O, E, M: Copy> Drop for Handle<J, O, E, M> {
     #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            give_up(&shared, self.task);
+            give_up(&shared, self.task, false);
         }
     }
 }
 
 impl<J, O, E, M: Copy> Drop for CancelOnDrop<J, O, E, M> {
     fn drop(&mut self) {
-        // Settled already: then there is nothing to cancel.
-        let _ = self.0.cancel();
+        if let Some(shared) = self.0.shared.take() {
+            give_up(&shared, self.0.task, true);
+        }
     }
 }
