@@ -65,10 +65,12 @@ impl Drop for Current<'_> {
     fn drop(&mut self) {
         let Outer { worker, woken, spare, timekeeper } = mem::take(&mut self.outer);
         WORKER.set(worker);
-        self.signal.poll_later(WOKEN.replace(woken));
+        let woken = WOKEN.replace(woken);
         // What is replaced is dropped here, and so is what comes after the end of the thread.
         let _ = SPARE.try_with(|place| place.replace(spare));
         let _ = TIMEKEEPER.try_with(|place| place.replace(timekeeper));
+        // Last, for whom that wakes finds the outer one.
+        self.signal.poll_later(woken);
     }
 }
 
@@ -137,8 +139,10 @@ fn address(signal: &WorkerSignal) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Weak;
+    use std::sync::{Mutex, Weak};
+    use std::task::{Wake, Waker};
     use std::thread;
 
     use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal};
@@ -219,6 +223,29 @@ mod tests {
         drop(nested);
         worker.poll_again(2);
         assert_eq!(current.take_woken(), 0b101);
+    }
+
+    struct Foreign(Arc<WorkerSignal>, Mutex<Option<Reference>>);
+
+    impl Wake for Foreign {
+        fn wake(self: Arc<Self>) {
+            *self.1.lock().unwrap() = Some(Reference::to(&self.0));
+        }
+    }
+
+    #[test]
+    fn whom_the_end_of_a_nested_one_wakes_finds_the_outer_one() {
+        let [worker, inner] = [worker(), worker()];
+        let foreign = Arc::new(Foreign(worker.clone(), Mutex::default()));
+        inner.signal.register(&Waker::from(foreign.clone()));
+        inner.signal.listen();
+        let _current = Current::begin(&worker);
+        let nested = Current::begin(&inner);
+        drop(Reference::to(&inner));
+        inner.poll_again(0);
+        drop(nested);
+        let found = foreign.1.lock().unwrap().take();
+        assert!(found.is_some_and(|found| found.get().is_some_and(|found| ptr::eq(found, &*worker))));
     }
 
     #[test]
