@@ -279,8 +279,8 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         Some(self.stop_by).filter(|at| *at != Instant::MAX)
     }
 
-    /// Begins its grace period.
+    /// Begins its grace period. One without end is told from none by a nanosecond.
     pub(crate) fn grant_grace(self: Pin<&mut Self>, until: Instant) {
-        *self.project().stop_by = until;
+        *self.project().stop_by = until.min(Instant::from_nanos(Instant::MAX.as_nanos() - 1));
     }
 }

@@ -38,9 +38,9 @@ impl Signal {
         self.notified.store(false, Ordering::SeqCst);
     }
 
-    /// The task runs on without waiting: notifications need not wake it.
+    /// The task runs on without waiting: notifications need not wake it. One that does not see this wakes it in vain.
     pub(crate) fn run_on(&self) {
-        self.notified.store(true, Ordering::SeqCst);
+        self.notified.store(true, Ordering::Relaxed);
     }
 
     /// Takes the waker out, which may keep the runtime task alive.
@@ -316,6 +316,7 @@ impl Waiter {
 /// The bit of a place, of which a worker has 64 at most, in the sets of its worker.
 #[inline]
 pub(crate) const fn bit(place: u32) -> u64 {
+    debug_assert!(place < u64::BITS, "a worker has 64 places at most");
     1u64.wrapping_shl(place)
 }
 
