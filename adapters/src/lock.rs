@@ -22,6 +22,9 @@ pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T, Rest>;
 pub(crate) struct Rest;
 
 impl RelaxStrategy for Rest {
+    // Out of line, for nearly nobody needs it.
+    #[cold]
+    #[inline(never)]
     fn relax() {
         thread::sleep(REST);
     }
