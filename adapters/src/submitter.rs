@@ -22,8 +22,9 @@ pub type Callback<O, E> = Box<dyn FnOnce(Outcome<O, E>) + Send>;
 ///
 /// No method waits for anything but the machine's lock, and none runs callbacks, wakers or drops of others: the
 /// processor's own workers and driver do that. Threads that are in each other's way at that lock all the time leave it to
-/// one of them for a while: then a call takes as long as the operating system lets a thread rest for 20 microseconds,
-/// some 100 to 200 in practice. One thread alone never rests.
+/// one of them for a while, and so does one that comes while who holds it is interrupted: then a call takes as long as the
+/// operating system lets a thread rest for 20 microseconds, some 100 to 200 in practice, or a few times that. One thread
+/// alone never rests.
 pub struct Submitter<J, O, E, M: Copy = ()> {
     pub(crate) shared: Arc<Shared<J, O, E, M>>,
 }
