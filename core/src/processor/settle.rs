@@ -127,10 +127,8 @@ impl<P: Plan> Processor<P> {
             return self.release_from_orphan(index);
         }
         self.tally.step(task, Input::Release);
-        // The first attempt has the generation of the task itself.
-        let drawn = task.attempts.saturating_sub(1);
-        self.assert_is_over(index);
-        let Task { meta, attempts, kind, claimant, payload, .. } = self.tasks.take(index, drawn)?;
+        let attempts = task.attempts;
+        let Task { meta, kind, claimant, payload, .. } = self.take_out(index, attempts)?;
         Some(self.hand_out(id, meta, attempts, kind, claimant, payload))
     }
 
@@ -198,19 +196,21 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Empties the slot of a task that is over, after so many attempts.
+    /// Empties the slot of a task that is over and whose outcome has left, after so many attempts.
     pub(super) fn free(&mut self, index: u32, attempts: u32) {
-        self.assert_is_over(index);
-        // The first attempt has the generation of the task itself.
-        self.tasks.take(index, attempts.saturating_sub(1));
+        self.take_out(index, attempts);
     }
 
-    fn assert_is_over(&self, index: u32) {
+    /// Empties the slot of a task that is over, after so many attempts: the task.
+    #[inline(always)]
+    fn take_out(&mut self, index: u32, attempts: u32) -> Option<Task<P>> {
         debug_assert!(
             !self.deadlines.timers.is_armed(index)
                 && self.tasks.at(index).is_some_and(|task| task.pending.is_empty()),
             "what is freed has nothing armed and owes nothing"
         );
+        // The first attempt has the generation of the task itself.
+        self.tasks.take(index, attempts.saturating_sub(1))
     }
 
     /// Keeps the outcome of the task in slot `index`; the oldest makes room.
