@@ -93,8 +93,8 @@ impl<M, K, V, R> fmt::Debug for Builder<M, K, V, R> {
     }
 }
 
-/// The most places that a worker has unless it is told: all that it can have. A yielding task costs a third less with 32
-/// than with one; among 10,000 attempts that time out, each costs a fifth less with 64 than with 32. How long a mix of such
+/// The most places that a worker has unless it is told: all that it can have. A yielding task costs half as much with 32
+/// as with one; among 10,000 attempts that time out, each costs a fifth less with 64 than with 32. How long a mix of such
 /// tasks with ones that compute for 5 ms takes does not depend on it, see `tests/BENCHMARKS.md`.
 const PLACES_PER_WORKER: u32 = 64;
 
