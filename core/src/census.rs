@@ -2,8 +2,8 @@
 
 use crate::ByOutcome;
 
-/// What the machine holds at this moment, each class counted apart. At rest after the end all are zero
-/// (`retired` excepted).
+/// What the machine holds at this moment, each class counted apart. After an abort all are zero (`retired` excepted);
+/// after an end that keeps outcomes and events, once their handles and subscribers are gone.
 ///
 /// [`Processor::census`](crate::Processor::census) answers in O(1) from running counts;
 /// [`Processor::audit`](crate::Processor::audit) recounts by walking. They are always equal.
@@ -86,7 +86,7 @@ pub struct Totals {
     pub retried: u64,
     /// Attempts that became orphans.
     pub orphaned: u64,
-    /// Outputs, errors and panics that were reported too late.
+    /// Outputs, errors and panics that were reported for attempts that were over.
     pub late: u64,
     /// Panics after the outcome was fixed, as counted by the host.
     pub late_panics: u64,
@@ -182,23 +182,28 @@ pub struct Ledger {
     pub sleeps: Account,
 }
 
-/// What was left when the machine ended.
+/// What was left when the machine ended, counted up to [`Effect::Drained`](crate::Effect::Drained).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remains {
-    /// Attempts that had not stopped. Their slots are free; reports about them are late.
+    /// Attempts that run on: when everything else was done, no report had said that they had stopped. Their concurrency
+    /// places are free; reports about them are late.
     pub abandoned: u32,
     /// Tasks that the end settled as cancelled.
     pub cancelled: u32,
-    /// Kept outcomes that nobody had taken.
+    /// Outcomes that nobody had taken and that the end discarded: retained results, and those of handles if it kept
+    /// nothing.
     pub discarded: u32,
+    /// Outcomes that the end has kept for their handles.
+    pub kept: u32,
     /// Sources that were detached by the drain.
     pub detached: u32,
-    /// Subscribers that were still there.
+    /// Subscribers that were still there. An end that keeps has left them what they have not read; any other has removed
+    /// them.
     pub subscribers: u32,
     /// Cache entries that were still there.
     pub cached: u32,
-    /// Those who were still waiting for room.
+    /// Waiters for room that were sent away, permits included.
     pub waiters: u32,
     /// The totals at the end.
     pub totals: Totals,

@@ -43,6 +43,12 @@ impl Conditions {
         self.delay != 0 || self.schedule_to_start != u64::MAX || self.schedule_to_close != u64::MAX
     }
 
+    /// Whether it is kept back before it is queued.
+    #[inline]
+    pub(crate) const fn is_delayed(&self) -> bool {
+        self.delay != 0
+    }
+
     /// When a task submitted now is ready; a delay past the range is for ever.
     #[inline]
     pub(crate) const fn ready_at(&self, now: Instant) -> Instant {

@@ -19,7 +19,7 @@ pub struct Start<P: Plan> {
     pub job: P::Job,
     /// The metadata the task was submitted with.
     pub meta: P::Meta,
-    /// When the attempt times out.
+    /// When the attempt times out, unless [`began`](crate::Processor::began) says that it begins later.
     pub deadline: Option<Instant>,
     /// How many further tries would be allowed. With 0 it is not worth keeping a copy of the job.
     pub further: u32,
@@ -47,7 +47,7 @@ pub enum Effect<P: Plan> {
     Settle(Settlement<P>),
     /// Wake this waiter.
     Wake(P::Waiter),
-    /// Drop a kept outcome that nobody took: newer results needed its place, or the machine ended.
+    /// Drop an outcome that nobody took: newer results needed its place, or the machine ended.
     Discard(Settlement<P>),
     /// Drop the guard of a source: the machine is draining.
     Detach(Detached<P::Listener>),
@@ -55,7 +55,8 @@ pub enum Effect<P: Plan> {
     Uncache(P::Key, P::Value),
     /// The cleanup interval has come: call [`sweep`](crate::Processor::sweep).
     Sweep,
-    /// The end: nothing is left. This is the last effect of all.
+    /// The end: nothing is left but what it has kept. This is the last effect of all, but for the wake of a subscriber
+    /// that begins to wait later on although it has not read everything.
     Drained(Remains),
 }
 

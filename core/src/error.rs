@@ -53,6 +53,10 @@ reasons! {
     Refusal {
         /// The queue is full, or others wait for room: wait, shed load, or build with a larger `queue`.
         Full => "no room: the queue is full",
+        /// As many tasks are delayed or back off as the limit `delayed` allows: submit it later, or build with a larger
+        /// limit. Waiting for room does not help. (Tasks that fell due while the queue was full count until they have
+        /// started.)
+        Delayed => "too many tasks are delayed: submit it later, or build with a larger limit `delayed`",
         /// Too many outcomes wait for their handles: take or drop some.
         Unclaimed => "too many outcomes are not taken by their handles",
         /// No task slot is free: call `poll_effect` until it is empty, for settled tasks keep theirs until then.
@@ -73,6 +77,8 @@ reasons! {
 pub enum FeedRefusal {
     /// The source is not attached any more: stop emitting.
     Detached,
+    /// The host could not make the terms of the task, which was not offered. The core itself never says so.
+    Terms,
     /// The task itself was refused.
     Task(Refusal),
 }
@@ -81,6 +87,7 @@ impl fmt::Display for FeedRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Detached => f.write_str("the source is not attached"),
+            Self::Terms => f.write_str("the terms of the task could not be made"),
             Self::Task(reason) => reason.fmt(f),
         }
     }
@@ -146,8 +153,8 @@ reasons! {
     SubscribeRefusal {
         /// The limit `subscribers` is reached: unsubscribe one, or build with more.
         Full => "too many subscribers",
-        /// The machine is being aborted or has ended: no retry will help.
-        Closed => "the processor is being aborted or has ended",
+        /// The machine is ending or has ended: no retry will help.
+        Closed => "the processor is ending or has ended",
     }
 }
 
@@ -161,8 +168,7 @@ reasons! {
     }
 }
 
-/// A report about an attempt that is over: the value comes back. An orphan counts as stopped from now on, and
-/// a task whose deadline had passed unnoticed is settled as timed out.
+/// A report about an attempt that is over: the value comes back. An orphan counts as stopped from now on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "the reported value is handed back here and nowhere else"]
 pub struct Late<T> {
@@ -190,7 +196,47 @@ impl<T> fmt::Display for Late<T> {
 
 impl<T> core::error::Error for Late<T> {}
 
-/// A limit that cannot be.
+/// Why [`Processor::new`](crate::Processor::new) built nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A limit is out of its bounds.
+    Limits(InvalidLimits),
+    /// The allocator does not give as much memory as the limits need: lower them, or give the process more.
+    /// [`Limits::footprint`](crate::Limits::footprint) says what each part takes.
+    Memory {
+        /// How many bytes the limits need.
+        bytes: usize,
+    },
+}
+
+impl From<InvalidLimits> for BuildError {
+    fn from(limits: InvalidLimits) -> Self {
+        Self::Limits(limits)
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limits(limits) => limits.fmt(f),
+            Self::Memory { bytes } => {
+                write!(f, "the limits need {bytes} bytes, which cannot be allocated: lower them")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Limits(limits) => Some(limits),
+            Self::Memory { .. } => None,
+        }
+    }
+}
+
+/// A limit that is out of its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidLimits {

@@ -95,7 +95,7 @@ pub struct Health {
     pub delayed: u32,
     /// Attempts that run on although their task is settled.
     pub orphans: u32,
-    /// How many more tasks would be admitted now.
+    /// How many more tasks without a delay would be admitted now.
     pub free_room: u32,
     /// Tasks settled since the last health event.
     pub settled: ByOutcome,
@@ -104,7 +104,7 @@ pub struct Health {
     /// How long ago the last error was, if there was one.
     pub last_error_age: Option<Duration>,
     /// How deep the machine is loaded, in thousandths of its load line: of `queue + concurrency`, how much
-    /// is taken.
+    /// is taken. Tasks for later do not count; those that fell due into a full queue can make it more than 1,000.
     pub saturation: u32,
     /// Slots retired because their generations are used up.
     pub retired: u32,
@@ -125,6 +125,6 @@ pub enum Hold {
     Orphans,
     /// The concurrency limit is set to 0.
     Concurrency,
-    /// It is being aborted, or has ended.
+    /// It is ending, or has ended.
     Ending,
 }

@@ -72,8 +72,8 @@
 //!               │      └────┬────┘   │                   │ Panic      ┌──────────┐ Release ┌────────┐
 //!       TimeOut,│   TimeOut,│        │ TimeOut, Cancel,  │            │ Stopping ├───────► │ Orphan │
 //!        Cancel │    Cancel │        │ Expire            ▼            └────┬─────┘         └───┬────┘
-//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped    │        Stopped,   │
-//!                                                 │ Settled │ ◄────────────┘        Abandon    ▼
+//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped,   │        Stopped,   │
+//!                                                 │ Settled │ ◄─ Abandon ──┘        Abandon    ▼
 //!                                                 └────┬────┘                                (free)
 //!                                                      └── Release ──► (free)
 //! ```
@@ -81,15 +81,19 @@
 //! A task is *settled* when its outcome is fixed, which happens exactly once; its slot is freed when the
 //! outcome has left the machine and no attempt of it runs on. A task that is timed out or cancelled while
 //! it runs settles at once; its attempt is then an **orphan**, which keeps its concurrency place until the
-//! host reports that it has stopped.
+//! host reports that it has stopped, or the end abandons it.
 //!
 //! # The clock rule
 //!
 //! - Time is whatever the host says, in [`Instant`]s of its own origin. It may stand still; one that goes
 //!   backwards is taken to stand still.
-//! - A report is judged by its own `now`: at or before the attempt's deadline it counts, after it the task
-//!   is timed out and the value comes back as [`Late`], whether or not [`Processor::advance`] has run.
-//! - At one instant give reports first, then call `advance`, then give new commands.
+//! - Deadlines act in [`Processor::advance`] and in [`Processor::start_next`], which starts nothing that is overdue,
+//!   and nowhere else. A report counts whenever it comes, unless its task was timed out or cancelled before: then the
+//!   value comes back as [`Late`].
+//! - At one instant give reports first, then call `advance`, then give new commands and start attempts. So an attempt
+//!   that ends at its deadline, or while the host was kept busy beyond it, has ended in time.
+//! - The start-to-close time-out of an attempt counts from the `start_next` that hands it out, unless the host reports
+//!   by [`Processor::began`] that its handler was called only later.
 //! - Timers have a tick of one millisecond, on which deadlines are rounded up: one on a whole millisecond
 //!   fires exactly there, none fires early.
 //! - [`Processor::next_wake`] is never later than the earliest deadline; it may be earlier, when far timers
@@ -107,7 +111,7 @@
 //! | [`Effect::Detach`] | drops a source's registrations |
 //! | [`Effect::Uncache`] | drops a cache entry |
 //! | [`Effect::Sweep`] | calls [`Processor::sweep`] until nothing is left |
-//! | [`Effect::Drained`] | may drop the machine: it is empty |
+//! | [`Effect::Drained`] | may drop the machine: it is empty, but for what its end has kept |
 //!
 //! Attempts are not pushed at the host: it pulls them with [`Processor::start_next`] when it has a place.
 //!
@@ -129,9 +133,11 @@
 //! # Ids
 //!
 //! An id is one `u64` and names one thing for ever: the low bits, as many as the limit needs, are the slot,
-//! all the others its generation. A slot whose generations are used up is retired and counted, never
+//! all the others its generation, which begins where [`Limits::origin`] says. A slot whose generations are used up is retired and counted, never
 //! wrapped. With up to 1,024 task slots that takes 570 years at 1,000,000 tasks a second through one slot
-//! (54 bits), with 1,000,000 slots 203 days (44 bits), after which one slot of the million is lost.
+//! (54 bits), with 1,000,000 slots 203 days (44 bits), after which one slot of the million is lost; an origin takes a
+//! sixteenth of that at most. Processors of different origins do not take each other's ids for their own, but for a
+//! chance of one in 2⁴⁸ a try with the default limits.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -180,8 +186,8 @@ pub use clock::Clock;
 pub use conditions::Conditions;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
 pub use error::{
-    AttachRefusal, CancelError, FeedRefusal, InvalidLimits, Late, Refusal, Refused, ReservedRefusal,
-    SleepRefusal, SubscribeRefusal, WaitRefusal,
+    AttachRefusal, BuildError, CancelError, FeedRefusal, InvalidLimits, Late, Refusal, Refused,
+    ReservedRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
 };
 pub use event::{Event, Health, Hold};
 pub use ids::{AttemptId, SleepId, SourceId, SubscriberId, TaskId, WaiterId};

@@ -11,8 +11,8 @@
 //!               │      └────┬────┘   │                   │ Panic      ┌──────────┐ Release ┌────────┐
 //!       TimeOut,│   TimeOut,│        │ TimeOut, Cancel,  │            │ Stopping ├───────► │ Orphan │
 //!        Cancel │    Cancel │        │ Expire            ▼            └────┬─────┘         └───┬────┘
-//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped    │        Stopped,   │
-//!                                                 │ Settled │ ◄────────────┘        Abandon    ▼
+//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped,   │        Stopped,   │
+//!                                                 │ Settled │ ◄─ Abandon ──┘        Abandon    ▼
 //!                                                 └────┬────┘                                (free)
 //!                                                      └── Release ──► (free)
 //! ```
@@ -20,7 +20,7 @@
 //! *Settled* means that the outcome is fixed; the slot lives on until the outcome is **released**: taken
 //! by `poll_effect`, by its handle or by `take_result`, or discarded. A task whose attempt runs on
 //! although it is settled is *Stopping* while its outcome is held and *Orphan* after that; both keep a
-//! concurrency place until the host reports that the attempt has stopped.
+//! concurrency place until the host reports that the attempt has stopped, or the end abandons it.
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl State {
             (Running, Input::Retry) => Backoff,
             (Running, Input::TimeOut | Input::Cancel) => Stopping,
             (Stopping, Input::Release) => Orphan,
-            (Stopping, Input::Stopped) => Settled,
+            (Stopping, Input::Stopped | Input::Abandon) => Settled,
             (Orphan, Input::Stopped | Input::Abandon) => return Some(Next::Free),
             (Settled, Input::Release) => return Some(Next::Free),
             _ => return None,
@@ -159,6 +159,7 @@ Backoff TimeOut Settled
 Backoff Cancel Settled
 Stopping Stopped Settled
 Stopping Release Orphan
+Stopping Abandon Settled
 Orphan Stopped (free)
 Orphan Abandon (free)
 Settled Release (free)

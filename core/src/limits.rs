@@ -21,16 +21,22 @@ pub use footprint::Footprint;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many tasks may wait (queued, delayed, backing off, and permits for room) beyond what could start
-    /// at once. 0 is legal: then a task is admitted only if it can start. Default 1,024.
+    /// How many tasks may be admitted to wait for a place now (queued, and permits for room), beyond those that could
+    /// start at once. 0 is legal: then a task is admitted only if it can start. Tasks for later do not count; when
+    /// they fall due or are tried again they enter the queue whatever its length. Default 1,024.
     pub queue: u32,
+    /// How many tasks may be delayed or back off at the same time, for one more delayed task to be admitted. So work
+    /// for later never shuts out work for now. 0 is legal: then delayed tasks are refused. A failed attempt is tried
+    /// again in any case: if more tasks back off than this, the rest takes room of the queue. Tasks that fell due
+    /// while the queue was full take room of delayed ones until they have started. Default 256.
+    pub delayed: u32,
     /// The highest number of attempts at the same time, orphans included. Default 64.
     pub concurrency: u32,
     /// With this many orphans nothing more is started until one has stopped. Default: unlimited, which the
     /// concurrency limit bounds.
     pub orphans: u32,
     /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Default
-    /// 1,088 (as many as the default queue and concurrency admit).
+    /// 1,344 (as many as the default queue, concurrency and `delayed` admit).
     pub unclaimed: u32,
     /// How many results are retained, and for how long. Default: none.
     pub results: ResultLimits,
@@ -54,6 +60,14 @@ pub struct Limits {
     pub sweep_every: Option<Duration>,
     /// Seed of the backoff's jitter: equal seeds and inputs give equal outputs.
     pub seed: u64,
+    /// Where the generations of all ids begin, so that the ids of one processor mean nothing to another one with
+    /// another origin. Give each processor a number of its own, or one drawn at random. Default 0, with which they
+    /// begin at 1.
+    ///
+    /// Origins are spread over the first sixteenth of the generations. So an id lasts a sixteenth less long at most, and
+    /// an id of another processor is taken for one of this one's with a chance of at most one in that sixteenth for each
+    /// try: 2⁻⁴⁸ with the default limits (12 bits are the slot, 52 the generation), 2⁻⁴⁰ with a million task slots.
+    pub origin: u64,
 }
 
 /// Bounds of result retention.
@@ -78,9 +92,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             queue: 1_024,
+            delayed: 256,
             concurrency: 64,
             orphans: u32::MAX,
-            unclaimed: 1_088,
+            unclaimed: 1_344,
             results: ResultLimits::default(),
             sleeps: 4,
             waiters: 256,
@@ -92,12 +107,13 @@ impl Default for Limits {
             health_every: None,
             sweep_every: None,
             seed: 0,
+            origin: 0,
         }
     }
 }
 
 impl Limits {
-    /// The most that `queue + concurrency + unclaimed + results.entries` may be, and each other limit alone but
+    /// The most that `queue + concurrency + delayed + unclaimed + results.entries` may be, and each other limit alone but
     /// `orphans`, for which nothing is built.
     pub const MOST: u32 = 1 << 28;
     /// The most that `concurrency * sleeps` may be: what the default allows at the highest concurrency there is.
@@ -125,10 +141,12 @@ impl Limits {
         }
         let tasks = u64::from(self.queue)
             + u64::from(self.concurrency)
+            + u64::from(self.delayed)
             + u64::from(self.unclaimed)
             + u64::from(self.results.entries);
         if tasks > u64::from(Self::MOST) {
-            return refuse("queue + concurrency + unclaimed + results.entries", "at most 2^28", tasks);
+            let field = "queue + concurrency + delayed + unclaimed + results.entries";
+            return refuse(field, "at most 2^28", tasks);
         }
         let sleeps = u64::from(self.concurrency) * u64::from(self.sleeps);
         if sleeps > u64::from(Self::MOST_SLEEPS) {
@@ -161,10 +179,12 @@ impl Limits {
     /// handed out, or kept.
     #[must_use]
     pub const fn task_slots(&self) -> u32 {
-        self.queue
-            .saturating_add(self.concurrency)
-            .saturating_add(self.unclaimed)
-            .saturating_add(self.results.entries)
+        self.unsettled().saturating_add(self.unclaimed).saturating_add(self.results.entries)
+    }
+
+    /// How many tasks can be unsettled at the same time.
+    pub(crate) const fn unsettled(&self) -> u32 {
+        self.queue.saturating_add(self.concurrency).saturating_add(self.delayed)
     }
 
     /// How many sleeps there can be at the same time.

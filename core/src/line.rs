@@ -48,8 +48,12 @@ pub(crate) struct Line<W> {
 }
 
 impl<W> Line<W> {
-    pub(crate) fn new(capacity: u32) -> Self {
-        Self { slots: Slots::new(capacity, 0), in_line: List::new(), granted: List::new() }
+    pub(crate) fn new(capacity: u32, origin: u64) -> Self {
+        Self {
+            slots: Slots::new(capacity, 0).with_origin(origin),
+            in_line: List::new(),
+            granted: List::new(),
+        }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.

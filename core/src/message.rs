@@ -6,8 +6,9 @@ use arrayvec::ArrayString;
 
 /// A text of at most [`Message::BYTES`] bytes, held in place: `Copy`, no allocation, nothing reachable from it.
 ///
-/// Longer text is cut at a character boundary, and [`is_cut`](Self::is_cut) remembers it. What is written after the
-/// cut is ignored, so a message is always a prefix of what was written.
+/// Longer text is cut at a character boundary, and [`is_cut`](Self::is_cut) remembers it. Writing that and anything
+/// after the cut is an error, so a message is always a prefix of what was written, and a `Debug` that is derived writes
+/// no more than what fits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Message {
     text: ArrayString<{ Message::BYTES }>,
@@ -20,11 +21,12 @@ impl Message {
 
     pub(crate) const EMPTY: Self = Self { text: ArrayString::new_const(), cut: false };
 
-    /// What `value` displays, cut to fit. This runs the value's own code: call it outside any lock.
+    /// What `value` displays, cut to fit. This runs the value's own code, and ends it by an error as soon as the message
+    /// is full, so that a long text costs no more than a short one: call it outside any lock.
     #[must_use]
     pub fn of(value: &(impl fmt::Display + ?Sized)) -> Self {
         let mut message = Self::default();
-        // An error can only be the value's own; what it wrote until then is kept.
+        // An error is the value's own, or the end of the room; what was written until then is kept.
         let _ = write!(message, "{value}");
         message
     }
@@ -43,20 +45,24 @@ impl Message {
 }
 
 impl Write for Message {
-    /// Appends what fits; never fails. O(bytes kept).
+    /// Appends what fits. O(bytes kept).
+    ///
+    /// # Errors
+    /// Not everything has fitted, now or before.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.cut {
-            return Ok(());
+            return Err(fmt::Error);
         }
         let room = self.text.remaining_capacity();
         if text.len() <= room {
-            return self.text.try_push_str(text).or(Ok(()));
+            return self.text.try_push_str(text).or(Err(fmt::Error));
         }
         self.cut = true;
         // A character has at most four bytes, so a boundary lies within three bytes of any place.
         let end = (0..=room).rev().find(|&end| text.is_char_boundary(end));
         let kept = end.and_then(|end| text.get(..end)).unwrap_or_default();
-        self.text.try_push_str(kept).or(Ok(()))
+        let _ = self.text.try_push_str(kept);
+        Err(fmt::Error)
     }
 }
 
@@ -86,7 +92,8 @@ impl fmt::Debug for Message {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use alloc::{format, string::String};
+    use alloc::{format, string::String, vec::Vec};
+    use core::cell::Cell;
 
     #[test]
     fn its_size_is_constant() {
@@ -117,10 +124,27 @@ mod tests {
     #[test]
     fn nothing_follows_a_cut() {
         let mut message = Message::from("x".repeat(Message::BYTES - 1).as_str());
-        write!(message, "🦀").unwrap();
-        write!(message, "y").unwrap();
+        assert!(write!(message, "🦀").is_err() && write!(message, "y").is_err());
         assert!(message.is_cut() && message.as_str().ends_with('x'));
         assert_eq!(message.as_str().len(), Message::BYTES - 1);
+    }
+
+    #[test]
+    fn a_full_message_ends_the_formatting() {
+        struct Item<'a>(&'a Cell<u32>);
+        impl fmt::Debug for Item<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.set(self.0.get() + 1);
+                f.write_str("item")
+            }
+        }
+        let written = Cell::new(0);
+        let many: Vec<Item<'_>> = (0..1_000_000).map(|_| Item(&written)).collect();
+        let message = Message::of(&format_args!("{many:?}"));
+        // What separates the 16th from the 17th does not fit.
+        assert_eq!(written.get(), 16);
+        assert!(message.is_cut() && message.as_str().starts_with("[item, item"));
+        assert_eq!(message.as_str().len(), Message::BYTES);
     }
 
     #[test]

@@ -8,13 +8,13 @@ use crate::{Plan, TaskId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Outcome<O, E> {
-    /// An attempt reported its output in time.
+    /// An attempt reported its output before the task was timed out or cancelled.
     Completed(O),
     /// An attempt reported an error, and no further try was left or allowed.
     Failed(E),
-    /// The start-to-close or the schedule-to-close time-out passed.
+    /// The start-to-close or the schedule-to-close time-out passed, and no report came first.
     TimedOut,
-    /// Somebody cancelled it, or the machine was aborted.
+    /// Somebody cancelled it, its host stopped it, or the machine ended.
     Cancelled,
     /// It waited in the queue for longer than its schedule-to-start time-out.
     Expired,

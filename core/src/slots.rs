@@ -3,7 +3,7 @@
 //!
 //! An id is `generation << index_bits | index`. The index takes only the bits that the capacity
 //! needs, the generation has all the others; each stay in a slot has the next generation of that
-//! slot, starting at 1, so that an id is never zero and never repeats. A slot whose generations are
+//! slot, starting at 1 or where an origin says, so that an id is never zero and never repeats. A slot whose generations are
 //! used up is *retired*: it is never used again, and counted, instead of wrapping round to ids that
 //! were given out before.
 //!
@@ -15,7 +15,7 @@
 //! the wear is on one slot. Generations of 32 bits would be used up after 72 minutes at 1,000,000
 //! stays a second; a capacity of 1,024 takes 10 index bits and leaves 54, which last 570 years. A
 //! capacity of 1,000,000 leaves 44 bits, 203 days of that worst case, after which one slot is lost.
-//! Further generations within one stay (see [`Slots::further`]) count like stays.
+//! An origin takes a sixteenth of that at most. Further generations within one stay (see [`Slots::further`]) count like stays.
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -53,6 +53,10 @@ pub(crate) struct Slots<I, T> {
     index_bits: u32,
     /// Ones in those bits.
     index_mask: u32,
+    /// How many bits the generation has.
+    generation_bits: u32,
+    /// The generation of the first stay in each slot.
+    first: u64,
     /// The largest bits with which a stay may begin.
     last: u64,
     retired: u32,
@@ -85,10 +89,22 @@ impl<I: Id, T> Slots<I, T> {
             capacity,
             index_bits,
             index_mask: low_bits(index_bits) as u32,
+            generation_bits: bits,
+            first: 1,
             last: (last_start << index_bits) | low_bits(index_bits),
             retired: 0,
             class: PhantomData,
         }
+    }
+
+    /// Lets the generations of an empty store begin elsewhere, in the first sixteenth of their range: at 1 for origin
+    /// 0. Neighbouring origins begin far from each other, so that numbered stores have no ids in common for long.
+    pub(crate) const fn with_origin(mut self, origin: u64) -> Self {
+        let bits = self.generation_bits.saturating_sub(4);
+        // Multiplied by 2^64 divided by the golden ratio, consecutive numbers lie as far apart as they can.
+        let spread = origin.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.first = 1 + if bits == 0 { 0 } else { spread >> (u64::BITS - bits) };
+        self
     }
 
     /// The bytes that [`Slots::new`] asks of the allocator, exactly.
@@ -120,7 +136,7 @@ impl<I: Id, T> Slots<I, T> {
     #[cold]
     fn add_slot(&mut self) {
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let bits = NonZeroU64::new((1 << self.index_bits) | u64::from(index));
+        let bits = NonZeroU64::new((self.first << self.index_bits) | u64::from(index));
         if let Some(bits) = bits.filter(|_| index < self.capacity) {
             self.slots.push(Slot { bits, kept: Kept::Free { next: NIL } });
             self.free = index;

@@ -28,8 +28,8 @@ pub(crate) struct Sources<L> {
 }
 
 impl<L> Sources<L> {
-    pub(crate) fn new(capacity: u32) -> Self {
-        Self { slots: Slots::new(capacity, 0), order: List::new() }
+    pub(crate) fn new(capacity: u32, origin: u64) -> Self {
+        Self { slots: Slots::new(capacity, 0).with_origin(origin), order: List::new() }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.

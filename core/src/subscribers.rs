@@ -53,6 +53,8 @@ pub(crate) struct Subscribers<E: Copy, W> {
     ring_capacity: usize,
     /// The number of the next event; the ring keeps those just below.
     next: u64,
+    /// Whether nothing more will be published.
+    closed: bool,
     slots: Slots<SubscriberId, Subscriber<W>>,
     // Each subscriber is in exactly one of these.
     idle: List,
@@ -62,12 +64,13 @@ pub(crate) struct Subscribers<E: Copy, W> {
 
 impl<E: Copy, W> Subscribers<E, W> {
     /// A ring that keeps the last `ring` events, for at most `subscribers`.
-    pub(crate) fn new(subscribers: u32, ring: u32) -> Self {
+    pub(crate) fn new(subscribers: u32, ring: u32, origin: u64) -> Self {
         Self {
             ring: Vec::with_capacity(ring as usize),
             ring_capacity: ring as usize,
             next: 0,
-            slots: Slots::new(subscribers, 0),
+            closed: false,
+            slots: Slots::new(subscribers, 0).with_origin(origin),
             idle: List::new(),
             waiting: List::new(),
             to_wake: List::new(),
@@ -102,10 +105,11 @@ impl<E: Copy, W> Subscribers<E, W> {
         self.remove_at(index)
     }
 
-    /// Shows `event` to all subscribers, and has those who wait woken; without any it is dropped.
-    pub(crate) fn publish(&mut self, event: E) {
-        if self.slots.is_empty() {
-            return;
+    /// Shows `event` to all subscribers, and has the waiting ones woken. Without any, or once the ring is closed, it is
+    /// dropped: whether it was shown.
+    pub(crate) fn publish(&mut self, event: E) -> bool {
+        if self.slots.is_empty() || self.closed {
+            return false;
         }
         if self.ring.len() < self.ring_capacity {
             self.ring.push(event);
@@ -114,12 +118,25 @@ impl<E: Copy, W> Subscribers<E, W> {
         }
         self.next = self.next.saturating_add(1);
         self.to_wake.append(&mut self.slots, &mut self.waiting);
+        true
     }
 
-    /// Reads on; `None` when the subscriber is not there.
+    /// Publishes nothing more: what is there can be read on, and all waiting subscribers are to be woken.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        self.to_wake.append(&mut self.slots, &mut self.waiting);
+    }
+
+    /// Reads on; `None` when the subscriber is not there. Once the ring is closed, a subscriber that has read everything
+    /// is removed by this, unless it has a waiter that is still to be woken.
     pub(crate) fn next(&mut self, id: SubscriberId) -> Option<Next<E>> {
         let oldest = self.next.saturating_sub(self.ring.len() as u64);
-        let cursor = self.slots.get(id)?.cursor;
+        let subscriber = self.slots.get(id)?;
+        let cursor = subscriber.cursor;
+        if self.closed && cursor >= self.next && subscriber.waiter.is_none() {
+            self.unsubscribe(id);
+            return None;
+        }
         let (next, cursor) = if cursor < oldest {
             (Next::Lagged(oldest - cursor), oldest)
         } else {
@@ -134,10 +151,11 @@ impl<E: Copy, W> Subscribers<E, W> {
     }
 
     /// Keeps `waiter` until there is something to read; if there is, it is to be woken at once. Hands back the waiter
-    /// that it replaces, or `waiter` itself when the subscriber is not there.
+    /// that it replaces, or `waiter` itself when the subscriber is not there, or has nothing to read in a closed ring.
     pub(crate) fn wait(&mut self, id: SubscriberId, waiter: W) -> Result<Option<W>, W> {
-        if self.slots.get(id).is_none() {
-            return Err(waiter);
+        match self.slots.get(id) {
+            Some(subscriber) if !self.closed || subscriber.cursor < self.next => {}
+            _ => return Err(waiter),
         }
         let index = self.slots.index_of(id);
         let old = self.take_waiter(index);
@@ -203,7 +221,8 @@ impl<E: Copy, W> Subscribers<E, W> {
     /// Takes the waiter out, and moves its subscriber to the idle ones.
     fn take_waiter(&mut self, index: u32) -> Option<W> {
         let waiter = self.slots.at_mut(index)?.waiter.take()?;
-        let list = if waiter.since < self.next { &mut self.to_wake } else { &mut self.waiting };
+        let is_woken = waiter.since < self.next || self.closed;
+        let list = if is_woken { &mut self.to_wake } else { &mut self.waiting };
         list.remove(&mut self.slots, index);
         self.idle.push_back(&mut self.slots, index);
         Some(waiter.value)
@@ -231,7 +250,7 @@ mod tests {
 
     #[test]
     fn each_reads_every_event_since_it_came() {
-        let mut ring = Ring::new(2, 4);
+        let mut ring = Ring::new(2, 4, 0);
         ring.publish(1);
         assert!(ring.ring.is_empty(), "nobody is there to read it");
         let a = ring.subscribe().unwrap();
@@ -250,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_slow_are_told_what_they_missed() {
-        let mut ring = Ring::new(2, 3);
+        let mut ring = Ring::new(2, 3, 0);
         let (slow, fast) = (ring.subscribe().unwrap(), ring.subscribe().unwrap());
         for event in 0..10 {
             ring.publish(event);
@@ -262,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_ring_of_none_only_counts() {
-        let mut ring = Ring::new(1, 0);
+        let mut ring = Ring::new(1, 0, 0);
         let id = ring.subscribe().unwrap();
         assert_eq!(ring.wait(id, 5), Ok(None));
         ring.publish(1);
@@ -272,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_event_wakes_who_waits_and_nobody_else() {
-        let mut ring = Ring::new(3, 4);
+        let mut ring = Ring::new(3, 4, 0);
         let ids = [0, 1, 2].map(|_| ring.subscribe().unwrap());
         assert_eq!(ring.wait(ids[2], 2), Ok(None));
         assert_eq!(ring.wait(ids[0], 0), Ok(None));
@@ -287,7 +306,7 @@ mod tests {
 
     #[test]
     fn who_has_something_to_read_does_not_wait() {
-        let mut ring = Ring::new(1, 4);
+        let mut ring = Ring::new(1, 4, 0);
         let id = ring.subscribe().unwrap();
         ring.publish(7);
         assert_eq!(ring.wait(id, 1), Ok(None));
@@ -297,7 +316,7 @@ mod tests {
 
     #[test]
     fn reading_before_the_wake_and_waiting_again_is_no_wake() {
-        let mut ring = Ring::new(1, 4);
+        let mut ring = Ring::new(1, 4, 0);
         let id = ring.subscribe().unwrap();
         assert_eq!(ring.wait(id, 1), Ok(None));
         ring.publish(7);
@@ -310,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_stale_reach_nothing() {
-        let mut ring = Ring::new(1, 4);
+        let mut ring = Ring::new(1, 4, 0);
         let old = ring.subscribe().unwrap();
         assert_eq!(ring.wait(old, 1), Ok(None));
         assert_eq!(ring.unsubscribe(old), Some(Some(1)));
@@ -323,11 +342,11 @@ mod tests {
 
     #[test]
     fn memory_is_as_promised_and_never_grows() {
-        let mut ring = Subscribers::<[u8; 24], u32>::new(5, 7);
+        let mut ring = Subscribers::<[u8; 24], u32>::new(5, 7, 0);
         let taken = Subscribers::<[u8; 24], u32>::bytes(5, 7);
         assert_eq!(taken, Slots::<SubscriberId, Subscriber<u32>>::bytes(5) + 7 * 24);
         ring.subscribe().unwrap();
-        (0..100).for_each(|_| ring.publish([0; 24]));
+        (0..100).for_each(|_| assert!(ring.publish([0; 24])));
         assert_eq!((ring.ring.capacity(), ring.ring.len()), (7, 7));
     }
 
@@ -366,7 +385,7 @@ mod tests {
         for seed in 0..200 {
             let mut rng = fastrand::Rng::with_seed(seed);
             let (places, kept) = (rng.u32(0..6), rng.u32(0..5));
-            let mut ring = Ring::new(places, kept);
+            let mut ring = Ring::new(places, kept, 0);
             let mut model: Vec<Naive> = Vec::new();
             for step in 0..500 {
                 let who = rng.usize(0..model.len().max(1));

@@ -30,7 +30,8 @@ pub(crate) struct Task<P: Plan> {
     pub(crate) tries: Tries,
     /// The slot of the running attempt's first sleep.
     pub(crate) sleeps: u32,
-    /// Delayed and backing off: when it is ready. Queued: since when. Running: since when. Settled: since when.
+    /// Delayed and backing off: when it is ready. Queued: since when. Running: since when, as far as its start-to-close
+    /// time-out is concerned. Settled: since when.
     pub(crate) since: Instant,
     pub(crate) close_by: Instant,
     start_to_close: u64,

@@ -14,7 +14,8 @@ pub struct Terms<P: Plan> {
     pub route: Route<P::Callback>,
     /// Which class of the queue it waits in.
     pub priority: Priority,
-    /// How long it is kept back before it is put in the queue. One that reaches past the end of
+    /// How long it is kept back before it is put in the queue. Meanwhile it takes one of
+    /// [`Limits::delayed`](crate::Limits::delayed). One that reaches past the end of
     /// [`Instant`](crate::Instant)'s range is for ever: only a time-out, a cancel or the end brings the task out.
     pub delay: Duration,
     /// Its time-outs.
@@ -123,7 +124,9 @@ pub struct Timeouts {
     /// How long one stay in the queue may last (a start delay and a backoff do not count). A task that
     /// waits longer settles as [`Outcome::Expired`](crate::Outcome::Expired).
     pub schedule_to_start: Option<Duration>,
-    /// How long one attempt may run, else the task settles as [`TimedOut`](crate::Outcome::TimedOut).
+    /// How long one attempt may run, from [`start_next`](crate::Processor::start_next) or, where the host reports that,
+    /// from the call of its handler ([`began`](crate::Processor::began)); else the task settles as
+    /// [`TimedOut`](crate::Outcome::TimedOut).
     pub start_to_close: Option<Duration>,
     /// How long the task may take from `submit` on, waiting and all its attempts included, else it settles
     /// as [`TimedOut`](crate::Outcome::TimedOut).

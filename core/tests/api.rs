@@ -70,6 +70,7 @@ fn auto_traits_are_pinned() {
     value::<Stop>();
     value::<Phase>();
     value::<Drain>();
+    error::<BuildError>();
     error::<InvalidLimits>();
     error::<Refused<(), Refusal>>();
     error::<Refused<(), FeedRefusal>>();

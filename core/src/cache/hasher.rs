@@ -15,7 +15,9 @@ pub struct CacheHasher {
 }
 
 impl CacheHasher {
-    pub(super) const fn new(seed: u64) -> Self {
+    /// Hashes from this seed.
+    #[must_use]
+    pub const fn with_seed(seed: u64) -> Self {
         Self { seed }
     }
 

@@ -81,7 +81,7 @@ impl<K, V> Cache<K, V> {
             index: Index::new(entries),
             order: Order::new(policy, entries),
             ages: ttl.map(|ttl| Ages::new(ttl, entries)),
-            hasher: CacheHasher::new(seed),
+            hasher: CacheHasher::with_seed(seed),
             closed: false,
             stats: CacheStats::default(),
         }

@@ -93,7 +93,7 @@ impl<P: Plan> Processor<P> {
                 self.sweep = self.sweep.take().map(|interval| self.rearm(interval, OwnTimer::Sweep).0);
                 self.sweep_due = true;
             }
-            Some(2) => self.abort(),
+            Some(2) => self.fire_drain(),
             Some(other) => {
                 let task = self.sleeps.fall_due(other.saturating_sub(OwnTimer::COUNT));
                 // The attempt will go on soon and needs its task then. Among many tasks that is cold in the caches, and

@@ -1,20 +1,24 @@
 //! The end: a state, reached in bounded steps.
 //!
 //! ```text
-//!        drain(Graceful)            quiet, or the deadline              every slot empty,
-//!  Open ────────────────► Draining ───────────────────────► (aborting) ───────────────────► Drained
-//!    └──────────────────────────────── drain(Abort) ───────────┘        every effect taken
+//!        drain(Graceful)            quiet, or the deadline
+//!  Open ────────────────► Draining ───────────────────────► (ending) ──► Drained
+//!    └───────────────── drain(Cancel), drain(Abort) ───────────┘
 //! ```
 //!
-//! While *aborting*, `advance` walks over the task slots, each one unit of its budget, and settles or
-//! discards what it finds; `poll_effect` hands out what that leaves behind, then the cache, and at last
-//! `Drained`.
+//! While it is *ending*, two walks go over the task slots, each slot one unit of the budget of `advance`. The first
+//! settles what is unsettled, and discards outcomes that do not outlive the end. Then `poll_effect` hands out what
+//! that leaves behind, and the cache. When no effect is owed any more, the second walk abandons the attempts that
+//! still run; so the host has had every chance to report them. At last come the subscribers and `Drained`.
+//!
+//! An end *keeps* the outcomes of handles and the unread events, or it *discards* them: an abort does, and a graceful
+//! drain whose deadline comes. One that keeps can still be turned into one that discards, by an abort.
 
 use core::time::Duration;
 
 use super::{OwnTimer, Processor};
 use crate::effect::Effect;
-use crate::lifecycle::{Input, State};
+use crate::lifecycle::{Input, Next, State};
 use crate::task::{Claimant, Pending};
 use crate::{Event, Instant, Plan};
 
@@ -26,17 +30,20 @@ pub enum Phase {
     Open,
     /// It takes nothing in any more, and works off or gives up what it has.
     Draining,
-    /// It holds nothing.
+    /// It holds nothing but what its end has kept: outcomes for their handles, unread events for their subscribers.
     Drained,
 }
 
 /// How to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drain {
-    /// Let everything that was admitted come to its own end, kept outcomes be taken by their handles, and
-    /// orphans stop; after this duration, abort.
+    /// Let everything that was admitted come to its own end. Then outcomes are kept for their handles, and unread
+    /// events for their subscribers. If something is unsettled after this duration, abort.
     Graceful(Duration),
-    /// Settle everything as cancelled now.
+    /// Settle everything that is unsettled as cancelled now. Outcomes, these and earlier ones, are kept for their
+    /// handles, and unread events for their subscribers.
+    Cancel,
+    /// Settle everything that is unsettled as cancelled now, and keep nothing.
     Abort,
 }
 
@@ -54,8 +61,18 @@ pub(super) struct Ending {
     phase: Phase,
     /// The deadline of a graceful drain.
     deadline: Option<Instant>,
-    /// While aborting: the slot that is looked at next.
-    cursor: Option<u32>,
+    walk: Walk,
+    discards: bool,
+}
+
+/// Which walk over the task slots is going on, and the slot that it looks at next.
+#[derive(Clone, Copy, Default)]
+enum Walk {
+    /// The end has not come yet.
+    #[default]
+    None,
+    Settling(u32),
+    Abandoning(u32),
 }
 
 impl Ending {
@@ -64,9 +81,21 @@ impl Ending {
         self.phase
     }
 
+    /// Whether everything is given up now, or has been.
     #[inline]
-    pub(super) fn is_aborting(&self) -> bool {
-        self.cursor.is_some()
+    pub(super) fn is_ending(&self) -> bool {
+        !matches!(self.walk, Walk::None)
+    }
+
+    /// Whether the outcomes of handles do not outlive the end.
+    #[inline]
+    pub(super) fn discards(&self) -> bool {
+        self.discards
+    }
+
+    /// Whether everything is settled and discarded that has to be.
+    fn is_settled(&self) -> bool {
+        matches!(self.walk, Walk::Abandoning(_))
     }
 }
 
@@ -77,18 +106,38 @@ impl<P: Plan> Processor<P> {
         self.ending.phase()
     }
 
-    /// Begins the end. From now on nothing is taken in; sources are detached and those who wait for room
-    /// are sent away (both by effects), the intervals stop. What was admitted goes on until all is done or
-    /// the deadline comes, or is aborted at once. A second call can only bring the end nearer.
+    /// Begins the end. From now on nothing is taken in; sources are detached and the waiters for room are sent away
+    /// (both by effects), the intervals stop. What was admitted goes on until everything is settled or the deadline
+    /// comes, or is settled as cancelled at once. A drain waits for what is unsettled, and for nothing else: neither
+    /// for handles nor for orphans. A second call can only bring the end nearer, and an abort discards what an end
+    /// that is still going on would have kept. Once the machine is drained this does nothing.
     ///
-    /// Aborting is done by [`advance`](Self::advance), whose budget bounds each step. It needs no help of
-    /// the host: attempts that have not stopped are abandoned, which means that their slots are freed and
-    /// what is reported about them later is late.
+    /// Ending is done by [`advance`](Self::advance), whose budget bounds each step, and needs no help of the host.
+    /// When every effect was handed out, attempts that still run are *abandoned*: their places are freed, and what is
+    /// reported about them later is late. A host that wants to wait for them holds back that call of `advance`.
     ///
     /// What is paused, or has no concurrency, starts nothing while it drains either: then the deadline ends it.
-    /// Subscribers are removed with the last effects; what they had not read by then is lost.
+    ///
+    /// After an end that keeps ([`Drain::Cancel`], or [`Drain::Graceful`] that came in time), handles are claimed and
+    /// released as before, and [`next_event`](Self::next_event) hands out what is left. Retained results and the cache
+    /// do not outlive the end.
     ///
     /// May change: everything.
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Drain, Instant, Limits, OutcomeKind, Phase, Processor, Route, Terms};
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let task = processor.submit(Instant::ZERO, "job", Terms { route: Route::Handle, ..Terms::new(()) })?;
+    /// processor.drain(Instant::ZERO, Drain::Cancel);
+    /// while processor.phase() != Phase::Drained {
+    ///     let _ = processor.advance(Instant::ZERO, 64);
+    ///     while processor.poll_effect().is_some() {}
+    /// }
+    /// let settlement = processor.try_claim(task).ok_or("it is kept")?;
+    /// assert_eq!(settlement.outcome.kind(), OutcomeKind::Cancelled);
+    /// assert!(processor.census().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn drain(&mut self, now: Instant, mode: Drain) {
         let now = self.tell(now);
         if self.ending.phase == Phase::Drained {
@@ -100,69 +149,94 @@ impl<P: Plan> Processor<P> {
             self.publish(|| Event::Draining);
         }
         match mode {
-            Drain::Abort => self.abort(),
             Drain::Graceful(within) => self.end_by(now.saturating_add(within)),
+            Drain::Cancel => self.end_now(false),
+            Drain::Abort => self.end_now(true),
         }
     }
 
     /// Sets the deadline, unless an earlier one is set.
     fn end_by(&mut self, deadline: Instant) {
         let earlier = self.ending.deadline.is_some_and(|earlier| earlier <= deadline);
-        if earlier || self.ending.is_aborting() {
+        if earlier || self.ending.is_ending() {
             return;
         }
         self.ending.deadline = Some(deadline);
         self.deadlines.timers.arm(self.number(OwnTimer::Drain), deadline);
     }
 
-    pub(super) fn abort(&mut self) {
-        self.deadlines.timers.disarm(self.number(OwnTimer::Drain));
-        self.ending.deadline = None;
-        if !self.ending.is_aborting() {
-            self.ending.cursor = Some(0);
+    /// The deadline of a graceful drain has come. One that is quiet by then has come in time.
+    pub(super) fn fire_drain(&mut self) {
+        self.end_now(!self.is_quiet());
+    }
+
+    fn end_now(&mut self, discards: bool) {
+        if !self.ending.is_ending() {
+            self.deadlines.timers.disarm(self.number(OwnTimer::Drain));
+            self.ending.deadline = None;
+            self.ending.walk = Walk::Settling(0);
             self.set_gate();
             self.cache.close();
+        } else if discards && !self.ending.discards {
+            self.ending.walk = Walk::Settling(0);
         }
+        self.ending.discards |= discards;
     }
 
     /// Whether a graceful drain has nothing left to wait for.
     fn is_quiet(&self) -> bool {
         self.totals.admitted == self.totals.settled.total()
-            && self.tally.orphans() == 0
-            && self.handles == 0
-            && self.outbox.is_empty()
     }
 
     /// Whether the end waits for `advance`.
     pub(super) fn is_end_due(&self) -> bool {
-        match self.ending.cursor {
-            Some(cursor) => cursor < self.tasks.capacity(),
-            None => self.ending.phase == Phase::Draining && self.is_quiet(),
+        match self.ending.walk {
+            Walk::None => self.ending.phase == Phase::Draining && self.is_quiet(),
+            Walk::Settling(_) => true,
+            Walk::Abandoning(_) => self.tally.orphans() > 0 && !self.has_effect(),
         }
     }
 
     /// Goes on with the end, and tells how much of the budget was used.
     pub(super) fn advance_end(&mut self, budget: u32) -> u32 {
-        if !self.ending.is_aborting() && self.is_end_due() && budget > 0 {
-            self.abort();
+        if budget == 0 || !self.is_end_due() {
+            return 0;
         }
-        let Some(start) = self.ending.cursor else { return 0 };
-        // With no task left, all that remains of the walk is empty.
-        let end = match self.tasks.is_empty() {
-            true => self.tasks.capacity(),
-            false => start.saturating_add(budget).min(self.tasks.capacity()),
+        if !self.ending.is_ending() {
+            self.end_now(false);
+        }
+        let mut used = 0;
+        if let Walk::Settling(start) = self.ending.walk {
+            used = self.settle_slots(start, budget);
+        }
+        if let Walk::Abandoning(start) = self.ending.walk {
+            if self.is_end_due() {
+                used += self.abandon_slots(start, budget - used);
+            }
+        }
+        used
+    }
+
+    /// The first walk, from slot `start` on: how many slots it has looked at.
+    fn settle_slots(&mut self, start: u32, budget: u32) -> u32 {
+        let all = self.tasks.capacity();
+        let nothing_left = if self.ending.discards {
+            self.tasks.is_empty()
+        } else {
+            self.is_quiet() && self.results.is_empty()
         };
-        let steps = end.saturating_sub(start).min(budget);
-        if budget > 0 {
-            for index in start..start.saturating_add(steps) {
+        let steps = all.saturating_sub(start).min(budget);
+        let end = start.saturating_add(steps);
+        if !nothing_left {
+            for index in start..end {
                 self.end_task(index);
             }
-            self.ending.cursor = Some(end.max(start));
         }
+        self.ending.walk = if nothing_left || end >= all { Walk::Abandoning(0) } else { Walk::Settling(end) };
         steps
     }
 
-    /// Gives up the task in slot `index`.
+    /// Settles or discards the task in slot `index`, as far as the end does not keep it.
     fn end_task(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
         match task.state {
@@ -170,21 +244,46 @@ impl<P: Plan> Processor<P> {
                 self.remains.cancelled = self.remains.cancelled.saturating_add(1);
                 self.end(index, Input::Cancel, None, false);
             }
-            State::Orphan => self.abandon_if_ending(index),
+            State::Orphan => {}
             State::Stopping | State::Settled => {
-                let settles = task.pending.has(Pending::SETTLE) || task.pending.has(Pending::DISCARD);
+                let leaves = task.pending.has(Pending::SETTLE) || task.pending.has(Pending::DISCARD);
                 let retained = matches!(task.claimant, Claimant::Retention);
-                if !settles {
-                    if retained {
-                        self.unretain(index);
-                    }
-                    self.owe(index, Pending::DISCARD);
+                if leaves || !(retained || self.ending.discards) {
+                    return;
                 }
+                if retained {
+                    self.unretain(index);
+                }
+                self.owe(index, Pending::DISCARD);
             }
         }
     }
 
-    /// Sends those away who wait for room, and detaches the sources.
+    /// The second walk, from slot `start` on, as long as there are orphans: how many slots it has looked at.
+    fn abandon_slots(&mut self, start: u32, budget: u32) -> u32 {
+        let mut used = 0;
+        while used < budget && self.tally.orphans() > 0 {
+            let index = start.saturating_add(used);
+            debug_assert!(index < self.tasks.capacity(), "no attempt becomes an orphan any more");
+            self.abandon(index);
+            used += 1;
+            self.ending.walk = Walk::Abandoning(index.saturating_add(1));
+        }
+        used
+    }
+
+    /// Gives up the orphan in slot `index`, if there is one.
+    fn abandon(&mut self, index: u32) {
+        let Some(task) = self.tasks.at_mut(index) else { return };
+        let attempts = task.attempts;
+        let Some(next) = self.tally.step(task, Input::Abandon) else { return };
+        self.remains.abandoned = self.remains.abandoned.saturating_add(1);
+        if next == Next::Free {
+            self.free(index, attempts);
+        }
+    }
+
+    /// Sends the waiters for room away, and detaches the sources.
     pub(super) fn poll_closing(&mut self) -> Option<Effect<P>> {
         while let Some(waiter) = self.line.leave_any() {
             self.ledger.waiters.leave();
@@ -202,39 +301,56 @@ impl<P: Plan> Processor<P> {
     /// Whether the end has an effect, the tasks' own apart.
     #[inline]
     pub(super) fn has_end_effect(&self) -> bool {
-        match self.ending.phase {
-            Phase::Open | Phase::Drained => false,
-            Phase::Draining => self.line.len() > 0 || self.sources.len() > 0 || self.is_walked(),
-        }
+        self.ending.phase == Phase::Draining && self.has_effect_while_draining()
     }
 
-    /// Whether every task slot was looked at.
-    fn is_walked(&self) -> bool {
-        self.ending.cursor.is_some_and(|cursor| cursor >= self.tasks.capacity())
+    #[cold]
+    fn has_effect_while_draining(&self) -> bool {
+        let closing = self.line.len() > 0 || self.sources.len() > 0;
+        closing || self.ending.is_settled() && (self.tally.orphans() == 0 || !self.cache.is_empty())
     }
 
-    /// The last effects: what waits for events that will not come, the cache, and the end itself.
+    /// The last effects: the cache, then the waiters for events that will not come, and the end itself.
     pub(super) fn poll_end(&mut self) -> Option<Effect<P>> {
-        if !self.is_walked() || self.ending.phase != Phase::Draining {
+        if !self.ending.is_settled() || self.ending.phase != Phase::Draining {
             return None;
-        }
-        while let Some(waiter) = self.subscribers.remove_any() {
-            self.ledger.subscribers.leave();
-            self.remains.subscribers = self.remains.subscribers.saturating_add(1);
-            if let Some(waiter) = waiter {
-                return Some(Effect::Wake(waiter));
-            }
         }
         if let Some((key, value)) = self.cache.pop() {
             self.remains.cached = self.remains.cached.saturating_add(1);
             return Some(Effect::Uncache(key, value));
         }
+        if self.tally.orphans() > 0 {
+            return None;
+        }
+        if let Some(waiter) = self.poll_subscribers() {
+            return Some(Effect::Wake(waiter));
+        }
         debug_assert!(
-            self.tasks.is_empty() && self.sleeps.len() == 0 && self.deadlines.timers.len() == 0,
-            "nothing is left at the end"
+            self.tasks.len() == self.tally.unclaimed
+                && self.sleeps.len() == 0
+                && self.deadlines.timers.len() == 0,
+            "nothing is left at the end but what it keeps"
         );
         self.ending.phase = Phase::Drained;
+        self.remains.kept = self.tally.unclaimed;
+        self.remains.subscribers = self.remains.subscribers.saturating_add(self.subscribers.len());
         self.remains.totals = self.totals;
         Some(Effect::Drained(self.remains))
+    }
+
+    /// Removes the subscribers, or lets them read what is left and no more: the next waiter to be woken.
+    fn poll_subscribers(&mut self) -> Option<P::Waiter> {
+        if !self.ending.discards {
+            self.subscribers.close();
+            return self.subscribers.pop_wake();
+        }
+        while let Some(waiter) = self.subscribers.remove_any() {
+            self.ledger.subscribers.leave();
+            self.remains.subscribers = self.remains.subscribers.saturating_add(1);
+            if waiter.is_some() {
+                return waiter;
+            }
+        }
+        None
     }
 }

@@ -10,7 +10,7 @@ impl<P: Plan> Processor<P> {
     /// # Errors
     /// [`SubscribeRefusal`].
     pub fn subscribe(&mut self) -> Result<SubscriberId, SubscribeRefusal> {
-        if self.ending.is_aborting() {
+        if self.ending.is_ending() {
             return Err(SubscribeRefusal::Closed);
         }
         let id = self.subscribers.subscribe().ok_or(SubscribeRefusal::Full)?;
@@ -25,17 +25,23 @@ impl<P: Plan> Processor<P> {
         Some(waiter)
     }
 
-    /// The next event for a subscriber. `None` when there is no such subscriber: it was removed, or the
-    /// machine has ended.
+    /// The next event for a subscriber. `None` when there is no such subscriber: it was removed. At the very end of the
+    /// machine, one that has read everything is removed by this.
     pub fn next_event(&mut self, id: SubscriberId) -> Option<Next<Event<P::Meta>>> {
-        self.subscribers.next(id)
+        let before = self.subscribers.len();
+        let next = self.subscribers.next(id);
+        if self.subscribers.len() < before {
+            self.ledger.subscribers.leave();
+        }
+        next
     }
 
     /// Leaves a waiter to be woken when there is an event for a subscriber: at once, if there is one
-    /// already. The waiter that it replaces is handed back.
+    /// already. The waiter that it replaces is handed back. Waiters that are left when the machine ends are woken.
     ///
     /// # Errors
-    /// The waiter, when there is no such subscriber.
+    /// The waiter, when there is no such subscriber, or when it has read everything and the machine is at its very
+    /// end, so that nothing more will come.
     pub fn wait_event(
         &mut self,
         id: SubscriberId,

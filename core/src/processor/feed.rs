@@ -141,5 +141,8 @@ impl<P: Plan> Processor<P> {
 
 /// Whether what is refused for this reason would be refused to those behind it too.
 const fn stops_a_batch(reason: FeedRefusal) -> bool {
-    !matches!(reason, FeedRefusal::Task(Refusal::Attempts | Refusal::NotRetained | Refusal::Unclaimed))
+    !matches!(
+        reason,
+        FeedRefusal::Task(Refusal::Attempts | Refusal::NotRetained | Refusal::Unclaimed | Refusal::Delayed)
+    )
 }

@@ -15,7 +15,7 @@ pub enum Claim<P: Plan> {
     /// Not settled yet: the waiter will leave by [`Effect::Wake`](crate::Effect::Wake) when it is. The waiter
     /// that it replaces, if any, is handed back.
     Pending(Option<P::Waiter>),
-    /// There is no such task for a handle: its outcome was taken, or the machine has ended. The waiter is
+    /// There is no such task for a handle: its outcome was taken, or discarded by the end of the machine. The waiter is
     /// handed back.
     Gone(P::Waiter),
 }

@@ -24,13 +24,16 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use alloc::vec::Vec;
 use core::fmt;
+use core::hint::black_box;
 
 use fastrand::Rng;
 
 use crate::cache::Cache;
 use crate::ids::TaskId;
 use crate::last_error::LastError;
+use crate::lifecycle::State;
 use crate::line::Line;
 use crate::list::List;
 use crate::queue::Queue;
@@ -40,7 +43,7 @@ use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::{QUEUE, RESULTS, Task};
 use crate::timers::Timers;
-use crate::{Account, ByOutcome, Event, Instant, InvalidLimits, Ledger, Limits, Plan, Remains, Totals};
+use crate::{Account, BuildError, ByOutcome, Event, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 pub use control::Cancelled;
 pub use ending::{Drain, Phase};
@@ -101,12 +104,15 @@ pub struct Processor<P: Plan> {
 
 impl<P: Plan> Processor<P> {
     /// Builds a machine for these limits. This is the only call that allocates: exactly
-    /// [`Limits::footprint`]. O(limits).
+    /// [`Limits::footprint`]. Before, it asks for all of that in one piece and gives it back, so that limits which are
+    /// too large for the memory are an error and do not abort the process. (An operating system that promises more
+    /// memory than it has can still end the process later.) O(limits).
     ///
     /// # Errors
-    /// The first limit that is out of its bounds.
-    pub fn new(limits: Limits, now: Instant) -> Result<Self, InvalidLimits> {
+    /// [`BuildError`]: the first limit that is out of its bounds, or too little memory.
+    pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
         limits.check()?;
+        try_reserve(limits.footprint::<P>().total())?;
         let further = u64::from(limits.attempts.saturating_sub(1));
         let mut machine = Self {
             now,
@@ -115,7 +121,7 @@ impl<P: Plan> Processor<P> {
             concurrency: limits.concurrency,
             gate: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
-            tasks: Slots::new(limits.task_slots(), further),
+            tasks: Slots::new(limits.task_slots(), further).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(),
             outbox: List::new(),
@@ -128,10 +134,10 @@ impl<P: Plan> Processor<P> {
             health: None,
             sweep: None,
             sweep_due: false,
-            sleeps: Sleeps::new(limits.sleep_slots()),
-            line: Line::new(limits.waiters),
-            sources: Sources::new(limits.sources),
-            subscribers: Subscribers::new(limits.subscribers, limits.events),
+            sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
+            line: Line::new(limits.waiters, limits.origin),
+            sources: Sources::new(limits.sources, limits.origin),
+            subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),
             totals: Totals::default(),
             settled_since_health: ByOutcome::default(),
@@ -162,13 +168,14 @@ impl<P: Plan> Processor<P> {
 
     #[cold]
     fn publish_to_all(&mut self, event: Event<P::Meta>) {
-        self.totals.events = self.totals.events.wrapping_add(1);
-        self.subscribers.publish(event);
+        if self.subscribers.publish(event) {
+            self.totals.events = self.totals.events.wrapping_add(1);
+        }
     }
 
     /// Sets the gate anew after something that it depends on has changed.
     fn set_gate(&mut self) {
-        let is_shut = self.paused || self.ending.is_aborting();
+        let is_shut = self.paused || self.ending.is_ending();
         self.gate = if is_shut { 0 } else { self.concurrency };
     }
 
@@ -181,19 +188,34 @@ impl<P: Plan> Processor<P> {
         self.gate.saturating_sub(self.tally.placed())
     }
 
+    /// How much of the queue's room is taken: by tasks that wait for a place now, by permits, and by tasks that back off
+    /// beyond what `delayed` allows.
+    #[inline]
+    fn waiting_now(&self) -> u32 {
+        // Each of these is bounded by a limit, and the sum of the limits is far below 2^32.
+        let surplus = self.tally.delayed().saturating_sub(self.limits.delayed);
+        self.tally.of(State::Queued).wrapping_add(surplus).wrapping_add(self.line.permits())
+    }
+
     /// How many more tasks the queue takes now.
     #[inline]
     fn queue_room(&self) -> u32 {
-        // Each of these is bounded by a limit, and the sum of the limits is far below 2^32.
-        let waiting = self.tally.waiting().wrapping_add(self.line.permits());
-        self.limits.queue.wrapping_add(self.free_places()).saturating_sub(waiting)
+        self.limits.queue.wrapping_add(self.free_places()).saturating_sub(self.waiting_now())
     }
 
     /// Whether [`queue_room`](Self::queue_room) is not 0. Mostly there is room whoever runs.
     #[inline]
     fn has_queue_room(&self) -> bool {
-        let waiting = self.tally.waiting().wrapping_add(self.line.permits());
-        waiting < self.limits.queue || self.queue_room() > 0
+        self.waiting_now() < self.limits.queue || self.queue_room() > 0
+    }
+
+    /// Whether one more delayed task is taken now. What has fallen due into a full queue takes its room, as what backs
+    /// off beyond `delayed` takes that of the queue. So unsettled tasks, orphans and permits together are never more
+    /// than [`Limits::unsettled`], and their slots suffice.
+    #[inline]
+    fn has_delayed_room(&self) -> bool {
+        let all = self.tally.waiting().wrapping_add(self.tally.placed()).wrapping_add(self.line.permits());
+        self.tally.delayed() < self.limits.delayed && all < self.limits.unsettled()
     }
 
     /// How many task slots are neither in use nor promised.
@@ -214,9 +236,17 @@ impl<P: Plan> Processor<P> {
     }
 }
 
+/// Asks the allocator for this much memory, and gives it back.
+fn try_reserve(bytes: usize) -> Result<(), BuildError> {
+    let mut trial = Vec::<u8>::new();
+    trial.try_reserve_exact(bytes).map_err(|_| BuildError::Memory { bytes })?;
+    // Memory that nobody uses need not be asked for, thinks the compiler.
+    black_box(&mut trial);
+    Ok(())
+}
+
 fn accounts(limits: &Limits) -> Ledger {
     let slots = limits.task_slots();
-    let waiting_or_running = limits.queue.saturating_add(limits.concurrency);
     Ledger {
         health_intervals: Account::with_bound(1),
         sweep_intervals: Account::with_bound(1),
@@ -225,9 +255,9 @@ fn accounts(limits: &Limits) -> Ledger {
         cache: Account::with_bound(limits.cache.entries),
         subscribers: Account::with_bound(limits.subscribers),
         jobs: Account::with_bound(slots),
-        timers: Account::with_bound(waiting_or_running),
+        timers: Account::with_bound(limits.unsettled()),
         tasks: Account::with_bound(slots),
-        queued: Account::with_bound(waiting_or_running),
+        queued: Account::with_bound(limits.unsettled()),
         running: Account::with_bound(limits.concurrency),
         results: Account::with_bound(limits.results.entries),
         waiters: Account::with_bound(limits.waiters),

@@ -27,7 +27,7 @@ impl<P: Plan> Processor<P> {
         self.concurrency
     }
 
-    /// How many more tasks would be taken in now.
+    /// How many more tasks without a delay would be taken in now.
     #[must_use]
     #[inline]
     pub fn free_room(&self) -> u32 {
@@ -37,7 +37,8 @@ impl<P: Plan> Processor<P> {
         self.queue_room().min(self.slot_room())
     }
 
-    /// The cache. It ends with the machine: once that is being aborted every insert is refused.
+    /// The cache. It ends with the machine: from the moment when nothing is unsettled any more, or
+    /// is given up, every insert is refused.
     pub fn cache(&mut self) -> CacheMut<'_, P::Key, P::Value> {
         CacheMut::new(&mut self.cache, self.now)
     }
@@ -76,8 +77,7 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub fn health(&self, now: Instant) -> Health {
         let now = now.max(self.now);
-        let waiting = self.tally.waiting().saturating_add(self.line.permits());
-        let load = u64::from(waiting).saturating_add(u64::from(self.tally.placed()));
+        let load = u64::from(self.waiting_now()).saturating_add(u64::from(self.tally.placed()));
         let line = u64::from(self.limits.queue).saturating_add(u64::from(self.limits.concurrency));
         Health {
             phase: self.phase(),
@@ -100,7 +100,7 @@ impl<P: Plan> Processor<P> {
     }
 
     fn hold(&self) -> Hold {
-        if self.ending.is_aborting() {
+        if self.ending.is_ending() {
             Hold::Ending
         } else if self.paused {
             Hold::Paused

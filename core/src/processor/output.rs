@@ -18,7 +18,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Starts the next attempt: its job leaves for the host, its concurrency place is taken, and its
-    /// start-to-close time-out counts from `now`. `None` when nothing can be started.
+    /// start-to-close time-out counts from `now`, or from the instant that [`began`](Self::began) reports. `None` when
+    /// nothing can be started.
     ///
     /// A task whose deadline is over is settled instead, at most 64 in one call. If there are more, the
     /// answer is `None` although [`startable`](Self::startable) is not 0: call again, or call
@@ -99,6 +100,14 @@ impl<P: Plan> Processor<P> {
         (heads != NIL && self.lists_have_effect()) || self.sweep_due || self.has_end_effect()
     }
 
+    /// How many effects there are, as far as that is known: those of tasks are counted, all others together as one. 0 only
+    /// when [`has_effect`](Self::has_effect) is false. For a host with several threads that perform effects. O(1).
+    #[must_use]
+    #[inline]
+    pub fn pending_effects(&self) -> u32 {
+        if self.has_effect() { self.outbox.len().max(1) } else { 0 }
+    }
+
     /// Whether there is an effect in a list.
     #[cold]
     fn lists_have_effect(&self) -> bool {
@@ -167,7 +176,6 @@ impl<P: Plan> Processor<P> {
             let (number, why) = (task.attempts, task.kind.unwrap_or(OutcomeKind::Cancelled));
             let attempt = self.attempt(id, number);
             self.withdraw(index, Pending::STOP);
-            self.abandon_if_ending(index);
             return Some(Effect::Stop(Stop { task: id, attempt: attempt?, why }));
         }
         if task.pending.has(Pending::WAKE) {
@@ -183,7 +191,7 @@ impl<P: Plan> Processor<P> {
         if settles {
             return Some(Effect::Settle(settlement));
         }
-        if self.ending.is_aborting() {
+        if self.ending.is_ending() {
             self.remains.discarded = self.remains.discarded.saturating_add(1);
         }
         Some(Effect::Discard(settlement))

@@ -41,8 +41,46 @@ impl<P: Plan> fmt::Debug for Failure<P> {
 }
 
 impl<P: Plan> Processor<P> {
-    /// The attempt has completed, with this output. At or before its deadline this settles the task as
-    /// completed.
+    /// The handler of the attempt was called only at `at`, later than the [`start_next`](Self::start_next) that
+    /// handed the attempt out: its start-to-close time-out counts from there, or from `now` if that is earlier, and
+    /// never from before it was handed out. The schedule-to-close time-out bounds it as before. A host whose attempts
+    /// wait for a thread between the two reports this, so that they are not charged for the wait.
+    ///
+    /// Answers whether the attempt runs. Nothing happens to one that is over, or was timed out or cancelled; an
+    /// orphan stays one. [`Start::deadline`](crate::Start::deadline) tells the deadline as it was before.
+    ///
+    /// May change: [`next_wake`](Self::next_wake).
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Reason, Terms, Timeouts, Wake};
+    /// # use core::time::Duration;
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let limit = Some(Duration::from_millis(10));
+    /// let terms = Terms { timeouts: Timeouts { start_to_close: limit, ..Timeouts::NONE }, ..Terms::new(()) };
+    /// processor.submit(Instant::ZERO, "job", terms)?;
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// let called_at = Instant::from_millis(7);
+    /// assert!(processor.began(called_at, start.attempt, called_at));
+    /// assert_eq!(processor.next_wake(), Wake::At(Instant::from_millis(17), Reason::Timer));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn began(&mut self, now: Instant, attempt: AttemptId, at: Instant) -> bool {
+        let now = self.tell(now);
+        let Some(index) = self.index_of(attempt) else { return false };
+        let running = self.tasks.at_mut(index).filter(|task| task.state == State::Running);
+        let Some(task) = running else { return false };
+        let before = task.deadline_in(State::Running);
+        task.since = task.since.max(at.min(now));
+        let after = task.deadline_in(State::Running);
+        if after != before {
+            self.deadlines.disarm(index, before);
+            self.deadlines.arm(index, after);
+        }
+        true
+    }
+
+    /// The attempt has completed, with this output, which settles the task as completed. That its deadline has
+    /// passed does not matter, as long as no [`advance`](Self::advance) has timed the task out.
     ///
     /// May change: effects (its settlement), [`startable`](Self::startable), room.
     ///
@@ -123,21 +161,20 @@ impl<P: Plan> Processor<P> {
 
     /// The attempt has stopped without an outcome: it gives its concurrency place back. That is the answer
     /// to [`Effect::Stop`](crate::Effect::Stop). A task whose attempt was not asked to stop is settled by it, as
-    /// cancelled, or as timed out after its deadline.
+    /// cancelled.
     ///
     /// # Errors
     /// No such attempt runs.
     pub fn stopped(&mut self, now: Instant, attempt: AttemptId) -> Result<(), Late<()>> {
-        let now = self.tell(now);
+        self.tell(now);
         let index = self.index_of(attempt).ok_or(Late { settled: None, value: () })?;
-        let running = self.tasks.at(index).filter(|task| task.state == State::Running);
-        let in_time = running.map(|task| now <= task.deadline());
-        if let Some(in_time) = in_time {
-            self.end(index, if in_time { Input::Cancel } else { Input::TimeOut }, None, true);
+        let task = self.tasks.at(index);
+        let settled = task.and_then(|task| task.kind);
+        if task.is_some_and(|task| task.state == State::Running) {
+            self.end(index, Input::Cancel, None, true);
+            return Ok(());
         }
-        let settled = self.tasks.at(index).and_then(|task| task.kind);
-        let stopped = in_time.is_some() || self.stop(index);
-        if stopped { Ok(()) } else { Err(Late { settled, value: () }) }
+        if self.stop(index) { Ok(()) } else { Err(Late { settled, value: () }) }
     }
 
     /// Counts a panic that came after an outcome was fixed, in a callback or in the drop of a value. It
@@ -146,28 +183,22 @@ impl<P: Plan> Processor<P> {
         self.totals.late_panics = self.totals.late_panics.wrapping_add(1);
     }
 
-    /// The slot of a running attempt that a report is in time for, or of one that is over.
+    /// The slot of a running attempt that a report counts for, or of one that is over.
     #[inline]
     fn running(&mut self, now: Instant, attempt: AttemptId) -> Result<u32, Option<u32>> {
-        let now = self.tell(now);
+        self.tell(now);
         let index = self.index_of(attempt).ok_or(None)?;
         match self.tasks.at(index) {
-            Some(task) if task.state == State::Running && now <= task.deadline_in(State::Running) => {
-                Ok(index)
-            }
+            Some(task) if task.state == State::Running => Ok(index),
             _ => Err(Some(index)),
         }
     }
 
-    /// A report about an attempt that is over shows at least that it has stopped. One whose deadline has passed
-    /// unnoticed is over by it.
+    /// A report about an attempt that is over shows at least that it has stopped.
     #[cold]
     fn late<T>(&mut self, index: Option<u32>, value: T) -> Late<T> {
         self.totals.late = self.totals.late.wrapping_add(1);
         let Some(index) = index else { return Late { settled: None, value } };
-        if self.tasks.at(index).is_some_and(|task| task.state == State::Running) {
-            self.end(index, Input::TimeOut, None, true);
-        }
         let settled = self.tasks.at(index).and_then(|task| task.kind);
         self.stop(index);
         Late { settled, value }
@@ -202,7 +233,7 @@ impl<P: Plan> Processor<P> {
         let (tries, attempts, meta, deadline) = (task.tries, task.attempts, task.meta, task.deadline());
         let allowed = tries.allow(attempts) && (!panicked || tries.on_panic());
         let Some(job) = job else { return Err(None) };
-        if !allowed || self.ending.is_aborting() {
+        if !allowed || self.ending.is_ending() {
             return Err(Some(job));
         }
         let delay = task.backoff.delay(attempts, &mut self.rng);

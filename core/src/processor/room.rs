@@ -34,7 +34,8 @@ impl<P: Plan> Processor<P> {
         self.line.ask_again(id, waiter)
     }
 
-    /// Submits with the room that was granted. The permit is used up, whatever the answer, unless that is
+    /// Submits with the room that was granted; a delayed task needs that of delayed ones all the same. The permit is
+    /// used up, whatever the answer, unless that is
     /// [`ReservedRefusal::NotGranted`].
     ///
     /// # Errors
@@ -70,7 +71,7 @@ impl<P: Plan> Processor<P> {
         conditions: &Conditions,
     ) -> Result<TaskId, Refused<Routed<P>, ReservedRefusal>> {
         let refusal = match self.use_permit(now, id) {
-            Ok(()) => self.refusal(&route, conditions.tries.total()),
+            Ok(()) => self.refusal(&route, conditions),
             Err(reason) => return Err(Refused { reason, value: (job, route) }),
         };
         self.admit(self.now, job, meta, route, conditions, refusal).map_err(|refused| Refused {

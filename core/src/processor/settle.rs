@@ -45,11 +45,11 @@ impl<P: Plan> Processor<P> {
                 if waiter.is_some() {
                     pending = pending.with(Pending::WAKE);
                 }
-                if self.ending.is_aborting() {
+                if self.ending.discards() {
                     pending = pending.with(Pending::DISCARD);
                 }
             }
-            Claimant::Retention if self.ending.is_aborting() => pending = pending.with(Pending::DISCARD),
+            Claimant::Retention if self.ending.is_ending() => pending = pending.with(Pending::DISCARD),
             Claimant::Retention => is_retained = true,
         }
         task.pending = pending;
@@ -141,7 +141,6 @@ impl<P: Plan> Processor<P> {
         let claimant = core::mem::replace(&mut task.claimant, Claimant::Nobody);
         let payload = core::mem::replace(&mut task.payload, Payload::Away);
         let (meta, attempts, kind) = (task.meta, task.attempts, task.kind);
-        self.abandon_if_ending(index);
         Some(self.hand_out(id, meta, attempts, kind, claimant, payload))
     }
 
@@ -180,20 +179,6 @@ impl<P: Plan> Processor<P> {
             }
         };
         Settlement { task, meta, attempts, outcome, job, callback, waiter }
-    }
-
-    /// Ends an orphan that has nothing left to tell the host, if the machine does not wait for it.
-    pub(super) fn abandon_if_ending(&mut self, index: u32) {
-        if !self.ending.is_aborting() {
-            return;
-        }
-        let Some(task) = self.tasks.at_mut(index) else { return };
-        if task.state == State::Orphan && task.pending.is_empty() {
-            self.remains.abandoned = self.remains.abandoned.saturating_add(1);
-            let attempts = task.attempts;
-            self.tally.step(task, Input::Abandon);
-            self.free(index, attempts);
-        }
     }
 
     /// Empties the slot of a task that is over and whose outcome has left, after so many attempts.

@@ -37,7 +37,8 @@ impl<P: Plan> Processor<P> {
         terms: Terms<P>,
     ) -> Result<TaskId, Refused<Offer<P>>> {
         let now = self.tell(now);
-        let refusal = self.terms_refusal(&terms).or_else(|| self.room_refusal());
+        let is_delayed = !terms.delay.is_zero();
+        let refusal = self.terms_refusal(&terms).or_else(|| self.room_refusal(is_delayed));
         self.admit_on(now, job, terms, refusal)
     }
 
@@ -55,7 +56,7 @@ impl<P: Plan> Processor<P> {
         conditions: &Conditions,
     ) -> Result<TaskId, Refused<Routed<P>>> {
         let now = self.tell(now);
-        let refusal = self.refusal(&route, conditions.tries.total()).or_else(|| self.room_refusal());
+        let refusal = self.refusal(&route, conditions).or_else(|| self.room_refusal(conditions.is_delayed()));
         self.admit(now, job, meta, route, conditions, refusal)
     }
 
@@ -74,9 +75,9 @@ impl<P: Plan> Processor<P> {
         conditions: &Conditions,
     ) -> Result<TaskId, Refused<Routed<P>>> {
         let now = self.tell(now);
-        let refusal = self.refusal(&route, conditions.tries.total());
+        let refusal = self.refusal(&route, conditions);
         if refusal.is_none() {
-            if let Some(reason) = self.room_refusal() {
+            if let Some(reason) = self.room_refusal(conditions.is_delayed()) {
                 return Err(Refused { reason, value: (job, route) });
             }
         }
@@ -88,11 +89,16 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn terms_refusal(&self, terms: &Terms<P>) -> Option<Refusal> {
-        self.refusal(&terms.route, terms.retry.total())
+        self.refusal_of(&terms.route, terms.retry.total(), !terms.delay.is_zero())
     }
 
     #[inline]
-    pub(super) fn refusal(&self, route: &Route<P::Callback>, attempts: u32) -> Option<Refusal> {
+    pub(super) fn refusal(&self, route: &Route<P::Callback>, conditions: &Conditions) -> Option<Refusal> {
+        self.refusal_of(route, conditions.tries.total(), conditions.is_delayed())
+    }
+
+    #[inline]
+    fn refusal_of(&self, route: &Route<P::Callback>, attempts: u32, is_delayed: bool) -> Option<Refusal> {
         if !self.is_open() {
             return Some(Refusal::Closed);
         }
@@ -102,14 +108,15 @@ impl<P: Plan> Processor<P> {
         match route {
             Route::Handle if self.handles >= self.limits.unclaimed => Some(Refusal::Unclaimed),
             Route::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
+            _ if is_delayed && !self.has_delayed_room() => Some(Refusal::Delayed),
             _ => None,
         }
     }
 
-    /// Why there is no room for one more task.
+    /// Why there is no room for one more task. A delayed one needs none in the queue.
     #[inline]
-    fn room_refusal(&self) -> Option<Refusal> {
-        if self.line.is_waiting() || !self.has_queue_room() {
+    fn room_refusal(&self, is_delayed: bool) -> Option<Refusal> {
+        if !is_delayed && (self.line.is_waiting() || !self.has_queue_room()) {
             return Some(Refusal::Full);
         }
         (self.slot_room() == 0).then_some(Refusal::Backlog)
@@ -148,7 +155,7 @@ impl<P: Plan> Processor<P> {
         if let Some(reason) = refusal {
             return Err(self.refuse(reason, meta, (job, route)));
         }
-        let state = if conditions.delay == 0 { State::Queued } else { State::Delayed };
+        let state = if conditions.is_delayed() { State::Delayed } else { State::Queued };
         let has_callback = matches!(route, Route::Callback(_));
         let for_handle = matches!(route, Route::Handle);
         let Some(vacant) = self.tasks.vacant() else {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod ending;
 mod sleep;
 
 use core::time::Duration;
@@ -62,6 +63,67 @@ fn settled(machine: &mut Machine) -> Settlement<Numbers> {
 }
 
 #[test]
+fn ids_mean_nothing_to_a_machine_of_another_origin() {
+    let [mut one, mut other] = [1, 2].map(|origin| {
+        let limits = Limits { origin, ..limits(4, 1) };
+        Machine::new(limits, ms(0)).unwrap()
+    });
+    let mut ids = Vec::new();
+    for machine in [&mut one, &mut other] {
+        let task = machine.submit(ms(0), 0, Terms { route: Route::Handle, ..terms() }).unwrap();
+        let attempt = machine.start_next(ms(0)).unwrap().attempt;
+        let sleep = machine.sleep(ms(0), attempt, ms(9), 70).unwrap();
+        let source = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
+        let subscriber = machine.subscribe().unwrap();
+        for _ in 0..4 {
+            machine.submit(ms(0), 0, terms()).unwrap();
+        }
+        let waiter = machine.wait_for_room(ms(0), 71).unwrap();
+        ids.push((task, attempt, sleep, source, subscriber, waiter));
+    }
+    let (task, attempt, sleep, source, subscriber, waiter) = ids[0];
+    let before = other.census();
+    assert_eq!(other.cancel(ms(0), task), Err(CancelError::NotFound));
+    assert!(matches!(other.claim(ms(0), task, 7), Claim::Gone(7)));
+    assert_eq!(other.completed(ms(0), attempt, 7), Err(Late { settled: None, value: 7 }));
+    assert!(!other.began(ms(0), attempt, ms(0)));
+    assert_eq!((other.end_sleep(sleep), other.leave(ms(0), waiter)), (None, None));
+    assert!(other.detach(ms(0), source).is_none() && other.next_event(subscriber).is_none());
+    assert_eq!(other.census(), before);
+    assert!(one.end_sleep(sleep).is_some() && one.leave(ms(0), waiter).is_some());
+    assert!(one.detach(ms(0), source).is_some() && one.next_event(subscriber).is_some());
+    assert!(one.completed(ms(0), attempt, 7).is_ok() && one.try_claim(task).is_some());
+}
+
+/// Jobs that no memory has room for.
+struct Huge;
+
+impl Plan for Huge {
+    type Job = [u64; 1 << 37];
+    type Output = ();
+    type Error = ();
+    type Meta = ();
+    type Callback = ();
+    type Waiter = ();
+    type Listener = ();
+    type Key = ();
+    type Value = ();
+}
+
+#[test]
+fn limits_that_cannot_be_allocated_are_an_error() {
+    for queue in [1_000, 1 << 27] {
+        let limits = limits(queue, 1);
+        let bytes = limits.footprint::<Huge>().total();
+        let refused = Processor::<Huge>::new(limits, ms(0)).err().unwrap();
+        assert_eq!(refused, BuildError::Memory { bytes });
+        assert!(std::format!("{refused}").contains("lower them"));
+    }
+    let refused = Machine::new(limits(1, 0), ms(0)).err().unwrap();
+    assert!(matches!(refused, BuildError::Limits(InvalidLimits { field: "concurrency", .. })));
+}
+
+#[test]
 fn a_task_completes() {
     let mut machine = machine(4, 1);
     let task = machine.submit(ms(1), 7, Terms { route: Route::Callback(70), ..terms() }).unwrap();
@@ -111,17 +173,71 @@ fn a_timed_out_attempt_is_an_orphan_until_it_stops() {
 }
 
 #[test]
-fn a_report_is_judged_by_its_own_time() {
-    for (at, late) in [(10, false), (11, true)] {
+fn a_report_counts_unless_the_task_was_timed_out_before() {
+    for (at, advances) in [(10, false), (99, false), (99, true)] {
         let mut machine = machine(4, 1);
         let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
         machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
         let start = machine.start_next(ms(0)).unwrap();
+        if advances {
+            let _ = machine.advance(ms(at), 10);
+        }
+        let late = Late { settled: Some(OutcomeKind::TimedOut), value: 5 };
         let report = machine.completed(ms(at), start.attempt, 5);
-        assert_eq!(report.is_err(), late);
-        assert_eq!(settled(&mut machine).outcome.kind() == OutcomeKind::TimedOut, late);
+        assert_eq!(report, if advances { Err(late) } else { Ok(()) });
+        let outcome = if advances { Outcome::TimedOut } else { Outcome::Completed(5) };
+        assert_eq!(settled(&mut machine).outcome, outcome);
         assert!(machine.audit().is_empty());
     }
+}
+
+#[test]
+fn the_time_of_an_attempt_counts_from_the_call_of_its_handler() {
+    // When it was called, and then times out; it was handed out at 5 ms.
+    for (at, now, deadline) in [(9, 9, 19), (9, 12, 19), (4, 9, 15), (99, 9, 19), (13, 13, 22)] {
+        let mut machine = machine(4, 1);
+        let timeouts = Timeouts { start_to_close: span(10), schedule_to_close: span(22), ..Timeouts::NONE };
+        machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
+        let start = machine.start_next(ms(5)).unwrap();
+        assert_eq!((start.deadline, machine.census().timers), (Some(ms(15)), 1));
+        assert!(machine.began(ms(now), start.attempt, ms(at)));
+        assert_eq!(
+            (machine.next_wake(), machine.census().timers),
+            (Wake::At(ms(deadline), Reason::Timer), 1)
+        );
+        let _ = machine.advance(Instant::from_nanos(ms(deadline).as_nanos() - 1), 9);
+        assert_eq!(machine.totals().settled.timed_out, 0);
+        let _ = machine.advance(ms(deadline), 9);
+        assert_eq!((machine.totals().settled.timed_out, machine.census().orphans), (1, 1));
+        assert!(!machine.began(ms(deadline), start.attempt, ms(deadline)));
+        assert_eq!((machine.census().orphans, machine.audit().timers), (1, 0), "it is an orphan still");
+        machine.stopped(ms(deadline), start.attempt).unwrap();
+        assert!(!machine.began(ms(deadline), start.attempt, ms(deadline)));
+    }
+}
+
+#[test]
+fn an_attempt_without_limit_begins_without_a_timer() {
+    let mut machine = machine(4, 1);
+    machine.submit(ms(0), 1, terms()).unwrap();
+    let start = machine.start_next(ms(0)).unwrap();
+    assert!(machine.began(ms(3), start.attempt, ms(2)));
+    assert_eq!((machine.next_wake(), machine.audit().timers), (Wake::Never, 0));
+    let first = machine.completed(ms(3), start.attempt, 1);
+    assert!(first.is_ok() && !machine.began(ms(3), start.attempt, ms(3)));
+}
+
+#[test]
+fn a_failure_after_the_last_deadline_counts_and_is_not_tried_again() {
+    let mut machine = machine(4, 1);
+    let timeouts = Timeouts { schedule_to_close: span(10), ..Timeouts::NONE };
+    let retry = Retry::NONE.attempts(2).base(Duration::ZERO);
+    machine.submit(ms(0), 1, Terms { timeouts, retry, ..terms() }).unwrap();
+    let start = machine.start_next(ms(0)).unwrap();
+    let failure = machine.failed(ms(11), start.attempt, 9, Some(1), &"no".into()).unwrap();
+    assert!(matches!(failure, Failure::Settled { job: Some(1) }));
+    assert_eq!(settled(&mut machine).outcome, Outcome::Failed(9));
+    assert!(machine.audit().is_empty());
 }
 
 #[test]
@@ -248,6 +364,89 @@ fn room_is_granted_in_order() {
 }
 
 #[test]
+fn work_for_later_does_not_shut_out_work_for_now() {
+    let mut machine = machine(10, 1);
+    let later = || Terms { delay: Duration::from_secs(3_600), ..terms() };
+    for job in 0..14 {
+        machine.submit(ms(0), job, later()).unwrap();
+    }
+    assert_eq!((machine.free_room(), machine.health(ms(0)).saturation), (11, 0));
+    for job in 0..11 {
+        machine.submit(ms(0), job, terms()).unwrap();
+    }
+    assert_eq!(machine.submit(ms(0), 11, terms()).unwrap_err().reason, Refusal::Full);
+    assert!(machine.submit(ms(0), 12, later()).is_ok(), "and nor does work for now shut it out");
+    assert_eq!(machine.health(ms(0)).saturation, 1_000);
+}
+
+#[test]
+fn what_backs_off_does_not_shut_out_work_for_now() {
+    let mut machine = machine(10, 14);
+    let retry = Retry::NONE.attempts(2).base(Duration::from_secs(60));
+    for job in 0..14 {
+        machine.submit(ms(0), job, Terms { retry, ..terms() }).unwrap();
+    }
+    while let Some(start) = machine.start_next(ms(0)) {
+        let _ = machine.failed(ms(0), start.attempt, 9, Some(start.job), &"no".into()).unwrap();
+    }
+    assert_eq!((machine.census().backoff, machine.free_room()), (14, 24));
+    let later = ms(100_000);
+    let _ = machine.advance(later, 100);
+    assert_eq!((machine.census().queued, machine.free_room()), (14, 10));
+}
+
+#[test]
+fn delayed_tasks_have_a_bound_of_their_own() {
+    let mut limits = limits(1, 1);
+    limits.delayed = 2;
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let retry = Retry::NONE.attempts(2).base(Duration::from_secs(60));
+    let delayed = || Terms { delay: Duration::from_millis(5), ..terms() };
+    machine.submit(ms(0), 0, delayed()).unwrap();
+    machine.submit(ms(0), 1, delayed()).unwrap();
+    let full = machine.submit(ms(0), 2, delayed()).unwrap_err();
+    assert_eq!(full.reason, Refusal::Delayed);
+    assert_eq!(machine.terms_refusal(&delayed()), Some(Refusal::Delayed), "waiting for room does not help");
+    assert_eq!((machine.totals().offered, machine.totals().refused), (3, 1));
+    for job in 3..5 {
+        machine.submit(ms(0), job, Terms { retry, ..terms() }).unwrap();
+    }
+    // Both fall due into a queue that is full: they wait in it, and take the room of delayed ones.
+    let _ = machine.advance(ms(5), 10);
+    assert_eq!((machine.census().queued, machine.free_room()), (4, 0));
+    assert_eq!(machine.submit(ms(5), 5, delayed()).unwrap_err().reason, Refusal::Delayed);
+    let start = machine.start_next(ms(5)).unwrap();
+    assert_eq!(machine.submit(ms(5), 5, delayed()).unwrap_err().reason, Refusal::Delayed);
+    machine.completed(ms(5), start.attempt, 0).unwrap();
+    machine.submit(ms(5), 5, delayed()).unwrap();
+    assert_eq!(machine.census().unsettled(), 4, "never more than queue, concurrency and delayed");
+    let ledger = machine.ledger();
+    assert_eq!((ledger.queued.highest, ledger.queued.bound, ledger.timers.bound), (4, 4, 4));
+}
+
+#[test]
+fn more_backoffs_than_delayed_allows_take_room_of_the_queue() {
+    let mut limits = limits(2, 2);
+    limits.delayed = 1;
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let retry = Retry::NONE.attempts(2).base(Duration::from_secs(60));
+    let mut room = Vec::new();
+    for job in 0..3 {
+        machine.submit(ms(0), job, Terms { retry, ..terms() }).unwrap();
+        let start = machine.start_next(ms(0)).unwrap();
+        let _ = machine.failed(ms(0), start.attempt, 9, Some(job), &"no".into()).unwrap();
+        room.push(machine.free_room());
+    }
+    assert_eq!((room, machine.census().backoff), ([4, 3, 2].into(), 3));
+    let delayed = Terms { delay: Duration::from_millis(5), ..terms() };
+    assert_eq!(machine.submit(ms(0), 9, delayed).unwrap_err().reason, Refusal::Delayed);
+    for job in 0..2 {
+        machine.submit(ms(0), job, terms()).unwrap();
+    }
+    assert_eq!(machine.submit(ms(0), 9, terms()).unwrap_err().reason, Refusal::Full);
+}
+
+#[test]
 fn the_orphan_limit_stops_starting() {
     let mut limits = limits(8, 4);
     limits.orphans = 1;
@@ -262,13 +461,13 @@ fn the_orphan_limit_stops_starting() {
 }
 
 #[test]
-fn a_late_stop_is_a_time_out() {
+fn a_stop_that_was_not_asked_for_is_a_cancellation_whatever_the_deadline() {
     let mut machine = machine(4, 1);
     let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
     machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.stopped(ms(20), start.attempt).unwrap();
-    assert_eq!(settled(&mut machine).outcome, Outcome::TimedOut);
+    assert_eq!(settled(&mut machine).outcome, Outcome::Cancelled);
 }
 
 #[test]
@@ -317,65 +516,6 @@ fn a_batch_goes_on_behind_what_is_refused_for_its_terms() {
     let fed = machine.source_fed(source).unwrap();
     assert_eq!((fed.admitted, fed.refused), (2, 3));
     assert_eq!(machine.totals().refused, 3);
-}
-
-#[test]
-fn abort_needs_no_help() {
-    let mut machine = machine(8, 2);
-    let listeners = Guard { task: 1, batch: 2, error: 3 };
-    machine.attach(ms(0), listeners).unwrap();
-    let subscriber = machine.subscribe().unwrap();
-    machine.wait_event(subscriber, 5).unwrap();
-    let _ = machine.cache().insert(ms(0), 1, 1, 1);
-    for job in 0..4 {
-        machine.submit(ms(0), job, Terms { route: Route::Callback(job), ..terms() }).unwrap();
-    }
-    let handle = machine.submit(ms(0), 4, Terms { route: Route::Handle, ..terms() }).unwrap();
-    let _ = machine.claim(ms(0), handle, 6);
-    let started = machine.start_next(ms(0)).unwrap();
-    machine.drain(ms(1), Drain::Abort);
-    assert_eq!(machine.submit(ms(1), 9, terms()).unwrap_err().reason, Refusal::Closed);
-    while machine.next_wake() == Wake::Now(Reason::End) || machine.has_effect() {
-        let _ = machine.advance(ms(1), 1);
-        let _ = machine.poll_effect();
-        assert_eq!(machine.census(), machine.audit());
-    }
-    assert_eq!(machine.phase(), Phase::Drained);
-    assert!(machine.audit().is_empty());
-    assert_eq!(machine.stopped(ms(2), started.attempt), Err(Late { settled: None, value: () }));
-    assert!(matches!(machine.claim(ms(2), handle, 7), Claim::Gone(7)));
-    assert!(matches!(machine.cache().insert(ms(2), 1, 1, 1), Inserted::Refused(1, 1)));
-}
-
-#[test]
-fn a_graceful_drain_ends_when_all_is_done_or_at_its_deadline() {
-    for finishes in [true, false] {
-        let mut machine = machine(8, 2);
-        machine.submit(ms(0), 0, terms()).unwrap();
-        let start = machine.start_next(ms(0)).unwrap();
-        machine.drain(ms(0), Drain::graceful(Duration::from_millis(50)));
-        assert_eq!(machine.next_wake(), Wake::At(ms(50), Reason::Timer));
-        if finishes {
-            machine.completed(ms(10), start.attempt, 0).unwrap();
-        }
-        let mut now = ms(10);
-        let remains = loop {
-            match machine.poll_effect() {
-                Some(Effect::Drained(remains)) => break remains,
-                Some(_) => continue,
-                None => {}
-            }
-            let (Wake::At(..) | Wake::Now(_)) = machine.next_wake() else { panic!("stuck") };
-            if let Wake::At(at, _) = machine.next_wake() {
-                now = at;
-            }
-            let _ = machine.advance(now, 1);
-        };
-        assert_eq!(now, if finishes { ms(10) } else { ms(50) });
-        assert_eq!(remains.abandoned, u32::from(!finishes));
-        assert_eq!(remains.totals.settled.total(), 1);
-        assert!(machine.audit().is_empty());
-    }
 }
 
 #[test]

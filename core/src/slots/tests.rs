@@ -65,6 +65,51 @@ fn a_used_up_slot_is_retired_and_never_wraps() {
 }
 
 #[test]
+fn an_origin_moves_the_first_generation_within_a_sixteenth() {
+    let first = |origin: u64, bits| {
+        let mut slots = Store::with_generation_bits(3, 0, bits).with_origin(origin);
+        let ids = [slots.insert(0).unwrap(), slots.insert(0).unwrap()];
+        let [first, second] = ids.map(|id| slots.generation_of(id));
+        assert_eq!(first, second, "it is that of every slot");
+        slots.remove(ids[0]);
+        let again = slots.insert(0).unwrap();
+        assert_eq!(slots.generation_of(again), first + 1);
+        first
+    };
+    for bits in [3, 4, 5, 8, 20, 62] {
+        let sixteenth = (1 << bits) / 16;
+        assert_eq!(first(0, bits), 1);
+        let firsts: BTreeSet<u64> = (0..1_000).chain([u64::MAX]).map(|origin| first(origin, bits)).collect();
+        assert!(firsts.iter().all(|&first| first <= u64::max(sixteenth, 1)));
+        assert_eq!(firsts.len() as u64, sixteenth.clamp(1, 1_001));
+        if bits > 20 {
+            let gaps = firsts.iter().zip(firsts.iter().skip(1)).map(|(a, b)| b - a);
+            assert!(gaps.min().unwrap() > sixteenth / 10_000, "neighbours begin far from each other");
+        }
+    }
+}
+
+#[test]
+fn a_slot_with_an_origin_is_used_up_and_retired_too() {
+    for further in [0, 3] {
+        let mut slots = Store::with_generation_bits(1, further, 7).with_origin(1);
+        let mut seen = BTreeSet::new();
+        let mut first = None;
+        while let Ok(id) = slots.insert(0) {
+            first.get_or_insert(slots.generation_of(id));
+            for nth in 0..=further as u32 {
+                assert!(seen.insert(slots.further::<AttemptId>(id, nth).unwrap()));
+            }
+            slots.take(0, further as u32);
+        }
+        let first = first.unwrap();
+        assert!(first > 1 && first <= 8);
+        assert_eq!(seen.len() as u64, (128 - first) / (further + 1) * (further + 1));
+        assert_eq!((slots.retired(), slots.free()), (1, 0));
+    }
+}
+
+#[test]
 fn a_single_slot_may_use_every_generation() {
     let mut slots = Store::with_generation_bits(1, 0, 1);
     let id = slots.insert(1).unwrap();

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::script::Order;
 use crate::{
-    AttachRefusal, AttemptId, CancelError, Cancelled, Fed, FeedRefusal, Instant, OutcomeKind, Refusal,
+    AttachRefusal, AttemptId, CancelError, Cancelled, Drain, Fed, FeedRefusal, Instant, OutcomeKind, Refusal,
     Remains, ReservedRefusal, SleepId, SleepRefusal, SourceId, SubscribeRefusal, SubscriberId, TaskId,
     WaitRefusal, WaiterId,
 };
@@ -57,7 +57,8 @@ pub enum Call {
     Pause { now: Instant },
     Resume { now: Instant },
     SetConcurrency { now: Instant, to: u32 },
-    Drain { now: Instant, within: Option<Duration> },
+    Drain { now: Instant, mode: Drain },
+    Began { now: Instant, attempt: AttemptId, at: Instant },
     Completed { now: Instant, attempt: AttemptId, output: u32 },
     Failed { now: Instant, attempt: AttemptId, error: u32, job: Option<u32>, text: u32 },
     Panicked { now: Instant, attempt: AttemptId, job: Option<u32>, text: u32 },
@@ -98,6 +99,7 @@ impl Call {
             | Self::Resume { now }
             | Self::SetConcurrency { now, .. }
             | Self::Drain { now, .. }
+            | Self::Began { now, .. }
             | Self::Completed { now, .. }
             | Self::Failed { now, .. }
             | Self::Panicked { now, .. }
@@ -133,6 +135,7 @@ pub enum Answer {
     Event(Option<crate::Next<crate::Event<u32>>>),
     Waits(Result<Option<u32>, u32>),
     Concurrency(u32),
+    Runs(bool),
     Completed(Result<(), (Option<OutcomeKind>, u32)>),
     Failed(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
     Panicked(Result<Option<u32>, (Option<OutcomeKind>, Option<u32>)>),

@@ -10,8 +10,8 @@ use super::call::{
 use super::script::Way;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
-    Claim, Conditions, Drain, Effect, Guard, Inserted, Instant, InvalidLimits, Late, Limits, Message,
-    Outcome, Processor, Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
+    BuildError, Claim, Conditions, Effect, Guard, Inserted, Instant, Late, Limits, Message, Outcome,
+    Processor, Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
 };
 
 /// A machine whose payloads are counted.
@@ -27,8 +27,8 @@ impl Host {
     /// Builds a machine.
     ///
     /// # Errors
-    /// The limit that cannot be.
-    pub fn new(limits: Limits, now: Instant) -> Result<Self, InvalidLimits> {
+    /// [`BuildError`].
+    pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
         Ok(Self { machine: Processor::new(limits, now)?, books: Books::default() })
     }
 
@@ -190,8 +190,8 @@ impl Host {
                 Answer::Nothing
             }
             Call::SetConcurrency { now, to } => Answer::Concurrency(self.machine.set_concurrency(now, to)),
-            Call::Drain { now, within } => {
-                self.machine.drain(now, within.map_or(Drain::Abort, Drain::Graceful));
+            Call::Drain { now, mode } => {
+                self.machine.drain(now, mode);
                 Answer::Nothing
             }
             _ => self.other_call(call),
@@ -201,6 +201,7 @@ impl Host {
     /// Reports, time, outputs and the cache.
     fn other_call(&mut self, call: &Call) -> Answer {
         match *call {
+            Call::Began { now, attempt, at } => Answer::Runs(self.machine.began(now, attempt, at)),
             Call::Completed { now, attempt, output } => {
                 let answer = self.machine.completed(now, attempt, self.books.token(output));
                 Answer::Completed(answer.map_err(|late| (late.settled, late.value.out())))

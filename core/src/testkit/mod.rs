@@ -4,8 +4,8 @@
 //! A [`Script`] is a list of small steps that any bytes make. [`check`] runs it on a real machine and on a
 //! naive [`Model`] in lock step, and compares after every call the answer, and after every step everything that
 //! can be seen: census, audit, totals, ledger, health, last error, wake-up. All payloads are counted
-//! [`Token`]s, so that it also sees whether each comes out exactly once. At its end every script is aborted, and
-//! nothing may be left.
+//! [`Token`]s, so that it also sees whether each comes out exactly once. At its end every machine is ended, in one
+//! of the ways there are, and nothing may be left but what that keeps.
 //!
 //! ```
 //! use plimsoll_core::testkit::{Script, check};
@@ -45,16 +45,28 @@ pub enum Flaw {
     ForgetsOrphans,
     ForgetsCallbacks,
     ExpiresEarly,
+    JudgesReports,
+    IgnoresBegan,
+    KeepsNothing,
+    AbandonsAtOnce,
+    DelayedTakesRoom,
+    ForgetsOverflow,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
         Self::ForgetsOrphans,
         Self::ForgetsCallbacks,
         Self::ExpiresEarly,
+        Self::JudgesReports,
+        Self::IgnoresBegan,
+        Self::KeepsNothing,
+        Self::AbandonsAtOnce,
+        Self::DelayedTakesRoom,
+        Self::ForgetsOverflow,
     ];
 }

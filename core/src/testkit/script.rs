@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::{CacheLimits, Instant, Limits, Policy, Priority, ResultLimits, Retry, Timeouts};
+use crate::{CacheLimits, Drain, Instant, Limits, Policy, Priority, ResultLimits, Retry, Timeouts};
 
 /// Limits and what is done under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ impl Setup {
         };
         Limits {
             queue: u32::from(queue % 7),
+            delayed: pick(&[2, 1, 3, 0, 5], queue / 7),
             concurrency: u32::from(concurrency % 4) + 1,
             sleeps: pick(&[2, 1, 4, 0], concurrency >> 2),
             orphans: pick(&[u32::MAX, 1, 2], orphans),
@@ -80,6 +81,17 @@ impl Setup {
             health_every: pick(&every, health),
             sweep_every: pick(&every, sweep),
             seed: u64::from(attempts),
+            origin: pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], sources / 3),
+        }
+    }
+
+    /// How the machine is ended after the last step.
+    #[must_use]
+    pub const fn end(&self) -> Drain {
+        match self.0[Self::BYTES - 1] % 3 {
+            0 => Drain::Abort,
+            1 => Drain::Cancel,
+            _ => Drain::Graceful(Duration::from_millis(20)),
         }
     }
 
@@ -176,9 +188,16 @@ pub enum Step {
     DrainGracefully {
         within: u8,
     },
+    CancelAll,
     Abort,
     Start {
         count: u8,
+    },
+    /// The clock moves on, and the handler of an attempt was called at this instant.
+    Began {
+        attempt: u8,
+        jump: u8,
+        at: u8,
     },
     Complete {
         attempt: u8,
@@ -269,7 +288,9 @@ impl Step {
             118..=120 => Self::SetConcurrency { to: a % 6 },
             121 if a < 32 => Self::DrainGracefully { within: b },
             122 if a < 16 => Self::Abort,
-            121..=150 => Self::Start { count: a % 4 },
+            122 if a < 48 => Self::CancelAll,
+            121..=142 => Self::Start { count: a % 4 },
+            143..=150 => Self::Began { attempt: a, jump: b % 200, at: c },
             151..=166 => Self::Complete { attempt: a },
             167..=176 => Self::Fail { attempt: a, with_job: b < 192 },
             177..=181 => Self::Panic { attempt: a, with_job: b < 192 },
@@ -316,6 +337,15 @@ impl Order {
             1 => Way::Handle,
             2 => Way::Retain,
             _ => Way::Nowhere,
+        }
+    }
+
+    /// The order as a batch makes it, which tells no ids, so that no handle could be claimed: then nobody wants the
+    /// outcome.
+    pub(super) const fn in_batch(self) -> Self {
+        match self.way() {
+            Way::Handle => Self([self.0[0] | 3 << 3, self.0[1], self.0[2]]),
+            _ => self,
         }
     }
 

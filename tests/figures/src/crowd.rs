@@ -91,7 +91,9 @@ impl Crowd {
 
     /// `size` tasks whose delay ends at one instant, which is almost there.
     pub fn delayed(size: u32) -> Self {
-        let mut crowd = Self::new(bare(size + ROUND, ROUND));
+        let mut limits = bare(ROUND, ROUND);
+        limits.delayed = size + ROUND;
+        let mut crowd = Self::new(limits);
         crowd.fill(size, |crowd| (crowd.submit_delayed(MILLISECOND), None));
         crowd
     }

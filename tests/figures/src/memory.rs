@@ -13,7 +13,7 @@ const MORE: u32 = 1 << 16;
 pub fn run() -> ExitCode {
     let machine = Limits::default().footprint::<Eight>();
     println!(
-        "a machine with default limits (queue 1,024, concurrency 64; job, output, error, metadata of 8 bytes)"
+        "a machine with default limits (queue 1,024, concurrency 64, delayed 256; job, output, error, metadata of 8 bytes)"
     );
     let Footprint { tasks, timers, waiters, sources, subscribers, cache, .. } = machine;
     for (part, bytes) in [
@@ -31,6 +31,7 @@ pub fn run() -> ExitCode {
     println!("one more, bytes");
     each("place in the queue: task slot", |limits| limits.queue += MORE, |all| all.tasks);
     each("place in the queue: timer", |limits| limits.queue += MORE, |all| all.timers);
+    each("place for a delayed task", |limits| limits.delayed += MORE, Footprint::total);
     each("place for an outcome unclaimed", |limits| limits.unclaimed += MORE, Footprint::total);
     each("retained result", |limits| limits.results = ResultLimits::new(MORE, None), Footprint::total);
     each("waiter", |limits| limits.waiters += MORE, Footprint::total);

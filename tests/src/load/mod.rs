@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use plimsoll_core::{
-    AttemptId, CacheLimits, CacheStats, Census, Drain, Effect, Instant, InvalidLimits, Limits, Phase, Plan,
+    AttemptId, BuildError, CacheLimits, CacheStats, Census, Drain, Effect, Instant, Limits, Phase, Plan,
     Processor, Remains, ResultLimits, SourceId, SubscriberId, TaskId, Totals, WaiterId, Wake,
 };
 
@@ -148,7 +148,7 @@ impl Load {
     ///
     /// # Errors
     /// When the limits are not valid.
-    pub fn new(seed: u64, limits: Limits) -> Result<Self, InvalidLimits> {
+    pub fn new(seed: u64, limits: Limits) -> Result<Self, BuildError> {
         let mut load = Self {
             machine: Processor::new(limits, Instant::ZERO)?,
             rng: Rng::with_seed(seed),
@@ -232,6 +232,7 @@ impl Load {
         loop {
             while let Some(effect) = self.machine.poll_effect() {
                 if let Effect::Drained(remains) = effect {
+                    self.let_go();
                     return remains;
                 }
                 self.effect(effect);
@@ -246,7 +247,26 @@ impl Load {
             let _ = self.machine.advance(self.now, 256);
             self.work();
             if self.machine.phase() == Phase::Drained {
+                self.let_go();
                 return Remains::default();
+            }
+        }
+    }
+
+    /// After the end: the subscriber reads what is left and goes, and the owners of tasks come for their outcomes.
+    fn let_go(&mut self) {
+        self.read_events();
+        if let Some(subscriber) = self.subscriber.take() {
+            let _ = self.machine.unsubscribe(subscriber);
+        }
+        while self.machine.census().handles > 0 {
+            let next = self.happenings.next();
+            if next == u64::MAX {
+                break;
+            }
+            self.now = self.now.max(Instant::from_nanos(next));
+            while let Some(happening) = self.happenings.take(self.now.as_nanos()) {
+                self.happens(happening);
             }
         }
     }

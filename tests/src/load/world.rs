@@ -272,7 +272,7 @@ impl Load {
         }
     }
 
-    fn read_events(&mut self) {
+    pub(super) fn read_events(&mut self) {
         let Some(subscriber) = self.subscriber else { return };
         while let Some(next) = self.machine.next_event(subscriber) {
             match next {

@@ -84,32 +84,66 @@ fn point_6_stale_ids() {
     assert_eq!(attempts.len(), 2_000, "no attempt's id is given out twice");
 }
 
-/// 7: a report is judged by its own time, to the nanosecond, whether or not `advance` has run.
+/// 7: a report counts however late it comes, unless `advance` has timed its task out before.
 #[test]
-fn point_7_a_report_counts_until_its_deadline() {
-    for (after, in_time) in [(5_000_000, true), (5_000_001, false)] {
-        for advance_first in [false, true] {
+fn point_7_a_report_counts_unless_advance_was_there_first() {
+    for advance_at in [None, Some(ms(6)), Some(Instant::from_nanos(5_999_999))] {
+        for at in [ms(6), Instant::from_nanos(6_000_001), ms(3_600_000)] {
             let mut machine = machine(1, 1);
             machine.submit(ms(1), 0, terms(Some(Duration::from_millis(5)))).unwrap();
             let start = machine.start_next(ms(1)).unwrap();
-            let at = Instant::from_nanos(1_000_000 + after);
-            // Within the tick of the deadline, and not at it: the timer must not have fired before the report.
-            if advance_first && !in_time {
+            assert_eq!(start.deadline, Some(ms(6)));
+            if let Some(at) = advance_at {
                 let _ = machine.advance(at, 10);
             }
+            let timed_out = advance_at == Some(ms(6));
             let report = machine.completed(at, start.attempt, 3);
-            let Some(Effect::Settle(settled)) = machine.poll_effect() else { panic!("not settled") };
-            if in_time {
-                assert!(report.is_ok());
-                assert_eq!(settled.outcome, Outcome::Completed(3));
-            } else {
-                let late = report.unwrap_err();
-                assert_eq!((late.settled, late.value), (Some(OutcomeKind::TimedOut), 3));
-                assert_eq!(settled.outcome, Outcome::TimedOut);
+            let stop = timed_out.then(|| machine.poll_effect());
+            assert!(matches!(stop, None | Some(Some(Effect::Settle(_)))), "the report withdraws the `Stop`");
+            match (timed_out, report) {
+                (false, Ok(())) => {
+                    let Some(Effect::Settle(settled)) = machine.poll_effect() else { panic!("not settled") };
+                    assert_eq!(settled.outcome, Outcome::Completed(3));
+                }
+                (true, Err(late)) => {
+                    assert_eq!((late.settled, late.value), (Some(OutcomeKind::TimedOut), 3));
+                }
+                (_, report) => panic!("timed out: {timed_out}, and the report: {report:?}"),
             }
             assert_eq!(machine.census().orphans, 0, "it has stopped");
         }
     }
+}
+
+/// 7: a stop that nobody asked for cancels, before its deadline and after it.
+#[test]
+fn point_7_a_stop_counts_whatever_the_deadline() {
+    for at in [ms(2), ms(100)] {
+        let mut machine = machine(1, 1);
+        machine.submit(ms(1), 0, terms(Some(Duration::from_millis(5)))).unwrap();
+        let start = machine.start_next(ms(1)).unwrap();
+        machine.stopped(at, start.attempt).unwrap();
+        let Some(Effect::Settle(settled)) = machine.poll_effect() else { panic!("not settled") };
+        assert_eq!(settled.outcome, Outcome::Cancelled);
+    }
+}
+
+/// 7: nothing that is overdue is ever started, whether or not `advance` was called.
+#[test]
+fn point_7_nothing_overdue_is_started() {
+    let mut machine = machine(2, 1);
+    for after in [0, 1] {
+        let mut overdue = terms(None);
+        overdue.timeouts.schedule_to_close = (after == 0).then_some(Duration::from_millis(5));
+        overdue.timeouts.schedule_to_start = (after == 1).then_some(Duration::from_millis(5));
+        machine.submit(ms(1), after, overdue).unwrap();
+    }
+    machine.submit(ms(1), 2, terms(None)).unwrap();
+    let start = machine.start_next(Instant::from_nanos(6_000_001)).unwrap();
+    assert_eq!(start.job, 2);
+    let outcomes: Vec<_> = std::iter::from_fn(|| machine.poll_effect()).collect();
+    let [Effect::Settle(first), Effect::Settle(second)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!((&first.outcome, &second.outcome), (&Outcome::TimedOut, &Outcome::Expired));
 }
 
 /// 7: a deadline on a tick fires exactly there, another one on the next tick; none fires early.

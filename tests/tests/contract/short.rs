@@ -56,7 +56,7 @@ fn all_short_ends() {
         Step::Start { count: 1 },
         Step::Stopped { attempt: 0 },
         Step::Release { task: 0 },
-        Step::Attach,
+        Step::CancelAll,
         Step::Advance { jump: 4, budget: 0 },
         Step::Advance { jump: 0, budget: 145 },
         Step::Poll { count: 1 },

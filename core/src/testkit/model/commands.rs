@@ -16,10 +16,10 @@ impl Model {
     pub(super) fn command(&mut self, call: &Call, given: &Answer) -> Answer {
         match *call {
             Call::Submit { offer, .. } => {
-                let refusal = self.terms_refusal(offer).or_else(|| self.room_refusal());
+                let refusal = self.terms_refusal(offer).or_else(|| self.room_refusal(offer));
                 self.offered(offer, refusal, given, Why::Submit)
             }
-            Call::TrySubmit { offer, .. } => match (self.terms_refusal(offer), self.room_refusal()) {
+            Call::TrySubmit { offer, .. } => match (self.terms_refusal(offer), self.room_refusal(offer)) {
                 (None, Some(reason)) => Answer::Task(Err((Why::Submit(reason), (offer.job, offer.callback)))),
                 (refusal, _) => self.offered(offer, refusal, given, Why::Submit),
             },
@@ -56,7 +56,8 @@ impl Model {
                 self.concurrency = to.min(self.limits.concurrency);
                 Answer::Concurrency(self.concurrency)
             }
-            Call::Drain { within, .. } => self.drain(within),
+            Call::Drain { mode, .. } => self.drain(mode),
+            Call::Began { attempt, at, .. } => Answer::Runs(self.began(attempt, at)),
             Call::Completed { attempt, output, .. } => self.completed(attempt, output),
             Call::Failed { attempt, error, job, text, .. } => self.failed(attempt, error, job, text),
             Call::Panicked { attempt, job, text, .. } => self.panicked(attempt, job, text),
@@ -91,8 +92,16 @@ impl Model {
         match offer.order.way() {
             Way::Handle if self.handles() >= self.limits.unclaimed => Some(Refusal::Unclaimed),
             Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
+            _ if !offer.order.delay().is_zero() && !self.has_delayed_room() => Some(Refusal::Delayed),
             _ => None,
         }
+    }
+
+    /// There are fewer tasks for later than there may be, and what fell due into a full queue left room.
+    fn has_delayed_room(&self) -> bool {
+        let all = self.count(|task| task.is_waiting() || task.placed) + self.permits();
+        let most = self.limits.queue + self.limits.concurrency + self.limits.delayed;
+        self.for_later() < self.limits.delayed && (all < most || self.has(Flaw::ForgetsOverflow))
     }
 
     /// Tasks routed to a handle that was neither claimed nor released.
@@ -100,8 +109,8 @@ impl Model {
         self.count(|task| task.way == Way::Handle && !task.released)
     }
 
-    fn room_refusal(&self) -> Option<Refusal> {
-        if self.somebody_waits() || self.queue_room() == 0 {
+    fn room_refusal(&self, offer: Offer) -> Option<Refusal> {
+        if offer.order.delay().is_zero() && (self.somebody_waits() || self.queue_room() == 0) {
             return Some(Refusal::Full);
         }
         (self.slot_room() == 0).then_some(Refusal::Backlog)
@@ -165,7 +174,6 @@ impl Model {
     }
 
     fn submit_reserved(&mut self, id: WaiterId, offer: Offer, given: &Answer) -> Answer {
-        let refusal = self.terms_refusal(offer);
         let place = self.line.iter().position(|waiting| waiting.id == id && waiting.granted);
         if place.is_none() && self.phase == Phase::Open {
             let returned = (offer.job, offer.callback);
@@ -174,6 +182,7 @@ impl Model {
         if let Some(place) = place {
             self.line.remove(place);
         }
+        let refusal = self.terms_refusal(offer);
         self.offered(offer, refusal, given, |reason| Why::Reserved(ReservedRefusal::Task(reason)))
     }
 
@@ -298,7 +307,7 @@ impl Model {
         if self.source(source).is_none() {
             return Err(FeedRefusal::Detached);
         }
-        let refusal = self.terms_refusal(offer).or_else(|| self.room_refusal());
+        let refusal = self.terms_refusal(offer).or_else(|| self.room_refusal(offer));
         let admitted = self.admit(offer, refusal, id);
         if let Some(source) = self.source(source) {
             super::one(if admitted.is_ok() { &mut source.fed.admitted } else { &mut source.fed.refused });
@@ -315,7 +324,8 @@ impl Model {
             if let Err(reason) = self.fed(source, offer, None) {
                 refused = refused.or(Some(reason));
                 looked_at += 1;
-                let for_its_terms = [Refusal::Attempts, Refusal::NotRetained, Refusal::Unclaimed];
+                let for_its_terms =
+                    [Refusal::Attempts, Refusal::NotRetained, Refusal::Unclaimed, Refusal::Delayed];
                 if for_its_terms.iter().any(|own| reason == FeedRefusal::Task(*own)) {
                     continue;
                 }
@@ -344,7 +354,7 @@ impl Model {
     }
 
     fn subscribe(&mut self, given: &Answer) -> Answer {
-        if self.aborting {
+        if self.ending {
             return Answer::Subscriber(Err(SubscribeRefusal::Closed));
         }
         let Answer::Subscriber(Ok(id)) = *given else {

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Model, Parting, STAND_IN, Stage, Task, earlier, one};
+use super::{Model, Parting, STAND_IN, Stage, Task, one};
+use crate::testkit::Flaw;
 use crate::testkit::call::{Answer, Done, Settled, Started, Swept};
 use crate::{Event, Next, Phase, Stop, SubscriberId, TaskId};
 
@@ -58,12 +59,11 @@ impl Model {
         }
         let now = self.now;
         let task = self.at(meta)?;
-        let closes = task.order.timeouts().start_to_close.and_then(|d| super::after(now, d));
-        let deadline = earlier(closes, task.close_by);
+        let deadline = task.closes(now);
         task.attempts += 1;
         task.attempt = Some(given.attempt);
         task.placed = true;
-        task.stage = Stage::Running { deadline };
+        task.stage = Stage::Running { since: now, deadline };
         let started = Started {
             task: id,
             attempt: given.attempt,
@@ -81,7 +81,7 @@ impl Model {
     pub(super) fn has_effect(&self) -> bool {
         let in_line = match self.phase {
             Phase::Open => self.can_grant(),
-            Phase::Draining => !self.line.is_empty() || !self.sources.is_empty() || self.is_walked(),
+            Phase::Draining => !self.line.is_empty() || !self.sources.is_empty() || self.has_last_effect(),
             Phase::Drained => false,
         };
         in_line || !self.outbox.is_empty() || self.sleeps.has_wake() || self.ring.has_wake() || self.sweep_due
@@ -136,7 +136,9 @@ impl Model {
             task.stop = false;
             let stop = Stop { task: id?, attempt: task.attempt?, why: task.kind? };
             self.unpost(meta);
-            self.forget_if_over(meta);
+            if self.ending && self.has(Flaw::AbandonsAtOnce) {
+                self.abandon(meta);
+            }
             return Some(Done::Stop(stop));
         }
         if task.parting.contains(&Parting::Settle) {
@@ -148,7 +150,7 @@ impl Model {
             self.unpost(meta);
             return Some(Done::Wake(waiter));
         }
-        self.remains.discarded += u32::from(self.aborting);
+        self.remains.discarded += u32::from(self.ending);
         self.release(meta, named).map(Done::Discard)
     }
 

@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
-use super::{Model, Owner, Parting, Stage};
+use super::{Model, Owner, Parting, Stage, Task};
+use crate::testkit::Flaw;
 use crate::testkit::call::{Answer, Done};
 use crate::testkit::script::Way;
-use crate::{Event, OutcomeKind, Phase};
+use crate::{Drain, Event, OutcomeKind, Phase};
 
 impl Model {
-    pub(super) fn drain(&mut self, within: Option<Duration>) -> Answer {
+    pub(super) fn drain(&mut self, mode: Drain) -> Answer {
         if self.phase == Phase::Drained {
             return Answer::Nothing;
         }
@@ -20,16 +21,17 @@ impl Model {
             self.intervals = [false; 2];
             self.publish(|_| Event::Draining);
         }
-        match within {
-            None => self.abort(),
-            Some(within) => self.drain_within(within),
+        match mode {
+            Drain::Graceful(within) => self.drain_within(within),
+            Drain::Cancel => self.end_now(false),
+            Drain::Abort => self.end_now(true),
         }
         Answer::Nothing
     }
 
     /// The earlier deadline wins.
     fn drain_within(&mut self, within: Duration) {
-        if self.aborting {
+        if self.ending {
             return;
         }
         let at = self.now.saturating_add(within);
@@ -40,23 +42,36 @@ impl Model {
         }
     }
 
-    pub(super) fn abort(&mut self) {
+    pub(super) fn end_now(&mut self, discards: bool) {
+        let discards = discards || self.has(Flaw::KeepsNothing);
         self.disarm(Owner::Drain);
-        self.aborting = true;
+        self.ending = true;
         self.cache.is_closed = true;
+        if discards && !self.discards {
+            self.walked = 0;
+            self.walked_again = 0;
+        }
+        self.discards |= discards;
     }
 
-    fn is_quiet(&self) -> bool {
-        let busy = self.count(|task| task.is_waiting() || task.is_running() || task.is_orphan());
-        busy == 0 && self.handles() == 0 && self.outbox.is_empty()
+    /// Whether everything is settled.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.count(|task| task.is_waiting() || task.is_running()) == 0
     }
 
     pub(super) fn end_goes_on(&self) -> bool {
-        self.phase == Phase::Draining && if self.aborting { !self.is_walked() } else { self.is_quiet() }
+        if self.phase != Phase::Draining {
+            return false;
+        }
+        match (self.ending, self.is_walked()) {
+            (false, _) => self.is_quiet(),
+            (true, false) => true,
+            (true, true) => self.count(Task::is_orphan) > 0 && !self.has_effect(),
+        }
     }
 
-    pub(super) fn is_walked(&self) -> bool {
-        self.aborting && self.walked >= self.limits.task_slots()
+    fn is_walked(&self) -> bool {
+        self.ending && self.walked >= self.limits.task_slots()
     }
 
     /// Looks at as many slots as the budget allows: how many.
@@ -64,35 +79,58 @@ impl Model {
         if budget == 0 || !self.end_goes_on() {
             return 0;
         }
-        if !self.aborting {
-            self.abort();
+        if !self.ending {
+            self.end_now(false);
         }
         let steps = budget.min(self.limits.task_slots() - self.walked);
-        if self.tasks.is_empty() {
-            self.walked = self.limits.task_slots();
-            return steps;
-        }
+        // Where nothing is left to settle or to discard, one step does for all that are left.
+        let nothing_left =
+            if self.discards { self.tasks.is_empty() } else { self.is_quiet() && self.kept.is_empty() };
         for _ in 0..steps {
             let slot = self.walked;
             self.walked += 1;
-            if let Some(meta) = self.tasks.iter().find(|task| task.slot == slot).map(|task| task.meta) {
-                self.give_up(meta);
-            }
+            self.in_slot(slot).into_iter().for_each(|meta| self.give_up(meta));
         }
-        steps
+        if nothing_left {
+            self.walked = self.limits.task_slots();
+        }
+        let mut used = steps;
+        while used < budget && self.is_walked() && self.end_goes_on() {
+            used += 1;
+            let slot = self.walked_again;
+            self.walked_again += 1;
+            self.in_slot(slot).into_iter().for_each(|meta| self.abandon(meta));
+        }
+        used
     }
 
+    fn in_slot(&self, slot: u32) -> Option<u32> {
+        self.tasks.iter().find(|task| task.slot == slot).map(|task| task.meta)
+    }
+
+    /// Settles a task, or discards an outcome that the end does not keep.
     fn give_up(&mut self, meta: u32) {
         let Some(task) = self.task(meta) else { return };
+        let is_kept = task.way == Way::Handle && !self.discards;
         if task.stage != Stage::Over {
             self.remains.cancelled += 1;
             self.settle(meta, OutcomeKind::Cancelled, None);
-        } else if task.released {
-            self.forget_if_over(meta);
-        } else if matches!(task.way, Way::Handle | Way::Retain) && !task.parting.contains(&Parting::Discard) {
+        } else if !task.released && !is_kept && task.parting.iter().all(|parting| *parting == Parting::Wake) {
             self.kept.retain(|&other| other != meta);
             self.part(meta, Parting::Discard);
         }
+    }
+
+    /// Waits no longer for an attempt that runs on.
+    pub(super) fn abandon(&mut self, meta: u32) {
+        let Some(task) = self.at(meta).filter(|task| task.is_orphan()) else { return };
+        task.placed = false;
+        self.remains.abandoned += 1;
+        self.forget_if_over(meta);
+    }
+
+    pub(super) fn has_last_effect(&self) -> bool {
+        self.is_walked() && (self.count(Task::is_orphan) == 0 || self.cache.len() > 0)
     }
 
     /// Those in line are sent away, then sources are detached.
@@ -109,22 +147,31 @@ impl Model {
         self.detach(id).map(Done::Detach)
     }
 
-    /// When all else is out: subscribers, the cache, the end.
+    /// When all else is out: the cache, those who wait for events, the end.
     pub(super) fn last_effect(&mut self) -> Option<Done> {
         if self.phase != Phase::Draining || !self.is_walked() {
             return None;
-        }
-        while let Some(waiter) = self.ring.remove_any() {
-            self.remains.subscribers += 1;
-            if let Some(waiter) = waiter {
-                return Some(Done::Wake(waiter));
-            }
         }
         if let Some((key, token, value)) = self.cache.pop() {
             self.remains.cached += 1;
             return Some(Done::Uncache(key, token, value));
         }
+        if self.count(Task::is_orphan) > 0 {
+            return None;
+        }
+        while self.discards && self.ring.len() > 0 {
+            self.remains.subscribers += 1;
+            if let Some(waiter) = self.ring.remove_any().flatten() {
+                return Some(Done::Wake(waiter));
+            }
+        }
+        self.ring.close();
+        if let Some(waiter) = self.ring.wake() {
+            return Some(Done::Wake(waiter));
+        }
         self.phase = Phase::Drained;
+        self.remains.kept = self.count(|task| task.way == Way::Handle && task.is_kept());
+        self.remains.subscribers += super::size(0..self.ring.len());
         self.remains.totals = self.totals;
         Some(Done::Drained(self.remains))
     }

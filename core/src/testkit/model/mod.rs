@@ -46,9 +46,13 @@ pub struct Model {
     limits: Limits,
     now: Instant,
     phase: Phase,
-    aborting: bool,
-    /// How many slots the end has looked at.
+    /// Whether the end has come: everything is given up.
+    ending: bool,
+    /// Whether the end keeps nothing for handles and subscribers.
+    discards: bool,
+    /// How many slots the end has looked at to settle tasks, and how many to abandon attempts.
     walked: u32,
+    walked_again: u32,
     paused: bool,
     concurrency: u32,
     rng: Rng,
@@ -125,7 +129,7 @@ enum Stage {
     Delayed { until: Option<Instant> },
     Backoff { until: Option<Instant> },
     Queued { since: Instant, place: u64 },
-    Running { deadline: Option<Instant> },
+    Running { since: Instant, deadline: Option<Instant> },
     Over,
 }
 
@@ -190,11 +194,17 @@ impl Task {
         expires.into_iter().chain(closes).min_by_key(|(at, _)| *at)
     }
 
+    /// When an attempt that began then times out.
+    fn closes(&self, since: Instant) -> Option<Instant> {
+        let closes = self.order.timeouts().start_to_close.and_then(|d| after(since, d));
+        earlier(closes, self.close_by)
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Delayed { until } | Stage::Backoff { until } => earlier(until, self.close_by),
             Stage::Queued { .. } => self.waits_until().map(|(at, _)| at),
-            Stage::Running { deadline } => deadline,
+            Stage::Running { deadline, .. } => deadline,
             Stage::Over => None,
         }
     }
@@ -231,8 +241,10 @@ impl Model {
             limits,
             now,
             phase: Phase::Open,
-            aborting: false,
+            ending: false,
+            discards: false,
             walked: 0,
+            walked_again: 0,
             paused: false,
             concurrency: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
@@ -316,7 +328,7 @@ impl Model {
     }
 
     fn publish(&mut self, event: impl FnOnce(&Self) -> Event<u32>) {
-        if self.ring.has_subscribers() {
+        if self.ring.is_heard() {
             one(&mut self.totals.events);
             let event = event(self);
             self.ring.publish(event, self.limits.events);
@@ -355,12 +367,19 @@ impl Model {
         size(self.line.iter().filter(|waiting| waiting.granted))
     }
 
-    fn waiting(&self) -> u32 {
-        self.count(Task::is_waiting) + self.permits()
+    /// Tasks for later: delayed, or backing off.
+    fn for_later(&self) -> u32 {
+        self.count(|task| task.is_waiting() && !task.is_queued())
+    }
+
+    /// What takes room of the queue.
+    fn waiting_now(&self) -> u32 {
+        let allowed = if self.has(Flaw::DelayedTakesRoom) { 0 } else { self.limits.delayed };
+        self.count(Task::is_queued) + self.for_later().saturating_sub(allowed) + self.permits()
     }
 
     fn free(&self) -> u32 {
-        if self.paused || self.aborting || self.orphans() >= self.limits.orphans {
+        if self.paused || self.ending || self.orphans() >= self.limits.orphans {
             return 0;
         }
         self.concurrency.saturating_sub(self.count(Task::is_running) + self.orphans())
@@ -368,7 +387,7 @@ impl Model {
 
     fn queue_room(&self) -> u32 {
         let extra = u32::from(self.has(Flaw::OneTooMany));
-        (self.limits.queue + self.free() + extra).saturating_sub(self.waiting())
+        (self.limits.queue + self.free() + extra).saturating_sub(self.waiting_now())
     }
 
     fn slot_room(&self) -> u32 {

@@ -44,11 +44,11 @@ impl Model {
         });
         let oldest = queued_since.min().map(|(_, since)| now.saturating_since(since));
         let placed = self.count(|task| task.placed);
-        let load = u64::from(self.waiting() + placed) * 1_000;
+        let load = u64::from(self.waiting_now() + placed) * 1_000;
         let line = u64::from(self.limits.queue + self.limits.concurrency);
         Health {
             phase: self.phase,
-            hold: if self.aborting {
+            hold: if self.ending {
                 Hold::Ending
             } else if self.paused {
                 Hold::Paused
@@ -61,7 +61,7 @@ impl Model {
             },
             queued: self.count(Task::is_queued),
             running: self.count(Task::is_running),
-            delayed: self.count(Task::is_waiting) - self.count(Task::is_queued),
+            delayed: self.for_later(),
             orphans: self.orphans(),
             free_room: self.free_room(),
             settled: self.since_health,
@@ -76,6 +76,12 @@ impl Model {
     pub(super) fn check_health(&mut self, missed: u64) {
         self.publish(|model| Event::Health(Health { missed, ..model.health(model.now) }));
         self.since_health = crate::ByOutcome::default();
+    }
+
+    /// Slots suffice for every task that is not settled, and for every attempt that runs on.
+    fn is_within_bounds(&self) -> bool {
+        let most = self.limits.queue + self.limits.concurrency + self.limits.delayed;
+        self.count(|task| task.stage != Stage::Over || task.placed) + self.permits() <= most
     }
 
     fn free_room(&self) -> u32 {
@@ -108,6 +114,7 @@ impl Model {
             Difference::between("concurrency", &self.concurrency, &machine.concurrency()),
             Difference::between("paused", &self.paused, &machine.is_paused()),
             Difference::between("now", &self.now, &machine.now()),
+            Difference::between("bound of the unsettled", &true, &self.is_within_bounds()),
             Difference::between("offered", &totals.offered, &(totals.refused + totals.admitted)),
             Difference::between("admitted", &totals.admitted, &(totals.settled.total() + census.unsettled())),
         ];

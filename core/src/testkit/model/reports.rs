@@ -1,14 +1,15 @@
 //! What reports about attempts answer.
 
 use super::{Model, Stage, after, one};
+use crate::testkit::Flaw;
 use crate::testkit::call::{Answer, Failure};
-use crate::{AttemptId, ErrorKind, Event, Message, OutcomeKind};
+use crate::{AttemptId, ErrorKind, Event, Instant, Message, OutcomeKind};
 
 /// What the machine makes of a report.
 enum Verdict {
     /// It counts.
-    InTime(u32),
-    /// It comes too late: the outcome of the task, if that is still known.
+    Counts(u32),
+    /// The attempt is over: the outcome of the task, if that is still known.
     Late(Option<OutcomeKind>),
 }
 
@@ -18,18 +19,18 @@ impl Model {
             return Verdict::Late(None);
         };
         let (meta, kind) = (task.meta, task.kind);
-        let Stage::Running { deadline } = task.stage else {
+        let Stage::Running { deadline, .. } = task.stage else {
             if task.is_orphan() {
                 self.orphan_stopped(meta);
             }
             return Verdict::Late(kind);
         };
         task.placed = false;
-        if deadline.is_some_and(|deadline| self.now > deadline) {
+        if self.has(Flaw::JudgesReports) && deadline.is_some_and(|deadline| self.now > deadline) {
             self.settle(meta, OutcomeKind::TimedOut, None);
             return Verdict::Late(Some(OutcomeKind::TimedOut));
         }
-        Verdict::InTime(meta)
+        Verdict::Counts(meta)
     }
 
     fn orphan_stopped(&mut self, meta: u32) {
@@ -41,9 +42,24 @@ impl Model {
         self.forget_if_over(meta);
     }
 
+    pub(super) fn began(&mut self, attempt: AttemptId, at: Instant) -> bool {
+        let (now, ignores) = (self.now, self.has(Flaw::IgnoresBegan));
+        let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
+            return false;
+        };
+        let Stage::Running { since, deadline: before } = task.stage else { return false };
+        let since = if ignores { since } else { since.max(at.min(now)) };
+        let (meta, deadline) = (task.meta, task.closes(since));
+        task.stage = Stage::Running { since, deadline };
+        if deadline != before {
+            self.rearm(meta);
+        }
+        true
+    }
+
     pub(super) fn completed(&mut self, attempt: AttemptId, output: u32) -> Answer {
         Answer::Completed(match self.judge(attempt) {
-            Verdict::InTime(meta) => {
+            Verdict::Counts(meta) => {
                 self.settle(meta, OutcomeKind::Completed, Some(output));
                 Ok(())
             }
@@ -56,7 +72,7 @@ impl Model {
 
     pub(super) fn failed(&mut self, attempt: AttemptId, error: u32, job: Option<u32>, text: u32) -> Answer {
         let meta = match self.judge(attempt) {
-            Verdict::InTime(meta) => meta,
+            Verdict::Counts(meta) => meta,
             Verdict::Late(kind) => {
                 one(&mut self.totals.late);
                 return Answer::Failed(Err((kind, error, job)));
@@ -77,7 +93,7 @@ impl Model {
 
     pub(super) fn panicked(&mut self, attempt: AttemptId, job: Option<u32>, text: u32) -> Answer {
         let meta = match self.judge(attempt) {
-            Verdict::InTime(meta) => meta,
+            Verdict::Counts(meta) => meta,
             Verdict::Late(kind) => {
                 one(&mut self.totals.late);
                 return Answer::Panicked(Err((kind, job)));
@@ -101,11 +117,8 @@ impl Model {
             return Answer::Stopped(Err(kind));
         }
         if task.is_running() {
-            let Stage::Running { deadline } = task.stage else { return Answer::Stopped(Err(kind)) };
             task.placed = false;
-            let late = deadline.is_some_and(|deadline| self.now > deadline);
-            let kind = if late { OutcomeKind::TimedOut } else { OutcomeKind::Cancelled };
-            self.settle(meta, kind, None);
+            self.settle(meta, OutcomeKind::Cancelled, None);
         } else {
             self.orphan_stopped(meta);
         }
@@ -119,12 +132,12 @@ impl Model {
         job: Option<u32>,
         kind_is_retried: bool,
     ) -> Option<core::time::Duration> {
-        let (now, aborting) = (self.now, self.aborting);
+        let (now, ending) = (self.now, self.ending);
         let job = job?;
         let task = self.task(meta)?;
         let (attempts, order, close_by) = (task.attempts, task.order, task.close_by);
         let retry = order.retry();
-        if attempts >= retry.total() || !kind_is_retried || aborting {
+        if attempts >= retry.total() || !kind_is_retried || ending {
             return None;
         }
         let delay = retry.delay(attempts, &mut self.rng);

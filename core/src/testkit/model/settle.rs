@@ -11,7 +11,7 @@ impl Model {
     pub(super) fn settle(&mut self, meta: u32, kind: OutcomeKind, value: Option<u32>) {
         self.disarm(Owner::Task(meta));
         self.end_sleeps(meta);
-        let (now, aborting) = (self.now, self.aborting);
+        let (now, ending, discards) = (self.now, self.ending, self.discards);
         let forgets = self.has(Flaw::ForgetsCallbacks) && kind == OutcomeKind::Expired;
         let Some(task) = self.at(meta) else { return };
         task.stage = Stage::Over;
@@ -28,7 +28,7 @@ impl Model {
             Way::Handle if task.waiter.is_some() => task.parting.push(Parting::Wake),
             Way::Handle | Way::Retain => {}
         }
-        if aborting && matches!(task.way, Way::Handle | Way::Retain) {
+        if discards && task.way == Way::Handle || ending && task.way == Way::Retain {
             task.parting.push(Parting::Discard);
         }
         let way = self.task(meta).map(|task| task.way);
@@ -42,7 +42,7 @@ impl Model {
             _ => {}
         }
         self.post(meta);
-        if way == Some(Way::Retain) && !aborting {
+        if way == Some(Way::Retain) && !ending {
             self.retain(meta);
         }
         self.publish(|model| Event::Settled { task: model.id_of(meta), meta, kind });
@@ -107,15 +107,8 @@ impl Model {
 
     /// Frees the slot of a task whose outcome has left, once no attempt runs on.
     pub(super) fn forget_if_over(&mut self, meta: u32) {
-        let ends = self.aborting;
-        let Some(task) = self.at(meta).filter(|task| task.stage == Stage::Over && task.released) else {
-            return;
-        };
-        if ends && task.placed && !task.owes() {
-            task.placed = false;
-            self.remains.abandoned += 1;
-        }
-        let Some(task) = self.task(meta).filter(|task| !task.placed) else { return };
+        let is_over = |task: &&Task| task.stage == Stage::Over && task.released && !task.placed;
+        let Some(task) = self.task(meta).filter(is_over) else { return };
         self.free_slots.push(task.slot);
         self.tasks.retain(|task| task.meta != meta);
     }

@@ -39,11 +39,18 @@ pub(super) struct Ring {
     /// Those who wait, in the order in which they began to.
     waiting: VecDeque<SubscriberId>,
     to_wake: VecDeque<SubscriberId>,
+    /// Whether the last event there is was published.
+    closed: bool,
 }
 
 impl Ring {
-    pub(super) fn has_subscribers(&self) -> bool {
-        !self.subscribers.is_empty()
+    pub(super) fn is_heard(&self) -> bool {
+        !self.subscribers.is_empty() && !self.closed
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.to_wake.append(&mut self.waiting);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -80,6 +87,10 @@ impl Ring {
             return Some(Next::Lagged(missed));
         }
         if subscriber.read == published {
+            if self.closed && subscriber.waiter.is_none() {
+                self.unsubscribe(id);
+                return None;
+            }
             return Some(Next::Empty);
         }
         let event = events.get((subscriber.read - oldest) as usize)?;
@@ -88,7 +99,10 @@ impl Ring {
     }
 
     pub(super) fn wait(&mut self, id: SubscriberId, waiter: u32) -> Result<Option<u32>, u32> {
-        let Some(subscriber) = self.get(id) else { return Err(waiter) };
+        let is_over = self.closed.then_some(self.published);
+        let Some(subscriber) = self.get(id).filter(|subscriber| Some(subscriber.read) != is_over) else {
+            return Err(waiter);
+        };
         let old = subscriber.waiter.replace(waiter);
         let read = subscriber.read;
         self.stop_waiting(id);

@@ -67,7 +67,7 @@ impl Model {
                 self.arm(next, Owner::Sweep);
                 self.sweep_due = true;
             }
-            Owner::Drain => self.abort(),
+            Owner::Drain => self.end_now(!self.is_quiet()),
             Owner::Sleep(id) => self.sleeps.fall_due(id),
         }
     }

@@ -13,8 +13,12 @@ use super::model::{Difference, Model};
 use super::script::{Order, Script, Setup, Way};
 use super::{AMPLE, Flaw};
 use crate::{
-    AttemptId, Instant, InvalidLimits, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals, WaiterId, Wake,
+    AttemptId, BuildError, Drain, Instant, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals, WaiterId,
+    Wake,
 };
+
+/// How often a host is woken at most until a graceful drain has come to its deadline.
+const MOST_WAKES: u32 = 1_000;
 
 /// What the machine and the model disagree about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +122,7 @@ impl Oracle {
     /// When the machine does not take the limits, all of which are valid.
     pub fn new(setup: &Setup, flaw: Option<Flaw>) -> Result<Self, Fault> {
         let (limits, start) = (setup.limits(), setup.start());
-        let refused = |error: InvalidLimits| Fault {
+        let refused = |error: BuildError| Fault {
             step: 0,
             call: String::from("new"),
             what: alloc::format!("{error}"),
@@ -157,7 +161,7 @@ impl Oracle {
             self.compare()?;
             self.step += 1;
         }
-        self.finish()
+        self.finish(script.setup.end())
     }
 
     /// The host, to look at.
@@ -264,18 +268,51 @@ impl Oracle {
         Instant::ZERO.saturating_add(self.clock.saturating_since(Instant::ZERO).saturating_sub(back))
     }
 
+    /// Ends the machine. Time alone brings a graceful drain to its end.
+    fn end(&mut self, mode: Drain) -> Result<(), Fault> {
+        let now = self.now();
+        self.call(Call::Drain { now, mode })?;
+        self.compare()?;
+        self.settle(false)?;
+        for _ in 0..MOST_WAKES {
+            if self.host.machine().phase() == Phase::Drained {
+                break;
+            }
+            self.reach()?;
+            self.settle(false)?;
+        }
+        self.compare()
+    }
+
+    /// Releases the handles and reads the events that the end has kept.
+    fn take_what_is_kept(&mut self) -> Result<(), Fault> {
+        let now = self.now();
+        for task in self.tasks.clone() {
+            let call = if self.host.machine().census().handles % 2 == 0 {
+                Call::TryClaim { task }
+            } else {
+                Call::Release { now, task }
+            };
+            self.call(call)?;
+        }
+        for id in self.subscribers.clone() {
+            while self.call(Call::NextEvent { id })? != Answer::Event(None) {
+                self.call(Call::Poll)?;
+            }
+        }
+        self.compare()
+    }
+
     /// Ends the machine, without helping it, and looks whether anything is left.
-    fn finish(&mut self) -> Result<(), Fault> {
+    fn finish(&mut self, mode: Drain) -> Result<(), Fault> {
         for _ in 0..3 {
             self.settle(false)?;
             self.compare()?;
             self.reach()?;
         }
+        self.end(mode)?;
+        self.take_what_is_kept()?;
         let now = self.now();
-        self.call(Call::Drain { now, within: None })?;
-        self.compare()?;
-        self.settle(false)?;
-        self.compare()?;
         for (attempt, job) in core::mem::take(&mut self.running) {
             let error = self.token();
             self.call(Call::Failed { now, attempt, error, job: Some(job), text: 0 })?;

@@ -5,7 +5,7 @@ use crate::testkit::AMPLE;
 use crate::testkit::call::{Answer, Call};
 use crate::testkit::oracle::Fault;
 use crate::testkit::script::{Step, jump};
-use crate::{AttemptId, Instant, Reason, SleepId, SourceId, SubscriberId, TaskId, WaiterId, Wake};
+use crate::{AttemptId, Drain, Instant, Reason, SleepId, SourceId, SubscriberId, TaskId, WaiterId, Wake};
 
 /// How many calls a good host makes at most at one instant; more of them is a spin.
 const MOST_CALLS: u32 = 20_000;
@@ -20,6 +20,12 @@ impl Oracle {
                     return Ok(());
                 };
                 (0..count).try_for_each(|_| self.call(Call::NextEvent { id }).map(drop))
+            }
+            Step::Began { attempt, jump: choice, at } => {
+                self.clock = self.clock.saturating_add(jump(choice));
+                let Some(attempt) = self.attempt(attempt) else { return Ok(()) };
+                let (now, at) = (self.now(), self.instant(at));
+                self.call(Call::Began { now, attempt, at }).map(drop)
             }
             Step::Sleep { attempt, until, asks } => self.sleep_once(attempt, until, asks),
             Step::Wait { jump: choice } => {
@@ -78,6 +84,7 @@ impl Oracle {
             }
             Step::FeedBatch { source, order, count } => {
                 let source = self.source(source)?;
+                let order = order.in_batch();
                 let offers = (0..=count).map(|at| (at != 1).then(|| self.offer(order))).collect();
                 Call::FeedBatch { now, source, offers }
             }
@@ -92,8 +99,9 @@ impl Oracle {
             Step::Pause => Call::Pause { now },
             Step::Resume => Call::Resume { now },
             Step::SetConcurrency { to } => Call::SetConcurrency { now, to: u32::from(to) },
-            Step::DrainGracefully { within } => Call::Drain { now, within: Some(jump(within)) },
-            Step::Abort => Call::Drain { now, within: None },
+            Step::DrainGracefully { within } => Call::Drain { now, mode: Drain::Graceful(jump(within)) },
+            Step::CancelAll => Call::Drain { now, mode: Drain::Cancel },
+            Step::Abort => Call::Drain { now, mode: Drain::Abort },
             Step::Complete { attempt } => {
                 let (attempt, _) = self.report(attempt)?;
                 Call::Completed { now, attempt, output: self.token() }
@@ -133,7 +141,7 @@ impl Oracle {
         chosen(&self.subscribers, choice, SubscriberId::from_bits)
     }
 
-    /// An attempt that sleeps: mostly one that runs, else any that ever did.
+    /// An attempt that goes on: mostly one that runs, else any that ever did.
     fn attempt(&self, choice: u8) -> Option<AttemptId> {
         let at = usize::from(choice).checked_rem(self.running.len()).filter(|_| choice < 220);
         match at.and_then(|at| self.running.get(at)) {
@@ -160,7 +168,7 @@ impl Oracle {
         chosen(newest, choice, SleepId::from_bits)
     }
 
-    /// Until when it sleeps: now and then an instant that has passed.
+    /// An instant near the clock: now and then one that has passed.
     fn instant(&self, choice: u8) -> Instant {
         let span = jump(choice);
         match choice % 8 {
