@@ -4,21 +4,24 @@ use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use plimsoll_core::{CacheLimits, InvalidLimits, Limits, Priority, ResultLimits, Retry, Timeouts};
+use plimsoll_core::{BuildError, CacheLimits, Limits, Priority, ResultLimits, Retry, Timeouts};
 
 use crate::cache::Cache;
-use crate::context::Context;
-use crate::driver::Driver;
-use crate::engine::Engine;
+use crate::engine::base::{MOST_IN_HAND, Manner};
+use crate::engine::build::{self, BoxFuture};
+use crate::engine::footprint::Shape;
+use crate::engine::machine::{MOST_WORKERS, Parts};
 use crate::footprint::Footprint;
+use crate::handler::Handler;
+use crate::options::Defaults;
 use crate::processor::Processor;
-use crate::runtime::Runtime;
-use crate::shared::{Clock, Defaults, Layout, Shared};
+use crate::runtime::{Clock, Runtime, Threads};
 use crate::submitter::Submitter;
-use crate::worker::Worker;
 
 /// Jobs run once and are never cloned: how every builder begins.
 #[derive(Debug)]
@@ -77,7 +80,7 @@ pub struct Builder<M = (), K = (), V = (), R = Once> {
     cache: Cache<K, V>,
     defaults: Defaults,
     cancel_grace: Duration,
-    places_per_worker: Option<u32>,
+    prefetch: Option<u32>,
     types: PhantomData<fn() -> (M, R)>,
 }
 
@@ -88,37 +91,29 @@ impl<M, K, V, R> fmt::Debug for Builder<M, K, V, R> {
             .field("cache", &self.cache)
             .field("defaults", &self.defaults)
             .field("cancel_grace", &self.cancel_grace)
-            .field("places_per_worker", &self.places_per_worker)
+            .field("prefetch", &self.prefetch)
             .finish()
     }
 }
 
-/// The most places that a worker has unless it is told: all that it can have. A yielding task costs half as much with 32
-/// as with one; among 10,000 attempts that time out, each costs a fifth less with 64 than with 32. How long a mix of such
-/// tasks with ones that compute for 5 ms takes does not depend on it, see `tests/BENCHMARKS.md`.
-const PLACES_PER_WORKER: u32 = 64;
-
-/// How many workers there are for each processor of the machine, if there are places enough.
-const WORKERS_PER_CORE: usize = 4;
+impl Processor<(), (), ()> {
+    /// Begins to build a processor. The types of job, output and error are those of the handler.
+    pub fn builder() -> Builder<(), (), (), Once> {
+        Builder::new()
+    }
+}
 
 impl Builder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             limits: Limits::default(),
             cache: Cache::new(CacheLimits::default()),
             defaults: Defaults::default(),
             cancel_grace: Duration::ZERO,
-            places_per_worker: None,
+            prefetch: None,
             types: PhantomData,
         }
     }
-}
-
-/// Few enough that handlers which compute can run on all processors at the same time.
-fn default_places_per_worker(places: u32) -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = u32::try_from(cores.saturating_mul(WORKERS_PER_CORE)).unwrap_or(u32::MAX);
-    places.div_ceil(workers).clamp(1, PLACES_PER_WORKER)
 }
 
 macro_rules! limit {
@@ -135,6 +130,7 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     limit! {
         queue: u32
         concurrency: u32
+        delayed: u32
         orphans: u32
         unclaimed: u32
         waiters: u32
@@ -182,24 +178,22 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         self
     }
 
-    /// Sets how long an attempt that was asked to stop may go on before its future is dropped, counted from the first
-    /// poll after. It gives its place back when it is over. Default: zero, its future is dropped without a further
-    /// poll.
+    /// Sets how long an attempt that was asked to stop may go on before its future is dropped, counted from the request.
+    /// It gives its place back when it is over. Default: zero, its future is dropped without a further poll. The end of the
+    /// processor does not wait for it.
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
         self.cancel_grace = grace;
         self
     }
 
-    /// Sets how many attempts share one worker, 1 to 64. By default so many that there are four workers
-    /// for each processor of the machine.
+    /// Sets how many attempts a worker takes at a time, 1 to 64. Default: 1 on a runtime with several threads, and 64 on
+    /// one thread.
     ///
-    /// A worker is one task of the runtime. With more places to a worker, waking one of its futures is cheaper, and it
-    /// takes and reports several attempts at a time, which is what makes short ones cheap. But a handler that computes
-    /// for long without awaiting delays its neighbours, whose time-outs go on meanwhile, and attempts of one worker
-    /// never run at the same time. A worker whose handlers compute takes one attempt at a time; with 1 place, each runs
-    /// as if it had been spawned on its own.
-    pub fn places_per_worker(mut self, places: u32) -> Self {
-        self.places_per_worker = Some(places);
+    /// With several threads each handler then runs as if it had been spawned on its own: one that blocks its thread delays
+    /// no other. If your handlers never do, taking some three at a time is cheaper. On one thread a handler that computes
+    /// for long delays all others in any case; a worker that notices that takes one attempt at a time by itself.
+    pub fn prefetch(mut self, attempts: u32) -> Self {
+        self.prefetch = Some(attempts);
         self
     }
 
@@ -221,9 +215,9 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         L: Hash + Eq + Send + 'static,
         W: Send + Sync + 'static,
     {
-        let Self { limits: all, defaults, cancel_grace, places_per_worker, .. } = self;
+        let Self { limits: all, defaults, cancel_grace, prefetch, .. } = self;
         let (cache, types) = (Cache::new(limits), PhantomData);
-        Builder { limits: all, cache, defaults, cancel_grace, places_per_worker, types }
+        Builder { limits: all, cache, defaults, cancel_grace, prefetch, types }
     }
 
     /// The cache that the processor will have, for a handler that uses it.
@@ -233,13 +227,18 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     }
 
     fn convert<N, S>(self) -> Builder<N, K, V, S> {
-        let Self { limits, cache, defaults, cancel_grace, places_per_worker, .. } = self;
-        Builder { limits, cache, defaults, cancel_grace, places_per_worker, types: PhantomData }
+        let Self { limits, cache, defaults, cancel_grace, prefetch, .. } = self;
+        Builder { limits, cache, defaults, cancel_grace, prefetch, types: PhantomData }
     }
 
-    fn layout(&self) -> Layout {
-        let places = self.limits.concurrency;
-        Layout::new(places, self.places_per_worker.unwrap_or_else(|| default_places_per_worker(places)))
+    fn shape(&self, threads: Threads) -> Shape {
+        let (workers, in_hand) = match threads {
+            Threads::One => (1, MOST_IN_HAND),
+            // One more than there are attempts, so that effects are performed although all of those block.
+            Threads::Several => (self.limits.concurrency.min(MOST_WORKERS).saturating_add(1), 1),
+        };
+        let in_hand = self.prefetch.unwrap_or(in_hand).clamp(1, MOST_IN_HAND);
+        Shape { workers, in_hand, has_grace: !self.cancel_grace.is_zero() }
     }
 
     /// The limits of the machine, without the cache that has a lock of its own.
@@ -251,36 +250,34 @@ impl<M, K, V, R> Builder<M, K, V, R> {
 
     /// How many bytes a processor with this handler will ask of the allocator. See [`Footprint`].
     #[must_use]
-    pub fn footprint<J, O, E, F, H, U>(&self, runtime: &U, handler: &H) -> Footprint
+    pub fn footprint<J, O, E, F, H, U, A>(&self, runtime: &U, handler: &H) -> Footprint
     where
         U: Runtime,
         M: Copy,
-        H: Fn(J, Context<M>) -> F,
+        H: Handler<J, M, A, Future = F>,
         F: Future<Output = Result<O, E>>,
     {
         let _ = handler;
-        let limits = self.machine_limits();
-        let grace = !self.cancel_grace.is_zero();
-        let cache = Cache::<K, V>::bytes(&self.cache.limits());
-        Footprint::of::<J, O, E, M, H, F, U::Timer>(
-            &limits,
-            self.layout(),
-            grace,
-            cache,
-            size_of_val(&runtime.clock()),
-        )
+        let (shape, cache) = (self.shape(runtime.threads()), Cache::<K, V>::bytes(&self.cache.limits()));
+        let clock = size_of_val(&runtime.clock());
+        Footprint::of::<J, O, E, M, H, F, A, U::Timer>(&self.machine_limits(), shape, cache, clock)
     }
 
-    /// Builds the processor and spawns its workers and its driver. Everything that it will ever hold is allocated
-    /// here. `handler` is called with each job and makes the future of an attempt.
+    /// Builds the processor, and the futures that have to be polled so that it runs: one for each worker, and one for the
+    /// timekeeper. Everything that it will ever hold is allocated here, and nothing is spawned: spawn them where you like,
+    /// or poll them by hand in a test. Dropping one of them before the end cancels what is not settled, as a runtime does
+    /// that ends.
+    ///
+    /// Of the `runtime` the clock, the timer, the seed and the number of threads are used. `handler` is called with each
+    /// job, or with each job and the [`Context`](crate::Context) of its attempt, and makes the future of the attempt.
     ///
     /// # Errors
-    /// A limit that is out of its bounds; then nothing was spawned.
-    pub fn spawn_on<J, O, E, F, U, H>(
+    /// A limit that is out of its bounds, or memory that cannot be had.
+    pub fn build<J, O, E, F, U, H, A>(
         self,
-        runtime: U,
+        runtime: &U,
         handler: H,
-    ) -> Result<Processor<J, O, E, M, K, V>, InvalidLimits>
+    ) -> Result<(Processor<J, O, E, M, K, V>, Vec<EngineFuture>), BuildError>
     where
         J: Send + 'static,
         O: Send + 'static,
@@ -290,28 +287,91 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         V: Send + Sync + 'static,
         F: Future<Output = Result<O, E>> + Send + 'static,
         U: Runtime,
-        H: Fn(J, Context<M>) -> F + Send + Sync + 'static,
+        H: Handler<J, M, A, Future = F> + Send + Sync + 'static,
+        A: 'static,
         R: Mode<J>,
     {
-        let (limits, layout) = (self.machine_limits(), self.layout());
+        let threads = runtime.threads();
+        let shape = self.shape(threads);
+        let mut limits = self.machine_limits();
         let mut checked = limits;
         checked.cache = self.cache.limits();
         checked.check()?;
-        let clock: Clock = Arc::new(runtime.clock());
-        self.cache.set_clock(clock.clone());
-        let graces = !self.cancel_grace.is_zero();
-        let shared = Shared::new(limits, clock, self.defaults, self.cache.part(), layout, graces)?;
-        let engine =
-            Engine::new(shared.clone(), layout, handler, runtime.timer(), self.cancel_grace, R::CLONE);
-        let engine = Arc::new(engine);
-        // Made before anything is spawned: a runtime that panics here leaves an owner that is dropped.
-        let processor = Processor::new(Submitter { shared }, engine.clone(), self.cache);
-        for index in 0..layout.workers() {
-            if let Some(worker) = Worker::new(engine.clone(), layout, index) {
-                runtime.spawn(worker);
-            }
+        let footprint = self.footprint::<J, O, E, F, H, U, A>(runtime, &handler);
+        if !(self.cache.is_allocated() && can_be_allocated(footprint.total())) {
+            return Err(BuildError::Memory { bytes: footprint.total() });
         }
-        runtime.spawn(Driver::new(engine));
+        limits.seed = if limits.seed == 0 { runtime.seed() } else { limits.seed };
+        limits.origin = if limits.origin == 0 { runtime.seed() } else { limits.origin };
+        let clock: Clock = Arc::new(runtime.clock());
+        self.cache.begin(clock.clone(), runtime.seed());
+        let parts = Parts {
+            limits,
+            clock,
+            defaults: self.defaults,
+            cache: self.cache.part(),
+            timer: Box::pin(runtime.timer()),
+            workers: shape.workers,
+            grace: self.cancel_grace,
+        };
+        let manner = Manner {
+            clone: R::CLONE,
+            in_hand: shape.in_hand,
+            has_several_threads: threads != Threads::One,
+            may_go_on: U::may_go_on,
+        };
+        let built = build::build(parts, manner, handler)?;
+        let processor = Processor::new(Submitter { shared: built.shared }, built.engine, self.cache);
+        Ok((processor, built.futures.into_iter().map(EngineFuture).collect()))
+    }
+
+    /// [Builds](Self::build) the processor and spawns its futures on a runtime.
+    ///
+    /// # Errors
+    /// A limit that is out of its bounds, or memory that cannot be had; then nothing was spawned.
+    pub fn spawn_on<J, O, E, F, U, H, A>(
+        self,
+        runtime: U,
+        handler: H,
+    ) -> Result<Processor<J, O, E, M, K, V>, BuildError>
+    where
+        J: Send + 'static,
+        O: Send + 'static,
+        E: fmt::Debug + Send + 'static,
+        M: Copy + Send + 'static,
+        K: Send + 'static,
+        V: Send + Sync + 'static,
+        F: Future<Output = Result<O, E>> + Send + 'static,
+        U: Runtime,
+        H: Handler<J, M, A, Future = F> + Send + Sync + 'static,
+        A: 'static,
+        R: Mode<J>,
+    {
+        let (processor, futures) = self.build(&runtime, handler)?;
+        futures.into_iter().for_each(|future| runtime.spawn(future));
         Ok(processor)
+    }
+}
+
+/// Tries whether so many bytes can be had: a limit that is too large is an error then, and not the end of the process.
+fn can_be_allocated(bytes: usize) -> bool {
+    Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+}
+
+/// A future that has to be polled so that a processor runs. Made by [`Builder::build`].
+#[must_use = "dropping it ends the processor"]
+pub struct EngineFuture(BoxFuture);
+
+impl Future for EngineFuture {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for EngineFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineFuture").finish_non_exhaustive()
     }
 }

@@ -2,13 +2,13 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use plimsoll_core::{Account, CacheHasher, CacheLimits, CacheStats, Inserted, Instant, Limits};
 
-use crate::perform::{catch, discard_panic};
-use crate::shared::Clock;
+use crate::panics::{catch, discard_panic};
+use crate::runtime::Clock;
 
 /// A cache that is a part of a processor and ends with it: bounded by entries and age, shared by cloning.
 ///
@@ -23,7 +23,8 @@ pub struct Cache<K, V> {
 
 struct Inner<K, V> {
     entries: Mutex<plimsoll_core::Cache<K, Arc<V>>>,
-    hasher: CacheHasher,
+    /// Fixed by the processor when it is built, or by the first use before that.
+    hasher: OnceLock<CacheHasher>,
     limits: CacheLimits,
     /// Set when the processor is spawned; until then it is always the beginning.
     clock: OnceLock<Clock>,
@@ -31,12 +32,14 @@ struct Inner<K, V> {
 
 impl<K, V> Cache<K, V> {
     pub(crate) fn new(limits: CacheLimits) -> Self {
-        // Limits that cannot be are refused when the processor is built: nothing is allocated for them.
-        let entries = if limits.entries > Limits::MOST { 0 } else { limits.entries };
-        let cache = plimsoll_core::Cache::new(CacheLimits { entries, ..limits });
-        let hasher = cache.hasher();
-        let entries = Mutex::new(cache);
-        Self { inner: Arc::new(Inner { entries, hasher, limits, clock: OnceLock::new() }) }
+        // Limits that are out of range, or need more memory than can be had, are refused when the processor is built: nothing
+        // is allocated for them.
+        let fits = limits.entries <= Limits::MOST
+            && Vec::<u8>::new().try_reserve_exact(Self::bytes(&limits)).is_ok();
+        let entries = if fits { limits.entries } else { 0 };
+        let entries = Mutex::new(plimsoll_core::Cache::new(CacheLimits { entries, ..limits }));
+        let (hasher, clock) = (OnceLock::new(), OnceLock::new());
+        Self { inner: Arc::new(Inner { entries, hasher, limits, clock }) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
@@ -45,8 +48,16 @@ impl<K, V> Cache<K, V> {
         plimsoll_core::Cache::<K, Arc<V>>::bytes(limits).saturating_add(counts + size_of::<Inner<K, V>>())
     }
 
-    pub(crate) fn set_clock(&self, clock: Clock) {
+    /// Whether the memory for its limits could be had.
+    pub(crate) fn is_allocated(&self) -> bool {
+        self.capacity() as u64 >= u64::from(self.inner.limits.entries)
+    }
+
+    /// The processor is built. Hashes are drawn from the `seed` of its runtime, unless the limits have one.
+    pub(crate) fn begin(&self, clock: Clock, seed: u64) {
         let _ = self.inner.clock.set(clock);
+        let seed = if self.inner.limits.seed == 0 { seed } else { self.inner.limits.seed };
+        let _ = self.inner.hasher.set(CacheHasher::with_seed(seed));
     }
 
     pub(crate) fn part(&self) -> Arc<dyn CachePart>
@@ -63,7 +74,7 @@ impl<K, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let (hash, now) = (self.inner.hasher.hash_of(key), self.inner.now());
+        let (hash, now) = (self.inner.hasher().hash_of(key), self.inner.now());
         self.inner.lock().get(now, hash, key).cloned()
     }
 
@@ -75,7 +86,7 @@ impl<K, V> Cache<K, V> {
         K: Hash + Eq,
     {
         let value = value.into();
-        let (hash, now) = (self.inner.hasher.hash_of(&key), self.inner.now());
+        let (hash, now) = (self.inner.hasher().hash_of(&key), self.inner.now());
         // Two statements: the lock is not held when what came out is dropped.
         let inserted = self.inner.lock().insert(now, hash, key, value);
         !matches!(inserted, Inserted::Refused(..))
@@ -87,7 +98,7 @@ impl<K, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let hash = self.inner.hasher.hash_of(key);
+        let hash = self.inner.hasher().hash_of(key);
         let removed = self.inner.lock().remove(hash, key);
         removed.map(|(_key, value)| value)
     }
@@ -124,6 +135,11 @@ impl<K, V> Cache<K, V> {
 }
 
 impl<K, V> Inner<K, V> {
+    fn hasher(&self) -> CacheHasher {
+        let seed = || if self.limits.seed == 0 { RandomState::new().hash_one(()) } else { self.limits.seed };
+        *self.hasher.get_or_init(|| CacheHasher::with_seed(seed()))
+    }
+
     fn now(&self) -> Instant {
         self.clock.get().map_or(Instant::ZERO, |clock| clock())
     }

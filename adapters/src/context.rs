@@ -3,10 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use crate::signal::PlaceSignal;
+use crate::engine::signals::Signals;
 use crate::sleep::Sleep;
 use crate::{AttemptId, Instant, TaskId};
 
@@ -16,15 +17,28 @@ use crate::{AttemptId, Instant, TaskId};
 /// processor nor any value of it alive.
 #[derive(Clone)]
 pub struct Context<M = ()> {
-    pub(crate) signal: PlaceSignal,
-    pub(crate) task: TaskId,
-    pub(crate) attempt: AttemptId,
-    pub(crate) number: u32,
-    pub(crate) deadline: Option<Instant>,
-    pub(crate) meta: M,
+    signals: Arc<Signals>,
+    place: u32,
+    task: TaskId,
+    attempt: AttemptId,
+    number: u32,
+    deadline: Option<Instant>,
+    meta: M,
 }
 
 impl<M> Context<M> {
+    pub(crate) const fn new(
+        signals: Arc<Signals>,
+        place: u32,
+        task: TaskId,
+        attempt: AttemptId,
+        number: u32,
+        deadline: Option<Instant>,
+        meta: M,
+    ) -> Self {
+        Self { signals, place, task, attempt, number, deadline, meta }
+    }
+
     /// Which task.
     pub const fn task(&self) -> TaskId {
         self.task
@@ -55,7 +69,7 @@ impl<M> Context<M> {
 
     /// Whether the attempt was asked to stop, because it timed out or was cancelled, or is over. One atomic load.
     pub fn is_cancelled(&self) -> bool {
-        !self.signal.is_running(self.attempt.to_bits())
+        !self.signals.is_running(self.place, self.attempt)
     }
 
     /// Waits for so long, on the processor's own timers: no timer of the runtime, no allocation, the same on every
@@ -78,14 +92,14 @@ impl<M> Context<M> {
     /// # }
     /// ```
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        let now = self.signal.with_timekeeper(|timekeeper| timekeeper.now());
+        let now = self.signals.host().map(|host| host.now());
         let until = now.map_or(Instant::ZERO, |now| now.saturating_add(duration));
         self.sleep_until(until)
     }
 
     /// As [`sleep`](Self::sleep), until an instant of the runtime's clock. One that has passed is over at once.
     pub fn sleep_until(&self, until: Instant) -> Sleep {
-        Sleep::new(self.signal.clone(), self.attempt, until)
+        Sleep::new(self.signals.clone(), self.attempt, until)
     }
 
     /// Ready when [`is_cancelled`](Self::is_cancelled) is true.
@@ -93,7 +107,7 @@ impl<M> Context<M> {
     /// A handler sees this only with a [`cancel_grace`](crate::Builder::cancel_grace); without one its future is
     /// dropped at once. What it has spawned elsewhere sees it always.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + Unpin + 'static + use<M> {
-        WhenCancelled { signal: self.signal.clone(), attempt: self.attempt.to_bits(), key: None }
+        WhenCancelled { signals: self.signals.clone(), place: self.place, attempt: self.attempt, key: None }
     }
 }
 
@@ -110,8 +124,9 @@ impl<M: fmt::Debug> fmt::Debug for Context<M> {
 }
 
 struct WhenCancelled {
-    signal: PlaceSignal,
-    attempt: u64,
+    signals: Arc<Signals>,
+    place: u32,
+    attempt: AttemptId,
     /// Under which the waker was left.
     key: Option<usize>,
 }
@@ -121,15 +136,24 @@ impl Future for WhenCancelled {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.signal.is_running(this.attempt) {
-            drop(this.signal.wait(&mut this.key, cx.waker().clone()));
+        if !this.signals.is_running(this.place, this.attempt) {
+            return Poll::Ready(());
         }
-        if this.signal.is_running(this.attempt) { Poll::Pending } else { Poll::Ready(()) }
+        let Some(host) = this.signals.host() else { return Poll::Ready(()) };
+        // Cloned without the lock: a waker is foreign code.
+        let waker = cx.waker().clone();
+        if host.wait_for_stop(this.place, this.attempt, &mut this.key, waker) {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     }
 }
 
 impl Drop for WhenCancelled {
     fn drop(&mut self) {
-        drop(self.key.and_then(|key| self.signal.leave(key)));
+        if let (Some(key), Some(host)) = (self.key, self.signals.host()) {
+            host.leave_stop(self.place, self.attempt, key);
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! A small event emitter.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use plimsoll_core::{FeedRefusal, Refused};
 
 use crate::emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
+use crate::panics::{catch, first_panic};
 
 /// An event emitter with three kinds of event: a `task`, a `batch` of them, and an `error`.
 ///
@@ -97,10 +99,14 @@ impl<J> Events<J> {
     }
 
     /// Tells all listeners of an error.
+    ///
+    /// # Panics
+    /// As the first listener does that panics, after all have heard.
     pub fn emit_error(&self, message: &str) {
         let listeners = self.inner.lock().error.clone();
-        for (_, listener) in listeners.iter() {
-            listener(message);
+        let panics = listeners.iter().map(|(_, listener)| catch(|| listener(message)).err());
+        if let Some(panic) = panics.fold(None, first_panic) {
+            resume_unwind(panic);
         }
     }
 

@@ -8,8 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use plimsoll_core::{CancelError, Cancelled, Claim, Outcome, Settlement, TaskId};
 
-use crate::shared::Shared;
-use crate::signal::Waiter;
+use crate::engine::machine::Shared;
 
 /// The outcome of one task, to be awaited. It does not keep the processor alive.
 ///
@@ -30,13 +29,13 @@ pub struct Handle<J, O, E, M: Copy = ()> {
 #[must_use = "dropping it cancels the task"]
 pub struct CancelOnDrop<J, O, E, M: Copy = ()>(Handle<J, O, E, M>);
 
-/// The processor ended before the outcome was taken, or the outcome was taken before.
+/// The processor was aborted before the outcome was taken, or the outcome was taken before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ended;
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the processor has ended before the outcome was taken")
+        f.write_str("the processor was aborted before the outcome was taken")
     }
 }
 
@@ -78,7 +77,7 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
         let Some(shared) = &self.shared else { return Poll::Ready(Err(Ended)) };
         let task = self.task;
         // A waker's clone and drop are foreign code, so they happen before and after the lock is held.
-        let waker = Waiter::Waker(waker.clone());
+        let waker = waker.clone();
         // Taking an outcome depends on no deadline: the time that the machine was told last will do.
         match shared.act(|machine| machine.claim(machine.now(), task, waker)) {
             Claim::Ready(Settlement { outcome, job, .. }, waker) => {
@@ -154,26 +153,25 @@ impl<J, O, E, M: Copy> fmt::Debug for CancelOnDrop<J, O, E, M> {
 impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
     type Output = Result<Outcome<O, E>, Ended>;
 
-    #[inline(always)]
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let task = self.task;
         let Some(shared) = &self.shared else { return Poll::Ready(Err(Ended)) };
-        let mut state = shared.lock();
-        // Taken apart at once: the whole is large, and most of it is not needed.
-        if let Some(Settlement { outcome, job, .. }) = state.machine.try_claim(task) {
-            let driver = state.has_duty();
-            drop(state);
-            if driver {
-                shared.driver.notify();
+        let claimed = shared.take(|machine| match machine.try_claim(task) {
+            // Taken apart at once: the whole is large, and most of it is not needed.
+            Some(Settlement { outcome, job, .. }) => Ok((outcome, job)),
+            None => Err(machine.waiter(task).is_some_and(|left| left.will_wake(cx.waker()))),
+        });
+        match claimed {
+            Ok((outcome, job)) => {
+                shared.discard(job);
+                self.shared = None;
+                Poll::Ready(Ok(outcome))
             }
-            shared.discard(job);
-            self.shared = None;
-            return Poll::Ready(Ok(outcome));
+            // A handle that is polled again with the same waker returns here, after one short hold of the lock.
+            Err(true) => Poll::Pending,
+            Err(false) => self.wait(cx.waker()),
         }
-        // Whoever looks again and again is not to hold the others up for longer than it takes to look.
-        let is_awaited = state.machine.waiter(task).is_some_and(|left| left.will_wake(cx.waker()));
-        drop(state);
-        if is_awaited { Poll::Pending } else { self.wait(cx.waker()) }
     }
 }
 

@@ -30,21 +30,35 @@
 //! alive; neither can a [`Handle`], a [`Subscription`], a [`SourceHandle`] or a [`Context`], wherever they are stored,
 //! the processor's own jobs included. When the owner is dropped, or [`shutdown`](Processor::shutdown) is done, every
 //! task is settled, every callback called, and everything that the processor held is dropped: jobs, futures, handler,
-//! listeners, cache and timer. What is being polled at that moment, on this thread or on another, is dropped when that
-//! poll returns. This does not need the runtime, which may have stopped before.
+//! listeners, cache and timer. What a worker has in hand at that moment, on this thread or on another, is dropped when the
+//! poll that is going on returns: one attempt on a runtime with several threads, up to 64 on one thread. This does not need
+//! the runtime, which may have stopped before.
+//!
+//! After a graceful end two things are left: outcomes that belong to living handles, and unread events that belong to
+//! living subscriptions. They go with them.
+//!
+//! A runtime that ends before its processor does drops the processor's futures. Then the processor ends too, on the thread
+//! that drops them: callbacks are called, what is not settled is cancelled, outcomes that were fixed are still delivered,
+//! and everybody who waits is told.
 //!
 //! # How it runs
 //!
-//! A fixed number of *workers* is spawned once. Each owns a few *places*, in which the handler's futures live one after
-//! the other: a task costs no allocation and no spawn. One *driver* owns the one timer of the runtime that a processor
-//! uses. Callbacks, wakers, clones and drops of your values never run under a lock of this crate, so all of them may
-//! call back into the processor. (The `Eq` of a cache key is the exception; see [`Cache`].)
+//! A fixed number of *workers* is spawned once: one on a runtime with one thread, else one for each attempt that may run at
+//! the same time, up to 257. Attempts live one after the other in *places*, which belong to no worker: a task costs no
+//! allocation and no spawn. A worker takes new attempts and ready ones in turn, each kind in its order, so that no handler
+//! starves another. On several threads it takes one at a time ([`Builder::prefetch`]): a handler that blocks its thread
+//! delays no other, as if it had been spawned on its own. On one thread a handler that computes delays all others for so
+//! long; their time-outs count from the call of their handlers, and what was done in time is never reported as late.
+//!
+//! One *timekeeper* owns the one timer of the runtime that a processor uses. It runs no code of yours. Callbacks, wakers,
+//! clones and drops of your values never run under a lock of this crate, so all of them may call back into the processor.
+//! (The `Eq` of a cache key is the exception; see [`Cache`].)
 //!
 //! A panic in a handler settles its task as [`Outcome::Panicked`] and hurts no other. What panics after the outcome is
 //! fixed (a callback, a payload's `Drop`) is caught and counted in [`Totals::late_panics`]. With `panic = "abort"`
 //! none of that can be promised.
 //!
-//! Jobs, outputs, errors and the handler's futures are `Send + 'static`; `!Send` ones are out of scope.
+//! Jobs, outputs, errors and the handler's futures are `Send + 'static`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -56,62 +70,53 @@
 
 mod builder;
 mod cache;
-mod cell;
 mod context;
-mod current;
-mod driver;
 mod emitter;
 mod engine;
 mod events;
 mod footprint;
-mod grace;
 mod handle;
-mod idle;
-mod lent;
-mod lock;
+mod handler;
 mod options;
-mod perform;
+mod panics;
 mod processor;
-mod round;
-mod runtime;
-mod shared;
-mod signal;
+pub mod runtime;
 mod sleep;
-#[cfg(feature = "smol")]
-pub mod smol;
 mod source;
 mod submitter;
 mod subscription;
 #[cfg(test)]
 mod tests;
-pub mod thread;
-#[cfg(feature = "tokio")]
-pub mod tokio;
 mod wait;
-mod worker;
 
 /// The state machine under this crate, for those who want to drive it by hand.
 pub use plimsoll_core as core;
 
-pub use builder::{Builder, Cloning, Mode, Once};
+pub use builder::{Builder, Cloning, EngineFuture, Mode, Once};
 pub use cache::Cache;
 pub use context::Context;
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};
 pub use footprint::Footprint;
 pub use handle::{CancelOnDrop, Ended, Handle};
-pub use options::Options;
+pub use handler::Handler;
+pub use options::{Callback, Options};
 pub use processor::{Processor, Report, Shutdown};
-pub use runtime::{Runtime, Timer, since_start};
+#[cfg(feature = "smol")]
+pub use runtime::smol;
+pub use runtime::thread;
+#[cfg(feature = "tokio")]
+pub use runtime::tokio;
+pub use runtime::{Runtime, Threads, Timer, since_start};
 pub use sleep::Sleep;
 pub use source::SourceHandle;
-pub use submitter::{Callback, Submitter};
+pub use submitter::Submitter;
 pub use subscription::{Notice, Subscription};
 pub use wait::SubmitWait;
 
 pub use plimsoll_core::{
-    Account, AttachRefusal, AttemptId, ByOutcome, CacheLimits, CacheStats, CancelError, Cancelled, Census,
-    Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits, LastError, Ledger,
-    Limits, Message, Outcome, OutcomeKind, Phase, Policy, Priority, Refusal, Refused, Remains, ResultLimits,
-    Retry, SleepRefusal, SourceId, SubscribeRefusal, TaskId, Timeouts, Totals,
+    Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
+    Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits,
+    LastError, Ledger, Limits, Message, Outcome, OutcomeKind, Phase, Policy, Priority, Refusal, Refused,
+    Remains, ResultLimits, Retry, SleepRefusal, SourceId, SubscribeRefusal, TaskId, Timeouts, Totals,
 };

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Priority, Retry, Timeouts};
+use plimsoll_core::{Conditions, Plan, Route, Terms};
+
+use crate::{Outcome, Priority, Retry, Timeouts};
 
 /// The terms of one task. What is `None` is as the [`Builder`](crate::Builder) was told.
 ///
@@ -57,5 +59,38 @@ impl<M> Options<M> {
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = Some(retry);
         self
+    }
+}
+
+/// What is called with the outcome of a task. See [`Submitter::call`](crate::Submitter::call).
+pub type Callback<O, E> = Box<dyn FnOnce(Outcome<O, E>) + Send>;
+
+/// What a task gets where its [`Options`] say nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) priority: Priority,
+    pub(crate) retry: Retry,
+}
+
+impl Defaults {
+    pub(crate) fn terms<P: Plan>(&self, options: Options<P::Meta>, route: Route<P::Callback>) -> Terms<P> {
+        let mut terms = Terms::new(options.meta);
+        terms.route = route;
+        terms.priority = options.priority.unwrap_or(self.priority);
+        terms.delay = options.delay;
+        terms.timeouts = options.timeouts.unwrap_or(self.timeouts);
+        terms.retry = options.retry.unwrap_or(self.retry);
+        terms
+    }
+
+    /// The conditions that these options come to.
+    pub(crate) fn with<M>(&self, options: &Options<M>) -> Conditions {
+        Conditions::new(
+            options.priority.unwrap_or(self.priority),
+            options.delay,
+            options.timeouts.as_ref().unwrap_or(&self.timeouts),
+            options.retry.as_ref().unwrap_or(&self.retry),
+        )
     }
 }

@@ -9,16 +9,16 @@ use std::task::{Context, Poll};
 
 use plimsoll_core::{Census, Drain, Ledger, Remains, Totals};
 
-use crate::builder::{Builder, Once};
 use crate::cache::Cache;
-use crate::engine::Close;
+use crate::engine::ending::Close;
 use crate::submitter::Submitter;
 
 /// A running processor, and its one owner. What can be done with it, apart from ending it, is on [`Submitter`].
 ///
 /// Dropping it aborts: when the drop returns, every task is settled, every callback was called, and every value and
-/// future is dropped, except what is being called or polled at that moment, by this thread or another; that goes when
-/// the call returns. It works anywhere, also in a handler or callback of its own, and with a runtime that has stopped.
+/// future is dropped, except what a worker has in hand at that moment, on this thread or another; that goes when the poll
+/// or call that is going on returns. It works anywhere, also in a handler or callback of its own, and with a runtime that
+/// has stopped. A callback that runs on another thread is waited for, though no longer than 20 milliseconds.
 /// [`shutdown`](Self::shutdown) ends it gracefully.
 pub struct Processor<J, O, E, M: Copy = (), K = (), V = ()> {
     submitter: Submitter<J, O, E, M>,
@@ -36,15 +36,8 @@ pub struct Report {
     pub totals: Totals,
     /// The movements of every class of things that could leak.
     pub ledger: Ledger,
-    /// What is held now: nothing.
+    /// What is held now: nothing but what belongs to living handles and subscriptions.
     pub census: Census,
-}
-
-impl Processor<(), (), ()> {
-    /// Begins to build a processor. The types of job, output and error are those of the handler.
-    pub fn builder() -> Builder<(), (), (), Once> {
-        Builder::new()
-    }
 }
 
 impl<J, O, E, M: Copy, K, V> Processor<J, O, E, M, K, V> {
@@ -66,36 +59,27 @@ impl<J, O, E, M: Copy, K, V> Processor<J, O, E, M, K, V> {
 
     /// Ends the processor: from now on it takes nothing in and detaches its sources.
     ///
-    /// [`Drain::Graceful`] lets what was admitted go on, until all is done and every handle has taken its outcome, or
-    /// until the time is over; then, or at once with [`Drain::Abort`], it aborts. The draining begins with this call,
-    /// not with the first poll; if the future is dropped before it is ready, that aborts.
+    /// [`Drain::Graceful`] lets what was admitted go on until all of it is settled, and aborts when the time is over. It
+    /// waits for nothing else: outcomes that were not taken by then stay with their living handles, and unread events with
+    /// their living subscriptions. [`Drain::Cancel`] cancels at once what is not settled, and keeps both too.
+    /// [`Drain::Abort`] discards both. The draining begins with this call, not with the first poll; if the future is dropped
+    /// before it is ready, that aborts.
     ///
-    /// The future is ready when nothing is left and every callback has returned, unless an attempt had to be abandoned
-    /// or the runtime has stopped. So do not block on it in what a worker runs: a callback, a waker, a value's `Drop`.
-    /// Time is kept by the runtime: one that is never polled again reaches no deadline. Then drop the owner instead.
+    /// The future is ready when nothing is left and every callback has returned. So do not block on it in what a worker
+    /// runs: a callback, a waker, a value's `Drop`. It does not wait for a handler that blocks its thread: that is abandoned,
+    /// and counted in [`Remains::abandoned`]. Time is kept by the runtime: one that is never polled again reaches no deadline.
+    /// Then drop the owner instead.
     pub fn shutdown(self, mode: Drain) -> Shutdown<J, O, E, M, K, V> {
-        if mode == Drain::Abort {
-            // In one lock hold with the drain others are barred from taking effects: what is left is done here.
-            self.end();
-        } else {
-            let shared = &self.submitter.shared;
-            let now = shared.now();
-            shared.act(|machine| machine.drain(now, mode));
+        match mode {
+            Drain::Graceful(_) => {
+                let shared = &self.submitter.shared;
+                let now = shared.now();
+                shared.act(|machine| machine.drain(now, mode));
+            }
+            // What is left is done here, and by nobody else.
+            _ => self.engine.end(mode),
         }
         Shutdown { processor: Some(self) }
-    }
-
-    /// Aborts what is left and empties everything. Does nothing the second time.
-    fn end(&self) {
-        let shared = &self.submitter.shared;
-        if !shared.is_closed() {
-            let cached = shared.cache.count(false).held;
-            shared.end();
-            self.engine.close();
-            if let Some(remains) = &mut shared.lock().ended {
-                remains.cached = cached;
-            }
-        }
     }
 
     fn report(&self) -> Report {
@@ -116,7 +100,7 @@ impl<J, O, E, M: Copy, K, V> Deref for Processor<J, O, E, M, K, V> {
 
 impl<J, O, E, M: Copy, K, V> Drop for Processor<J, O, E, M, K, V> {
     fn drop(&mut self) {
-        self.end();
+        self.engine.end(Drain::Abort);
     }
 }
 
@@ -148,19 +132,15 @@ impl<J, O, E, M: Copy, K, V> Future for Shutdown<J, O, E, M, K, V> {
         let shared = &processor.submitter.shared;
         // A waker's clone and drop are foreign code: both happen without the lock.
         let waker = cx.waker().clone();
-        let mut state = shared.lock();
-        // What others have taken out of the machine is to be done too, unless it is an attempt that does not stop. And
-        // without its runtime a processor comes to no end by itself.
-        let over = state.owned
-            || state.stranded
-            || state.ended.is_some_and(|remains| remains.abandoned > 0 || !shared.has_turns());
-        let replaced = if over { Some(waker) } else { state.shutdown.replace(waker) };
-        drop(state);
+        let replaced = shared.lock().shutdown.replace(waker);
         drop(replaced);
-        if !over {
+        if !shared.is_end_complete() {
             return Poll::Pending;
         }
-        processor.end();
+        // After a graceful end the engine is still to be emptied.
+        processor.engine.end(Drain::Cancel);
+        let left = shared.lock().shutdown.take();
+        drop(left);
         let report = processor.report();
         self.processor = None;
         Poll::Ready(report)

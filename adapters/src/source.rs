@@ -4,11 +4,14 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use plimsoll_core::{AttachRefusal, Detached, Fed, FeedRefusal, Guard, Message, Refused, Route, SourceId};
+use plimsoll_core::{
+    AttachRefusal, Detached, Fed, FeedRefusal, Guard, Message, Refused, Route, SourceId, Terms,
+};
 
 use crate::emitter::Emitter;
+use crate::engine::machine::{Shared, Types};
 use crate::options::Options;
-use crate::shared::Shared;
+use crate::panics::{catch, discard_panic};
 use crate::submitter::Submitter;
 
 /// A source that is attached to a processor.
@@ -68,7 +71,9 @@ where
         self.attach_with(emitter, |_| Options::default())
     }
 
-    /// As [`attach`](Self::attach), with the terms that `options` gives for each job.
+    /// As [`attach`](Self::attach), with the terms that `options` gives for each job. A panic in it is caught and counted;
+    /// the job, and in a batch those after it, go back to the caller of `emit` with
+    /// [`FeedRefusal::Terms`](crate::FeedRefusal::Terms).
     ///
     /// # Errors
     /// Too many sources, or the processor is draining. Nothing is registered then.
@@ -120,13 +125,31 @@ struct Feeder<J, O, E, M: Copy, F> {
     options: F,
 }
 
+/// The most tasks that one hold of the lock takes in.
+const FED_A_HOLD: usize = 64;
+
 impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
+    /// The terms of a job. A panic of the user's function is caught and counted; then there are none.
+    fn terms(&self, job: &J) -> Option<Terms<Types<J, O, E, M>>> {
+        let shared = &self.submitter.shared;
+        match catch(|| (self.options)(job)) {
+            Ok(options) => Some(shared.defaults.terms(options, Route::Nowhere)),
+            Err(panic) => {
+                discard_panic(panic);
+                shared.note_panics(1);
+                None
+            }
+        }
+    }
+
     fn feed(&self, job: J) -> Result<(), Refused<J, FeedRefusal>> {
         let shared = &self.submitter.shared;
         let Some(id) = self.id.get().copied() else {
             return Err(Refused { reason: FeedRefusal::Detached, value: job });
         };
-        let terms = shared.defaults.terms((self.options)(&job), Route::Nowhere);
+        let Some(terms) = self.terms(&job) else {
+            return Err(Refused { reason: FeedRefusal::Terms, value: job });
+        };
         let now = shared.now();
         let fed = shared.act(|machine| machine.feed(now, id, job, terms));
         fed.map(drop).map_err(|Refused { reason, value: (job, _) }| Refused { reason, value: job })
@@ -137,16 +160,29 @@ impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
         let Some(id) = self.id.get().copied() else {
             return Err(Refused { reason: FeedRefusal::Detached, value: jobs });
         };
-        let terms = |job: &J| shared.defaults.terms((self.options)(job), Route::Nowhere);
-        let mut offers: Vec<_> =
-            jobs.into_iter().map(|job| (terms(&job), job)).map(|(terms, job)| Some((job, terms))).collect();
-        let now = shared.now();
-        let fed = shared.act(|machine| machine.feed_batch(now, id, &mut offers));
-        match fed.refused {
-            None => Ok(()),
-            Some(reason) => {
-                let rest = offers.into_iter().flatten().map(|(job, _)| job).collect();
-                Err(Refused { reason, value: rest })
+        let mut jobs = jobs.into_iter();
+        loop {
+            let mut offers = Vec::with_capacity(jobs.len().min(FED_A_HOLD));
+            let mut without_terms = None;
+            for job in jobs.by_ref().take(FED_A_HOLD) {
+                match self.terms(&job) {
+                    Some(terms) => offers.push(Some((job, terms))),
+                    None => {
+                        without_terms = Some(job);
+                        break;
+                    }
+                }
+            }
+            let now = shared.now();
+            let fed = shared.act(|machine| machine.feed_batch(now, id, &mut offers));
+            let reason = fed.refused.or(without_terms.is_some().then_some(FeedRefusal::Terms));
+            if let Some(reason) = reason {
+                let left = offers.into_iter().flatten().map(|(job, _)| job);
+                let value = left.chain(without_terms).chain(jobs).collect();
+                return Err(Refused { reason, value });
+            }
+            if jobs.len() == 0 {
+                return Ok(());
             }
         }
     }

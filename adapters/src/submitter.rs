@@ -8,23 +8,18 @@ use plimsoll_core::{
     SubscribeRefusal, TaskId, Totals,
 };
 
+use crate::engine::machine::Shared;
 use crate::handle::Handle;
-use crate::options::Options;
-use crate::shared::Shared;
+use crate::options::{Callback, Options};
 use crate::subscription::Subscription;
-use crate::wait::SubmitWait;
-
-/// What is called with the outcome of a task. See [`Submitter::call`].
-pub type Callback<O, E> = Box<dyn FnOnce(Outcome<O, E>) + Send>;
 
 /// Submits tasks to a processor, watches and steers it. Cheap to clone; it does not keep the processor alive, so the
 /// processor's own jobs may hold one. After the end it is still there, and refuses everything.
 ///
 /// No method waits for anything but the machine's lock, and none runs callbacks, wakers or drops of others: the
-/// processor's own workers and driver do that. Threads that are in each other's way at that lock all the time leave it to
-/// one of them for a while, and so does one that comes while who holds it is interrupted: then a call takes as long as the
-/// operating system lets a thread rest for 20 microseconds, some 100 to 200 in practice, or a few times that. One thread
-/// alone never rests.
+/// processor's own workers do that. When several threads want that lock all the time, all but one leave it alone for a while,
+/// and a thread that finds it held by one that was interrupted does so too: then a call takes as long as the operating system
+/// lets a thread rest for 20 microseconds, some 100 to 200 in practice, or a few times that. One thread alone never rests.
 pub struct Submitter<J, O, E, M: Copy = ()> {
     pub(crate) shared: Arc<Shared<J, O, E, M>>,
 }
@@ -66,30 +61,11 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
         Ok(Handle::new(self.shared.clone(), task))
     }
 
-    /// Submits a job on the default terms as soon as there is room, first come first served. The job is in the future
-    /// until then, and is dropped with it.
+    /// Submits a job and has `callback` called with its outcome, exactly once, whatever that is: by a worker, or by the
+    /// thread that ends the processor. A panic in it is caught and counted. Allocates a box for the callback.
     ///
-    /// The future is ready with an error when the processor ends, when too many wait
-    /// ([`Limits::waiters`]), or when more outcomes than [`Limits::unclaimed`] are not taken: the one who waits might
-    /// be the one who has to take them.
-    pub fn submit_wait(&self, job: J) -> SubmitWait<J, O, E, M>
-    where
-        M: Default,
-    {
-        SubmitWait::new(self.clone(), job, M::default(), None)
-    }
-
-    /// As [`submit_wait`](Self::submit_wait), on these terms.
-    pub fn submit_wait_with(&self, job: J, options: Options<M>) -> SubmitWait<J, O, E, M> {
-        let conditions = self.shared.defaults.with(&options);
-        SubmitWait::new(self.clone(), job, options.meta, Some(conditions))
-    }
-
-    /// Submits a job and has `callback` called with its outcome, exactly once, whatever that is: by a worker, the
-    /// driver, or the one who drops the owner. A panic in it is caught and counted. Allocates a box for the callback.
-    ///
-    /// A worker that has finished a task takes its next one in the same step and calls the callback before it runs that:
-    /// a callback that takes long uses up the next task's time. Leave long work to a task.
+    /// A callback that takes long keeps its worker from other work, though it delays no deadline and, on a runtime with
+    /// several threads, no other attempt. Leave long work to a task.
     ///
     /// # Errors
     /// The job and the callback, which is not called, come back with the reason.

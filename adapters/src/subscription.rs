@@ -8,8 +8,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use plimsoll_core::{Event, Next, SubscriberId};
 
-use crate::shared::Shared;
-use crate::signal::Waiter;
+use crate::engine::machine::Shared;
 
 /// What a [`Subscription`] yields.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,8 +20,8 @@ pub enum Notice<M = ()> {
     Lagged(u64),
 }
 
-/// Yields the events of a processor from the moment of [`subscribe`](crate::Submitter::subscribe) on, and ends when
-/// the processor has ended. It does not keep the processor alive. Dropping it frees its place at once.
+/// Yields the events of a processor from the moment of [`subscribe`](crate::Submitter::subscribe) on, and ends after the
+/// last one when the processor has ended; an abort discards those that were not read. It does not keep the processor alive. Dropping it frees its place at once.
 #[must_use = "dropping a subscription ends it"]
 pub struct Subscription<J, O, E, M: Copy = ()> {
     shared: Arc<Shared<J, O, E, M>>,
@@ -57,7 +56,7 @@ impl<J, O, E, M: Copy> Stream for Subscription<J, O, E, M> {
         // Cloned and dropped without the lock: a waker is foreign code. If something has happened in between, the
         // waker is woken at once.
         let waker = cx.waker().clone();
-        match self.shared.act(|machine| machine.wait_event(self.id, Waiter::Waker(waker))) {
+        match self.shared.act(|machine| machine.wait_event(self.id, waker)) {
             Ok(replaced) => {
                 drop(replaced);
                 Poll::Pending

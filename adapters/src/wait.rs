@@ -9,9 +9,9 @@ use plimsoll_core::{
     Conditions, Instant, Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, WaitRefusal, WaiterId,
 };
 
+use crate::engine::machine::{Machine, Shared};
 use crate::handle::Handle;
-use crate::shared::{Machine, Shared};
-use crate::signal::Waiter;
+use crate::options::Options;
 use crate::submitter::Submitter;
 
 /// Submits a job as soon as there is room. See [`Submitter::submit_wait`].
@@ -26,6 +26,27 @@ pub struct SubmitWait<J, O, E, M: Copy = ()> {
     /// Those of the builder, if none.
     conditions: Option<Conditions>,
     place: Option<WaiterId>,
+}
+
+impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
+    /// Submits a job on the default terms as soon as there is room, first come first served. The job is in the future
+    /// until then, and is dropped with it.
+    ///
+    /// The future is ready with an error when the processor ends, when too many wait
+    /// ([`Limits::waiters`](crate::Limits::waiters)), or when more outcomes than
+    /// [`Limits::unclaimed`](crate::Limits::unclaimed) are not taken: the waiter might be the one that has to take them.
+    pub fn submit_wait(&self, job: J) -> SubmitWait<J, O, E, M>
+    where
+        M: Default,
+    {
+        SubmitWait::new(self.clone(), job, M::default(), None)
+    }
+
+    /// As [`submit_wait`](Self::submit_wait), on these terms.
+    pub fn submit_wait_with(&self, job: J, options: Options<M>) -> SubmitWait<J, O, E, M> {
+        let conditions = self.shared.defaults.with(&options);
+        SubmitWait::new(self.clone(), job, options.meta, Some(conditions))
+    }
 }
 
 // The job is moved, never pinned.
@@ -52,7 +73,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
     }
 
     /// Submits if there is room and nobody was first; if not, the job comes back.
-    #[inline(always)]
+    #[inline]
     fn arrive(&self, shared: &Shared<J, O, E, M>, job: J) -> Result<TaskId, (Refusal, J)> {
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
         let submitted = shared.submit(conditions, |machine, now| {
@@ -62,7 +83,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
     }
 
     /// As [`arrive`](Self::arrive), and joins the line if there is no room. What room would not help is refused at once.
-    fn arrive_to_wait(&self, shared: &Shared<J, O, E, M>, job: J, waker: &mut Option<Waiter>) -> Attempt<J> {
+    fn arrive_to_wait(&self, shared: &Shared<J, O, E, M>, job: J, waker: &mut Option<Waker>) -> Attempt<J> {
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
         shared.submit(conditions, |machine, now| {
             match machine.try_submit(now, job, self.meta, Route::Handle, conditions) {
@@ -81,7 +102,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         shared: &Shared<J, O, E, M>,
         job: J,
         place: WaiterId,
-        waker: &mut Option<Waiter>,
+        waker: &mut Option<Waker>,
     ) -> Attempt<J> {
         let Some(new) = waker.take() else { return Attempt::Waiting(place, job) };
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
@@ -108,7 +129,7 @@ fn join<J, O, E, M: Copy>(
     machine: &mut Machine<J, O, E, M>,
     now: Instant,
     job: J,
-    waker: &mut Option<Waiter>,
+    waker: &mut Option<Waker>,
 ) -> Attempt<J> {
     let Some(new) = waker.take() else { return Attempt::Refused(Refusal::Full, job) };
     match machine.wait_for_room(now, new) {
@@ -138,7 +159,7 @@ fn admit<J, R>(result: Result<TaskId, Refused<(J, R), ReservedRefusal>>) -> Atte
 impl<J, O, E, M: Copy> Future for SubmitWait<J, O, E, M> {
     type Output = Answer<J, O, E, M>;
 
-    #[inline(always)]
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.place.is_some() {
@@ -177,7 +198,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
     fn wait(&mut self, waker: &Waker) -> Poll<Answer<J, O, E, M>> {
         // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed. If that panics
         // this future is whole, so that dropping it leaves the line.
-        let mut waker = Some(Waiter::Waker(waker.clone()));
+        let mut waker = Some(waker.clone());
         let Some((submitter, job)) = self.offer.take() else { return Poll::Pending };
         let shared = &submitter.shared;
         let attempt = match self.place {

@@ -18,16 +18,14 @@ use plimsoll::{
 
 struct Counting;
 
-/// How often the allocator was asked for bytes, and for how many; frees do not count against `BYTES_ASKED`.
+/// How often the allocator was asked for bytes.
 static ASKED: AtomicUsize = AtomicUsize::new(0);
-static BYTES_ASKED: AtomicUsize = AtomicUsize::new(0);
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 /// Of those asked, how many were of the size of a block of smol's queue.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 fn count(size: usize) {
     ASKED.fetch_add(1, SeqCst);
-    BYTES_ASKED.fetch_add(size, SeqCst);
     LIVE.fetch_add(size as isize, SeqCst);
     if size == SMOL_BLOCK {
         BLOCKS.fetch_add(1, SeqCst);
@@ -176,7 +174,7 @@ impl Runtime for Never {
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        drop(future);
+        std::mem::forget(future);
     }
 }
 
@@ -194,17 +192,15 @@ fn the_footprint_is_exact() {
     for (queue, concurrency, per_worker, grace, cached) in
         [(1_024, 64, 16, 0, 0), (1, 1, 1, 0, 1), (0, 100, 7, 1, 100), (10, 65, 64, 1, 1_000)]
     {
-        let before = BYTES_ASKED.load(SeqCst);
+        let before = LIVE.load(SeqCst);
         let cache = CacheLimits { entries: cached, ..CacheLimits::default() };
         let captured = [7u64; 5];
         let builder = Processor::builder()
             .queue(queue)
             .concurrency(concurrency)
-            .places_per_worker(per_worker)
+            .prefetch(per_worker)
             .cancel_grace(Duration::from_millis(grace))
             .meta::<u32>();
-        // A builder has a cache without entries until it is told.
-        let replaced = BYTES_ASKED.load(SeqCst) - before;
         let builder = builder.cache::<String, String>(cache);
         let handler = move |job: String, _: Context<u32>| async move {
             let kept = captured;
@@ -214,7 +210,7 @@ fn the_footprint_is_exact() {
         let runtime = Never;
         let footprint = builder.footprint(&runtime, &handler);
         let processor = builder.spawn_on(runtime, handler).unwrap();
-        let asked = BYTES_ASKED.load(SeqCst) - before - replaced;
+        let asked = (LIVE.load(SeqCst) - before) as usize;
         if cfg!(target_arch = "x86_64") {
             assert_eq!(asked, footprint.total(), "{footprint:?}");
         } else {
@@ -227,7 +223,7 @@ fn the_footprint_is_exact() {
 fn a_default_processor_is_small() {
     let builder = Processor::builder();
     let footprint = builder.footprint(&plimsoll::thread::Thread::start().unwrap(), &number);
-    assert!(footprint.total() + footprint.spawned < 512 * 1_024, "{footprint:?}");
+    assert!(footprint.total() < 512 * 1_024, "{footprint:?}");
 }
 
 fn a_thousand_processors_leave_nothing() {

@@ -52,15 +52,14 @@ fn a_handle_that_cancels_its_task_in_the_queue_leaves_nobody_anything_to_do() {
     let running = processor.submit(1).unwrap();
     runtime.run();
     let mut queued = processor.submit(2).unwrap().cancel_on_drop();
-    let [bell, driver] = [(); 2].map(|()| Arc::new(Bell::default()));
+    let [bell, timekeeper] = [(); 2].map(|()| Arc::new(Bell::default()));
     let waker = Waker::from(bell.clone());
     assert!(Pin::new(&mut queued).poll(&mut TaskContext::from_waker(&waker)).is_pending());
     runtime.run();
     let submitter = processor.submitter();
-    submitter.shared.driver.register(&Waker::from(driver.clone()));
-    submitter.shared.driver.listen();
+    submitter.shared.watch_timekeeper(&Waker::from(timekeeper.clone()));
     drop(queued);
-    assert_eq!([bell, driver].map(|bell| bell.0.load(SeqCst)), [0, 0]);
+    assert_eq!([bell, timekeeper].map(|bell| bell.0.load(SeqCst)), [0, 0]);
     assert_eq!((processor.census().tasks, processor.totals().settled.cancelled), (1, 1));
     running.detach();
 }

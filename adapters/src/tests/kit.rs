@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant as Time};
 
-use crate::runtime::{Runtime, Timer};
+use crate::runtime::{Runtime, Threads, Timer};
 use crate::{Instant, Processor, Timeouts};
 
 /// Runs each of these functions, which take a [`Runtime`], as a test on every runtime.
@@ -75,6 +75,18 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)();
     }
+}
+
+/// Is ready at the second poll, for which it has itself woken.
+pub(super) fn yield_now() -> impl Future<Output = ()> {
+    let mut has_yielded = false;
+    std::future::poll_fn(move |cx| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
 }
 
 /// Waits, at most 10 seconds, until something is the case.
@@ -151,6 +163,10 @@ impl Manual {
 
 impl Runtime for Manual {
     type Timer = ManualTimer;
+
+    fn threads(&self) -> Threads {
+        Threads::One
+    }
 
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
         let now = self.0.now.clone();

@@ -11,8 +11,8 @@ mod outcomes;
 mod owner;
 mod panics;
 mod races;
-mod rounds;
 mod sleep;
+mod turns;
 
 /// What users hold can be sent and shared, whatever their jobs are, as long as those can be sent.
 #[test]

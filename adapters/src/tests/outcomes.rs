@@ -376,7 +376,7 @@ fn thousands_of_tasks_through_few_places(runtime: impl Runtime) {
         .queue(64)
         .concurrency(7)
         .unclaimed(10_000)
-        .places_per_worker(3)
+        .prefetch(3)
         .timeouts(start_to_close(Duration::from_secs(30)))
         .spawn_on(runtime, |n: u64, _: Context| async move {
             for _ in 0..n % 4 {

@@ -2,16 +2,14 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
-#[cfg(feature = "tokio")]
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{self, Wake, Waker};
 
 use futures::StreamExt;
 use futures::executor::block_on;
 
-use super::kit::{eventually, ms, on_every_runtime, start_to_close};
+use super::kit::{eventually, ms, on_every_runtime};
 use crate::{CacheLimits, Context, Options, Outcome, Processor, Retry, Runtime};
 
 on_every_runtime! {
@@ -96,19 +94,25 @@ impl Drop for Bomb {
 }
 
 fn values_that_panic_together_are_dropped_one_by_one(runtime: impl Runtime) {
+    let slot: Arc<Mutex<Option<crate::Submitter<Bomb, Bomb, ()>>>> = Arc::default();
+    let own = slot.clone();
     let processor = Processor::builder()
         .concurrency(1)
         .retry(Retry::NONE.attempts(2))
-        .timeouts(start_to_close(ms(5)))
-        .spawn_on(runtime, |_: Bomb, _: Context| async move {
-            std::thread::sleep(ms(40));
-            Ok::<_, ()>(Bomb(true))
+        .spawn_on(runtime, move |_: Bomb, context: Context| {
+            let submitter = own.lock().unwrap().clone();
+            async move {
+                submitter.unwrap().cancel(context.task()).unwrap();
+                Ok::<_, ()>(Bomb(true))
+            }
         })
         .unwrap();
+    *slot.lock().unwrap() = Some(processor.submitter());
     processor.post(Bomb(false), Options::default()).unwrap();
     // The output comes too late, and the copy of the job is not needed.
     eventually("both were counted", || processor.totals().late_panics == 2);
-    assert_eq!(processor.totals().settled.timed_out, 1);
+    assert_eq!(processor.totals().settled.cancelled, 1);
+    slot.lock().unwrap().take();
 }
 
 fn who_waits_for_room_is_offered_once(runtime: impl Runtime) {
@@ -154,7 +158,7 @@ fn work_goes_to_a_worker_that_sleeps() {
     let is_blocked = blocked.clone();
     let processor = Processor::builder()
         .concurrency(4)
-        .places_per_worker(2)
+        .prefetch(2)
         .spawn_on(crate::tokio::Tokio::on(runtime.handle().clone()), move |blocks: bool, _: Context| {
             let gates = if blocks { gates.lock().unwrap().take() } else { None };
             let blocked = blocked.clone();

@@ -17,12 +17,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::tokio::runtime::Handle;
+use ::tokio::runtime::{Handle, RuntimeFlavor};
+use ::tokio::task::coop;
 use ::tokio::time::{self, Sleep};
 use pin_project_lite::pin_project;
 
 use crate::Instant;
-use crate::runtime::{Runtime, Timer, instant, origin, std_instant};
+use crate::runtime::{Runtime, Threads, Timer, instant, origin, std_instant};
 
 /// A tokio runtime, current-thread or multi-thread. Its time driver must be enabled.
 ///
@@ -50,6 +51,13 @@ impl Tokio {
 impl Runtime for Tokio {
     type Timer = TokioTimer;
 
+    fn threads(&self) -> Threads {
+        match self.0.runtime_flavor() {
+            RuntimeFlavor::CurrentThread => Threads::One,
+            _ => Threads::Several,
+        }
+    }
+
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
         // The origin is fixed before the first reading, which may be of a test clock that runs ahead.
         let _ = origin();
@@ -57,12 +65,15 @@ impl Runtime for Tokio {
     }
 
     fn timer(&self) -> TokioTimer {
-        let _inside = self.0.enter();
-        TokioTimer { sleep: time::sleep(FAR) }
+        TokioTimer { handle: self.0.clone(), sleep: None }
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         drop(self.0.spawn(future));
+    }
+
+    fn may_go_on() -> bool {
+        coop::has_budget_remaining()
     }
 }
 
@@ -70,22 +81,35 @@ impl Runtime for Tokio {
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pin_project! {
-    /// The timer of [`Tokio`]: one `Sleep`, reset in place.
+    /// The timer of [`Tokio`]: one `Sleep`, reset in place. While it is not set there is none, so that a paused test clock
+    /// does not wait for it.
     #[derive(Debug)]
     pub struct TokioTimer {
+        handle: Handle,
         #[pin]
-        sleep: Sleep,
+        sleep: Option<Sleep>,
     }
 }
 
 impl Timer for TokioTimer {
     fn reset(self: Pin<&mut Self>, at: Instant) {
+        let mut this = self.project();
+        if at == Instant::MAX {
+            this.sleep.set(None);
+            return;
+        }
         let far = time::Instant::now() + FAR;
         let at = std_instant(at).map_or(far, time::Instant::from_std).min(far);
-        self.project().sleep.reset(at);
+        match this.sleep.as_mut().as_pin_mut() {
+            Some(sleep) => sleep.reset(at),
+            None => {
+                let _inside = this.handle.enter();
+                this.sleep.set(Some(time::sleep_until(at)));
+            }
+        }
     }
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().sleep.poll(cx)
+        self.project().sleep.as_pin_mut().map_or(Poll::Pending, |sleep| sleep.poll(cx))
     }
 }

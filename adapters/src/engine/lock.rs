@@ -1,9 +1,9 @@
-//! The locks: short holds, released by a plain store.
+//! The lock: short holds, released by a plain store.
 //!
-//! A lock that knows who sleeps at it needs an atomic exchange to be released, and std's asks each time whether the thread
+//! A lock that knows its sleepers needs an atomic exchange to be released, and std's asks each time whether the thread
 //! panics. Where nothing contends, an exchange takes as long as a hundred other instructions: it waits for all stores
-//! before it. So these locks (those of the `spin` crate) only know whether they are held, and whoever finds one held for
-//! longer than a hold takes lets the operating system run others for a while, and looks again.
+//! before it. So this lock (`spin`'s) only knows whether it is held, and a thread that finds it held for longer than a
+//! hold takes lets the operating system run others for a while, and looks again.
 
 use std::hint;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,81 +11,81 @@ use std::thread;
 use std::time::Duration;
 
 use spin::mutex::{SpinMutex, SpinMutexGuard};
-use spin::relax::RelaxStrategy;
 
-/// A lock for holds of a few instructions that two threads want at the same moment only when one of them ends something.
-pub(crate) type Lock<T> = SpinMutex<T, Rest>;
-pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T, Rest>;
-
-/// How to wait for who holds a lock. To yield is not enough: a thread of high priority would yield to itself.
-#[derive(Debug)]
-pub(crate) struct Rest;
-
-impl RelaxStrategy for Rest {
-    // Out of line, for nearly nobody needs it.
-    #[cold]
-    #[inline(never)]
-    fn relax() {
-        thread::sleep(REST);
-    }
-}
+/// The lock while it is held.
+pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T>;
 
 /// How often a thread tries again at once: longer than a usual hold takes.
 const TRIES: u32 = 100;
-/// There is a crowd when the lock was found taken so often in a row,
+/// There is a crowd when the lock was found taken this often in a row, each time within [`SOON`] holds of a hold that
+/// had been waited for.
 const CROWD: u32 = 16;
-/// each time at most so many holds after somebody got it who had found it taken.
+/// See [`CROWD`].
 const SOON: u32 = 4;
-/// For how long a thread leaves the lock to the others, when there is a crowd or who holds it was interrupted. The operating
+/// For how long a thread leaves the lock to the others, when there is a crowd or the holder was interrupted. The operating
 /// system makes it longer: Linux by some 50 microseconds, others by up to milliseconds.
 const REST: Duration = Duration::from_micros(20);
-/// After so many rests in vain a thread asks the others to give way.
+/// After this many rests in vain a thread asks the others to give way.
 const PATIENCE: u32 = 3;
 
-/// The lock of the machine, for short holds that touch the same memory each time.
-///
+/// Leaves the processor to other threads. To yield is not enough: a thread of high priority would yield to itself.
+// Not inlined: it is rarely needed.
+#[cold]
+#[inline(never)]
+fn rest() {
+    thread::sleep(REST);
+}
+
+/// A lock for short holds that touch the same memory each time. No foreign code runs, and none is dropped, under it.
+//////
 /// Two threads that want such a lock all the time are slower than one: with every hold all that it touches moves to the
 /// other's cache, which takes longer than the work itself, and so the lock is found taken more often still. Neither
 /// spinning nor waiting in line ends that. So a thread that comes to such a crowd rests once, while another goes
 /// on undisturbed. That is the idea of limiting how many threads take part in the contention (Dice, "Malthusian
-/// Locks", EuroSys 2017), with time in place of a list of those who rest.
+/// Locks", EuroSys 2017), with time in place of a list of resting threads.
 ///
-/// Who has rested [`PATIENCE`] times and found the lock taken each time, as can happen where there is one processor and the
-/// others have it nearly always, has them rest once in turn.
+/// A thread that has rested [`PATIENCE`] times and found the lock taken each time, as can happen where there is one
+/// processor and the others have it nearly always, has them rest once in turn.
 #[derive(Debug)]
-pub(crate) struct MachineLock<T> {
-    value: Lock<T>,
-    /// How often the lock was held, modulo 2^32. Changed by who holds it.
+pub(crate) struct Lock<T> {
+    value: SpinMutex<T>,
+    /// How often the lock was held, modulo 2^32. Changed by the holder.
     holds: AtomicU32,
-    /// That count when somebody got it who had found it taken.
+    /// That count at the last hold that had been waited for.
     gotten_at: AtomicU32,
     /// How often it was found taken in a row, each time soon after that.
     taken: AtomicU32,
-    /// Whether somebody has waited for so long that the others give way.
+    /// Whether a thread has waited for so long that the others give way.
     starving: AtomicBool,
 }
 
-impl<T> MachineLock<T> {
+impl<T> Lock<T> {
     pub(crate) const fn new(value: T) -> Self {
         let (holds, gotten_at, taken) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
-        Self { value: Lock::new(value), holds, gotten_at, taken, starving: AtomicBool::new(false) }
+        Self { value: SpinMutex::new(value), holds, gotten_at, taken, starving: AtomicBool::new(false) }
     }
 
     /// Waits for the lock.
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         if self.starving.load(Ordering::Relaxed) {
-            Rest::relax();
+            rest();
         }
         let value = self.value.try_lock().unwrap_or_else(|| self.wait());
         self.holds.store(self.holds.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         value
     }
 
+    /// How often it was held so far, modulo 2^32.
+    #[cfg(test)]
+    pub(crate) fn holds(&self) -> u32 {
+        self.holds.load(Ordering::Relaxed)
+    }
+
     #[cold]
     fn wait(&self) -> Guard<'_, T> {
         if self.is_crowded() {
-            Rest::relax();
+            rest();
         }
         let mut rests = 0;
         let value = loop {
@@ -96,7 +96,7 @@ impl<T> MachineLock<T> {
             if rests > PATIENCE {
                 self.starving.store(true, Ordering::Relaxed);
             }
-            Rest::relax();
+            rest();
         };
         if rests > PATIENCE {
             self.starving.store(false, Ordering::Relaxed);
@@ -105,7 +105,7 @@ impl<T> MachineLock<T> {
         value
     }
 
-    /// Looks before it tries, for a try that fails takes the memory away from who holds the lock.
+    /// Looks before it tries, for a try that fails takes the memory away from the holder.
     fn try_again(&self) -> Option<Guard<'_, T>> {
         hint::spin_loop();
         if self.value.is_locked() { None } else { self.value.try_lock() }
@@ -127,9 +127,9 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn who_comes_to_a_crowd_rests() {
+    fn a_thread_rests_when_it_comes_to_a_crowd() {
         for _ in 0..50 {
-            let lock = MachineLock::new(());
+            let lock = Lock::new(());
             lock.taken.store(CROWD, Ordering::Relaxed);
             let held = lock.lock();
             lock.gotten_at.store(lock.holds.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_long_hold_is_waited_for() {
         for taken in [0, CROWD] {
-            let lock = MachineLock::new(false);
+            let lock = Lock::new(false);
             lock.taken.store(taken, Ordering::Relaxed);
             thread::scope(|scope| {
                 let mut held = lock.lock();
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_crowd_is_when_it_is_found_taken_again_and_again() {
-        let lock = MachineLock::new(());
+        let lock = Lock::new(());
         let find_taken = |holds_after: u32| {
             for _ in 0..holds_after {
                 drop(lock.lock());
@@ -185,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn who_starves_is_given_way() {
-        let lock = MachineLock::new(());
+    fn a_starving_thread_is_given_way() {
+        let lock = Lock::new(());
         let held = lock.lock();
         thread::scope(|scope| {
             scope.spawn(|| drop(lock.lock()));
@@ -204,12 +204,12 @@ mod tests {
 
     #[test]
     fn a_panic_lets_the_lock_go() {
-        let lock = MachineLock::new(1);
+        let lock = Lock::new(1);
         let held = || {
             let _held = lock.lock();
             std::panic::resume_unwind(Box::new("while it is held"));
         };
-        assert!(crate::perform::catch(held).is_err());
+        assert!(crate::panics::catch(held).is_err());
         assert_eq!(*lock.lock(), 1);
     }
 }

@@ -19,26 +19,39 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::Instant;
-use crate::runtime::{Runtime, Timer, since_start, std_instant};
+use crate::runtime::{Runtime, Threads, Timer, since_start, std_instant};
 
 /// The smol runtime: its global executor, or one of your own.
 ///
 /// Waking a task on this executor goes through its own queue, which allocates a block every 31 wake-ups; a worker is
 /// woken at most once a task, and far less under load.
 #[derive(Clone)]
-pub struct Smol(Option<Arc<::smol::Executor<'static>>>);
+pub struct Smol {
+    /// The global one, if none.
+    executor: Option<Arc<::smol::Executor<'static>>>,
+    threads: Threads,
+}
 
 impl Smol {
-    /// The global executor of `smol`, with its own threads (`SMOL_THREADS`).
+    /// The global executor of `smol`, with its own threads: one, unless the variable `SMOL_THREADS` says more.
     #[must_use]
-    pub const fn global() -> Self {
-        Self(None)
+    pub fn global() -> Self {
+        let threads = std::env::var("SMOL_THREADS").ok().and_then(|threads| threads.parse::<usize>().ok());
+        let threads = if threads.unwrap_or(1) > 1 { Threads::Several } else { Threads::One };
+        Self { executor: None, threads }
     }
 
-    /// An executor that you run yourself.
+    /// An executor that you run yourself, on any number of threads.
     #[must_use]
     pub const fn on(executor: Arc<::smol::Executor<'static>>) -> Self {
-        Self(Some(executor))
+        Self { executor: Some(executor), threads: Threads::Several }
+    }
+
+    /// An executor that you run yourself, on one thread at a time: there a worker takes many attempts at a time, which is
+    /// cheaper. Should several threads run it all the same, nothing is wrong but that a handler that blocks delays others.
+    #[must_use]
+    pub const fn on_one_thread(executor: Arc<::smol::Executor<'static>>) -> Self {
+        Self { executor: Some(executor), threads: Threads::One }
     }
 }
 
@@ -50,12 +63,16 @@ impl Default for Smol {
 
 impl fmt::Debug for Smol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Smol(own executor)" } else { "Smol(global)" })
+        f.write_str(if self.executor.is_some() { "Smol(own executor)" } else { "Smol(global)" })
     }
 }
 
 impl Runtime for Smol {
     type Timer = SmolTimer;
+
+    fn threads(&self) -> Threads {
+        self.threads
+    }
 
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
         since_start
@@ -66,7 +83,7 @@ impl Runtime for Smol {
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        match &self.0 {
+        match &self.executor {
             Some(executor) => executor.spawn(future).detach(),
             None => ::smol::spawn(future).detach(),
         }
@@ -79,7 +96,7 @@ pub struct SmolTimer(async_io::Timer);
 
 impl Timer for SmolTimer {
     fn reset(mut self: Pin<&mut Self>, at: Instant) {
-        match std_instant(at) {
+        match std_instant(at).filter(|_| at != Instant::MAX) {
             Some(at) => self.0.set_at(at),
             None => self.0.clear(),
         }

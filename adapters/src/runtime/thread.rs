@@ -25,8 +25,8 @@ use std::thread;
 use slab::Slab;
 
 use crate::Instant;
-use crate::perform::{catch, discard_panic};
-use crate::runtime::{Runtime, Timer, since_start};
+use crate::panics::{catch, discard_panic};
+use crate::runtime::{Runtime, Threads, Timer, since_start};
 
 /// One `std::thread` that polls whatever is spawned on it, and sleeps until a future is woken or a timer is due.
 ///
@@ -69,6 +69,10 @@ impl Drop for Owner {
 
 impl Runtime for Thread {
     type Timer = ThreadTimer;
+
+    fn threads(&self) -> Threads {
+        Threads::One
+    }
 
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
         since_start

@@ -1,8 +1,18 @@
 //! What an executor has to offer to run a processor.
+//!
+//! [`Runtime`] is the trait; [`sim`] is an executor for tests that runs weeks in seconds.
+
+pub mod sim;
+#[cfg(feature = "smol")]
+pub mod smol;
+pub mod thread;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time;
 
@@ -11,11 +21,20 @@ use crate::Instant;
 /// An executor, as far as a processor needs one. About thirty lines to implement: see `smol.rs` and `tokio.rs` of this
 /// crate.
 ///
-/// All three methods are called by [`Builder::spawn_on`](crate::Builder::spawn_on) and never after: a processor keeps
+/// All methods are called by [`Builder::spawn_on`](crate::Builder::spawn_on) and never after: a processor keeps
 /// the clock, the timer and the spawned futures, but not the runtime. So neither keeps the other alive.
-pub trait Runtime: Send + Sync + 'static {
+///
+/// The runtime must drop the spawned futures when it ends, as executors do: that is how a processor learns of it. Then it
+/// cancels what is not settled, on the thread that drops them, and nobody waits for it any more.
+pub trait Runtime {
     /// The runtime's timer. A processor uses exactly one.
     type Timer: Timer;
+
+    /// On how many threads spawned futures may run at the same time. Default: [`Threads::Several`], which is right for
+    /// every executor and costs one with a single thread some speed.
+    fn threads(&self) -> Threads {
+        Threads::Several
+    }
 
     /// The clock that the timer goes by: it reads the time since an origin of the runtime's choice, and never goes
     /// backwards. It must not keep the executor alive. For real time this is [`since_start`].
@@ -25,20 +44,51 @@ pub trait Runtime: Send + Sync + 'static {
     fn timer(&self) -> Self::Timer;
 
     /// Runs a future to its end on the executor, whatever becomes of this value. It is called a fixed number of times:
-    /// once for each worker, and once for the driver.
+    /// once for each worker, and once for the timekeeper.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
+
+    /// A number from which a processor derives what it draws at random: the jitter of a backoff, the order of a cache.
+    /// Default: another one at each call, as random as the standard library's hash maps are. A runtime that is to be
+    /// deterministic answers from a seed of its own.
+    fn seed(&self) -> u64 {
+        RandomState::new().hash_one(())
+    }
+
+    /// Whether the task that is being polled on this thread may go on, where the runtime gives each of its tasks a budget
+    /// in a turn. A worker returns to the runtime when it may not, so that the next attempt has a budget of its own. Called
+    /// after each poll of an attempt that goes on. Default: always.
+    #[must_use]
+    fn may_go_on() -> bool
+    where
+        Self: Sized,
+    {
+        true
+    }
+}
+
+/// On how many threads a [`Runtime`] runs futures at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Threads {
+    /// On one, which may be another one from time to time.
+    One,
+    /// On several, or on a number that is not known.
+    Several,
 }
 
 /// A timer that can be set again and again, by which a processor is woken.
 ///
 /// The clock decides what is due; the timer only wakes. It may fire late, and it may fire early.
 pub trait Timer: Send + 'static {
-    /// Sets it to fire at this instant of the runtime's clock, whatever it was set to before.
+    /// Sets it to fire at this instant of the runtime's clock, whatever it was set to before. [`Instant::MAX`] unsets it:
+    /// then nothing of the runtime should wait for it.
     fn reset(self: Pin<&mut Self>, at: Instant);
 
     /// Ready once it has fired; otherwise the waker is kept. It is not polled again after it was ready until it is reset.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 }
+
+/// Reads the clock of a runtime. Foreign code: not to be called under a lock.
+pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// The origin of [`since_start`]: the first time that anybody asks.
 pub(crate) fn origin() -> time::Instant {

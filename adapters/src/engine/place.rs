@@ -10,27 +10,29 @@ use std::task::{self, Poll, Waker};
 use pin_project_lite::pin_project;
 use plimsoll_core::{AttemptId, Failure, Instant, Late, Message, Start};
 
+use super::machine::{Machine, Types};
+use super::signals::Signals;
 use crate::context::Context;
-use crate::perform::{Panic, catch, discard_panic, error_message, panic_message};
-use crate::shared::{Machine, Types};
-use crate::signal::{PlaceSignal, WorkerSignal};
+use crate::handler::Handler;
+use crate::panics::{Panic, catch, discard_panic, error_message, first_panic, panic_message};
 
 pin_project! {
     /// The future of one attempt, what made it, and what its report needs. It is allocated once a place.
     ///
     /// An attempt comes in as a [`Start`], is begun and polled, and leaves by a report. All that it is made of is
-    /// foreign: the methods here catch what panics, and whoever drops a value does so without a lock.
+    /// foreign: the methods here catch what panics, and values are dropped without a lock.
     ///
-    /// Its fields stand in the order in which they are used, and what is rarely used comes last: of 10,000 places each is
-    /// cold in the caches when its turn comes, so every line of memory counts.
+    /// Its fields stand in the order in which they are used, and the rarely used ones come last: of 10,000 places each
+    /// is cold in the caches when its turn comes, so every line of memory counts.
     #[repr(C, align(64))]
-    pub(crate) struct Cell<J, O, E, M, H, F> where M: Copy {
+    pub(super) struct Cell<J, O, E, M, H, F> where M: Copy {
         attempt: Option<AttemptId>,
         // From the end of the attempt until it is reported.
         end: Option<End<O, E>>,
-        // When its grace period is over, and when it times out; the end of time if never.
-        stop_by: Instant,
-        deadline: Instant,
+        // Since when its start-to-close time-out counts; the end of time if it has none.
+        since: Instant,
+        // When its handler was called, if that was noticeably later; the end of time if not.
+        began: Instant,
         // That of the place, made once.
         waker: Waker,
         // One clone a place, so that the owner can drop the handler by emptying the places.
@@ -55,82 +57,76 @@ enum End<O, E> {
     Stopped,
 }
 
-/// The first of two panics; the second one's value is dropped.
-fn first_of(first: Option<Panic>, second: Option<Panic>) -> Option<Panic> {
-    match (first, second) {
-        (Some(first), Some(second)) => {
-            discard_panic(second);
-            Some(first)
-        }
-        (first, second) => first.or(second),
-    }
+/// How the attempts of an engine are made.
+pub(super) struct Making<'a, J> {
+    pub(super) signals: &'a Arc<Signals>,
+    pub(super) place: u32,
+    /// How a job is cloned for a further try, if there are any.
+    pub(super) clone: Option<fn(&J) -> J>,
 }
 
-/// All that an empty or closed place still owns, to be dropped one by one: two panics at a time would abort the process.
-pub(crate) struct Contents<J, O, E, H> {
-    pub(crate) job: Option<J>,
-    pub(crate) copy: Option<J>,
-    pub(crate) output: Option<O>,
-    pub(crate) error: Option<E>,
-    pub(crate) handler: Option<Arc<H>>,
+/// The values that an empty or closed place still owns, to be dropped one by one: two panics at a time would abort the
+/// process.
+pub(super) struct Contents<J, O, E, H> {
+    pub(super) job: Option<J>,
+    pub(super) copy: Option<J>,
+    pub(super) output: Option<O>,
+    pub(super) error: Option<E>,
+    pub(super) handler: Option<Arc<H>>,
     /// Whether the attempt has panicked, and nobody will report it.
-    pub(crate) has_panicked: bool,
+    pub(super) has_panicked: bool,
 }
 
 impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
-    pub(crate) fn new(handler: Arc<H>, waker: Waker) -> Self {
+    pub(super) fn new(handler: Arc<H>, waker: Waker) -> Self {
         Self {
-            future: None,
-            handler: Some(handler),
-            waker,
-            start: None,
             attempt: None,
-            deadline: Instant::MAX,
-            stop_by: Instant::MAX,
-            copy: None,
             end: None,
+            since: Instant::MAX,
+            began: Instant::MAX,
+            waker,
+            handler: Some(handler),
+            copy: None,
+            start: None,
+            future: None,
             message: Message::default(),
         }
     }
 
     /// Takes an attempt in, to be begun.
-    pub(crate) fn accept(self: Pin<&mut Self>, start: Start<Types<J, O, E, M>>) {
+    #[inline]
+    pub(super) fn accept(self: Pin<&mut Self>, start: Start<Types<J, O, E, M>>, now: Instant) {
         let this = self.project();
         debug_assert!(this.attempt.is_none(), "a place has one attempt at a time");
         *this.attempt = Some(start.attempt);
-        *this.deadline = start.deadline.unwrap_or(Instant::MAX);
+        *this.since = if start.deadline.is_some() { now } else { Instant::MAX };
         *this.start = Some(start);
     }
 
-    /// Lets the attempt make progress in this `place` of a worker: makes its future if that is not done yet, polls it, and
-    /// drops it when it is over. Returns what panicked, which ends the attempt.
-    #[inline(always)]
-    pub(crate) fn run(
-        mut self: Pin<&mut Self>,
-        worker: &Arc<WorkerSignal>,
-        place: u32,
-        clone: Option<fn(&J) -> J>,
-    ) -> Option<Panic>
+    /// Lets the attempt make progress: makes its future if that is not done yet, polls it, and drops it when it is over.
+    /// Returns the panic, which ends the attempt.
+    #[inline]
+    pub(super) fn run<A>(mut self: Pin<&mut Self>, making: &Making<'_, J>) -> Option<Panic>
     where
         E: fmt::Debug,
-        H: Fn(J, Context<M>) -> F,
+        H: Handler<J, M, A, Future = F>,
         F: Future<Output = Result<O, E>>,
     {
-        match catch(|| self.as_mut().go_on(worker, place, clone)) {
+        match catch(|| self.as_mut().go_on(making)) {
             Ok(()) => None,
             Err(panic) => self.end_with(End::Panicked, Some(panic)),
         }
     }
 
-    #[inline(always)]
-    fn go_on(mut self: Pin<&mut Self>, worker: &Arc<WorkerSignal>, place: u32, clone: Option<fn(&J) -> J>)
+    #[inline]
+    fn go_on<A>(mut self: Pin<&mut Self>, making: &Making<'_, J>)
     where
         E: fmt::Debug,
-        H: Fn(J, Context<M>) -> F,
+        H: Handler<J, M, A, Future = F>,
         F: Future<Output = Result<O, E>>,
     {
         if self.start.is_some() {
-            self.as_mut().begin(PlaceSignal::of(worker, place), clone);
+            self.as_mut().begin(making);
         }
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return };
@@ -146,15 +142,15 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     }
 
     /// Makes the future of the attempt.
-    #[inline(always)]
-    fn begin(self: Pin<&mut Self>, signal: PlaceSignal, clone: Option<fn(&J) -> J>)
+    #[inline]
+    fn begin<A>(self: Pin<&mut Self>, making: &Making<'_, J>)
     where
-        H: Fn(J, Context<M>) -> F,
+        H: Handler<J, M, A, Future = F>,
     {
         let mut this = self.project();
         let (Some(handler), Some(start)) = (this.handler, this.start.take()) else { return };
         let Start { task, attempt, number, job, meta, deadline, further, .. } = start;
-        if let Some(clone) = clone.filter(|_| further > 0) {
+        if let Some(clone) = making.clone.filter(|_| further > 0) {
             match catch(|| clone(&job)) {
                 Ok(copy) => *this.copy = Some(copy),
                 Err(panic) => {
@@ -166,13 +162,13 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                 }
             }
         }
-        let context = Context { signal, task, attempt, number, deadline, meta };
-        this.future.set(Some(handler(job, context)));
+        let place = making.place;
+        let context = || Context::new(making.signals.clone(), place, task, attempt, number, deadline, meta);
+        this.future.set(Some(handler.call(job, context)));
     }
 
-    /// Drops the future of an attempt that was asked to stop, or its job if it was not begun. Returns what that
-    /// panicked with.
-    pub(crate) fn stop(mut self: Pin<&mut Self>) -> Option<Panic> {
+    /// Drops the future of an attempt that was asked to stop, or its job if it was not begun. Returns the panic of that.
+    pub(super) fn stop(mut self: Pin<&mut Self>) -> Option<Panic> {
         let start = self.as_mut().project().start.take();
         let panic = catch(|| drop(start)).err();
         self.end_with(End::Stopped, panic)
@@ -183,8 +179,8 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     #[cold]
     fn end_with(mut self: Pin<&mut Self>, end: End<O, E>, panic: Option<Panic>) -> Option<Panic> {
         let result = self.as_mut().project().end.take();
-        let panic = first_of(panic, self.as_mut().clear());
-        let panic = first_of(panic, catch(|| drop(result)).err());
+        let panic = first_panic(panic, self.as_mut().clear());
+        let panic = first_panic(panic, catch(|| drop(result)).err());
         let this = self.project();
         *this.end = Some(match &panic {
             Some(panic) => {
@@ -196,17 +192,18 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         panic
     }
 
-    /// Drops the future; returns what it panicked with.
-    pub(crate) fn clear(self: Pin<&mut Self>) -> Option<Panic> {
+    /// Drops the future; returns the panic of that.
+    pub(super) fn clear(self: Pin<&mut Self>) -> Option<Panic> {
         let mut future = self.project().future;
         catch(|| future.set(None)).err()
     }
 
     /// Reports the end of the attempt; the place is free then. What the machine does not need stays here until
     /// [`contents`](Self::contents) is called without the lock: whether there is anything.
-    pub(crate) fn report(self: Pin<&mut Self>, machine: &mut Machine<J, O, E, M>, now: Instant) -> bool {
+    #[inline]
+    pub(super) fn report(self: Pin<&mut Self>, machine: &mut Machine<J, O, E, M>, now: Instant) -> bool {
         let this = self.project();
-        *this.stop_by = Instant::MAX;
+        *this.began = Instant::MAX;
         let (Some(attempt), Some(end)) = (this.attempt.take(), this.end.take()) else {
             debug_assert!(false, "only what has ended is reported");
             return false;
@@ -239,8 +236,22 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         this.end.is_some() || this.copy.is_some()
     }
 
+    /// Reports when the handler was called, if that was noticeably later than the attempt was taken.
+    #[inline]
+    pub(super) fn report_began(self: Pin<&mut Self>, machine: &mut Machine<J, O, E, M>, now: Instant) {
+        let this = self.project();
+        if *this.began == Instant::MAX {
+            return;
+        }
+        let began = std::mem::replace(this.began, Instant::MAX);
+        if let Some(attempt) = *this.attempt {
+            // Late when the task was settled meanwhile: then nothing counts from it.
+            let _ = machine.began(now, attempt, began);
+        }
+    }
+
     /// Takes out what is left of an attempt that is over.
-    pub(crate) fn contents(self: Pin<&mut Self>) -> Contents<J, O, E, H> {
+    pub(super) fn contents(self: Pin<&mut Self>) -> Contents<J, O, E, H> {
         let this = self.project();
         let job = this.start.take().map(|start| start.job);
         let end = this.end.take();
@@ -254,33 +265,37 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     }
 
     /// Takes out all that is here but the future, for good.
-    pub(crate) fn dismantle(mut self: Pin<&mut Self>) -> Contents<J, O, E, H> {
+    pub(super) fn dismantle(mut self: Pin<&mut Self>) -> Contents<J, O, E, H> {
         let contents = self.as_mut().contents();
         Contents { handler: self.project().handler.take(), ..contents }
     }
 
+    /// The attempt that is here, until it is reported.
+    pub(super) const fn attempt(&self) -> Option<AttemptId> {
+        self.attempt
+    }
+
     /// Whether the attempt that is here has its future.
-    pub(crate) fn is_begun(&self) -> bool {
+    pub(super) const fn is_begun(&self) -> bool {
         self.start.is_none()
     }
 
-    /// When the attempt that is here times out; the end of time if never.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
     /// Whether the attempt is over and to be reported.
-    pub(crate) fn has_ended(&self) -> bool {
+    #[inline]
+    pub(super) const fn has_ended(&self) -> bool {
         self.end.is_some()
     }
 
-    /// When its grace period is over, if it has begun.
-    pub(crate) fn stop_by(&self) -> Option<Instant> {
-        Some(self.stop_by).filter(|at| *at != Instant::MAX)
+    /// Since when its start-to-close time-out counts; the end of time if it has none.
+    #[inline]
+    pub(super) const fn since(&self) -> Instant {
+        self.since
     }
 
-    /// Begins its grace period. One without end is told from none by a nanosecond.
-    pub(crate) fn grant_grace(self: Pin<&mut Self>, until: Instant) {
-        *self.project().stop_by = until.min(Instant::from_nanos(Instant::MAX.as_nanos() - 1));
+    /// Notes that its handler was called only at this instant.
+    pub(super) fn note_began(self: Pin<&mut Self>, at: Instant) {
+        let this = self.project();
+        *this.since = at;
+        *this.began = at;
     }
 }

@@ -1,14 +1,19 @@
 //! Attempts that were asked to stop and are given some time to do so.
 
-use crate::Instant;
+use std::time::Duration;
+
+use plimsoll_core::Instant;
 
 /// The places whose attempts are in their grace period, in order of its end: the period is the same for all, so that
 /// is the order of entry. A list linked through one slot a place; every call is O(1), and only `new` allocates.
 #[derive(Debug, Default)]
 pub(crate) struct Graces {
+    period: Duration,
     links: Vec<Link>,
     first: Option<u32>,
     last: Option<u32>,
+    /// Whether all periods are over.
+    is_over: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,8 +24,24 @@ struct Link {
 }
 
 impl Graces {
-    pub(crate) fn new(places: u32) -> Self {
-        Self { links: vec![Link::default(); places as usize], first: None, last: None }
+    pub(crate) fn new(places: u32, period: Duration) -> Self {
+        Self {
+            period,
+            links: vec![Link::default(); places as usize],
+            first: None,
+            last: None,
+            is_over: false,
+        }
+    }
+
+    /// Ends all periods now, and those that are still to begin.
+    pub(crate) fn end_all(&mut self) {
+        self.is_over = true;
+    }
+
+    /// Whether attempts are given any time.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.period.is_zero()
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
@@ -28,9 +49,10 @@ impl Graces {
         (places as usize).saturating_mul(size_of::<Link>())
     }
 
-    /// `place` has until this instant, which is no earlier than that of any other place.
-    pub(crate) fn push(&mut self, place: u32, until: Instant) {
+    /// The period of `place` begins now, and no earlier than that of any other place.
+    pub(crate) fn push(&mut self, place: u32, now: Instant) {
         self.remove(place);
+        let until = now.saturating_add(self.period);
         let previous = self.last;
         let Some(link) = self.links.get_mut(place as usize) else { return };
         *link = Link { until: Some(until), previous, next: None };
@@ -55,14 +77,19 @@ impl Graces {
         }
     }
 
-    /// When the first grace period ends.
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.links.get(self.first? as usize)?.until
+    /// When the first grace period ends; the end of time if there is none.
+    #[inline]
+    pub(crate) fn next(&self) -> Instant {
+        let first = self.first.and_then(|first| self.links.get(first as usize));
+        match first.and_then(|first| first.until) {
+            Some(_) if self.is_over => Instant::ZERO,
+            until => until.unwrap_or(Instant::MAX),
+        }
     }
 
     /// Takes out a place whose time is over.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<u32> {
-        let place = self.first.filter(|_| self.next().is_some_and(|until| until <= now))?;
+        let place = self.first.filter(|_| self.next() <= now)?;
         self.remove(place);
         Some(place)
     }
@@ -76,34 +103,48 @@ mod tests {
         Instant::from_millis(millis)
     }
 
+    fn graces(places: u32) -> Graces {
+        Graces::new(places, Duration::from_millis(10))
+    }
+
     #[test]
     fn places_come_out_in_order_once_due_and_only_those_left_in() {
-        let mut graces = Graces::new(4);
-        for (place, until) in [(2, 10), (0, 20), (3, 20), (1, 30)] {
-            graces.push(place, at(until));
+        let mut graces = graces(4);
+        for (place, now) in [(2, 0), (0, 10), (3, 10), (1, 20)] {
+            graces.push(place, at(now));
         }
-        assert_eq!((graces.next(), graces.pop_due(at(9))), (Some(at(10)), None));
+        assert_eq!((graces.next(), graces.pop_due(at(9))), (at(10), None));
         graces.remove(0);
         graces.remove(0);
         assert_eq!(graces.pop_due(at(25)), Some(2));
         assert_eq!(graces.pop_due(at(25)), Some(3));
-        assert_eq!((graces.pop_due(at(25)), graces.next()), (None, Some(at(30))));
-        graces.push(2, at(40));
+        assert_eq!((graces.pop_due(at(25)), graces.next()), (None, at(30)));
+        graces.push(2, at(30));
         graces.remove(1);
-        assert_eq!((graces.next(), graces.pop_due(at(40))), (Some(at(40)), Some(2)));
-        assert_eq!((graces.next(), graces.pop_due(at(99))), (None, None));
+        assert_eq!((graces.next(), graces.pop_due(at(40))), (at(40), Some(2)));
+        assert_eq!((graces.next(), graces.pop_due(at(99))), (Instant::MAX, None));
+    }
+
+    #[test]
+    fn when_all_periods_end_every_place_is_due() {
+        let mut graces = graces(2);
+        graces.push(1, at(0));
+        graces.end_all();
+        graces.push(0, at(5));
+        assert_eq!((graces.next(), graces.pop_due(at(5))), (Instant::ZERO, Some(1)));
+        assert_eq!((graces.pop_due(at(5)), graces.next()), (Some(0), Instant::MAX));
     }
 
     #[test]
     fn a_place_is_in_it_once() {
-        let mut graces = Graces::new(2);
+        let mut graces = graces(2);
         graces.push(0, at(1));
         graces.push(1, at(2));
         graces.push(0, at(3));
-        assert_eq!(graces.pop_due(at(9)), Some(1));
-        assert_eq!(graces.pop_due(at(9)), Some(0));
-        assert_eq!(graces.pop_due(at(9)), None);
+        assert_eq!(graces.pop_due(at(19)), Some(1));
+        assert_eq!(graces.pop_due(at(19)), Some(0));
+        assert_eq!(graces.pop_due(at(19)), None);
         graces.push(7, at(1));
-        assert_eq!(graces.next(), None);
+        assert_eq!(graces.next(), Instant::MAX);
     }
 }

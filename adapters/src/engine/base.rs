@@ -1,0 +1,37 @@
+//! What the workers of an engine share.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::machine::Shared;
+use super::place::Cell;
+use super::places::Places;
+
+/// A place, in which attempts live one after the other.
+pub(super) type BoxCell<J, O, E, M, H, F> = Pin<Box<Cell<J, O, E, M, H, F>>>;
+
+/// The most places that a worker has in hand.
+pub(crate) const MOST_IN_HAND: u32 = 64;
+
+/// The most timers that fire in one hold of the lock.
+pub(super) const TIMERS_A_HOLD: u32 = 64;
+
+/// The machine, the places, and how attempts are run. It is kept alive by the workers, the timekeeper and the owner, but the
+/// owner can empty it.
+pub(super) struct Engine<J, O, E, M: Copy, H, F> {
+    pub(super) shared: Arc<Shared<J, O, E, M>>,
+    pub(super) places: Places<BoxCell<J, O, E, M, H, F>>,
+    pub(super) manner: Manner<J>,
+}
+
+/// How attempts are run.
+pub(crate) struct Manner<J> {
+    /// How a job is cloned for a further try.
+    pub(crate) clone: Option<fn(&J) -> J>,
+    /// How many attempts a worker takes at a time at most.
+    pub(crate) in_hand: u32,
+    /// Whether workers may run at the same time.
+    pub(crate) has_several_threads: bool,
+    /// Whether the runtime lets the task that is being polled go on.
+    pub(crate) may_go_on: fn() -> bool,
+}

@@ -1,0 +1,58 @@
+//! Building an engine.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use plimsoll_core::BuildError;
+
+use super::base::{Engine, Manner};
+use super::ending::Close;
+use super::machine::{Parts, Shared};
+use super::place::Cell;
+use super::places::Places;
+use super::timekeeper::Timekeeper;
+use super::wake;
+use super::worker::Worker;
+use crate::handler::Handler;
+
+/// A future of the engine, to be spawned.
+pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An engine, and what has to be polled so that it runs.
+pub(crate) struct Built<J, O, E, M: Copy> {
+    pub(crate) shared: Arc<Shared<J, O, E, M>>,
+    pub(crate) engine: Arc<dyn Close>,
+    pub(crate) futures: Vec<BoxFuture>,
+}
+
+/// Builds an engine. Everything that it will ever hold is allocated here.
+pub(crate) fn build<J, O, E, M, H, F, A>(
+    parts: Parts,
+    manner: Manner<J>,
+    handler: H,
+) -> Result<Built<J, O, E, M>, BuildError>
+where
+    J: Send + 'static,
+    O: Send + 'static,
+    E: fmt::Debug + Send + 'static,
+    M: Copy + Send + 'static,
+    H: Handler<J, M, A, Future = F> + Send + Sync + 'static,
+    F: Future<Output = Result<O, E>> + Send + 'static,
+    A: 'static,
+{
+    let (count, places) = (parts.workers, parts.limits.concurrency);
+    let shared = Shared::new(parts)?;
+    let handler = Arc::new(handler);
+    let cells = (0..places as usize).map(|place| {
+        let waker = wake::waker_of(&shared.wakes, u32::try_from(place).unwrap_or(u32::MAX));
+        Box::pin(Cell::new(handler.clone(), waker))
+    });
+    let engine = Arc::new(Engine { shared: shared.clone(), places: Places::new(cells), manner });
+    let worker = |index| -> BoxFuture { Box::pin(Worker::<_, _, _, _, _, _, A>::new(engine.clone(), index)) };
+    let mut futures = Vec::with_capacity(count as usize + 1);
+    futures.extend((0..count).map(worker));
+    futures.push(Box::pin(Timekeeper::new(shared.clone(), engine.clone())));
+    Ok(Built { shared, engine, futures })
+}

@@ -1,0 +1,260 @@
+//! Performing what the machine asks for, without a lock, whatever foreign code that runs.
+
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use plimsoll_core::{AttemptId, Effect, Instant, Settlement, SleepId, SleepRefusal, SleepStatus, Swept};
+
+use super::machine::{Shared, State, StopWakers, Types};
+use super::place::Contents;
+use super::signals::AttemptHost;
+use super::workers::Duty;
+use crate::panics::{catch, discard_panic};
+
+/// Something to be done without the lock.
+pub(super) enum Action<J, O, E, M: Copy> {
+    /// These futures, which wait for an attempt to be asked to stop, are to be woken.
+    WakeStopWaiters(StopWakers),
+    /// Expired values are to be freed.
+    Sweep,
+    /// Any other effect.
+    Effect(Effect<Types<J, O, E, M>>),
+}
+
+impl<J, O, E, M: Copy> Action<J, O, E, M> {
+    /// Whether it calls more of the user's code than the `Drop` of values.
+    pub(super) const fn may_wake(&self) -> bool {
+        match self {
+            Self::WakeStopWaiters(_) => true,
+            Self::Sweep => false,
+            Self::Effect(effect) => match effect {
+                Effect::Settle(settlement) => settlement.callback.is_some(),
+                Effect::Wake(_) | Effect::Drained(_) => true,
+                _ => false,
+            },
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> State<J, O, E, M> {
+    /// The next action. Attempts that are to stop are told so here, and their places, which are to be polled, are added to
+    /// `stopping`, as many as it has capacity for; the end is noted.
+    pub(super) fn next_action(
+        &mut self,
+        shared: &Shared<J, O, E, M>,
+        stopping: &mut Vec<u32>,
+    ) -> Option<Action<J, O, E, M>> {
+        while stopping.len() < stopping.capacity() {
+            match self.machine.poll_effect() {
+                Some(Effect::Stop(stop)) => {
+                    let Some(place) = self.place_of(stop.attempt) else { continue };
+                    let grace = !self.ending && self.graces.is_given();
+                    if !shared.signals.stop(place, stop.attempt, grace) {
+                        continue;
+                    }
+                    if grace {
+                        self.graces.push(place, self.machine.now());
+                    }
+                    stopping.push(place);
+                    let wakers = self.stop_waiters.take(place);
+                    if !wakers.is_empty() {
+                        return Some(Action::WakeStopWaiters(wakers));
+                    }
+                }
+                Some(Effect::Sweep) => self.sweeping = true,
+                Some(effect) => {
+                    if let Effect::Drained(remains) = &effect {
+                        self.ended = Some(*remains);
+                        self.graces.end_all();
+                        shared.has_ended.store(true, Ordering::SeqCst);
+                    }
+                    return Some(Action::Effect(effect));
+                }
+                None => return self.sweeping.then_some(Action::Sweep),
+            }
+        }
+        None
+    }
+}
+
+/// The most values that one action sweeps.
+const SWEPT_AT_ONCE: u32 = 64;
+
+impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+    /// Performs an action. Runs callbacks, wakers and drops; call it without a lock.
+    pub(super) fn perform(&self, action: Action<J, O, E, M>) {
+        let effect = match action {
+            Action::WakeStopWaiters(wakers) => return self.wake_all(wakers),
+            Action::Sweep => return self.sweep(),
+            Action::Effect(effect) => effect,
+        };
+        match effect {
+            Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
+            Effect::Wake(waker) => self.guarded(|| waker.wake()),
+            Effect::Detach(detached) => {
+                self.discard(detached.guard.task);
+                self.discard(detached.guard.batch);
+                self.discard(detached.guard.error);
+            }
+            Effect::Drained(_) => {
+                self.close_cache();
+                self.wake_shutdown();
+            }
+            other => drop(other),
+        }
+    }
+
+    /// Gives the callback its outcome, and drops the rest, each value on its own.
+    fn settle(&self, settlement: Settlement<Types<J, O, E, M>>) {
+        let Settlement { outcome, job, callback, .. } = settlement;
+        match callback {
+            Some(callback) => self.guarded(|| callback(outcome)),
+            None => self.discard(outcome),
+        }
+        self.discard(job);
+    }
+
+    /// Frees some expired results and cache entries.
+    fn sweep(&self) {
+        let now = self.now();
+        for _ in 0..SWEPT_AT_ONCE {
+            let swept = self.act(|machine| machine.sweep(now, 1).next());
+            match swept {
+                Some(Swept::Result(settlement)) => self.settle(settlement),
+                Some(_) => {}
+                None => {
+                    let mut panics = 0;
+                    let more = self.cache.sweep(now, SWEPT_AT_ONCE, &mut panics);
+                    self.note_panics(panics);
+                    self.change(|state| state.sweeping = more);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Empties the cache, which ends with the machine.
+    pub(super) fn close_cache(&self) {
+        let cached = self.cache.count(false).held;
+        if let Some(remains) = &mut self.lock().ended {
+            remains.cached = remains.cached.max(cached);
+        }
+        let mut panics = 0;
+        self.cache.close(&mut panics);
+        self.note_panics(panics);
+    }
+
+    /// Wakes the future that waits for the end, if there is one.
+    pub(super) fn wake_shutdown(&self) {
+        let waker = self.lock().shutdown.take();
+        if let Some(waker) = waker {
+            self.guarded(|| waker.wake());
+        }
+    }
+
+    /// A worker is done with an action. The future that waits for the end may have waited for that.
+    pub(super) fn end_duty(&self, duty: Duty) {
+        self.wakes.workers.end_duty(duty);
+        if self.has_ended.load(Ordering::SeqCst) {
+            self.wake_shutdown();
+        }
+    }
+
+    pub(super) fn wake_all(&self, wakers: StopWakers) {
+        for waker in wakers.into_iter() {
+            self.guarded(|| waker.wake());
+        }
+    }
+
+    /// Drops what a place has left, each value on its own.
+    pub(super) fn discard_contents<H>(&self, contents: Contents<J, O, E, H>) {
+        let Contents { job, copy, output, error, handler, has_panicked } = contents;
+        if has_panicked {
+            self.note_panics(1);
+        }
+        self.discard(job);
+        self.discard(copy);
+        self.discard(output);
+        self.discard(error);
+        self.discard(handler);
+    }
+
+    /// Drops a value; a panic of it is caught and counted.
+    #[inline]
+    pub(crate) fn discard<T>(&self, value: T) {
+        if std::mem::needs_drop::<T>() {
+            self.guarded(|| drop(value));
+        }
+    }
+
+    /// Runs foreign code after the outcome was fixed: a panic of it is caught and counted.
+    pub(crate) fn guarded(&self, run: impl FnOnce()) {
+        if let Err(panic) = catch(run) {
+            discard_panic(panic);
+            self.note_panics(1);
+        }
+    }
+
+    /// Counts panics of foreign code that came after an outcome was fixed.
+    pub(crate) fn note_panics(&self, panics: u32) {
+        for _ in 0..panics {
+            self.lock().machine.late_panic();
+        }
+    }
+}
+
+impl<J, O, E, M> AttemptHost for Shared<J, O, E, M>
+where
+    J: Send,
+    O: Send,
+    E: Send,
+    M: Copy + Send,
+{
+    fn now(&self) -> Instant {
+        Self::now(self)
+    }
+
+    fn sleep(&self, attempt: AttemptId, until: Instant, waker: Waker) -> Result<SleepId, SleepRefusal> {
+        let begun = self.act(|machine| machine.sleep(machine.now(), attempt, until, waker));
+        begun.map_err(|refused| refused.reason)
+    }
+
+    fn resleep(&self, id: SleepId, waker: Waker) -> Option<Result<(), SleepRefusal>> {
+        match self.act(|machine| machine.resleep(machine.now(), id, waker)) {
+            SleepStatus::Sleeping(old) => {
+                self.discard(old);
+                None
+            }
+            SleepStatus::Over(new, old) => {
+                // One by one, for two panics at a time would abort the process.
+                self.discard(new);
+                self.discard(old);
+                Some(Ok(()))
+            }
+            SleepStatus::Gone(new) => {
+                self.discard(new);
+                Some(Err(SleepRefusal::Over))
+            }
+        }
+    }
+
+    fn end_sleep(&self, id: SleepId) {
+        let waker = self.act(|machine| machine.end_sleep(id));
+        self.discard(waker);
+    }
+
+    fn wait_for_stop(&self, place: u32, attempt: AttemptId, key: &mut Option<usize>, waker: Waker) -> bool {
+        let mut state = self.lock();
+        let goes_on = self.signals.is_running(place, attempt);
+        let unused =
+            if goes_on { state.stop_waiters.insert(place, attempt, key, waker) } else { Some(waker) };
+        drop(state);
+        self.discard(unused);
+        goes_on
+    }
+
+    fn leave_stop(&self, place: u32, attempt: AttemptId, key: usize) {
+        let waker = self.lock().stop_waiters.remove(place, attempt, key);
+        self.discard(waker);
+    }
+}

@@ -1,0 +1,76 @@
+//! How many bytes an engine asks of the allocator.
+
+use std::sync::Arc;
+
+use plimsoll_core::Limits;
+
+use super::base::{BoxCell, Engine};
+use super::grace::Graces;
+use super::machine::{Shared, StopWaiters};
+use super::place::Cell;
+use super::places::Places;
+use super::signals::Signals;
+use super::timekeeper::Timekeeper;
+use super::wake::{WAKER_BYTES, Wakes};
+use super::worker::Worker;
+
+/// What an engine's size depends on, beside the limits and the types.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) workers: u32,
+    /// How many places a worker has in hand at most.
+    pub(crate) in_hand: u32,
+    /// Whether attempts have a grace period.
+    pub(crate) has_grace: bool,
+}
+
+/// Bytes by part, as in the public [`Footprint`](crate::Footprint).
+pub(crate) struct EngineFootprint {
+    pub(crate) places: usize,
+    pub(crate) signals: usize,
+    pub(crate) shared: usize,
+    pub(crate) futures: usize,
+}
+
+/// The bytes that [`build`](super::build::build) asks of the allocator for these types and a timer `T`, without the list of
+/// futures, which is the caller's.
+pub(crate) fn footprint<J, O, E, M: Copy, H, F, A, T>(limits: &Limits, shape: Shape) -> EngineFootprint {
+    let (places, workers) = (limits.concurrency as usize, shape.workers as usize);
+    let slots = limits.task_slots() as usize;
+    let graces = if shape.has_grace { Graces::bytes(limits.concurrency) } else { 0 };
+    let one_place = Places::<BoxCell<J, O, E, M, H, F>>::BYTES_EACH + size_of::<Cell<J, O, E, M, H, F>>();
+    let one_worker = size_of::<Worker<J, O, E, M, H, F, A>>()
+        .saturating_add(Worker::<J, O, E, M, H, F, A>::bytes(shape.in_hand));
+    let of_places = [Signals::bytes(limits.concurrency), StopWaiters::bytes(limits.concurrency)];
+    let signals = [
+        Wakes::bytes(limits.concurrency, shape.workers),
+        places.saturating_mul(size_of::<ArcInner<()>>() + WAKER_BYTES),
+        size_of::<ArcInner<Wakes>>() + size_of::<ArcInner<Signals>>(),
+    ];
+    let shared = [
+        slots.saturating_mul(size_of::<u32>()),
+        graces,
+        size_of::<ArcInner<Shared<J, O, E, M>>>(),
+        size_of::<ArcInner<Engine<J, O, E, M, H, F>>>(),
+        size_of::<ArcInner<H>>(),
+        size_of::<T>(),
+    ];
+    let sum = |parts: &[usize]| parts.iter().fold(0, |sum: usize, part| sum.saturating_add(*part));
+    EngineFootprint {
+        places: places.saturating_mul(one_place),
+        signals: sum(&of_places).saturating_add(sum(&signals)),
+        shared: sum(&shared),
+        futures: workers.saturating_mul(one_worker).saturating_add(size_of::<Timekeeper<J, O, E, M>>()),
+    }
+}
+
+/// The shape of what an [`Arc`] points to, for its size.
+#[repr(C)]
+#[allow(dead_code, reason = "never built, only measured")]
+pub(crate) struct ArcInner<T> {
+    strong: usize,
+    weak: usize,
+    value: T,
+}
+
+const _: () = assert!(size_of::<Arc<()>>() == size_of::<usize>());

@@ -1,0 +1,522 @@
+//! The machine behind its lock: what the owner, its submitters, the workers and the timekeeper share.
+//!
+//! Everything that changes the machine goes through [`Shared::change`] or [`Shared::submit`], which find out in the same
+//! hold what has become ready, and afterwards wake as many idle workers for it.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+
+use plimsoll_core::{
+    AttemptId, BuildError, Conditions, Instant, Limits, Phase, Plan, Reason, Remains, Start, Wake,
+};
+use slab::Slab;
+
+use super::grace::Graces;
+use super::lock::{Guard, Lock};
+use super::signals::Signals;
+use super::sync::AtomicWaker;
+use super::wake::Wakes;
+use super::workers::{Workers, wake_future};
+use crate::cache::CachePart;
+use crate::options::{Callback, Defaults, Options};
+use crate::runtime::{Clock, Timer};
+
+/// What the machine keeps for this crate.
+pub(crate) struct Types<J, O, E, M>(PhantomData<fn() -> (J, O, E, M)>);
+
+impl<J, O, E, M: Copy> Plan for Types<J, O, E, M> {
+    type Job = J;
+    type Output = O;
+    type Error = E;
+    type Meta = M;
+    type Callback = Callback<O, E>;
+    type Waiter = Waker;
+    type Listener = Box<dyn Any + Send>;
+    // The cache has a lock of its own, and so is not a part of this machine.
+    type Key = ();
+    type Value = ();
+}
+
+pub(crate) type Machine<J, O, E, M> = plimsoll_core::Processor<Types<J, O, E, M>>;
+
+/// The runtime's timer, kept where the owner can drop it.
+pub(super) type BoxTimer = Pin<Box<dyn Timer>>;
+
+/// Everything but the places: it knows neither the handler nor its future, so that submitters need not.
+pub(crate) struct Shared<J, O, E, M: Copy> {
+    state: Lock<State<J, O, E, M>>,
+    clock: Clock,
+    pub(crate) defaults: Defaults,
+    /// What they come to.
+    pub(crate) conditions: Conditions,
+    pub(super) wakes: Arc<Wakes>,
+    pub(super) signals: Arc<Signals>,
+    pub(super) timekeeper: TimekeeperSignal,
+    pub(super) timer: Mutex<Option<BoxTimer>>,
+    pub(crate) cache: Arc<dyn CachePart>,
+    /// Whether the machine had something for a worker at the end of the last hold.
+    has_demand: AtomicBool,
+    closed: AtomicBool,
+    /// Whether the machine has reached its end.
+    pub(super) has_ended: AtomicBool,
+    /// How many threads are [ending](super::ending) the machine, and how many of them are about to call foreign code.
+    pub(super) enders: AtomicU32,
+    pub(super) entering_enders: AtomicU32,
+}
+
+/// What the lock guards. Nothing in here runs code of a user.
+pub(crate) struct State<J, O, E, M: Copy> {
+    pub(crate) machine: Machine<J, O, E, M>,
+    /// In which place the attempt of the task in each slot runs.
+    placement: Box<[u32]>,
+    /// The bits of an attempt's id that are its task's slot.
+    slot_bits: u64,
+    /// The timekeeper is certain to look at the timers at this instant at the latest.
+    pub(super) armed: Instant,
+    pub(super) graces: Graces,
+    pub(super) stop_waiters: StopWaiters,
+    /// Whether a sweep was asked for and is not done.
+    pub(super) sweeping: bool,
+    /// What was left at the end, once that has come.
+    pub(crate) ended: Option<Remains>,
+    /// The machine is being ended on a thread that takes all effects: the workers take none any more.
+    pub(super) ending: bool,
+    /// Waits for the end.
+    pub(crate) shutdown: Option<Waker>,
+    /// How many submissions may go by the time that the machine was told last.
+    credit: u32,
+}
+
+/// The most workers of an engine.
+pub(crate) const MOST_WORKERS: u32 = Workers::MOST;
+
+/// How many submissions in a row may go by one reading of the clock.
+const SUBMISSIONS_A_READING: u32 = 64;
+
+/// The futures to wake after a hold.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub(super) struct Wakeups {
+    /// How many idle workers, if there are as many.
+    pub(super) workers: u32,
+    pub(super) timekeeper: bool,
+}
+
+impl<J, O, E, M: Copy> State<J, O, E, M> {
+    /// How many things workers could do for the machine: attempts to start, effects to perform. O(1).
+    #[inline]
+    pub(super) fn demand(&self) -> u32 {
+        self.machine.startable().saturating_add(self.count_effects())
+    }
+
+    /// How many effects the workers could take, and at least one if there is any.
+    #[inline]
+    pub(super) fn count_effects(&self) -> u32 {
+        if self.ending {
+            return 0;
+        }
+        self.machine.pending_effects().saturating_add(u32::from(self.sweeping))
+    }
+
+    /// The demand at the beginning of a hold, for [`wakeups`](Self::wakeups): as good as endless while no worker is idle, for
+    /// then nobody is woken for more.
+    #[inline]
+    fn demand_before(&self, wakes: &Wakes) -> u32 {
+        if wakes.workers.has_idle() { self.demand() } else { u32::MAX }
+    }
+
+    /// The futures to wake for what has become ready in a hold.
+    #[inline]
+    fn wakeups(&self, before: u32, after: u32) -> Wakeups {
+        Wakeups { workers: after.saturating_sub(before), timekeeper: self.has_end_to_reach() }
+    }
+
+    /// The futures to wake after the hold of a worker: so many other workers, and the timekeeper. With the last worker
+    /// that goes to sleep a deadline that is not needed any more is taken back.
+    #[inline]
+    pub(super) fn wakeups_of_worker(&mut self, others: u32, sleeps: bool, wakes: &Wakes) -> Wakeups {
+        let mut timekeeper = self.is_armed_too_late() || self.has_end_to_reach();
+        if sleeps {
+            // An idle worker does not tell the time to the machine: the next submission has to read it.
+            self.credit = 0;
+            timekeeper |= self.armed < self.next_deadline() && wakes.workers.are_all_idle();
+        }
+        Wakeups { workers: others, timekeeper }
+    }
+
+    /// Whether the timekeeper has to look at the timers earlier than it would: that is noted as done.
+    #[inline]
+    fn is_armed_too_late(&mut self) -> bool {
+        let next = self.next_deadline();
+        let is_too_late = next < self.armed && !self.ending;
+        if is_too_late {
+            self.armed = next;
+        }
+        is_too_late
+    }
+
+    /// When the timekeeper has to look at the timers next.
+    #[inline]
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.machine.next_timer().map_or(Instant::MAX, |(at, _)| at).min(self.graces.next())
+    }
+
+    /// Whether the end is under way and needs the machine to be advanced.
+    #[inline]
+    fn has_end_to_reach(&self) -> bool {
+        self.machine.phase() == Phase::Draining && matches!(self.machine.next_wake(), Wake::Now(Reason::End))
+    }
+
+    /// The next attempt, which is to run in this place.
+    #[inline]
+    pub(super) fn start(&mut self, now: Instant, place: u32) -> Option<Start<Types<J, O, E, M>>> {
+        let start = self.machine.start_next(now)?;
+        let slot = self.slot(start.attempt);
+        if let Some(placed) = self.placement.get_mut(slot) {
+            *placed = place;
+        }
+        Some(start)
+    }
+
+    /// The place that the attempt was given. If it is over by now, that may be another's.
+    pub(super) fn place_of(&self, attempt: AttemptId) -> Option<u32> {
+        self.placement.get(self.slot(attempt)).copied()
+    }
+
+    fn slot(&self, attempt: AttemptId) -> usize {
+        usize::try_from(attempt.to_bits() & self.slot_bits).unwrap_or(usize::MAX)
+    }
+}
+
+/// What an engine is made of, beside the handler.
+pub(crate) struct Parts {
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) defaults: Defaults,
+    pub(crate) cache: Arc<dyn CachePart>,
+    pub(crate) timer: BoxTimer,
+    pub(crate) workers: u32,
+    /// How long an attempt that was asked to stop may go on.
+    pub(crate) grace: std::time::Duration,
+}
+
+impl<J, O, E, M> Shared<J, O, E, M>
+where
+    J: Send + 'static,
+    O: Send + 'static,
+    E: Send + 'static,
+    M: Copy + Send + 'static,
+{
+    /// Allocates everything that is shared: see [`Footprint`](crate::Footprint).
+    pub(super) fn new(parts: Parts) -> Result<Arc<Self>, BuildError> {
+        let Parts { limits, clock, defaults, cache, timer, workers, grace } = parts;
+        let machine = Machine::new(limits, clock())?;
+        let (slots, places) = (limits.task_slots(), limits.concurrency);
+        let state = State {
+            machine,
+            placement: vec![0; slots as usize].into_boxed_slice(),
+            slot_bits: u64::from(u32::MAX.checked_shr(slots.saturating_sub(1).leading_zeros()).unwrap_or(0)),
+            armed: Instant::MAX,
+            graces: Graces::new(if grace.is_zero() { 0 } else { places }, grace),
+            stop_waiters: StopWaiters::new(places),
+            sweeping: false,
+            ended: None,
+            ending: false,
+            shutdown: None,
+            credit: 0,
+        };
+        Ok(Arc::new_cyclic(|shared: &Weak<Self>| Self {
+            state: Lock::new(state),
+            clock,
+            conditions: defaults.with(&Options::new(())),
+            defaults,
+            wakes: Arc::new(Wakes::new(places, workers)),
+            signals: Arc::new(Signals::new(places, shared.clone())),
+            timekeeper: TimekeeperSignal::new(),
+            timer: Mutex::new(Some(timer)),
+            cache,
+            has_demand: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            enders: AtomicU32::new(0),
+            entering_enders: AtomicU32::new(0),
+        }))
+    }
+}
+
+impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+    pub(crate) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
+    /// The machine and what goes with it. No foreign code may run, nor be dropped, while this is held; what changes it
+    /// [releases](Self::release) it.
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_, State<J, O, E, M>> {
+        self.state.lock()
+    }
+
+    /// Ends a hold that has changed something, with this demand.
+    #[inline]
+    pub(super) fn release(&self, state: Guard<'_, State<J, O, E, M>>, demand: u32) {
+        self.has_demand.store(demand > 0, Ordering::Relaxed);
+        drop(state);
+    }
+
+    /// Whether the machine has something for a worker, as of the last hold.
+    #[inline]
+    pub(super) fn has_demand(&self) -> bool {
+        self.has_demand.load(Ordering::Relaxed)
+    }
+
+    /// Submits on these conditions under the lock, and wakes whom that concerns. Unless something counts from the time of the
+    /// submission, that is the time which the machine was told last, if it was told lately; so most submissions read no
+    /// clock.
+    #[inline]
+    pub(crate) fn submit<R>(
+        &self,
+        conditions: &Conditions,
+        submit: impl FnOnce(&mut Machine<J, O, E, M>, Instant) -> R,
+    ) -> R {
+        let is_exact = conditions.count_from_submit();
+        let (mut state, now) = if is_exact { self.lock_and_read_clock() } else { self.lock_to_submit() };
+        let before = state.demand_before(&self.wakes);
+        let result = submit(&mut state.machine, now);
+        let after = state.demand();
+        let mut wakeups = state.wakeups(before, after);
+        wakeups.timekeeper |= is_exact && state.is_armed_too_late();
+        self.release(state, after);
+        self.wake(wakeups);
+        result
+    }
+
+    #[inline]
+    fn lock_to_submit(&self) -> (Guard<'_, State<J, O, E, M>>, Instant) {
+        let mut state = self.lock();
+        let Some(credit) = state.credit.checked_sub(1) else {
+            drop(state);
+            return self.lock_and_read_clock();
+        };
+        state.credit = credit;
+        let now = state.machine.now();
+        (state, now)
+    }
+
+    #[cold]
+    fn lock_and_read_clock(&self) -> (Guard<'_, State<J, O, E, M>>, Instant) {
+        let now = self.now();
+        let mut state = self.lock();
+        state.credit = SUBMISSIONS_A_READING;
+        (state, now)
+    }
+
+    /// Changes something under the lock, and wakes whom that concerns. Whatever values come out are in the result, for
+    /// the caller to drop.
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<J, O, E, M>) -> R) -> R {
+        let mut state = self.lock();
+        let before = state.demand_before(&self.wakes);
+        let result = change(&mut state);
+        let after = state.demand();
+        let mut wakeups = state.wakeups(before, after);
+        wakeups.timekeeper |= state.is_armed_too_late();
+        self.release(state, after);
+        self.wake(wakeups);
+        result
+    }
+
+    /// As [`change`](Self::change), of the machine alone.
+    pub(crate) fn act<R>(&self, act: impl FnOnce(&mut Machine<J, O, E, M>) -> R) -> R {
+        self.change(|state| act(&mut state.machine))
+    }
+
+    /// Takes something out of the machine that is there, where that arms no timer: quicker than [`act`](Self::act).
+    #[inline]
+    pub(crate) fn take<R>(&self, take: impl FnOnce(&mut Machine<J, O, E, M>) -> R) -> R {
+        let mut state = self.lock();
+        let before = state.demand_before(&self.wakes);
+        let result = take(&mut state.machine);
+        let after = state.demand();
+        let wakeups = state.wakeups(before, after);
+        self.release(state, after);
+        self.wake(wakeups);
+        result
+    }
+
+    /// Reads something under the lock.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Machine<J, O, E, M>) -> R) -> R {
+        read(&self.lock().machine)
+    }
+
+    #[inline]
+    pub(super) fn wake(&self, wakeups: Wakeups) {
+        if wakeups.workers > 0 {
+            self.wake_workers(wakeups.workers);
+        }
+        if wakeups.timekeeper {
+            self.timekeeper.notify();
+        }
+    }
+
+    fn wake_workers(&self, count: u32) {
+        for _ in 0..count {
+            let Some(worker) = self.wakes.workers.take_idle() else { break };
+            self.wakes.workers.wake(worker);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// From now on the workers and the timekeeper end at their next poll. Whether this was the first call.
+    pub(super) fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::SeqCst)
+    }
+
+    /// The runtime's timer, while nobody has taken it.
+    pub(super) fn lock_timer(&self) -> MutexGuard<'_, Option<BoxTimer>> {
+        self.timer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has `waker` woken in place of the timekeeper.
+    #[cfg(test)]
+    pub(crate) fn watch_timekeeper(&self, waker: &Waker) {
+        self.timekeeper.register(waker);
+        self.timekeeper.listen();
+    }
+
+    /// How often the machine's lock was held.
+    #[cfg(test)]
+    pub(crate) fn holds(&self) -> u32 {
+        self.state.holds()
+    }
+}
+
+impl<J, O, E, M: Copy> fmt::Debug for Shared<J, O, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (census, phase) = self.read(|machine| (machine.census(), machine.phase()));
+        f.debug_struct("Shared").field("phase", &phase).field("census", &census).finish_non_exhaustive()
+    }
+}
+
+/// Wakes the timekeeper. Notifications that come while one is pending cost one atomic exchange.
+pub(super) struct TimekeeperSignal {
+    waker: AtomicWaker,
+    notified: AtomicBool,
+}
+
+impl TimekeeperSignal {
+    fn new() -> Self {
+        Self { waker: AtomicWaker::new(), notified: AtomicBool::new(false) }
+    }
+
+    /// Makes the timekeeper run (again). What was written before is seen by it.
+    pub(super) fn notify(&self) {
+        if !self.notified.load(Ordering::SeqCst) && !self.notified.swap(true, Ordering::SeqCst) {
+            wake_future(&self.waker);
+        }
+    }
+
+    /// The timekeeper runs: `waker` is its runtime's.
+    pub(super) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// The timekeeper is about to look whether there is anything to do: from now on a notification wakes it.
+    pub(super) fn listen(&self) {
+        self.notified.store(false, Ordering::SeqCst);
+    }
+
+    /// Takes the waker out, which may keep the runtime's task alive.
+    pub(super) fn take(&self) -> Option<Waker> {
+        self.waker.take()
+    }
+}
+
+impl<J, O, E, M: Copy> State<J, O, E, M> {
+    /// Takes the wakers of all futures that wait for an attempt to be over, a list for each place that has any.
+    pub(super) fn take_all_stop_waiters(&mut self) -> Vec<StopWakers> {
+        let places = 0..u32::try_from(self.stop_waiters.places.len()).unwrap_or(u32::MAX);
+        let lists = places.map(|place| self.stop_waiters.take(place));
+        lists.filter(|wakers| !wakers.is_empty()).collect()
+    }
+}
+
+/// The wakers of those futures that wait for an attempt to be asked to stop, a list for each place.
+pub(super) struct StopWaiters {
+    places: Box<[Slab<(AttemptId, Waker)>]>,
+    /// How many there are in all, so that the usual case looks at no list.
+    count: usize,
+}
+
+impl StopWaiters {
+    fn new(places: u32) -> Self {
+        Self { places: (0..places).map(|_| Slab::new()).collect(), count: 0 }
+    }
+
+    /// The bytes that [`new`](Self::new) asks of the allocator.
+    pub(crate) const fn bytes(places: u32) -> usize {
+        (places as usize).saturating_mul(size_of::<Slab<(AttemptId, Waker)>>())
+    }
+
+    /// Leaves a waker; hands out the one that it replaces.
+    pub(super) fn insert(
+        &mut self,
+        place: u32,
+        attempt: AttemptId,
+        key: &mut Option<usize>,
+        waker: Waker,
+    ) -> Option<Waker> {
+        let list = self.places.get_mut(place as usize)?;
+        let own = key.and_then(|key| list.get_mut(key)).filter(|(owner, _)| *owner == attempt);
+        if let Some((_, place)) = own {
+            return Some(std::mem::replace(place, waker));
+        }
+        *key = Some(list.insert((attempt, waker)));
+        self.count = self.count.saturating_add(1);
+        None
+    }
+
+    /// Takes back a waker that was left by this attempt, if it is still there.
+    pub(super) fn remove(&mut self, place: u32, attempt: AttemptId, key: usize) -> Option<Waker> {
+        let list = self.places.get_mut(place as usize)?;
+        list.get(key).filter(|(owner, _)| *owner == attempt)?;
+        self.count = self.count.saturating_sub(1);
+        list.try_remove(key).map(|(_, waker)| waker)
+    }
+
+    /// Takes all wakers that were left for the attempt in this place, to be woken.
+    #[inline]
+    pub(super) fn take(&mut self, place: u32) -> StopWakers {
+        if self.count == 0 { StopWakers(None) } else { self.take_some(place) }
+    }
+
+    #[cold]
+    fn take_some(&mut self, place: u32) -> StopWakers {
+        let list = self.places.get_mut(place as usize).filter(|list| !list.is_empty());
+        let list = list.map(std::mem::take);
+        self.count = self.count.saturating_sub(list.as_ref().map_or(0, Slab::len));
+        StopWakers(list)
+    }
+}
+
+/// Wakers to be woken after the hold in which they were taken.
+#[must_use]
+#[derive(Default)]
+pub(super) struct StopWakers(Option<Slab<(AttemptId, Waker)>>);
+
+impl StopWakers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(super) fn into_iter(self) -> impl Iterator<Item = Waker> {
+        self.0.into_iter().flatten().map(|(_, (_, waker))| waker)
+    }
+}

@@ -1,0 +1,54 @@
+//! The engine: what stands between the machine and the surface.
+//!
+//! # The way of one job
+//!
+//! ```text
+//!  Submitter::submit                                         Handle::poll ──► Outcome
+//!        │ offer                                                  ▲ try_claim
+//!        ▼                                                        │
+//!  Shared::submit ─── wake ──► Workers::take_idle, wake           │
+//!        │                            │                           │
+//!  ══════╪═══ the machine ════════════╪═══════════════════════════╪══════════════════════════════
+//!        ▼                            ▼                           │
+//!     queued ── State::start ──► Worker::sync_with_machine ── Hand::report ──► settled
+//!                                     │        ▲                  ▲               │ next_action
+//!                       Hand::take_new│        │Hand::exchange    │               ▼
+//!                                     ▼        │                  │        Shared::perform ──► callback, waker
+//!                                 in hand ◄────┘                  │
+//!                                     │ Hand::poll ─► Cell::run   │
+//!                                     ▼                           │
+//!                          the handler, its future ───────────────┘ has ended
+//!                                     │    ▲
+//!                             pending │    │ Line::take_ready
+//!                                     ▼    │
+//!                          Places, Line::give_back
+//!                                          ▲
+//!                                          │ Wakes::wake ◄── a waker of the place
+//! ```
+//!
+//! A job goes through eight files on its way: `submitter`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
+//! [`effects`], `handle`. Beside it stand [`places`], where attempts lie while no worker has them in hand, [`workers`],
+//! the set of idle ones, [`signals`], by which attempts are told to stop, the [`timekeeper`], and the [end](ending).
+//!
+//! # Locks
+//!
+//! Three locks, always taken in this order, and none while foreign code runs: that of the machine, that of the places, that
+//! of the line of ready places. A waker takes the last one only, and nothing below it.
+
+pub(crate) mod base;
+pub(crate) mod build;
+mod effects;
+pub(crate) mod ending;
+pub(crate) mod footprint;
+mod grace;
+mod hand;
+mod lock;
+pub(crate) mod machine;
+mod place;
+mod places;
+pub(crate) mod signals;
+mod sync;
+mod timekeeper;
+mod wake;
+mod worker;
+mod workers;

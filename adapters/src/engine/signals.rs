@@ -1,0 +1,116 @@
+//! What attempts see of the engine: whether they are to go on, and where they sleep.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+
+use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal};
+
+/// The signals of all places. It owns no value of a user, so an attempt that outlives its processor keeps none alive.
+pub(crate) struct Signals {
+    /// The attempt that runs in each place and is to go on, or one of the two values below.
+    orders: Box<[AtomicU64]>,
+    host: Weak<dyn AttemptHost>,
+}
+
+/// In place of an attempt: there is none, or it is to be dropped. An [`AttemptId`] is never zero.
+const OVER: u64 = 0;
+/// In place of an attempt: it was asked to stop, and is in its grace period. No slot has all bits of its generation set.
+const WINDING_DOWN: u64 = u64::MAX;
+
+/// What a worker is to do with the attempt in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Run,
+    /// Poll it, but begin none.
+    WindDown,
+    Drop,
+}
+
+/// A processor as its attempts see it. They do not keep it alive.
+pub(crate) trait AttemptHost: Send + Sync {
+    /// The time on its clock.
+    fn now(&self) -> Instant;
+
+    /// Begins a sleep of an attempt.
+    fn sleep(&self, attempt: AttemptId, until: Instant, waker: Waker) -> Result<SleepId, SleepRefusal>;
+
+    /// Asks for the end of a sleep: `None` as long as it goes on, and then the waker was left there.
+    fn resleep(&self, id: SleepId, waker: Waker) -> Option<Result<(), SleepRefusal>>;
+
+    /// Ends a sleep early.
+    fn end_sleep(&self, id: SleepId);
+
+    /// Leaves a waker under `key` that is woken when the attempt is asked to stop or over, in place of the one of an
+    /// earlier call. Whether the attempt goes on; if not, nothing was left.
+    fn wait_for_stop(&self, place: u32, attempt: AttemptId, key: &mut Option<usize>, waker: Waker) -> bool;
+
+    /// Takes back the waker that was left by [`wait_for_stop`](Self::wait_for_stop).
+    fn leave_stop(&self, place: u32, attempt: AttemptId, key: usize);
+}
+
+impl Signals {
+    pub(super) fn new(places: u32, host: Weak<dyn AttemptHost>) -> Self {
+        Self { orders: (0..places).map(|_| AtomicU64::new(OVER)).collect(), host }
+    }
+
+    /// The bytes that [`new`](Self::new) asks of the allocator.
+    pub(crate) const fn bytes(places: u32) -> usize {
+        (places as usize).saturating_mul(size_of::<AtomicU64>())
+    }
+
+    /// The processor, while it is there.
+    pub(crate) fn host(&self) -> Option<Arc<dyn AttemptHost>> {
+        self.host.upgrade()
+    }
+
+    /// Whether this attempt runs in this place and is to go on.
+    pub(crate) fn is_running(&self, place: u32, attempt: AttemptId) -> bool {
+        self.orders.get(place as usize).is_some_and(|order| order.load(Ordering::SeqCst) == attempt.to_bits())
+    }
+
+    /// What to do with the attempt in this place.
+    #[inline]
+    pub(super) fn order(&self, place: u32) -> Order {
+        match self.orders.get(place as usize).map(|order| order.load(Ordering::Acquire)) {
+            Some(OVER) | None => Order::Drop,
+            Some(WINDING_DOWN) => Order::WindDown,
+            Some(_) => Order::Run,
+        }
+    }
+
+    /// An attempt was given this place. Under the machine's lock, as all that follow.
+    #[inline]
+    pub(super) fn start(&self, place: u32, attempt: AttemptId) {
+        self.set(place, attempt.to_bits());
+    }
+
+    /// The attempt in this place, whichever it is, is over or to be dropped.
+    #[inline]
+    pub(super) fn over(&self, place: u32) {
+        self.set(place, OVER);
+    }
+
+    /// Asks this attempt to stop, at once or with a grace period, unless it is over: whether that is so.
+    pub(super) fn stop(&self, place: u32, attempt: AttemptId, grace: bool) -> bool {
+        let runs = self.is_running(place, attempt);
+        if runs {
+            self.set(place, if grace { WINDING_DOWN } else { OVER });
+        }
+        runs
+    }
+
+    /// All attempts are over.
+    pub(super) fn close(&self) {
+        for order in &self.orders {
+            order.store(OVER, Ordering::SeqCst);
+        }
+    }
+
+    #[inline]
+    fn set(&self, place: u32, to: u64) {
+        if let Some(order) = self.orders.get(place as usize) {
+            order.store(to, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! A worker: one future of the runtime that runs whatever attempts are ready.
+//!
+//! It goes round in steps. In one hold of the machine's lock it reports what has ended and takes new attempts; under the
+//! lock of the line it gives back what goes on and takes what is ready; then, without a lock, it polls what it has *in
+//! hand*. New attempts and ready ones take turns, so neither starves the other.
+//!
+//! On a runtime with several threads it takes one attempt at a time, so that none waits behind a handler that blocks. On
+//! one thread nobody else could run them, and it takes up to 64. How many it takes there is found out by trying: after a
+//! step that was quick it takes twice as many, after one that took longer than [`SLOW`] a single one.
+//!
+//! Between two of its polls by the runtime a worker has nothing in hand: what it has not polled by the end of its turn it
+//! gives back. So the owner can drop every attempt that is not being polled, also on a runtime that has stopped.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use plimsoll_core::{Drain, Instant};
+
+use super::base::{Engine, MOST_IN_HAND, Manner};
+use super::effects::Action;
+use super::hand::{Hand, Polled};
+use super::machine::StopWakers;
+use super::workers::take_has_woken;
+use crate::handler::Handler;
+
+/// How many polls of attempts, and how many actions, a worker makes before it lets other tasks of the runtime run.
+const POLLS_A_TURN: u32 = 128;
+/// For how long it makes them.
+const TURN: Duration = Duration::from_millis(1);
+/// A step that took longer has handlers that compute.
+const SLOW: Duration = Duration::from_micros(500);
+/// How many polls go by one reading of the clock, as long as they are quick.
+const POLLS_A_READING: u32 = 8;
+
+/// The most attempts that are told to stop in one hold of the lock.
+const STOPS_A_HOLD: usize = 64;
+
+/// Spawned once, and kept until the engine is closed. Between two polls it holds nothing of a user.
+pub(super) struct Worker<J, O, E, M: Copy, H, F, A> {
+    engine: Arc<Engine<J, O, E, M, H, F>>,
+    index: u32,
+    hand: Hand<J, O, E, M, H, F>,
+    /// How many attempts the next step may take on one thread: doubled after a step that was quick.
+    pace: u32,
+    /// Whether it is the turn of a new attempt, where only one is taken at a time.
+    takes_new: bool,
+    /// Places whose attempts were asked to stop, to be polled.
+    stopping: Vec<u32>,
+    /// The wakers of futures that wait for an attempt to be over.
+    wakers: Vec<StopWakers>,
+    arguments: PhantomData<fn() -> A>,
+}
+
+/// One poll of a worker by its runtime.
+struct Turn {
+    polls_left: u32,
+    /// How many polls there were since the last reading of the clock.
+    unread: u32,
+    began: Option<Instant>,
+    last: Instant,
+    /// Whether other tasks of the runtime are to run next.
+    is_over: bool,
+}
+
+/// How a worker goes on.
+enum Next {
+    /// With the next step.
+    Step,
+    /// After other tasks of the runtime.
+    Yield,
+    /// When it is woken.
+    Sleep,
+}
+
+impl Turn {
+    const fn new() -> Self {
+        Self { polls_left: POLLS_A_TURN, unread: 0, began: None, last: Instant::ZERO, is_over: false }
+    }
+
+    /// The clock was read.
+    fn note_reading(&mut self, now: Instant) {
+        let began = *self.began.get_or_insert(now);
+        (self.last, self.unread) = (now, 0);
+        self.is_over |= now.saturating_since(began) > TURN;
+    }
+
+    /// Something is polled or performed.
+    #[inline]
+    fn note_poll(&mut self) {
+        self.unread = self.unread.saturating_add(1);
+        self.polls_left = self.polls_left.saturating_sub(1);
+        self.is_over |= self.polls_left == 0;
+    }
+}
+
+impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
+    pub(super) fn new(engine: Arc<Engine<J, O, E, M, H, F>>, index: u32) -> Self {
+        let hand = Hand::new(engine.manner.in_hand);
+        Self {
+            engine,
+            index,
+            hand,
+            pace: 1,
+            takes_new: true,
+            stopping: Vec::with_capacity(STOPS_A_HOLD),
+            wakers: Vec::new(),
+            arguments: PhantomData,
+        }
+    }
+
+    /// The bytes that [`new`](Self::new) asks of the allocator.
+    pub(super) const fn bytes(in_hand: u32) -> usize {
+        Hand::<J, O, E, M, H, F>::bytes(in_hand).saturating_add(STOPS_A_HOLD * size_of::<u32>())
+    }
+
+    /// Reads the clock, and finds out how fast the attempts are.
+    fn read_clock(&mut self, turn: &mut Turn) {
+        let now = self.engine.shared.now();
+        if turn.began.is_some() {
+            let is_slow = now.saturating_since(turn.last) > SLOW;
+            self.pace = if is_slow { 1 } else { self.pace.saturating_mul(2).min(MOST_IN_HAND) };
+        }
+        turn.note_reading(now);
+    }
+
+    /// How many attempts the next step may take.
+    const fn batch(&self, manner: &Manner<J>) -> u32 {
+        if manner.has_several_threads || manner.in_hand < self.pace { manner.in_hand } else { self.pace }
+    }
+
+    /// How many new attempts the next step may take, so that those that are ready have their share.
+    fn share_of_new(&self, batch: u32) -> u32 {
+        let ready = self.engine.shared.wakes.count_ready().saturating_add(self.hand.count_woken());
+        if ready == 0 {
+            return batch;
+        }
+        if batch > 1 {
+            return batch.saturating_sub(ready.min(batch / 2));
+        }
+        u32::from(self.takes_new)
+    }
+
+    /// Reports what has ended, and takes new attempts or one thing that the machine wants done, in one hold of its lock.
+    /// `None` when there may be something to poll.
+    fn sync_with_machine(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Option<Next> {
+        let shared = &*engine.shared;
+        let workers = &shared.wakes.workers;
+        self.read_clock(turn);
+        let batch = self.batch(&engine.manner);
+        let share = self.share_of_new(batch);
+
+        let mut state = shared.lock();
+        let before = state.demand();
+        self.hand.report(engine, &mut state, turn.last, &mut self.wakers);
+        // What the reports have made ready beyond what this worker does next is for others. They are woken before it runs
+        // code of a user, or else a handler that blocks this thread might keep them from running.
+        let others = state.demand().saturating_sub(before.saturating_add(share.max(1)));
+        let shares = others > 0 && engine.manner.has_several_threads && workers.has_idle();
+        let action = if shares { None } else { state.next_action(shared, &mut self.stopping) };
+        let is_called = action.is_some() || self.has_aftermath();
+        if is_called {
+            workers.begin_duty(self.index);
+        } else if !shares && !turn.is_over {
+            self.hand.take_new(engine, &mut state, share, turn.last);
+        }
+        let may_sleep = !is_called && !turn.is_over && self.stopping.is_empty() && self.hand.is_idle();
+        let sleeps = may_sleep && state.demand() == 0 && self.hand.exchange(engine, batch, Some(self.index));
+        let wakeups = state.wakeups_of_worker(if shares { others } else { 0 }, sleeps, &shared.wakes);
+        let demand = state.demand();
+        shared.release(state, demand);
+
+        shared.wake(wakeups);
+        shared.wakes.wake_all(self.stopping.drain(..));
+        if is_called {
+            // Other threads must not wait for what foreign code has woken on this one.
+            let wakes = !self.wakers.is_empty() || action.as_ref().is_some_and(Action::may_wake);
+            turn.is_over |= wakes && engine.manner.has_several_threads;
+            self.do_aftermath(engine, action);
+            turn.note_poll();
+        }
+        turn.is_over |= shares;
+        match (sleeps, turn.is_over, is_called) {
+            (true, ..) => Some(Next::Sleep),
+            (_, true, _) => Some(Next::Yield),
+            (.., true) => Some(Next::Step),
+            _ => None,
+        }
+    }
+
+    fn has_aftermath(&self) -> bool {
+        self.hand.has_leftovers() || !self.wakers.is_empty()
+    }
+
+    /// Does what a hold has left to do that runs foreign code.
+    fn do_aftermath(&mut self, engine: &Engine<J, O, E, M, H, F>, action: Option<Action<J, O, E, M>>) {
+        let shared = &*engine.shared;
+        if engine.manner.has_several_threads {
+            // Others may need the places, and foreign code may take long.
+            self.hand.put_down(engine);
+        }
+        let duty = shared.wakes.workers.enter_duty(self.index);
+        self.hand.drop_leftovers(engine);
+        for wakers in self.wakers.drain(..) {
+            shared.wake_all(wakers);
+        }
+        if let Some(action) = action {
+            shared.perform(action);
+        }
+        shared.end_duty(duty);
+    }
+
+    /// Leaves nothing in hand, before the runtime takes over.
+    fn pause(&mut self, engine: &Engine<J, O, E, M, H, F>) {
+        self.hand.put_down(engine);
+        engine.shared.wakes.workers.set_holding(self.index, false);
+    }
+}
+
+impl<J, O, E, M, H, F, A> Worker<J, O, E, M, H, F, A>
+where
+    E: fmt::Debug,
+    M: Copy,
+    H: Handler<J, M, A, Future = F>,
+    F: Future<Output = Result<O, E>>,
+{
+    /// Goes round once.
+    fn step(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Next {
+        let shared = &*engine.shared;
+        let is_out_of_work = self.hand.is_idle() && self.hand.count_woken() == 0 && !shared.wakes.has_ready();
+        if self.hand.has_news() || (!turn.is_over && (shared.has_demand() || is_out_of_work)) {
+            if let Some(next) = self.sync_with_machine(engine, turn) {
+                return next;
+            }
+        }
+        if turn.is_over {
+            return Next::Yield;
+        }
+        let batch = self.batch(&engine.manner);
+        if self.hand.has_to_give_back() || (shared.wakes.has_ready() && self.hand.len() < batch as usize) {
+            self.hand.exchange(engine, batch, None);
+        }
+        if engine.manner.has_several_threads && take_has_woken() {
+            return Next::Yield;
+        }
+        if self.hand.is_idle() {
+            // Others have in hand what there is, or give it back at this moment.
+            return Next::Yield;
+        }
+        self.takes_new = !self.hand.begins_with_new();
+        self.poll_hand(engine, turn);
+        Next::Step
+    }
+
+    /// Polls what is in hand, until the turn is over.
+    fn poll_hand(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) {
+        let shared = &*engine.shared;
+        shared.wakes.workers.set_holding(self.index, true);
+        for index in 0..self.hand.len() {
+            if turn.unread >= self.pace.min(POLLS_A_READING) {
+                self.read_clock(turn);
+                self.hand.note_reading(index, turn.last);
+            }
+            if turn.is_over || shared.is_closed() {
+                return;
+            }
+            turn.note_poll();
+            let polled = self.hand.poll(engine, index);
+            // A poll that was cut short by the runtime ends the turn, so that the next attempt has a budget of its own.
+            turn.is_over |= polled == Polled::Pending && !(engine.manner.may_go_on)();
+        }
+        if self.hand.counts_from_its_call() {
+            self.read_clock(turn);
+            self.hand.note_reading(self.hand.len(), turn.last);
+        }
+    }
+}
+
+impl<J, O, E, M, H, F, A> Future for Worker<J, O, E, M, H, F, A>
+where
+    E: fmt::Debug,
+    M: Copy,
+    H: Handler<J, M, A, Future = F>,
+    F: Future<Output = Result<O, E>>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let engine = this.engine.clone();
+        let workers = &engine.shared.wakes.workers;
+        workers.register(this.index, cx.waker());
+        workers.leave_idle(this.index);
+        take_has_woken();
+        let mut turn = Turn::new();
+        let is_over = loop {
+            if engine.shared.is_closed() {
+                break false;
+            }
+            match this.step(&engine, &mut turn) {
+                Next::Step => {}
+                Next::Yield => break true,
+                Next::Sleep => break false,
+            }
+        };
+        this.pause(&engine);
+        if engine.shared.is_closed() {
+            this.hand.dispose(&engine);
+            return Poll::Ready(());
+        }
+        if is_over {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+// Nothing in it is pinned but what is boxed.
+impl<J, O, E, M: Copy, H, F, A> Unpin for Worker<J, O, E, M, H, F, A> {}
+
+/// A runtime that drops its last worker has ended: the machine ends with it, on this thread.
+impl<J, O, E, M: Copy, H, F, A> Drop for Worker<J, O, E, M, H, F, A> {
+    fn drop(&mut self) {
+        self.hand.dispose(&self.engine);
+        if self.engine.shared.wakes.workers.note_dropped() {
+            self.engine.end(Drain::Cancel);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! A handler, a callback or a waker that blocks its thread holds up nobody whom another thread could run.
+//!
+//! Told by order, not by time: what blocks goes on when all others are settled, or after far too long.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Wake, Waker};
+
+use plimsoll::{Options, Processor};
+
+use crate::kit::{
+    self, Counter, Gate, Host, Job, Work, WorkSubmitter, eventually, happens, instant, job, ms,
+    start_to_close,
+};
+
+on_two_threads! {
+    neighbours_do_not_wait_for_a_first_job_that_blocks
+    neighbours_do_not_wait_for_a_middle_job_that_blocks
+    neighbours_do_not_wait_for_a_last_job_that_blocks
+    neighbours_do_not_wait_for_a_callback_that_blocks
+    neighbours_do_not_wait_for_a_waker_that_blocks
+    new_tasks_do_not_wait_for_a_handler_that_blocks
+}
+
+fn sixteen_at_a_time(host: &impl Host) -> Work {
+    kit::build(Processor::builder().concurrency(16), host)
+}
+
+/// Counts when it is polled.
+fn counted(count: &Counter) -> Job {
+    let count = count.clone();
+    job(async move {
+        count.add();
+        Ok(0)
+    })
+}
+
+/// Several rounds, for where a wake lands is a matter of luck.
+fn assert_neighbours_do_not_wait(host: &impl Host, blocker_at: usize) {
+    let processor = sixteen_at_a_time(host);
+    for round in 1..=20 {
+        let gate = Gate::default();
+        processor.pause();
+        for n in 0..16 {
+            let job = if n == blocker_at { kit::blocking(&gate) } else { instant(0) };
+            processor.post(job, Options::default()).unwrap();
+        }
+        processor.resume();
+        let settled = || processor.totals().settled.completed + 16 - 16 * round;
+        let all_settled = happens(|| settled() == 15);
+        let count = settled();
+        gate.open();
+        assert!(
+            all_settled,
+            "round {round}: of 15 neighbours {count} were settled while the blocker blocked"
+        );
+        eventually("the blocker goes on", || settled() == 16);
+    }
+}
+
+fn neighbours_do_not_wait_for_a_first_job_that_blocks(host: impl Host) {
+    assert_neighbours_do_not_wait(&host, 0);
+}
+
+fn neighbours_do_not_wait_for_a_middle_job_that_blocks(host: impl Host) {
+    assert_neighbours_do_not_wait(&host, 7);
+}
+
+fn neighbours_do_not_wait_for_a_last_job_that_blocks(host: impl Host) {
+    assert_neighbours_do_not_wait(&host, 15);
+}
+
+fn neighbours_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
+    let processor = sixteen_at_a_time(&host);
+    let (gate, done) = (Gate::default(), Counter::default());
+    let blocked = gate.clone();
+    processor.pause();
+    assert!(processor.call(instant(0), Options::default(), move |_| blocked.pass()).is_ok());
+    for _ in 0..15 {
+        let done = done.clone();
+        assert!(processor.call(instant(0), Options::default(), move |_| done.add()).is_ok());
+    }
+    processor.resume();
+    let all_called = happens(|| done.get() == 15);
+    let called = done.get();
+    gate.open();
+    assert!(all_called, "{called} of 15 callbacks were called while another blocked");
+}
+
+struct BlockingWaker(Gate);
+
+impl Wake for BlockingWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.pass();
+    }
+}
+
+fn neighbours_do_not_wait_for_a_waker_that_blocks(host: impl Host) {
+    let processor = sixteen_at_a_time(&host);
+    let gate = Gate::default();
+    processor.pause();
+    let mut handle = processor.submit(instant(0)).unwrap();
+    let waker = Waker::from(Arc::new(BlockingWaker(gate.clone())));
+    assert!(Pin::new(&mut handle).poll(&mut TaskContext::from_waker(&waker)).is_pending());
+    let done = Counter::default();
+    for _ in 0..15 {
+        let done = done.clone();
+        assert!(processor.call(instant(0), Options::default(), move |_| done.add()).is_ok());
+    }
+    processor.resume();
+    let all_called = happens(|| done.get() == 15);
+    let called = done.get();
+    gate.open();
+    assert!(all_called, "{called} of 15 callbacks were called while a waker blocked");
+}
+
+/// What comes after a handler has begun to block is run by the other thread.
+fn new_tasks_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
+    let processor = sixteen_at_a_time(&host);
+    let (gate, begun) = (Gate::default(), Counter::default());
+    let (blocked, begins) = (gate.clone(), begun.clone());
+    let blocker = job(async move {
+        begins.add();
+        blocked.pass();
+        Ok(0)
+    });
+    processor.post(blocker, Options::default()).unwrap();
+    eventually("the blocker has begun", || begun.get() == 1);
+    for n in 1..=50 {
+        processor.post(instant(0), Options::default()).unwrap();
+        let settled = happens(|| processor.totals().settled.completed == n);
+        if !settled {
+            gate.open();
+        }
+        assert!(settled, "task {n} waits for a handler that blocks");
+    }
+    gate.open();
+}
+
+/// The same jobs on tokio itself, beside ours.
+#[cfg(feature = "tokio")]
+mod side_by_side {
+    use super::*;
+    use crate::kit::TokioThreads;
+    use tokio::runtime;
+
+    /// What jobs are given to: a processor, or the runtime itself.
+    #[derive(Clone)]
+    enum Place {
+        Ours(WorkSubmitter),
+        Theirs(runtime::Handle),
+    }
+
+    impl Place {
+        fn run(&self, job: Job) {
+            match self {
+                Self::Ours(submitter) => drop(submitter.post(job, Options::default()).unwrap()),
+                Self::Theirs(handle) => {
+                    drop(handle.spawn(async { tokio::time::timeout(kit::WATCHDOG, job).await }))
+                }
+            }
+        }
+    }
+
+    /// How many of the jobs that `fill` gives away are done while those that block do. It waits for tokio only briefly,
+    /// which can be to our favour and never to our harm.
+    fn done_while_blocked(place: &Place, of: usize, fill: impl Fn(&Place, &Gate, &Counter)) -> usize {
+        let (gate, done) = (Gate::default(), Counter::default());
+        fill(place, &gate, &done);
+        match place {
+            Place::Ours(_) => drop(happens(|| done.get() == of)),
+            Place::Theirs(_) => drop(kit::happens_within(ms(300), || done.get() == of)),
+        }
+        let count = done.get();
+        gate.open();
+        eventually("all are done", || done.get() == of);
+        count
+    }
+
+    fn assert_no_worse<const N: usize>(of: usize, fill: impl Fn(&Place, &Gate, &Counter)) {
+        let host = TokioThreads::<N>::start();
+        let processor = kit::build(Processor::builder(), &host);
+        for round in 1..=5 {
+            let theirs = done_while_blocked(&Place::Theirs(host.handle()), of, &fill);
+            let ours = done_while_blocked(&Place::Ours(processor.submitter()), of, &fill);
+            assert!(
+                ours >= theirs,
+                "round {round}: of {of} were done while some blocked {ours}, {theirs} on tokio itself"
+            );
+        }
+    }
+
+    #[test]
+    fn one_blocks_two_threads() {
+        for blocker_at in [0, 7, 15] {
+            kit::within(kit::WATCHDOG, move || {
+                assert_no_worse::<2>(15, |place, gate, done| {
+                    for n in 0..16 {
+                        place.run(if n == blocker_at { kit::blocking(gate) } else { counted(done) });
+                    }
+                });
+            });
+        }
+    }
+
+    /// A handler that submits more, and then blocks.
+    #[test]
+    fn one_submits_and_blocks() {
+        kit::within(kit::WATCHDOG, || {
+            assert_no_worse::<2>(8, |place, gate, done| {
+                let (further, gate, done) = (place.clone(), gate.clone(), done.clone());
+                place.run(job(async move {
+                    for _ in 0..8 {
+                        further.run(counted(&done));
+                    }
+                    gate.pass();
+                    Ok(0)
+                }));
+            });
+        });
+    }
+
+    #[test]
+    fn four_of_64_block_eight_threads() {
+        kit::within(kit::WATCHDOG, || {
+            assert_no_worse::<8>(60, |place, gate, done| {
+                for n in 0..64 {
+                    place.run(if n % 16 == 0 { kit::blocking(gate) } else { counted(done) });
+                }
+            });
+        });
+    }
+
+    /// With time-outs, and neighbours that sleep: none times out, however long others block.
+    #[test]
+    fn four_of_64_block_and_none_times_out() {
+        kit::within(kit::WATCHDOG, || {
+            let host = TokioThreads::<8>::start();
+            kit::one_of_three(|| {
+                let processor = kit::build(Processor::builder(), &host);
+                let gate = Gate::default();
+                let limit = Options::default().timeouts(start_to_close(ms(1_000)));
+                processor.pause();
+                for n in 0..64 {
+                    if n % 16 == 0 {
+                        processor.post(kit::blocking(&gate), Options::default()).unwrap();
+                    } else {
+                        let sleeping = job(async {
+                            tokio::time::sleep(ms(20)).await;
+                            Ok(0)
+                        });
+                        processor.post(sleeping, limit).unwrap();
+                    }
+                }
+                processor.resume();
+                let _ = happens(|| processor.totals().settled.total() == 60);
+                let settled = processor.totals().settled;
+                gate.open();
+                if settled.completed == 60 { Ok(()) } else { Err(format!("of 60 neighbours: {settled:?}")) }
+            });
+        });
+    }
+}
