@@ -4,11 +4,14 @@
 //!   [`requirements`] is what both have to show. `tests/nine_leaks.rs` runs the one against the other.
 //! - [`load`] drives the core for hours and days on a simulated clock; [`trace`] and [`replay`] read job logs and
 //!   replay them, and [`waits`] is how long their tasks waited.
-//! - [`alloc`] counts bytes and allocations.
+//! - [`alloc`] counts bytes and allocations, and [`public`] finds the public traces.
+//! - [`engine`] drives the adapters from bytes on a simulated runtime, and checks everything that can be seen.
 
 pub mod alloc;
 pub mod before;
+pub mod engine;
 pub mod load;
+pub mod public;
 pub mod replay;
 pub mod requirements;
 pub mod trace;

@@ -16,9 +16,9 @@ use crate::{memory, signals};
 pub fn run(options: &Options, file: &Path, trace: &Trace) -> Result<Report, String> {
     let limits = limits(options);
     let mut dashboard = Dashboard::new();
-    let before = memory::live_bytes();
+    let before = memory::own_bytes();
     let machine = Processor::new(limits, Instant::ZERO).map_err(|error| error.to_string())?;
-    let built = memory::live_bytes() - before;
+    let built = (memory::own_bytes() - before) as u64;
     let mut replay = Replay::new(&trace.jobs, machine);
     let mut steps = 0_u32;
     let mut mode = Drain::Abort;
@@ -35,7 +35,7 @@ pub fn run(options: &Options, file: &Path, trace: &Trace) -> Result<Report, Stri
     }
     let simulated = Duration::from_millis(replay.now_ms());
     let ended = replay.end(mode);
-    let left = memory::live_bytes().saturating_sub(before);
+    let left = (memory::own_bytes() - before) as u64;
     let admitted = ended.totals.admitted;
     Ok(Report {
         title: format!(
@@ -51,7 +51,7 @@ pub fn run(options: &Options, file: &Path, trace: &Trace) -> Result<Report, Stri
         census: ended.census,
         remains: Some(ended.remains),
         cache: ended.books.cache,
-        memory: Memory { promised: limits.footprint::<Jobs>().total() as u64, built, runtime: 0, left },
+        memory: Memory { promised: limits.footprint::<Jobs>().total() as u64, built, left },
         simulated,
         wall: dashboard.finish(),
         claims: vec![
@@ -67,7 +67,8 @@ fn limits(options: &Options) -> Limits {
     let mut limits = Limits::default();
     limits.queue = options.queue();
     limits.concurrency = options.workers();
-    // Jobs of a log answer by callback, and nobody waits for room: a log does not slow down.
+    // Jobs of a log are not delayed and answer by callback, and nobody waits for room: a log does not slow down.
+    limits.delayed = 0;
     limits.unclaimed = 0;
     limits.waiters = 0;
     limits.sources = 1;

@@ -27,7 +27,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
     limits.seed = options.seed;
     let duration = options.duration.unwrap_or(HOUR);
     let built = measure(limits)?;
-    let before = memory::live_bytes();
+    let before = memory::own_bytes();
     let mut load = Load::new(options.seed, limits).map_err(|error| error.to_string())?;
     let mut dashboard = Dashboard::new();
     let mut flat = Flat::default();
@@ -36,7 +36,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
         now = (now + STEP).min(duration);
         load.run_until(Instant::ZERO.saturating_add(now));
         if now.as_nanos() % HOUR.as_nanos() == 0 {
-            flat.note(load.machine().census().tasks, memory::live_bytes());
+            flat.note(load.machine().census().tasks, memory::own_bytes());
         }
         dashboard.tick(|| figures(&mut load, now.as_secs_f64() / duration.as_secs_f64()));
     }
@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
     let (total_wait, max_wait) = load.waits().sums();
     let seen = load.snapshot().seen;
     drop(load);
-    let left = memory::live_bytes().saturating_sub(before);
+    let left = (memory::own_bytes() - before) as u64;
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Ok(Report {
         title: format!(
@@ -80,7 +80,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
         census,
         remains: Some(remains),
         cache,
-        memory: Memory { promised: limits.footprint::<Work>().total() as u64, built, runtime: 0, left },
+        memory: Memory { promised: limits.footprint::<Work>().total() as u64, built, left },
         simulated: now,
         wall: dashboard.finish(),
         claims: vec![
@@ -98,7 +98,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
 /// Whether every hour ends as the first one did.
 struct Flat {
     hours: u64,
-    first: Option<(u32, u64)>,
+    first: Option<(u32, i64)>,
     is_flat: bool,
 }
 
@@ -109,7 +109,7 @@ impl Default for Flat {
 }
 
 impl Flat {
-    fn note(&mut self, slots: u32, bytes: u64) {
+    fn note(&mut self, slots: u32, bytes: i64) {
         self.hours += 1;
         self.is_flat &= *self.first.get_or_insert((slots, bytes)) == (slots, bytes);
     }
@@ -121,9 +121,9 @@ impl Flat {
 
 /// What a machine takes when it is built.
 fn measure(limits: Limits) -> Result<u64, String> {
-    let before = memory::live_bytes();
+    let before = memory::own_bytes();
     let machine = Processor::<Work>::new(limits, Instant::ZERO).map_err(|error| error.to_string())?;
-    let built = memory::live_bytes() - before;
+    let built = (memory::own_bytes() - before) as u64;
     drop(machine);
     Ok(built)
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use plimsoll::{Instant, Runtime, Timer};
+use plimsoll::{Instant, Runtime, Threads, Timer};
 
 use super::{Tally, Token};
 
@@ -31,6 +31,18 @@ impl<R> Watched<R> {
 
 impl<R: Runtime> Runtime for Watched<R> {
     type Timer = WatchedTimer<R::Timer>;
+
+    fn threads(&self) -> Threads {
+        self.runtime.threads()
+    }
+
+    fn seed(&self) -> u64 {
+        self.runtime.seed()
+    }
+
+    fn may_go_on() -> bool {
+        R::may_go_on()
+    }
 
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
         self.runtime.clock()

@@ -16,9 +16,10 @@ use plimsoll_tests::replay::Answer;
 
 use crate::arrivals::{Arrival, Work};
 use crate::dashboard::{Dashboard, Figures};
+use crate::memory::{self, Metered};
 use crate::options::Options;
 use crate::report::{Claim, Memory, Report};
-use crate::{memory, signals};
+use crate::signals;
 use traffic::{Service, Traffic};
 use work::{World, quiet_panics};
 
@@ -41,12 +42,11 @@ const GRACE: Duration = Duration::from_secs(10);
 const TURN: [Duration; 2] = [Duration::from_micros(500), Duration::from_millis(50)];
 /// No interval is shorter: an hour may be over in a second.
 const INTERVAL: Duration = Duration::from_millis(20);
-/// What a runtime may take for itself, and for a task besides its future. Nobody promises that.
+/// What a runtime may keep for itself at the end. Nobody promises that.
 const RUNTIME: u64 = 64 * 1_024;
-const RUNTIME_TASK: u64 = 1_024;
 
 /// Runs a scene on a runtime, to its end or until Ctrl-C.
-pub fn run<R: Runtime + Clone>(
+pub fn run<R: Runtime + Clone + Send + Sync + 'static>(
     options: &Options,
     runtime: R,
     mut scene: Scene<impl Iterator<Item = Arrival>>,
@@ -55,7 +55,8 @@ pub fn run<R: Runtime + Clone>(
     warm_up(&runtime);
     let pace = Pace { speed: scene.speed, began: Instant::now() };
     let every = |seconds| pace.real(Duration::from_secs(seconds)).max(INTERVAL);
-    let before = memory::live_bytes();
+    let (before, metered) = (memory::live_bytes(), Metered::new(runtime.clone()));
+    let without_cache = memory::own_bytes();
     let builder = Processor::builder()
         .queue(options.queue())
         .concurrency(options.workers())
@@ -70,8 +71,8 @@ pub fn run<R: Runtime + Clone>(
         .seed(options.seed)
         .cache::<u64, u64>(CacheLimits { entries: 1_024, ttl: Some(every(600)), ..CacheLimits::default() })
         .retry(Retry::NONE.attempts(scene.attempts).base(pace.real(Duration::from_secs(1))));
-    let with_cache = memory::live_bytes();
-    let world = Arc::new(World::new(runtime.clone(), builder.cache_handle()));
+    let cache = memory::own_bytes() - without_cache;
+    let world = Arc::new(World::new(runtime, builder.cache_handle()));
     let handler = {
         let world = world.clone();
         move |job, context| {
@@ -79,10 +80,10 @@ pub fn run<R: Runtime + Clone>(
             async move { world.handle(job, context).await }
         }
     };
-    let footprint = builder.footprint(&runtime, &handler);
-    let with_world = memory::live_bytes();
-    let service = builder.spawn_on(runtime, handler).map_err(|error| error.to_string())?;
-    let built = (memory::live_bytes() + with_cache).saturating_sub(with_world + before);
+    let promised = builder.footprint(&metered, &handler).total() as u64;
+    let unbuilt = memory::own_bytes() + metered.taken();
+    let service = builder.spawn_on(metered.clone(), handler).map_err(|error| error.to_string())?;
+    let built = cache + memory::own_bytes() - metered.taken() - unbuilt;
     let _ = world.submitter.set(service.submitter());
 
     let mut traffic = Traffic::new(&service, world.clone())?;
@@ -113,11 +114,11 @@ pub fn run<R: Runtime + Clone>(
     let submitter = service.submitter();
     let remains = end(service, &mut dashboard);
     claims.extend(traffic.claims());
+    // Its subscriptions keep what they have not read.
+    drop(traffic);
     let (totals, ledger, census) = (submitter.totals(), submitter.ledger(), submitter.census());
     let (total_wait, max_wait) = world.waits.sums();
-    drop((traffic, world, submitter));
-    let (promised, spawned) = (footprint.total() as u64, footprint.spawned as u64);
-    let runtime = spawned + RUNTIME + RUNTIME_TASK * u64::from(options.workers());
+    drop((world, submitter, metered));
     let left = settled_bytes(before);
     claims.push(Claim { holds: left <= RUNTIME, text: format!("{left} bytes are left") });
     let millis = |real| u64::try_from(pace.simulated(real).as_millis()).unwrap_or(u64::MAX);
@@ -143,7 +144,7 @@ pub fn run<R: Runtime + Clone>(
         census,
         remains,
         cache,
-        memory: Memory { promised, built, runtime, left },
+        memory: Memory { promised, built: built as u64, left },
         simulated,
         wall: dashboard.finish(),
         claims,
@@ -178,7 +179,12 @@ fn is_busy(service: &Service) -> bool {
     census.unsettled() > 0 || census.orphans > 0
 }
 
-fn figures<R: Runtime>(service: &Service, world: &World<R>, pace: Pace, span: Duration) -> Figures {
+fn figures<R: Runtime + Send + Sync + 'static>(
+    service: &Service,
+    world: &World<R>,
+    pace: Pace,
+    span: Duration,
+) -> Figures {
     let (census, cache) = (service.census(), service.cache().stats());
     let simulated = pace.simulated(pace.began.elapsed());
     Figures {

@@ -50,7 +50,7 @@ struct Seen {
     events: u64,
 }
 
-impl<R: Runtime> Traffic<R> {
+impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
     pub fn new(service: &Service, world: Arc<World<R>>) -> Result<Self, String> {
         let emitter = Events::new();
         let stranger = emitter.on_error(Box::new(|_| {}));

@@ -39,7 +39,7 @@ pub struct World<R> {
     pub called: AtomicU64,
 }
 
-impl<R: Runtime> World<R> {
+impl<R: Runtime + Send + Sync + 'static> World<R> {
     pub fn new(runtime: R, cache: Cache<u64, u64>) -> Self {
         let clock = Box::new(runtime.clock());
         let (waits, called) = (Waits::new(), AtomicU64::new(0));

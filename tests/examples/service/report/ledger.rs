@@ -84,10 +84,9 @@ impl fmt::Display for Report {
                 remains.cached,
             )?;
         }
-        let runtime = if memory.runtime > 0 { ", what the runtime took for its tasks included" } else { "" };
         writeln!(
             f,
-            "memory   {} promised, {} measured{runtime}; {} left at the end",
+            "memory   {} promised, {} measured; {} left at the end",
             bytes(memory.promised),
             bytes(memory.built),
             bytes(memory.left),

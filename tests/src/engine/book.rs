@@ -1,0 +1,306 @@
+//! What is known of every task, and which outcomes are possible after that.
+
+use std::time::Duration;
+
+use plimsoll::{Instant, OutcomeKind, TaskId};
+
+use super::plan::{Order, Way};
+
+/// Whether outcomes that are fixed reach their handles after the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Discards {
+    #[default]
+    No,
+    Maybe,
+    Yes,
+}
+
+/// How far the processor is from its end, as far as a script can know.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ending {
+    /// It takes nothing in any more.
+    pub(super) is_closing: bool,
+    /// What is unsettled may be cancelled from this instant on.
+    pub(super) cancels_from: Option<Instant>,
+    pub(super) discards: Discards,
+    /// The runtime is gone.
+    pub(super) is_killed: bool,
+    /// The owner is gone: dropped, or shut down.
+    pub(super) is_orphaned: bool,
+}
+
+impl Ending {
+    /// It is aborted now, or was before.
+    pub(super) fn cancel(&mut self, now: Instant) {
+        self.is_closing = true;
+        self.cancels_from = Some(self.cancels_from.map_or(now, |from| from.min(now)));
+    }
+
+    /// Whether what was unsettled may be cancelled by the end.
+    pub(super) fn has_come(&self, now: Instant) -> bool {
+        self.cancels_from.is_some_and(|from| from <= now)
+    }
+}
+
+/// How an attempt came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    Returned,
+    Failed,
+    Panicked,
+    /// Its future was dropped before.
+    Dropped,
+}
+
+#[derive(Debug)]
+pub(super) struct Attempt {
+    number: u32,
+    called: Instant,
+    end: Option<Closing>,
+}
+
+/// Whether a task was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    Refused,
+    /// It waits for room.
+    Waiting,
+    Admitted,
+}
+
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) order: Order,
+    pub(super) way: Way,
+    pub(super) entry: Entry,
+    pub(super) id: Option<TaskId>,
+    submitted: Instant,
+    attempts: Vec<Attempt>,
+    clone_panicked: bool,
+    cancelled: Option<Instant>,
+    /// An attempt has ended in time, so that no other outcome is possible, unless it was cancelled at this instant.
+    fixed: Option<(OutcomeKind, Instant)>,
+    settled: Option<(OutcomeKind, Instant)>,
+    /// Whether a callback, a handle or a result has told the outcome.
+    is_told: bool,
+}
+
+/// All tasks of a run, in order of submission, and how it ends.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pub(super) tasks: Vec<Task>,
+    pub(super) ending: Ending,
+}
+
+type Answer = Result<(), String>;
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Answer {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+impl Book {
+    pub(super) fn open(&mut self, order: Order, way: Way, now: Instant) -> u32 {
+        let task = Task {
+            order,
+            way,
+            entry: Entry::Waiting,
+            id: None,
+            submitted: now,
+            attempts: Vec::new(),
+            clone_panicked: false,
+            cancelled: None,
+            fixed: None,
+            settled: None,
+            is_told: false,
+        };
+        self.tasks.push(task);
+        self.tasks.len() as u32 - 1
+    }
+
+    pub(super) fn admit(&mut self, task: u32, id: Option<TaskId>, now: Instant) {
+        let task = self.task(task);
+        task.submitted = now;
+        task.entry = Entry::Admitted;
+        task.id = id;
+    }
+
+    pub(super) fn refuse(&mut self, task: u32) {
+        self.task(task).entry = Entry::Refused;
+    }
+
+    pub(super) fn task(&mut self, task: u32) -> &mut Task {
+        &mut self.tasks[task as usize]
+    }
+
+    pub(super) fn note_clone_panic(&mut self, task: u32) {
+        self.task(task).clone_panicked = true;
+    }
+
+    /// A handler is called for an attempt at a task.
+    pub(super) fn call(&mut self, task: u32, number: u32, now: Instant) -> Answer {
+        let task = self.task(task);
+        let running = task.attempts.last().is_some_and(|last| last.end.is_none());
+        ensure(!running, || "two attempts at a task at a time".into())?;
+        ensure(task.entry != Entry::Refused, || "a refused task is started".into())?;
+        ensure(task.settled.is_none(), || "a settled task is started".into())?;
+        let close_by = task.close_by();
+        ensure(now <= close_by, || format!("started at {now:?}, which is overdue since {close_by:?}"))?;
+        let next = task.attempts.last().map_or(1, |last| last.number + 1);
+        task.attempts.push(Attempt { number, called: now, end: None });
+        ensure(number == next && number <= task.order.tries(), || format!("attempt {number} at {task:?}"))
+    }
+
+    /// An attempt ends.
+    pub(super) fn close(&mut self, number: u32, attempt: u32, how: Closing, now: Instant) {
+        let has_come = self.ending.has_come(now);
+        let task = self.task(number);
+        let limit = task.order.timeouts().start_to_close;
+        let is_last = attempt == task.order.tries();
+        let close_by = task.close_by();
+        let Some(ended) = task.attempts.iter_mut().find(|one| one.number == attempt) else { return };
+        ended.end = Some(how);
+        let by = limit.map_or(Instant::MAX, |limit| ended.called.saturating_add(limit)).min(close_by);
+        let counts = now < by && task.cancelled.is_none() && !has_come && task.settled.is_none();
+        let kind = match how {
+            Closing::Returned => OutcomeKind::Completed,
+            Closing::Failed if is_last => OutcomeKind::Failed,
+            Closing::Panicked if is_last || !task.order.retries_panics() => OutcomeKind::Panicked,
+            _ => return,
+        };
+        if counts {
+            task.fixed = Some((kind, now));
+        }
+    }
+
+    /// Somebody has cancelled a task, and was told that this was in time.
+    pub(super) fn cancel(&mut self, task: u32, now: Instant) -> Answer {
+        let task = self.task(task);
+        if let Some((kind, at)) = task.fixed {
+            ensure(now == at, || format!("cancelled at {now:?}, but it was {kind} at {at:?}"))?;
+            task.fixed = None;
+        }
+        ensure(task.settled.is_none(), || format!("cancelled, but it was {:?}", task.settled))?;
+        task.cancelled.get_or_insert(now);
+        Ok(())
+    }
+
+    /// A handle that cancels is dropped, and nobody tells whether that was in time.
+    pub(super) fn cancel_if_in_time(&mut self, task: u32, now: Instant) {
+        let task = self.task(task);
+        let is_in_time = task.settled.is_none() && task.fixed.is_none_or(|(_, at)| at == now);
+        if is_in_time {
+            task.fixed = None;
+            task.cancelled.get_or_insert(now);
+        }
+    }
+
+    /// The outcome of a task is known, by an event or by whoever got it.
+    pub(super) fn settle(&mut self, number: u32, kind: OutcomeKind, now: Instant) -> Answer {
+        let ending = self.ending;
+        let task = self.task(number);
+        ensure(task.entry != Entry::Refused, || "a refused task is settled".into())?;
+        if let Some((earlier, _)) = task.settled {
+            return ensure(earlier == kind, || format!("first {earlier}, then {kind}"));
+        }
+        task.settled = Some((kind, now));
+        if let Some((fixed, at)) = task.fixed {
+            let by_end = kind == OutcomeKind::Cancelled && ending.cancels_from == Some(at);
+            ensure(fixed == kind || by_end, || format!("{kind}, but it had {fixed} at {at:?}"))?;
+        }
+        ensure(task.may_be(kind, now, &ending), || {
+            format!("it cannot be {kind} at {now:?}: {task:?}, {ending:?}")
+        })
+    }
+
+    /// A callback, a handle or a result tells the outcome, which nobody else does.
+    pub(super) fn tell(&mut self, task: u32, kind: OutcomeKind, now: Instant) -> Answer {
+        self.settle(task, kind, now)?;
+        let told = std::mem::replace(&mut self.task(task).is_told, true);
+        ensure(!told, || "the outcome is told twice".into())
+    }
+
+    /// Whether the attempts at a task are in vain, though they may not have been told yet.
+    pub(super) fn is_unwanted(&self, task: u32, now: Instant) -> bool {
+        let task = &self.tasks[task as usize];
+        task.cancelled.is_some() || task.settled.is_some() || self.ending.has_come(now)
+    }
+
+    pub(super) fn admitted(&self) -> u64 {
+        self.tasks.iter().filter(|task| task.entry == Entry::Admitted).count() as u64
+    }
+}
+
+impl Task {
+    /// When it times out whatever it does.
+    fn close_by(&self) -> Instant {
+        self.by(self.order.timeouts().schedule_to_close)
+    }
+
+    fn by(&self, limit: Option<Duration>) -> Instant {
+        limit.map_or(Instant::MAX, |limit| self.submitted.saturating_add(limit))
+    }
+
+    fn has_ended(&self, how: Closing) -> bool {
+        self.attempts.iter().any(|attempt| attempt.end == Some(how))
+    }
+
+    fn may_be(&self, kind: OutcomeKind, now: Instant, ending: &Ending) -> bool {
+        let timeouts = self.order.timeouts();
+        let no_more = self.attempts.len() as u32 == self.order.tries()
+            || timeouts.schedule_to_close.is_some()
+            || ending.has_come(now);
+        match kind {
+            OutcomeKind::Completed => self.has_ended(Closing::Returned),
+            OutcomeKind::Failed => self.has_ended(Closing::Failed) && no_more,
+            OutcomeKind::Panicked => {
+                let panicked = self.has_ended(Closing::Panicked) || self.clone_panicked;
+                panicked && (no_more || !self.order.retries_panics() || self.clone_panicked)
+            }
+            OutcomeKind::TimedOut => {
+                let limit = timeouts.start_to_close;
+                let late = |attempt: &Attempt| {
+                    limit.is_some_and(|limit| attempt.called.saturating_add(limit) <= now)
+                };
+                self.close_by() <= now || self.attempts.iter().any(late)
+            }
+            OutcomeKind::Cancelled => self.cancelled.is_some() || ending.has_come(now),
+            OutcomeKind::Expired => self.by(timeouts.schedule_to_start) <= now,
+        }
+    }
+
+    /// Whether it was cancelled, but no outcome is known.
+    pub(super) fn is_lost(&self) -> bool {
+        self.cancelled.is_some() && self.settled.is_none()
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.is_some()
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    pub(super) fn settled_at(&self) -> Option<Instant> {
+        self.settled.map(|(_, at)| at)
+    }
+
+    /// Whether its latest attempt has a future.
+    pub(super) fn is_running(&self) -> bool {
+        self.attempts.last().is_some_and(|last| last.end.is_none())
+    }
+
+    /// Whether this attempt is over.
+    pub(super) fn is_over(&self, attempt: u32) -> bool {
+        self.attempts.iter().all(|one| one.number != attempt || one.end.is_some())
+    }
+
+    /// Since when it should have been settled, if it should.
+    pub(super) fn overdue_since(&self) -> Option<Instant> {
+        let running = self.attempts.last().filter(|last| last.end.is_none());
+        let limit = self.order.timeouts().start_to_close;
+        let by =
+            running.zip(limit).map_or(Instant::MAX, |(running, limit)| running.called.saturating_add(limit));
+        Some(by.min(self.close_by())).filter(|by| *by != Instant::MAX)
+    }
+}

@@ -1,0 +1,138 @@
+//! What a script holds of the processor, and polls by hand: handles, waits for room, subscriptions, sources.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures::Stream;
+use plimsoll::{CancelOnDrop, Ended, Handle, Notice, Outcome, Phase, SourceHandle, SubmitWait, Subscription};
+
+use super::book::Discards;
+use super::plan::Deed;
+use super::stage::Stage;
+use super::token::{Error, Flag, Job, Output};
+
+/// Something that is held, and the waker that was left with it.
+pub(super) struct Held {
+    pub(super) thing: Thing,
+    flag: Option<Arc<Flag>>,
+}
+
+pub(super) enum Thing {
+    Handle(u32, Handle<Job, Output, Error, u32>),
+    Cancelling(u32, CancelOnDrop<Job, Output, Error, u32>),
+    Wait(u32, SubmitWait<Job, Output, Error, u32>),
+    Subscription(Subscription<Job, Output, Error, u32>),
+    Source(SourceHandle<Job, Output, Error, u32>),
+}
+
+/// What a poll came to.
+pub(super) enum Polled {
+    Pending,
+    /// It has given something, and may have more.
+    More(Option<Notice<u32>>),
+    Over,
+}
+
+type Answer = Result<Polled, String>;
+
+impl Held {
+    pub(super) const fn new(thing: Thing) -> Self {
+        Self { thing, flag: None }
+    }
+
+    /// Polls it once, with a waker that does this when it is woken. If the runtime has been idle before, it cannot have
+    /// become ready without having been woken.
+    pub(super) fn poll(&mut self, stage: &Arc<Stage>, deed: Deed, was_idle: bool) -> Answer {
+        let flag = Flag::new(stage, deed);
+        let waker = Waker::from(flag.clone());
+        let last = self.flag.take();
+        let polled = self.poll_thing(stage, &mut Context::from_waker(&waker), was_idle)?;
+        if let Polled::Pending = polled {
+            self.flag = Some(flag);
+        } else if was_idle && last.is_some_and(|last| !last.is_woken()) {
+            return Err("ready, but it was not woken".into());
+        }
+        Ok(polled)
+    }
+
+    fn poll_thing(&mut self, stage: &Arc<Stage>, cx: &mut Context<'_>, was_idle: bool) -> Answer {
+        // What is polled may end the processor, for it may drop values.
+        let discards = stage.book().ending.discards;
+        let polled = match &mut self.thing {
+            Thing::Handle(task, handle) => claimed(stage, *task, Pin::new(handle).poll(cx), discards),
+            Thing::Cancelling(task, handle) => claimed(stage, *task, Pin::new(handle).poll(cx), discards),
+            Thing::Wait(task, wait) => {
+                let (task, polled) = (*task, Pin::new(wait).poll(cx));
+                if let Poll::Ready(submitted) = polled {
+                    let entry =
+                        submitted.as_ref().map(|handle| Some(handle.id())).map_err(|refused| refused.reason);
+                    stage.note_entry(task, entry);
+                    match submitted {
+                        Ok(handle) => {
+                            *self = Self::new(Thing::Handle(task, handle));
+                            return Ok(Polled::More(None));
+                        }
+                        Err(refused) => refused.value.come_back(),
+                    }
+                    return Ok(Polled::Over);
+                }
+                let is_closed = was_idle && stage.book().ending.is_closing;
+                return if is_closed {
+                    Err("waits for room after the end".into())
+                } else {
+                    Ok(Polled::Pending)
+                };
+            }
+            Thing::Subscription(subscription) => match Pin::new(subscription).poll_next(cx) {
+                Poll::Pending => Ok(Polled::Pending),
+                Poll::Ready(Some(notice)) => Ok(Polled::More(Some(notice))),
+                Poll::Ready(None) if stage.desk().phase() == Phase::Drained => Ok(Polled::Over),
+                Poll::Ready(None) => Err("a subscription ends before the processor".into()),
+            },
+            Thing::Source(_) => return Ok(Polled::Pending),
+        };
+        match polled {
+            Ok(Polled::Pending) if stage.desk().phase() == Phase::Drained => {
+                Err("it hangs after the end".into())
+            }
+            polled => polled,
+        }
+    }
+
+    /// Whether it is ready more than once.
+    pub(super) const fn may_have_more(&self) -> bool {
+        matches!(self.thing, Thing::Wait(..) | Thing::Handle(..) | Thing::Subscription(_))
+    }
+
+    /// Which task it stands for.
+    pub(super) fn task(&self) -> Option<u32> {
+        match &self.thing {
+            Thing::Handle(task, _) | Thing::Cancelling(task, _) | Thing::Wait(task, _) => Some(*task),
+            Thing::Subscription(_) | Thing::Source(_) => None,
+        }
+    }
+}
+
+/// What has come out of a handle, when this became of outcomes that were fixed.
+fn claimed(
+    stage: &Arc<Stage>,
+    task: u32,
+    polled: Poll<Result<Outcome<Output, Error>, Ended>>,
+    discards: Discards,
+) -> Answer {
+    match polled {
+        Poll::Pending => Ok(Polled::Pending),
+        Poll::Ready(Ok(outcome)) => {
+            stage.tell(task, outcome);
+            if discards == Discards::Yes {
+                Err("an outcome that was to be discarded".into())
+            } else {
+                Ok(Polled::Over)
+            }
+        }
+        Poll::Ready(Err(Ended)) if discards == Discards::No => Err("its outcome was discarded".into()),
+        Poll::Ready(Err(Ended)) => Ok(Polled::Over),
+    }
+}

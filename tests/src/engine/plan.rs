@@ -1,0 +1,232 @@
+//! What a task is submitted for: its terms, what its handler does, and how its values behave.
+
+use std::fmt;
+use std::time::Duration;
+
+use plimsoll::{Options, Priority, Retry, Timeouts};
+
+use super::script::{ms, pick, span};
+
+/// Bytes that choose all there is to know about a task.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Order(pub [u8; 11]);
+
+/// Where a task's outcome goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the calls that they make")]
+pub enum Way {
+    Handle,
+    Callback,
+    Nowhere,
+    Retain,
+}
+
+/// How a value behaves when it is dropped, cloned or printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// As values should.
+    Calm,
+    /// Panics.
+    Panics,
+    /// Does something to the processor that it was in.
+    Acts(Deed),
+}
+
+/// What a handler does before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Move {
+    Nothing,
+    /// Wakes itself so often.
+    Yields(u8),
+    /// Sleeps by its context.
+    Sleeps(Duration),
+    SleepsTwice(Duration, Duration),
+    /// Sleeps by a timer of the runtime.
+    Naps(Duration),
+    /// Waits until somebody opens a gate.
+    WaitsAtGate(u8),
+    AwaitsCancellation,
+    LeavesContext,
+    LeavesWaker,
+    SpawnsChild,
+    Acts(Deed),
+}
+
+/// How an attempt ends, if nobody stops it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum End {
+    Returns,
+    Fails,
+    FailsUntil(u32),
+    Panics,
+    PanicsUntil(u32),
+    PanicsWhenCalled,
+    Never,
+}
+
+/// What any user code may do: a handler, a callback, a waker, a drop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Deed {
+    Nothing,
+    OpenGate(u8),
+    Submit,
+    Cancel(u8),
+    TakeResult(u8),
+    Pause,
+    Resume,
+    SetConcurrency(u8),
+    Audit,
+    WakeStale,
+    DropOwner,
+    KillRuntime,
+}
+
+impl Deed {
+    /// What this byte chooses; the end of everything is rare.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Self {
+        match byte {
+            0..30 => Self::Nothing,
+            30..80 => Self::OpenGate(byte % 3),
+            80..115 => Self::Submit,
+            115..155 => Self::Cancel(byte % 8),
+            155..170 => Self::TakeResult(byte % 8),
+            170..180 => Self::Pause,
+            180..200 => Self::Resume,
+            200..212 => Self::SetConcurrency(byte % 4),
+            212..232 => Self::Audit,
+            232..247 => Self::WakeStale,
+            247..252 => Self::DropOwner,
+            252..=255 => Self::KillRuntime,
+        }
+    }
+}
+
+impl Order {
+    /// A task that does nothing special, for those that submit from within.
+    pub const PLAIN: Self = Self([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+
+    pub(super) fn way(self) -> Way {
+        pick(self.0[0] & 3, &[Way::Handle, Way::Callback, Way::Nowhere, Way::Retain])
+    }
+
+    fn priority(self) -> Priority {
+        Priority::new(self.0[0] >> 2 & 7)
+    }
+
+    pub(super) fn tries(self) -> u32 {
+        u32::from(self.0[0] >> 5 & 3) + 1
+    }
+
+    pub(super) fn retries_panics(self) -> bool {
+        self.0[0] & 128 != 0
+    }
+
+    fn delay(self) -> Duration {
+        limit(self.0[1] & 15).unwrap_or_default()
+    }
+
+    pub(super) fn timeouts(self) -> Timeouts {
+        Timeouts {
+            schedule_to_start: limit(self.0[1] >> 4),
+            start_to_close: limit(self.0[2] & 15),
+            schedule_to_close: limit(self.0[2] >> 4),
+        }
+    }
+
+    pub(super) fn options(self, task: u32) -> Options<u32> {
+        let base = pick(self.0[8], &[ms(2), Duration::ZERO, ms(10), ms(1_000)]);
+        let retry = Retry::NONE.attempts(self.tries()).base(base).on_panic(self.retries_panics());
+        let options = Options::new(task).priority(self.priority()).delay(self.delay());
+        options.timeouts(self.timeouts()).retry(retry)
+    }
+
+    pub(super) fn moves(self) -> [Move; 2] {
+        [step(self.0[3], self.0[4]), step(self.0[5], self.0[6])]
+    }
+
+    pub(super) fn end(self) -> End {
+        match self.0[7] {
+            0..110 => End::Returns,
+            110..140 => End::Fails,
+            140..170 => End::FailsUntil(u32::from(self.0[7]) % 3 + 1),
+            170..190 => End::Panics,
+            190..205 => End::PanicsUntil(u32::from(self.0[7]) % 3 + 1),
+            205..215 => End::PanicsWhenCalled,
+            215..=255 => End::Never,
+        }
+    }
+
+    fn mood(self, part: u32) -> Mood {
+        match (self.0[9] >> (part * 2)) & 3 {
+            1 if self.0[10] % 5 == 0 => Mood::Panics,
+            2 => Mood::Acts(Deed::from_byte(self.0[10])),
+            _ => Mood::Calm,
+        }
+    }
+
+    pub(super) fn job_mood(self) -> Mood {
+        self.mood(0)
+    }
+
+    pub(super) fn value_mood(self) -> Mood {
+        self.mood(1)
+    }
+
+    /// How its callback behaves, and how its future does when it is dropped before it has ended.
+    pub(super) fn callback_mood(self) -> Mood {
+        self.mood(2)
+    }
+
+    pub(super) fn debug_panics(self) -> bool {
+        self.mood(3) == Mood::Panics
+    }
+
+    pub(super) fn clone_panics(self) -> bool {
+        self.mood(3) == Mood::Panics && self.0[10] & 16 != 0
+    }
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Order")
+            .field("way", &self.way())
+            .field("tries", &(self.tries(), self.retries_panics()))
+            .field("delay", &self.delay())
+            .field("timeouts", &self.timeouts())
+            .field("moves", &self.moves())
+            .field("end", &self.end())
+            .field("moods", &[self.job_mood(), self.value_mood(), self.callback_mood()])
+            .field("panics", &(self.clone_panics(), self.debug_panics()))
+            .finish()
+    }
+}
+
+fn step(kind: u8, argument: u8) -> Move {
+    match kind {
+        0..60 => Move::Nothing,
+        60..95 => Move::Yields(if argument < 8 { 200 } else { argument % 5 + 1 }),
+        95..130 => Move::Sleeps(span(argument)),
+        130..140 => Move::SleepsTwice(span(argument), span(argument >> 3)),
+        140..155 => Move::Naps(span(argument)),
+        155..180 => Move::WaitsAtGate(argument % 3),
+        180..190 => Move::AwaitsCancellation,
+        190..198 => Move::LeavesContext,
+        198..208 => Move::LeavesWaker,
+        208..216 => Move::SpawnsChild,
+        216..=255 => Move::Acts(Deed::from_byte(argument)),
+    }
+}
+
+/// A time-out or a delay, often none.
+fn limit(choice: u8) -> Option<Duration> {
+    let micros = [300, 1_000, 2_000, 3_000, 5_000, 10_000, 70_000];
+    match choice {
+        0..8 => None,
+        15 => Some(Duration::MAX),
+        _ => Some(Duration::from_micros(pick(choice - 8, &micros))),
+    }
+}
