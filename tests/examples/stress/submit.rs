@@ -1,0 +1,230 @@
+//! Every way to submit a job, with the counts that have to balance.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use fastrand::Rng;
+use plimsoll::{Ended, Handle, Options, Outcome, Refusal, Refused, TaskId};
+
+use crate::names::{Action, Check, is_skipped};
+use crate::record::{Record, flag};
+use crate::script::{Script, chance, options};
+use crate::tokens::{Kind, Token};
+use crate::values::{Failure, Fuse, Job, Output, planned_panic, quietly};
+use crate::world::{Inside, World, lock};
+
+/// A handle with what is known of its job.
+pub struct Held {
+    pub record: Arc<Record>,
+    pub handle: Handle<Job, Output, Failure, u64>,
+}
+
+impl World {
+    /// A job, `depth` submissions away from a submitter, and its terms.
+    pub fn order(&self, dice: &mut Rng, depth: u32) -> (Job, Options<u64>, Arc<Record>) {
+        let number = self.next_number();
+        let options = options(dice, number);
+        let record = Arc::new(Record::new(number, options.timeouts.unwrap_or(self.mood.timeouts)));
+        lock(&self.records).push(record.clone());
+        let armed = self.mood.panics && chance(dice, 4) && !is_skipped(Action::PanicInDrop.name());
+        let job = Job {
+            record: record.clone(),
+            script: Script::draw(dice, &self.mood, depth),
+            token: self.tokens.token(Kind::Job),
+            fuse: Fuse(armed),
+        };
+        (job, options, record)
+    }
+
+    pub fn note_admitted(&self, record: &Record) {
+        self.admitted.fetch_add(1, SeqCst);
+        record.set(flag::ADMITTED);
+    }
+
+    pub fn note_refused(&self, record: &Record, refused: Refused<Job>) {
+        Action::Refused.count();
+        if refused.value.record.number != record.number {
+            self.find(Check::Outcome, format!("job {} is refused, and another comes back", record.number));
+        }
+        if refused.reason == Refusal::Closed && !self.is_ending() {
+            self.find(Check::Outcome, "a submission is refused as closed before the end");
+        }
+        quietly(|| drop(refused));
+    }
+
+    pub fn submit_handle(&self, dice: &mut Rng, depth: u32) -> Option<Held> {
+        Action::SubmitHandle.count();
+        let (job, options, record) = self.order(dice, depth);
+        let submitted = self.submitter().submit_with(job, options);
+        self.hold(record, submitted)
+    }
+
+    pub async fn submit_wait(&self, dice: &mut Rng, depth: u32) -> Option<Held> {
+        let (job, options, record) = self.order(dice, depth);
+        let submitted = self.submitter().submit_wait_with(job, options).await;
+        self.hold(record, submitted)
+    }
+
+    fn hold(
+        &self,
+        record: Arc<Record>,
+        submitted: Result<Handle<Job, Output, Failure, u64>, Refused<Job>>,
+    ) -> Option<Held> {
+        match submitted {
+            Ok(handle) => {
+                self.note_admitted(&record);
+                Some(Held { record, handle })
+            }
+            Err(refused) => {
+                self.note_refused(&record, refused);
+                None
+            }
+        }
+    }
+
+    /// Takes what a handle came to.
+    pub fn conclude(&self, record: &Record, outcome: Result<Outcome<Output, Failure>, Ended>) {
+        match outcome {
+            Ok(outcome) => {
+                self.judge(record, &outcome);
+                quietly(|| drop(outcome));
+            }
+            Err(Ended) => self.judge_ended(record),
+        }
+    }
+
+    pub fn submit_detached(&self, dice: &mut Rng, depth: u32) -> Option<(TaskId, Arc<Record>)> {
+        Action::SubmitDetached.count();
+        let (job, options, record) = self.order(dice, depth);
+        let submitted = self.submitter().post(job, options);
+        self.note(record, submitted)
+    }
+
+    pub fn submit_retained(&self, dice: &mut Rng, depth: u32) -> Option<(TaskId, Arc<Record>)> {
+        Action::SubmitRetained.count();
+        let (job, options, record) = self.order(dice, depth);
+        let submitted = self.submitter().retain(job, options);
+        let noted = self.note(record, submitted)?;
+        lock(&self.retained).push(noted.clone());
+        Some(noted)
+    }
+
+    pub fn submit_callback(self: &Arc<Self>, dice: &mut Rng, depth: u32) -> Option<(TaskId, Arc<Record>)> {
+        Action::SubmitCallback.count();
+        let (job, options, record) = self.order(dice, depth);
+        record.set(flag::HAS_CALLBACK);
+        let call = Call::draw(self.clone(), record.clone(), dice, depth);
+        let submitted = self.submitter().call(job, options, move |outcome| call.run(outcome));
+        let submitted = submitted.map_err(|Refused { reason, value: (job, callback) }| {
+            quietly(|| drop(callback));
+            Refused { reason, value: job }
+        });
+        self.note(record, submitted)
+    }
+
+    fn note(
+        &self,
+        record: Arc<Record>,
+        submitted: Result<TaskId, Refused<Job>>,
+    ) -> Option<(TaskId, Arc<Record>)> {
+        match submitted {
+            Ok(task) => {
+                self.note_admitted(&record);
+                Some((task, record))
+            }
+            Err(refused) => {
+                self.note_refused(&record, refused);
+                None
+            }
+        }
+    }
+
+    /// Submits a job by any route that needs no waiting.
+    pub fn submit_any(self: &Arc<Self>, dice: &mut Rng, depth: u32) -> Option<Held> {
+        match dice.u32(0..6) {
+            0..2 => self.submit_handle(dice, depth),
+            2..4 => {
+                self.submit_callback(dice, depth);
+                None
+            }
+            4 => {
+                self.submit_detached(dice, depth);
+                None
+            }
+            _ => {
+                self.submit_retained(dice, depth);
+                None
+            }
+        }
+    }
+}
+
+/// A callback.
+struct Call {
+    world: Arc<World>,
+    record: Arc<Record>,
+    #[expect(dead_code, reason = "counted")]
+    token: Token,
+    submits: bool,
+    panics: bool,
+    block: Duration,
+    seed: u64,
+    depth: u32,
+    #[expect(dead_code, reason = "dropped")]
+    fuse: Fuse,
+}
+
+impl Call {
+    fn draw(world: Arc<World>, record: Arc<Record>, dice: &mut Rng, depth: u32) -> Self {
+        let panics = world.mood.panics && chance(dice, 8) && !is_skipped(Action::PanicInCallback.name());
+        let fuse = world.mood.panics && chance(dice, 4) && !is_skipped(Action::PanicInDrop.name());
+        let block = if chance(dice, 5) { dice.u64(0..1_000) } else { 0 };
+        Self {
+            token: world.tokens.token(Kind::Callback),
+            submits: depth < 2 && chance(dice, 10),
+            panics,
+            block: Duration::from_micros(block),
+            seed: dice.u64(..),
+            depth,
+            fuse: Fuse(fuse),
+            world,
+            record,
+        }
+    }
+
+    fn run(self, outcome: Outcome<Output, Failure>) {
+        let running = Running::new(&self.world);
+        self.world.judge(&self.record, &outcome);
+        if !self.block.is_zero() {
+            std::thread::sleep(self.block);
+        }
+        if self.submits {
+            Action::SubmitInside.count();
+            let mut dice = Rng::with_seed(self.seed);
+            drop(self.world.submit_any(&mut dice, self.depth + 1));
+        }
+        self.world.end_if_wanted(Inside::Callback);
+        drop(running);
+        if self.panics {
+            Action::PanicInCallback.count();
+            planned_panic(false);
+        }
+    }
+}
+
+/// A callback runs.
+struct Running<'a>(&'a World);
+
+impl<'a> Running<'a> {
+    fn new(world: &'a World) -> Self {
+        world.callbacks_running.fetch_add(1, SeqCst);
+        Self(world)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.callbacks_running.fetch_sub(1, SeqCst);
+    }
+}
