@@ -4,6 +4,7 @@ mod apalis;
 pub mod attempt;
 mod cronoq;
 mod floor;
+mod futures_bounded;
 mod futures_buffered;
 mod futures_unordered;
 mod grommet;
@@ -12,6 +13,7 @@ mod pool_async_channel;
 mod pool_kanal;
 mod queue;
 mod smol_spawn;
+mod taskvisor;
 mod tokio_join_set;
 mod tokio_spawn;
 mod tower;
@@ -55,6 +57,10 @@ pub struct Entry {
     pub side: Side,
     /// The kind of runtime: `tokio`, `smol` or `thread`.
     pub runtime: &'static str,
+    /// How many threads that has at least.
+    pub threads: usize,
+    /// The contender of an earlier program that it is compared with.
+    pub before: &'static str,
     /// Has it do what is asked for, in this process.
     pub run: fn(Order) -> Sample,
     /// What it takes part in.
@@ -62,7 +68,7 @@ pub struct Entry {
 }
 
 const fn entry<H: Host, C: Contender<H>>(name: &'static str, side: Side, runtime: &'static str) -> Entry {
-    Entry { name, side, runtime, run: body::<H, C>, does: |_| true }
+    Entry { name, side, runtime, threads: H::THREADS, before: name, run: body::<H, C>, does: |_| true }
 }
 
 const fn peer<H: Host, C: Contender<H>>(name: &'static str, runtime: &'static str) -> Entry {
@@ -91,6 +97,11 @@ fn body<H: Host, C: Contender<H>>(order: Order) -> Sample {
     }
 }
 
+/// Where two threads are of interest.
+const fn for_threads(workload: Workload) -> bool {
+    matches!(workload, Ready | Yield | Faults | Threads)
+}
+
 /// All of them.
 pub const ALL: &[Entry] = &[
     Entry {
@@ -104,6 +115,11 @@ pub const ALL: &[Entry] = &[
         ..ours::<Tokio, plimsoll::OnTokio>("plimsoll-tokio", "tokio")
     },
     ours::<TokioThreads, plimsoll::OnTokio>("plimsoll-tokio-mt", "tokio"),
+    Entry {
+        does: for_threads,
+        before: "plimsoll-tokio-mt",
+        ..ours::<TokioThreads, plimsoll::OnTokioInThrees>("plimsoll-tokio-mt-by-3", "tokio")
+    },
     ours::<Smol, plimsoll::OnThread>("plimsoll-thread", "thread"),
     Entry {
         does: |workload| workload == Sleep,
@@ -120,14 +136,32 @@ pub const ALL: &[Entry] = &[
     Entry { does: |workload| workload != Threads, ..peer::<Tokio, apalis::Worker>("apalis", "tokio") },
     peer::<Tokio, cronoq::Scheduled>("cronoq", "tokio"),
     peer::<Tokio, grommet::Shard>("grommet", "tokio"),
+    peer::<Tokio, taskvisor::Supervised>("taskvisor", "tokio"),
     peer::<Smol, smol_spawn::Spawn>("smol-spawn", "smol"),
     peer::<Tokio, futures_unordered::Driven<ByLibrary>>("futures-unordered-tokio", "tokio"),
     peer::<Smol, futures_unordered::Driven<ByLibrary>>("futures-unordered-smol", "smol"),
+    peer::<Tokio, futures_bounded::Driven>("futures-bounded-tokio", "tokio"),
+    peer::<Smol, futures_bounded::Driven>("futures-bounded-smol", "smol"),
     peer::<Tokio, futures_buffered::Driven<ByLibrary>>("futures-buffered-tokio", "tokio"),
     peer::<Smol, futures_buffered::Driven<ByLibrary>>("futures-buffered-smol", "smol"),
-    peer::<Tokio, pool_async_channel::Pool<ByLibrary>>("pool-async-channel-tokio", "tokio"),
+    // With two threads it is the next one.
+    Entry {
+        does: |workload| workload != Threads,
+        ..peer::<Tokio, pool_async_channel::Pool<ByLibrary>>("pool-async-channel-tokio", "tokio")
+    },
+    Entry {
+        does: for_threads,
+        ..peer::<TokioThreads, pool_async_channel::Pool<ByLibrary>>("pool-async-channel-tokio-mt", "tokio")
+    },
     peer::<Smol, pool_async_channel::Pool<ByLibrary>>("pool-async-channel-smol", "smol"),
-    peer::<Tokio, pool_kanal::Pool<ByLibrary>>("pool-kanal-tokio", "tokio"),
+    Entry {
+        does: |workload| workload != Threads,
+        ..peer::<Tokio, pool_kanal::Pool<ByLibrary>>("pool-kanal-tokio", "tokio")
+    },
+    Entry {
+        does: for_threads,
+        ..peer::<TokioThreads, pool_kanal::Pool<ByLibrary>>("pool-kanal-tokio-mt", "tokio")
+    },
     peer::<Smol, pool_kanal::Pool<ByLibrary>>("pool-kanal-smol", "smol"),
     tuned::<Tokio, futures_buffered::Driven<Tuned>>("tuned-futures-buffered-tokio", "tokio"),
     tuned::<Smol, futures_buffered::Driven<Tuned>>("tuned-futures-buffered-smol", "smol"),

@@ -11,6 +11,9 @@ use futures_util::FutureExt;
 pub trait Host: Copy + Send + Sync + 'static {
     type Sleep: Future + Send;
 
+    /// How many threads it has at least.
+    const THREADS: usize = 1;
+
     /// A timer of the runtime, set to so long from now.
     fn sleep(duration: Duration) -> Self::Sleep {
         Self::sleep_until(Instant::now() + duration)
@@ -89,6 +92,8 @@ pub struct TokioThreads;
 impl Host for TokioThreads {
     type Sleep = tokio::time::Sleep;
 
+    const THREADS: usize = 2;
+
     fn sleep_until(at: Instant) -> Self::Sleep {
         Tokio::sleep_until(at)
     }
@@ -101,7 +106,7 @@ impl Host for TokioThreads {
     }
 
     fn run<T: Send + 'static>(threads: usize, main: impl Future<Output = T> + Send + 'static) -> T {
-        Tokio::run(threads.max(2), main)
+        Tokio::run(threads.max(Self::THREADS), main)
     }
 
     fn spawn<T: Send + 'static>(

@@ -20,8 +20,13 @@ cargo run --release --manifest-path tests/peers/Cargo.toml [-- OPTIONS]
   --rounds N           how many rounds
   --tasks-scale F      multiplies the numbers of tasks
   --csv FILE           writes every single run there
+  --before PROGRAM     measures plimsoll's contenders by this program too, which was built at an earlier commit, and
+                       compares within each round; all workloads, 7 rounds, also for the latencies, unless told
   --instructions       instructions a task by callgrind, instead of times (of W1, W2 and W5 unless --only)
 ";
+
+/// What a child says that was asked for a contender it does not have.
+pub const NO_SUCH_CONTENDER: &str = "no such contender";
 
 /// What to do.
 pub enum Asked {
@@ -45,6 +50,8 @@ pub struct Plan {
     pub soak_seconds: u64,
     pub latency_seconds: u64,
     pub csv: Option<PathBuf>,
+    /// This program, built at an earlier commit.
+    pub before: Option<PathBuf>,
 }
 
 impl Plan {
@@ -60,6 +67,7 @@ impl Plan {
             soak_seconds: 3,
             latency_seconds: 1,
             csv: None,
+            before: None,
         }
     }
 
@@ -76,12 +84,18 @@ impl Plan {
         }
     }
 
+    /// Compares with this program. Fewer rounds would say little, also of the latencies.
+    fn comparing(self, before: PathBuf) -> Self {
+        let (rounds, latency_rounds) = (7, 7);
+        Self { workloads: Workload::ALL.to_vec(), rounds, latency_rounds, before: Some(before), ..self }
+    }
+
     /// Whether this round has this workload.
     pub fn has(&self, workload: Workload, round: usize) -> bool {
         round
             <= match workload {
                 Workload::Soak => 1,
-                Workload::Latency | Workload::LatencyHigh => self.latency_rounds,
+                Workload::Latency | Workload::LatencyHigh => self.latency_rounds.min(self.rounds),
                 _ => self.rounds,
             }
     }
@@ -102,7 +116,7 @@ pub fn parse() -> Result<Asked, lexopt::Error> {
     let mut parser = Parser::from_env();
     let mut plan = Plan::short();
     let (mut only, mut contenders, mut rounds, mut scale, mut csv) = (None, None, None, None, None);
-    let mut instructions = false;
+    let (mut before, mut instructions) = (None, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("child") => return child(&mut parser),
@@ -112,10 +126,17 @@ pub fn parse() -> Result<Asked, lexopt::Error> {
             Arg::Long("rounds") => rounds = Some(parser.value()?.parse()?),
             Arg::Long("tasks-scale") => scale = Some(parser.value()?.parse()?),
             Arg::Long("csv") => csv = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("before") => before = Some(program(PathBuf::from(parser.value()?))?),
             Arg::Long("instructions") => instructions = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Help),
             other => return Err(other.unexpected()),
         }
+    }
+    if instructions && before.is_some() {
+        return Err("--before compares times, not --instructions".into());
+    }
+    if let Some(before) = before {
+        plan = plan.comparing(before);
     }
     plan.csv = csv;
     plan.contenders = contenders.unwrap_or(plan.contenders);
@@ -132,12 +153,16 @@ pub fn parse() -> Result<Asked, lexopt::Error> {
 
 /// `--child CONTENDER WORKLOAD SIZE MILLISECONDS [bare]`: how a run is started in a process of its own.
 fn child(parser: &mut Parser) -> Result<Asked, lexopt::Error> {
-    let entry = parser.value()?.parse_with(|name| find(name).ok_or("no such contender"))?;
+    let entry = parser.value()?.parse_with(|name| find(name).ok_or(NO_SUCH_CONTENDER))?;
     let workload = parser.value()?.parse_with(|name| Workload::parse(name).ok_or("no such workload"))?;
     let size = parser.value()?.parse()?;
     let at_least = Duration::from_millis(parser.value()?.parse()?);
     let bare = parser.optional_value().is_some() || parser.next()?.is_some();
     Ok(Asked::Child(entry, Order { workload, size, at_least, bare }))
+}
+
+fn program(path: PathBuf) -> Result<PathBuf, String> {
+    path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn workloads(names: &str) -> Result<Vec<Workload>, String> {

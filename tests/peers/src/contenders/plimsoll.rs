@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use plimsoll::{Handle, Options, Processor, Runtime, Timeouts};
+use plimsoll::tokio::Tokio;
+use plimsoll::{BuildError, Builder, Handle, Options, Processor, Runtime, Timeouts};
 
 use super::Contender;
 use crate::drive::Peer;
@@ -17,7 +18,7 @@ pub struct OnSmol;
 
 impl Contender<Smol> for OnSmol {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        start::<B>(limits, plimsoll::smol::Smol::on(Smol::executor().clone()))
+        start::<B>(builder(limits), smol())
     }
 }
 
@@ -25,7 +26,16 @@ pub struct OnTokio;
 
 impl<H: Host> Contender<H> for OnTokio {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        start::<B>(limits, plimsoll::tokio::Tokio::current())
+        start::<B>(builder(limits), Tokio::current())
+    }
+}
+
+/// As [`OnTokio`], with workers that take three attempts at a time.
+pub struct OnTokioInThrees;
+
+impl<H: Host> Contender<H> for OnTokioInThrees {
+    async fn start<B: Body>(limits: Limits) -> impl Peer {
+        start::<B>(in_threes(builder(limits)), Tokio::current())
     }
 }
 
@@ -34,12 +44,8 @@ pub struct OnThread;
 
 impl<H: Host> Contender<H> for OnThread {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        start::<B>(limits, plimsoll::thread::Thread::start().expect("a thread"))
+        start::<B>(builder(limits), plimsoll::thread::Thread::start().expect("a thread"))
     }
-}
-
-fn start<B: Body>(limits: Limits, runtime: impl Runtime) -> impl Peer {
-    serve::<B, _, _>(limits, runtime, |id, _| B::run(id))
 }
 
 /// Sleeps with `Context::sleep` instead of the runtime's timer.
@@ -47,7 +53,7 @@ pub struct OnSmolAsleep;
 
 impl Contender<Smol> for OnSmolAsleep {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        serve::<B, _, _>(limits, plimsoll::smol::Smol::on(Smol::executor().clone()), asleep)
+        start_asleep::<B>(builder(limits), smol())
     }
 }
 
@@ -56,8 +62,34 @@ pub struct OnTokioAsleep;
 
 impl<H: Host> Contender<H> for OnTokioAsleep {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        serve::<B, _, _>(limits, plimsoll::tokio::Tokio::current(), asleep)
+        start_asleep::<B>(builder(limits), Tokio::current())
     }
+}
+
+fn smol() -> impl Runtime {
+    plimsoll::smol::Smol::on_one_thread(Smol::executor().clone())
+}
+
+fn builder(limits: Limits) -> Builder {
+    let places = |limit: usize| u32::try_from(limit).expect("a small limit");
+    Processor::builder()
+        .queue(places(limits.queue))
+        .concurrency(places(limits.concurrency))
+        .unclaimed(places(limits.window()))
+        .timeouts(Timeouts { start_to_close: Some(LONG), ..Timeouts::NONE })
+}
+
+/// A worker takes at most three attempts at a time, where handlers never block their thread.
+fn in_threes(builder: Builder) -> Builder {
+    builder.prefetch(3)
+}
+
+fn start<B: Body>(builder: Builder, runtime: impl Runtime) -> impl Peer {
+    Plimsoll::<B>::new(builder.spawn_on(runtime, |id: u64| B::run(id)))
+}
+
+fn start_asleep<B: Body>(builder: Builder, runtime: impl Runtime) -> impl Peer {
+    Plimsoll::<B>::new(builder.spawn_on(runtime, asleep))
 }
 
 async fn asleep(id: u64, context: plimsoll::Context) -> Result<u64, u64> {
@@ -66,26 +98,15 @@ async fn asleep(id: u64, context: plimsoll::Context) -> Result<u64, u64> {
     Ok(crate::work::output(id))
 }
 
-fn serve<B, F, H>(limits: Limits, runtime: impl Runtime, handler: H) -> impl Peer
-where
-    B: Body,
-    F: Future<Output = Result<u64, u64>> + Send + 'static,
-    H: Fn(u64, plimsoll::Context) -> F + Send + Sync + 'static,
-{
-    let places = |limit: usize| u32::try_from(limit).expect("a small limit");
-    let processor = Processor::builder()
-        .queue(places(limits.queue))
-        .concurrency(places(limits.concurrency))
-        .unclaimed(places(limits.window()))
-        .timeouts(Timeouts { start_to_close: Some(LONG), ..Timeouts::NONE })
-        .spawn_on(runtime, handler)
-        .expect("limits in bounds");
-    Plimsoll::<B>(Arc::new(processor), PhantomData)
-}
-
 type Own = Processor<u64, u64, u64, (), (), ()>;
 
 struct Plimsoll<B>(Arc<Own>, PhantomData<B>);
+
+impl<B> Plimsoll<B> {
+    fn new(processor: Result<Own, BuildError>) -> Self {
+        Self(Arc::new(processor.expect("limits in bounds")), PhantomData)
+    }
+}
 
 impl<B> Clone for Plimsoll<B> {
     fn clone(&self) -> Self {
