@@ -2,10 +2,10 @@
 //! that an independent program computed for public logs.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_core::{CacheLimits, Instant, Limits, Processor};
+use plimsoll_tests::public;
 use plimsoll_tests::replay::{Answer, Jobs, Replay};
 use plimsoll_tests::trace::{Ending, Job, Trace};
 
@@ -151,55 +151,41 @@ fn a_job_that_would_end_after_the_end_of_time_is_an_error() {
 
 #[test]
 fn the_answer_key_comes_out() {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
-    let key = [
-        (
-            "NASA-iPSC-1993-3.1-cln.swf.gz",
-            4,
-            1_000,
-            [18_239, 18_239, 0, 0, 140, 27_368_334_000, 49_588_000, 7_949_022_000],
-        ),
-        (
-            "NASA-iPSC-1993-3.1-cln.swf.gz",
-            2,
-            100,
-            [18_239, 15_166, 3_073, 0, 100, 215_028_434_000, 111_762_000, 8_022_079_000],
-        ),
-        (
-            "HPC2N-2002-first3170.swf",
-            16,
-            10_000,
-            [3_145, 3_145, 0, 320, 168, 17_896_089_000, 60_149_000, 5_282_045_000],
-        ),
-        (
-            "HPC2N-2002-first3170.swf",
-            6,
-            50,
-            [3_145, 2_099, 1_046, 233, 50, 114_115_666_000, 249_707_000, 5_398_962_000],
-        ),
-        ("azure-llm-conv.csv", 32, 256, [19_366, 19_366, 0, 0, 24, 2_015_316, 4_400, 3_509_740]),
-        ("azure-llm-conv.csv", 24, 64, [19_366, 18_913, 453, 0, 64, 87_917_011, 18_104, 3_509_740]),
-        ("azure-llm-conv.csv", 20, 100_000, [19_366, 19_366, 0, 0, 3_243, 7_362_005_996, 630_762, 4_122_984]),
+    let nasa = [
+        (4, 1_000, [18_239, 18_239, 0, 0, 140, 27_368_334_000, 49_588_000, 7_949_022_000]),
+        (2, 100, [18_239, 15_166, 3_073, 0, 100, 215_028_434_000, 111_762_000, 8_022_079_000]),
     ];
-    for (name, workers, queue, expected) in key {
-        let file = folder.join(name);
-        if !file.exists() {
-            println!("skipped: no {}", file.display());
-            continue;
-        }
+    let hpc2n = [
+        (16, 10_000, [3_145, 3_145, 0, 320, 168, 17_896_089_000, 60_149_000, 5_282_045_000]),
+        (6, 50, [3_145, 2_099, 1_046, 233, 50, 114_115_666_000, 249_707_000, 5_398_962_000]),
+    ];
+    let azure = [
+        (32, 256, [19_366, 19_366, 0, 0, 24, 2_015_316, 4_400, 3_509_740]),
+        (24, 64, [19_366, 18_913, 453, 0, 64, 87_917_011, 18_104, 3_509_740]),
+        (20, 100_000, [19_366, 19_366, 0, 0, 3_243, 7_362_005_996, 630_762, 4_122_984]),
+    ];
+    let logs = [
+        ("NASA-iPSC-1993-3.1-cln.swf.gz", &nasa[..]),
+        ("HPC2N-2002-first3170.swf", &hpc2n),
+        ("azure-llm-conv.csv", &azure),
+    ];
+    for (name, key) in logs {
+        let Some(file) = public::trace("the_answer_key_comes_out", name) else { continue };
         let trace = Trace::open(&file).unwrap();
-        let answer = replay(&trace.jobs, workers, queue);
-        let found = [
-            answer.arrivals,
-            answer.started,
-            answer.refused,
-            answer.timed_out,
-            answer.max_queue,
-            answer.total_wait_ms,
-            answer.max_wait_ms,
-            answer.makespan_ms,
-        ];
-        assert_eq!(found, expected, "{name}, {workers} workers, queue of {queue}");
-        println!("{name}, {workers} workers, queue of {queue}: {answer:?}");
+        for &(workers, queue, expected) in key {
+            let answer = replay(&trace.jobs, workers, queue);
+            let found = [
+                answer.arrivals,
+                answer.started,
+                answer.refused,
+                answer.timed_out,
+                answer.max_queue,
+                answer.total_wait_ms,
+                answer.max_wait_ms,
+                answer.makespan_ms,
+            ];
+            assert_eq!(found, expected, "{name}, {workers} workers, queue of {queue}");
+            println!("{name}, {workers} workers, queue of {queue}: {answer:?}");
+        }
     }
 }

@@ -2,9 +2,9 @@
 //! real ones, where those are there.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use plimsoll_core::{Cache, CacheLimits, Instant, Policy};
+use plimsoll_tests::public;
 
 /// Hits when each key is read, and inserted if that missed.
 fn hits(keys: &[u32], entries: u32, policy: Policy) -> u64 {
@@ -125,32 +125,33 @@ fn policies_do_what_a_list_would() {
 #[test]
 fn real_traces_give_the_published_ratios() {
     // The last: S3-FIFO by its authors' libCacheSim, and quick_cache 0.7.
-    let figures = [
-        ("web12", 138, 0.377_117, 0.397_910, [0.4104, 0.3777]),
-        ("web12", 688, 0.562_678, 0.600_197, [0.6480, 0.6350]),
-        ("web12", 1_000, 0.608_240, 0.647_254, [0.6900, 0.6808]),
-        ("web12", 2_751, 0.721_401, 0.756_691, [0.7814, 0.7742]),
-        ("web07", 205, 0.363_226, 0.391_655, [0.4378, 0.4117]),
-        ("web07", 1_000, 0.476_891, 0.504_059, [0.5412, 0.5343]),
-        ("web07", 1_024, 0.478_770, 0.505_623, [0.5425, 0.5359]),
-        ("web07", 4_097, 0.587_443, 0.610_355, [0.6245, 0.6241]),
+    let web12 = [
+        (138, 0.377_117, 0.397_910, [0.4104, 0.3777]),
+        (688, 0.562_678, 0.600_197, [0.6480, 0.6350]),
+        (1_000, 0.608_240, 0.647_254, [0.6900, 0.6808]),
+        (2_751, 0.721_401, 0.756_691, [0.7814, 0.7742]),
     ];
-    for (name, entries, fifo, lru, [s3_fifo, quick_cache]) in figures {
-        let file =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../shared/data/cache2k-{name}.u32le"));
-        let Ok(bytes) = std::fs::read(&file) else {
-            println!("skipped {name}: the trace is not there");
-            continue;
-        };
+    let web07 = [
+        (205, 0.363_226, 0.391_655, [0.4378, 0.4117]),
+        (1_000, 0.476_891, 0.504_059, [0.5412, 0.5343]),
+        (1_024, 0.478_770, 0.505_623, [0.5425, 0.5359]),
+        (4_097, 0.587_443, 0.610_355, [0.6245, 0.6241]),
+    ];
+    for (name, figures) in [("cache2k-web12.u32le", web12), ("cache2k-web07.u32le", web07)] {
+        let Some(file) = public::trace("real_traces_give_the_published_ratios", name) else { continue };
+        let bytes = std::fs::read(&file).unwrap();
         let keys: Vec<u32> =
             bytes.chunks_exact(4).map(|key| u32::from_le_bytes([key[0], key[1], key[2], key[3]])).collect();
-        for (policy, ratio) in [(Policy::Fifo, fifo), (Policy::Lru, lru)] {
-            let found = hits(&keys, entries, policy) as f64 / keys.len() as f64;
-            assert_eq!(format!("{found:.6}"), format!("{ratio:.6}"), "{name} {entries} {policy:?}");
-            println!("{name} {entries:>5} {policy:?} {found:.6}");
+        let ratio = |entries, policy| hits(&keys, entries, policy) as f64 / keys.len() as f64;
+        for (entries, fifo, lru, [s3_fifo, quick_cache]) in figures {
+            for (policy, published) in [(Policy::Fifo, fifo), (Policy::Lru, lru)] {
+                let found = ratio(entries, policy);
+                assert_eq!(format!("{found:.6}"), format!("{published:.6}"), "{name} {entries} {policy:?}");
+                println!("{name} {entries:>5} {policy:?} {found:.6}");
+            }
+            let found = ratio(entries, Policy::S3Fifo);
+            println!("{name} {entries:>5} S3Fifo {found:.6}");
+            assert!(found >= s3_fifo - 0.005 && found >= quick_cache, "{name} {entries}: {found}");
         }
-        let found = hits(&keys, entries, Policy::S3Fifo) as f64 / keys.len() as f64;
-        println!("{name} {entries:>5} S3Fifo {found:.6}");
-        assert!(found >= s3_fifo - 0.005 && found >= quick_cache, "{name} {entries}: {found}");
     }
 }

@@ -1,11 +1,9 @@
 //! A day of work in virtual time: nothing is more at its end than after its first hour.
-//!
-//! One test only, so that nobody else allocates meanwhile.
 
 use std::time::Duration;
 
 use plimsoll_core::{Instant, OutcomeKind};
-use plimsoll_tests::alloc::Counting;
+use plimsoll_tests::alloc::{Counting, here};
 use plimsoll_tests::load::Load;
 
 #[global_allocator]
@@ -15,9 +13,7 @@ const HOURS: u64 = 24;
 
 #[test]
 fn a_day_of_work_leaves_nothing() {
-    // The harness's own thread still allocates while it starts this one.
-    std::thread::sleep(Duration::from_millis(300));
-    let before = ALLOCATOR.live();
+    let before = here().live;
     let began = std::time::Instant::now();
     let mut load = Load::new(1, Load::limits()).unwrap();
     let mut at_hours = Vec::with_capacity(HOURS as usize);
@@ -25,7 +21,7 @@ fn a_day_of_work_leaves_nothing() {
         load.run_until(Instant::ZERO.saturating_add(Duration::from_secs(3_600 * hour)));
         let snapshot = load.snapshot();
         assert_eq!(snapshot.census, load.machine().audit());
-        at_hours.push((snapshot.census, ALLOCATOR.live()));
+        at_hours.push((snapshot.census, here().live));
     }
     for (hour, at) in at_hours.iter().enumerate() {
         assert_eq!(*at, at_hours[0], "after hour {} and after the first", hour + 1);
@@ -59,7 +55,7 @@ fn a_day_of_work_leaves_nothing() {
     assert_eq!((remains.abandoned, remains.cancelled), (0, 0));
     assert!(load.machine().census().is_empty());
     drop((load, at_hours));
-    assert_eq!(ALLOCATOR.live(), before);
+    assert_eq!(here().live, before);
     // Last, for a captured output takes memory, too.
     println!("{:?} for {} tasks: {totals:?}\n{seen:?}", began.elapsed(), seen.offered);
 }
