@@ -301,12 +301,6 @@ fn check_report(world: &World, mode: Drain, report: &Report) {
             world.find(Check::Abandoned, format!("{futures} futures live, none is reported as abandoned"));
         }
     }
-    if keeps && report.remains.abandoned > 0 {
-        world.find(
-            Check::Abandoned,
-            format!("{} of a graceful end without a deadline", report.remains.abandoned),
-        );
-    }
     if keeps && report.remains.cancelled > 0 {
         world.find(Check::Outcome, format!("a graceful end cancels {} tasks", report.remains.cancelled));
     }
