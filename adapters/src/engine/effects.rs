@@ -11,41 +11,79 @@ use super::signals::AttemptHost;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
 
+/// What a hold has left to do that runs foreign code, and so is done without the lock.
+pub(super) struct Aftermath<J, O, E, M: Copy> {
+    /// To be woken.
+    wakers: Vec<Waker>,
+    /// The wakers of futures that wait for an attempt to be asked to stop, or to be over.
+    pub(super) stop_wakers: Vec<StopWakers>,
+    /// Places whose attempts were asked to stop, to be polled.
+    pub(super) stopping: Vec<u32>,
+    /// Done last. A callback is done alone, so that none is left when another one, or a waker, drops the owner.
+    action: Option<Action<J, O, E, M>>,
+}
+
 /// Something to be done without the lock.
-pub(super) enum Action<J, O, E, M: Copy> {
-    /// These futures, which wait for an attempt to be asked to stop, are to be woken.
-    WakeStopWaiters(StopWakers),
+enum Action<J, O, E, M: Copy> {
     /// Expired values are to be freed.
     Sweep,
-    /// Any other effect.
+    /// Any effect but a waker or an attempt that is to stop.
     Effect(Effect<Types<J, O, E, M>>),
 }
 
-impl<J, O, E, M: Copy> Action<J, O, E, M> {
-    /// Whether it calls more of the user's code than the `Drop` of values.
-    pub(super) const fn may_wake(&self) -> bool {
-        match self {
-            Self::WakeStopWaiters(_) => true,
-            Self::Sweep => false,
-            Self::Effect(effect) => match effect {
-                Effect::Settle(settlement) => settlement.callback.is_some(),
-                Effect::Wake(_) | Effect::Drained(_) => true,
-                _ => false,
-            },
+/// Whether an effect calls a callback.
+fn has_callback<J, O, E, M: Copy>(effect: &Effect<Types<J, O, E, M>>) -> bool {
+    matches!(effect, Effect::Settle(settlement) if settlement.callback.is_some())
+}
+
+/// The most futures that are woken, and the most attempts that are told to stop, after one hold of the lock.
+const MOST_A_HOLD: usize = 64;
+
+impl<J, O, E, M: Copy> Aftermath<J, O, E, M> {
+    pub(super) fn new() -> Self {
+        Self {
+            wakers: Vec::with_capacity(MOST_A_HOLD),
+            stop_wakers: Vec::new(),
+            stopping: Vec::with_capacity(MOST_A_HOLD),
+            action: None,
         }
+    }
+
+    /// The bytes that [`new`](Self::new) asks of the allocator.
+    pub(super) const BYTES: usize = MOST_A_HOLD * (size_of::<Waker>() + size_of::<u32>());
+
+    /// Whether there is nothing to call.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.action.is_none() && self.wakers.is_empty() && self.stop_wakers.is_empty()
+    }
+
+    /// Whether it calls more of the user's code than the `Drop` of values.
+    pub(super) fn may_wake(&self) -> bool {
+        let may_action = match &self.action {
+            Some(Action::Effect(effect)) => has_callback(effect) || matches!(effect, Effect::Drained(_)),
+            Some(Action::Sweep) | None => false,
+        };
+        may_action || !self.wakers.is_empty() || !self.stop_wakers.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.action.is_none() && self.wakers.len() < MOST_A_HOLD && self.stopping.len() < MOST_A_HOLD
     }
 }
 
 impl<J, O, E, M: Copy> State<J, O, E, M> {
-    /// The next action. Attempts that are to stop are told so here, and their places, which are to be polled, are added to
-    /// `stopping`, as many as it has capacity for; the end is noted.
-    pub(super) fn next_action(
+    /// Takes effects, until there is one that is done last or there are enough. Attempts that are to stop are told so here;
+    /// the end is noted.
+    #[inline]
+    pub(super) fn take_effects(
         &mut self,
         shared: &Shared<J, O, E, M>,
-        stopping: &mut Vec<u32>,
-    ) -> Option<Action<J, O, E, M>> {
-        while stopping.len() < stopping.capacity() {
-            match self.machine.poll_effect() {
+        aftermath: &mut Aftermath<J, O, E, M>,
+    ) {
+        while aftermath.has_room() {
+            match self.callback.take().or_else(|| self.machine.poll_effect()) {
+                Some(Effect::Wake(waker)) => aftermath.wakers.push(waker),
                 Some(Effect::Stop(stop)) => {
                     let Some(place) = self.place_of(stop.attempt) else { continue };
                     let grace = !self.ending && self.graces.is_given();
@@ -55,25 +93,31 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
                     if grace {
                         self.graces.push(place, self.machine.now());
                     }
-                    stopping.push(place);
+                    aftermath.stopping.push(place);
                     let wakers = self.stop_waiters.take(place);
                     if !wakers.is_empty() {
-                        return Some(Action::WakeStopWaiters(wakers));
+                        aftermath.stop_wakers.push(wakers);
                     }
                 }
                 Some(Effect::Sweep) => self.sweeping = true,
+                Some(effect) if has_callback(&effect) && !aftermath.is_empty() => {
+                    self.callback = Some(effect);
+                    return;
+                }
                 Some(effect) => {
                     if let Effect::Drained(remains) = &effect {
                         self.ended = Some(*remains);
                         self.graces.end_all();
                         shared.has_ended.store(true, Ordering::SeqCst);
                     }
-                    return Some(Action::Effect(effect));
+                    aftermath.action = Some(Action::Effect(effect));
                 }
-                None => return self.sweeping.then_some(Action::Sweep),
+                None => {
+                    aftermath.action = self.sweeping.then_some(Action::Sweep);
+                    return;
+                }
             }
         }
-        None
     }
 }
 
@@ -81,13 +125,22 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
 const SWEPT_AT_ONCE: u32 = 64;
 
 impl<J, O, E, M: Copy> Shared<J, O, E, M> {
-    /// Performs an action. Runs callbacks, wakers and drops; call it without a lock.
-    pub(super) fn perform(&self, action: Action<J, O, E, M>) {
-        let effect = match action {
-            Action::WakeStopWaiters(wakers) => return self.wake_all(wakers),
-            Action::Sweep => return self.sweep(),
-            Action::Effect(effect) => effect,
-        };
+    /// Does what a hold has left to do: runs callbacks, wakers and drops.
+    pub(super) fn perform(&self, aftermath: &mut Aftermath<J, O, E, M>) {
+        for waker in aftermath.wakers.drain(..) {
+            self.guarded(|| waker.wake());
+        }
+        for wakers in aftermath.stop_wakers.drain(..) {
+            self.wake_all(wakers);
+        }
+        match aftermath.action.take() {
+            Some(Action::Sweep) => self.sweep(),
+            Some(Action::Effect(effect)) => self.perform_effect(effect),
+            None => {}
+        }
+    }
+
+    fn perform_effect(&self, effect: Effect<Types<J, O, E, M>>) {
         match effect {
             Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
             Effect::Wake(waker) => self.guarded(|| waker.wake()),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use plimsoll_core::{Drain, Instant, Phase};
 
 use super::base::{BoxCell, Engine, TIMERS_A_HOLD};
+use super::effects::Aftermath;
 use super::machine::{Shared, State};
 
 /// After this many steps without any progress the machine is given up.
@@ -72,21 +73,22 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
     fn end_some(&self) -> bool {
         let shared = &*self.shared;
         let now = shared.now();
-        let mut stopping = Vec::with_capacity(TIMERS_A_HOLD as usize);
+        let mut aftermath = Aftermath::new();
         let mut state = shared.lock();
         let progress = state.machine.advance(now, TIMERS_A_HOLD);
-        let action = state.next_action(shared, &mut stopping);
-        if action.is_some() {
+        state.take_effects(shared, &mut aftermath);
+        let calls = !aftermath.is_empty();
+        if calls {
             shared.entering_enders.fetch_add(1, Ordering::SeqCst);
         }
         shared.release(state, 0);
 
-        let has_progress = action.is_some() || !stopping.is_empty() || progress.used > 0 || progress.more;
-        if let Some(action) = action {
+        let has_progress = calls || !aftermath.stopping.is_empty() || progress.used > 0 || progress.more;
+        if calls {
             shared.entering_enders.fetch_sub(1, Ordering::SeqCst);
-            shared.perform(action);
+            shared.perform(&mut aftermath);
         }
-        for place in stopping {
+        for place in aftermath.stopping {
             if let Some(cell) = self.places.take(place) {
                 self.drop_attempt(cell, now);
             }

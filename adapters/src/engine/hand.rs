@@ -1,5 +1,6 @@
 //! The places that a worker has in hand, from the moment when it takes them to the moment when it gives them back.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -10,22 +11,30 @@ use super::base::{BoxCell, Engine};
 use super::machine::{State, StopWakers};
 use super::place::{Contents, Making};
 use super::signals::Order;
+use super::wake::Entered;
 use crate::handler::Handler;
 
 /// Time-outs have this resolution: within it, it does not matter when a handler was called.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The places in hand, in the order in which they are polled.
+/// The places in hand, by what is to be done with them.
 pub(super) struct Hand<J, O, E, M: Copy, H, F> {
-    held: Vec<Held<BoxCell<J, O, E, M, H, F>>>,
-    /// How many of them have ended and are not reported.
-    ended: u32,
-    /// How many were polled and woke themselves.
+    /// To be polled, in this order.
+    ready: VecDeque<Held<BoxCell<J, O, E, M, H, F>>>,
+    /// Polled, and to be given back: their attempts go on.
+    polled: Vec<Held<BoxCell<J, O, E, M, H, F>>>,
+    /// To be reported: their attempts have ended.
+    ended: Vec<Held<BoxCell<J, O, E, M, H, F>>>,
+    /// Without an attempt: for new ones, or to be given back.
+    empty: Vec<Held<BoxCell<J, O, E, M, H, F>>>,
+    /// How many of those polled woke themselves.
     woken: u32,
-    /// Whether one of them was called noticeably later than it was taken.
+    /// How many of those polled stood here at the last reading of the clock.
+    read: usize,
+    /// Whether one that was polled since then counts from its call, and that was later than the last reading.
+    is_unread: bool,
+    /// Whether one of those polled was called noticeably later than it was taken.
     has_late: bool,
-    /// Those from this index on were polled since the last reading of the clock.
-    unread_from: usize,
     /// What reports left behind, to be dropped without a lock.
     leftovers: Vec<Contents<J, O, E, H>>,
 }
@@ -33,70 +42,52 @@ pub(super) struct Hand<J, O, E, M: Copy, H, F> {
 /// A place in hand.
 struct Held<C> {
     place: u32,
-    /// `None` once it has left the hand.
-    cell: Option<C>,
-    stage: Stage,
+    /// Whether its attempt was polled and woke itself.
+    woken: bool,
+    /// Whether its attempt was called since the last reading of the clock, and counts from that.
+    unread: bool,
+    cell: C,
 }
 
-/// What is to be done with a place in hand.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// A new attempt, to be polled.
-    New,
-    /// An attempt that was ready, to be polled.
-    Ready,
-    /// It was polled, for the `first` time or not, and goes on; `woken` if it woke itself.
-    Polled { first: bool, woken: bool },
-    /// It has ended, and is to be reported.
-    Ended,
-    /// Nothing lives in it.
-    Empty,
-}
-
-/// How the poll of one place came out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Polled {
-    /// The attempt has ended.
-    Ended,
-    /// It goes on.
-    Pending,
-    /// There was nothing to poll.
-    Nothing,
+impl<C> Held<C> {
+    const fn new(place: u32, cell: C) -> Self {
+        Self { place, woken: false, unread: false, cell }
+    }
 }
 
 impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     pub(super) fn new(most: u32) -> Self {
         // New attempts are taken before those that were polled are given back.
-        let held = Vec::with_capacity(2 * most as usize);
-        let leftovers = Vec::with_capacity(most as usize);
-        Self { held, ended: 0, woken: 0, has_late: false, unread_from: 0, leftovers }
+        let list = || Vec::with_capacity(2 * most as usize);
+        Self {
+            ready: VecDeque::with_capacity(2 * most as usize),
+            polled: list(),
+            ended: list(),
+            empty: list(),
+            woken: 0,
+            read: 0,
+            is_unread: false,
+            has_late: false,
+            leftovers: Vec::with_capacity(2 * most as usize),
+        }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(super) const fn bytes(most: u32) -> usize {
-        let each = 2 * size_of::<Held<BoxCell<J, O, E, M, H, F>>>() + size_of::<Contents<J, O, E, H>>();
-        (most as usize).saturating_mul(each)
+        let each = 4 * size_of::<Held<BoxCell<J, O, E, M, H, F>>>() + size_of::<Contents<J, O, E, H>>();
+        (2 * most as usize).saturating_mul(each)
     }
 
+    /// How many places are to be polled.
     #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.held.len()
+    pub(super) fn count_ready(&self) -> usize {
+        self.ready.len()
     }
 
-    /// Whether it holds nothing that is to be polled.
-    pub(super) fn is_idle(&self) -> bool {
-        !self.held.iter().any(|held| matches!(held.stage, Stage::New | Stage::Ready))
-    }
-
-    /// Whether the first place to be polled has a new attempt.
+    /// Whether a place in hand is neither to be polled nor to be reported.
     #[inline]
-    pub(super) fn begins_with_new(&self) -> bool {
-        self.held.first().is_some_and(|held| held.stage == Stage::New)
-    }
-
-    /// Whether a place in hand is not to be polled.
-    pub(super) fn has_to_give_back(&self) -> bool {
-        !self.held.iter().all(|held| matches!(held.stage, Stage::New | Stage::Ready))
+    pub(super) const fn has_to_give_back(&self) -> bool {
+        !self.polled.is_empty() || !self.empty.is_empty()
     }
 
     /// How many places will be ready when they are given back.
@@ -108,10 +99,22 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     /// Whether the machine has to hear of something.
     #[inline]
     pub(super) const fn has_news(&self) -> bool {
-        self.ended > 0 || self.has_late
+        !self.ended.is_empty() || self.has_late
+    }
+
+    /// Whether reports left something behind.
+    pub(super) const fn has_leftovers(&self) -> bool {
+        !self.leftovers.is_empty()
+    }
+
+    /// Whether the clock has to be read before anything but the next poll.
+    #[inline]
+    pub(super) const fn is_unread(&self) -> bool {
+        self.is_unread
     }
 
     /// Reports the attempts that have ended. The wakers of their stop waiters are added to `wakers`.
+    #[inline]
     pub(super) fn report(
         &mut self,
         engine: &Engine<J, O, E, M, H, F>,
@@ -119,51 +122,46 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         now: Instant,
         wakers: &mut Vec<StopWakers>,
     ) {
-        if !self.has_news() {
-            return;
-        }
-        for held in &mut self.held {
-            let Some(cell) = &mut held.cell else { continue };
-            match held.stage {
-                Stage::Ended => {
-                    engine.shared.signals.over(held.place);
-                    state.graces.remove(held.place);
-                    let waiting = state.stop_waiters.take(held.place);
-                    if !waiting.is_empty() {
-                        wakers.push(waiting);
-                    }
-                    if cell.as_mut().report(&mut state.machine, now) {
-                        self.leftovers.push(cell.as_mut().contents());
-                    }
-                    held.stage = Stage::Empty;
-                }
-                Stage::Polled { .. } if self.has_late => cell.as_mut().report_began(&mut state.machine, now),
-                _ => {}
+        if std::mem::take(&mut self.has_late) {
+            for held in &mut self.polled {
+                held.cell.as_mut().report_began(&mut state.machine, now);
             }
         }
-        (self.ended, self.has_late) = (0, false);
+        for mut held in self.ended.drain(..) {
+            engine.shared.signals.over(held.place);
+            state.graces.remove(held.place);
+            let waiting = state.stop_waiters.take(held.place);
+            if !waiting.is_empty() {
+                wakers.push(waiting);
+            }
+            if held.cell.as_mut().report(&mut state.machine, now) {
+                self.leftovers.push(held.cell.as_mut().contents());
+            }
+            self.empty.push(held);
+        }
     }
 
-    /// Takes up to `most` new attempts, first into places in hand in which nothing lives.
+    /// Takes up to `most` new attempts, first into places in hand. Whether it took any.
+    #[inline]
     pub(super) fn take_new(
         &mut self,
         engine: &Engine<J, O, E, M, H, F>,
         state: &mut State<J, O, E, M>,
         most: u32,
         now: Instant,
-    ) {
-        let mut left = most;
-        for held in self.held.iter_mut().filter(|held| held.stage == Stage::Empty) {
-            let Some(cell) = &mut held.cell else { continue };
-            if left == 0 || !start(engine, state, held.place, cell, now) {
-                return;
+    ) -> bool {
+        for taken in 0..most {
+            let Some(mut held) = self.empty.pop() else {
+                return self.take_new_into_free_places(engine, state, most.saturating_sub(taken), now)
+                    || taken > 0;
+            };
+            if !start(engine, state, held.place, &mut held.cell, now) {
+                self.empty.push(held);
+                return taken > 0;
             }
-            held.stage = Stage::New;
-            left = left.saturating_sub(1);
+            self.ready.push_back(Held::new(held.place, held.cell));
         }
-        if left > 0 && state.machine.startable() > 0 {
-            self.take_new_into_free_places(engine, state, left, now);
-        }
+        most > 0
     }
 
     fn take_new_into_free_places(
@@ -172,10 +170,14 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         state: &mut State<J, O, E, M>,
         most: u32,
         now: Instant,
-    ) {
+    ) -> bool {
+        if state.machine.startable() == 0 {
+            return false;
+        }
         let wakes = &engine.shared.wakes;
         let mut shelf = engine.places.lock();
         let mut line = wakes.lock();
+        let before = self.ready.len();
         for _ in 0..most {
             let Some((place, mut cell)) = shelf.take_free() else { break };
             if !start(engine, state, place, &mut cell, now) {
@@ -183,14 +185,16 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
                 break;
             }
             line.hold(place);
-            self.held.push(Held { place, cell: Some(cell), stage: Stage::New });
+            self.ready.push_back(Held::new(place, cell));
         }
         wakes.unlock(line);
+        self.ready.len() > before
     }
 
-    /// Gives back what is not to be polled, and takes up to `most` places in hand that are ready, in one hold of each
-    /// lock. With `may_sleep`, under the machine's lock, `worker` is noted as idle if it has nothing to poll then: whether
-    /// that is so.
+    /// Gives back what is not to be polled, and takes ready places until `most` are to be polled, in one hold of each lock.
+    /// With `may_sleep`, under the machine's lock, that worker is noted as idle if it has nothing to poll then: whether that
+    /// is so.
+    #[inline]
     pub(super) fn exchange(
         &mut self,
         engine: &Engine<J, O, E, M, H, F>,
@@ -203,31 +207,21 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
             return false;
         }
         let mut line = wakes.lock();
-        for held in &mut self.held {
-            let back = match held.stage {
-                Stage::Polled { .. } | Stage::Empty => held.cell.take(),
-                // These are polled next, or reported first.
-                Stage::New | Stage::Ready | Stage::Ended => None,
-            };
-            match (back, held.stage) {
-                (Some(cell), Stage::Polled { woken, .. }) => {
-                    shelf.put(held.place, cell);
-                    line.give_back(held.place, woken);
-                }
-                (Some(cell), _) => {
-                    shelf.put_free(held.place, cell);
-                    line.free(held.place);
-                }
-                (None, _) => {}
-            }
+        for held in self.polled.drain(..) {
+            shelf.put(held.place, held.cell);
+            line.give_back(held.place, held.woken);
         }
-        self.forget_given_back();
-        while (self.held.len() as u32) < most {
+        for held in self.empty.drain(..) {
+            shelf.put_free(held.place, held.cell);
+            line.free(held.place);
+        }
+        (self.woken, self.read, self.is_unread) = (0, 0, false);
+        for _ in self.ready.len()..most as usize {
             let Some(place) = line.take_ready() else { break };
             let Some(cell) = shelf.take(place) else { continue };
-            self.held.push(Held { place, cell: Some(cell), stage: Stage::Ready });
+            self.ready.push_back(Held::new(place, cell));
         }
-        let sleeper = may_sleep.filter(|_| self.held.is_empty());
+        let sleeper = may_sleep.filter(|_| self.ready.is_empty());
         if let Some(worker) = sleeper {
             wakes.workers.enter_idle(worker);
         }
@@ -237,29 +231,21 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
 
     /// Gives back all but what is to be reported. What was not polled is the first of the line again, in its order.
     pub(super) fn put_down(&mut self, engine: &Engine<J, O, E, M, H, F>) {
-        if self.held.is_empty() {
+        if self.ready.is_empty() && !self.has_to_give_back() {
             return;
         }
         let wakes = &engine.shared.wakes;
         let mut shelf = engine.places.lock();
         if !shelf.is_closed() {
             let mut line = wakes.lock();
-            let unpolled = self.held.iter_mut().rev();
-            for held in unpolled.filter(|held| matches!(held.stage, Stage::New | Stage::Ready)) {
-                if let Some(cell) = held.cell.take() {
-                    shelf.put(held.place, cell);
-                    line.give_back_first(held.place);
-                }
+            while let Some(held) = self.ready.pop_back() {
+                shelf.put(held.place, held.cell);
+                line.give_back_first(held.place);
             }
             wakes.unlock(line);
         }
         drop(shelf);
         self.exchange(engine, 0, None);
-    }
-
-    fn forget_given_back(&mut self) {
-        self.held.retain(|held| held.cell.is_some());
-        (self.woken, self.unread_from) = (0, 0);
     }
 
     /// Drops what reports left behind, each value on its own.
@@ -269,85 +255,72 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         }
     }
 
-    /// Whether reports left something behind.
-    pub(super) fn has_leftovers(&self) -> bool {
-        !self.leftovers.is_empty()
-    }
-
     /// Drops everything: the engine was closed.
     pub(super) fn dispose(&mut self, engine: &Engine<J, O, E, M, H, F>) {
         self.drop_leftovers(engine);
-        for held in std::mem::take(&mut self.held) {
-            if let Some(cell) = held.cell {
-                engine.dispose(cell);
-            }
+        let polled = self.polled.drain(..).chain(self.ended.drain(..)).chain(self.empty.drain(..));
+        for held in self.ready.drain(..).chain(polled) {
+            engine.dispose(held.cell);
         }
-        (self.ended, self.has_late) = (0, false);
-        self.forget_given_back();
+        self.has_late = false;
     }
 
-    /// Lets the attempt at this index make progress, or drops it if it was asked to stop.
+    /// Lets the first attempt make progress, or drops it if it was asked to stop. The clock was read at `now`, right before
+    /// this if `is_exact`. Whether the attempt goes on.
     #[inline]
-    pub(super) fn poll<A>(&mut self, engine: &Engine<J, O, E, M, H, F>, index: usize) -> Polled
+    pub(super) fn poll<A>(
+        &mut self,
+        engine: &Engine<J, O, E, M, H, F>,
+        entered: &Entered,
+        now: Instant,
+        is_exact: bool,
+    ) -> bool
     where
         E: fmt::Debug,
         H: Handler<J, M, A, Future = F>,
         F: Future<Output = Result<O, E>>,
     {
         let shared = &engine.shared;
-        let Some(held) = self.held.get_mut(index) else { return Polled::Nothing };
-        let Some(cell) = held.cell.as_mut().filter(|_| matches!(held.stage, Stage::New | Stage::Ready))
-        else {
-            return Polled::Nothing;
-        };
+        let Some(mut held) = self.ready.pop_front() else { return false };
+        let cell = &mut held.cell;
         let first = !cell.is_begun();
-        if first && held.stage == Stage::Ready && cell.since() != Instant::MAX {
-            // It was taken in an earlier turn, and given back before it was begun.
-            let now = shared.now();
+        if first {
+            // The call may come much later than the attempt was taken.
             self.has_late |= note_if_late(cell, now);
         }
         let making = Making { signals: &shared.signals, place: held.place, clone: engine.manner.clone };
-        let poll = shared.wakes.begin_poll(held.place);
+        entered.begin_poll(held.place);
         let panic = match shared.signals.order(held.place) {
             Order::Run => cell.as_mut().run(&making),
             Order::WindDown if !first => cell.as_mut().run(&making),
             Order::WindDown | Order::Drop => cell.as_mut().stop(),
         };
-        let woken = poll.end();
-        let has_ended = cell.has_ended();
-        if has_ended {
-            held.stage = Stage::Ended;
-            self.ended = self.ended.saturating_add(1);
+        held.woken = entered.end_poll();
+        let goes_on = !cell.has_ended();
+        if goes_on {
+            held.unread = first && !is_exact && cell.since() != Instant::MAX;
+            self.is_unread |= held.unread;
+            self.woken = self.woken.saturating_add(u32::from(held.woken));
+            self.polled.push(held);
         } else {
-            held.stage = Stage::Polled { first, woken };
-            self.woken = self.woken.saturating_add(u32::from(woken));
+            self.ended.push(held);
         }
         if let Some(panic) = panic {
             shared.discard(panic);
         }
-        if has_ended { Polled::Ended } else { Polled::Pending }
+        goes_on
     }
 
-    /// Whether an attempt that goes on was called for the first time since the last reading of the clock, and counts from
-    /// that. The one that was polled first of all was called when it was taken.
-    pub(super) fn counts_from_its_call(&self) -> bool {
-        let mut unread = self.held.iter().skip(self.unread_from.max(1));
-        unread.any(|held| {
-            matches!(held.stage, Stage::Polled { first: true, .. })
-                && held.cell.as_ref().is_some_and(|cell| cell.since() != Instant::MAX)
-        })
-    }
-
-    /// The clock was read before the place at this index is polled. Attempts that were called for the first time since
-    /// the last reading count from now, if that is noticeably later.
-    pub(super) fn note_reading(&mut self, index: usize, now: Instant) {
-        let from = self.unread_from.max(1);
-        self.unread_from = index;
-        for held in self.held.iter_mut().take(index).skip(from) {
-            if let (Stage::Polled { first: true, .. }, Some(cell)) = (held.stage, &mut held.cell) {
-                self.has_late |= note_if_late(cell, now);
+    /// The clock was read. Attempts that were called for the first time since the last reading count from now, if that is
+    /// noticeably later.
+    #[inline]
+    pub(super) fn note_reading(&mut self, now: Instant) {
+        if std::mem::take(&mut self.is_unread) {
+            for held in self.polled.iter_mut().skip(self.read).filter(|held| held.unread) {
+                self.has_late |= note_if_late(&mut held.cell, now);
             }
         }
+        self.read = self.polled.len();
     }
 }
 
@@ -367,6 +340,7 @@ fn start<J, O, E, M: Copy, H, F>(
 }
 
 /// Has the attempt count from `now`, if that is noticeably later than it does: whether that is so.
+#[inline]
 fn note_if_late<J, O, E, M: Copy, H, F>(cell: &mut BoxCell<J, O, E, M, H, F>, now: Instant) -> bool {
     let is_late = now.saturating_since(cell.since()) > TICK;
     if is_late {

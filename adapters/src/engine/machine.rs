@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
 use plimsoll_core::{
-    AttemptId, BuildError, Conditions, Instant, Limits, Phase, Plan, Reason, Remains, Start, Wake,
+    AttemptId, BuildError, Conditions, Effect, Instant, Limits, Phase, Plan, Reason, Remains, Start, Wake,
 };
 use slab::Slab;
 
@@ -80,6 +80,8 @@ pub(crate) struct State<J, O, E, M: Copy> {
     pub(super) armed: Instant,
     pub(super) graces: Graces,
     pub(super) stop_waiters: StopWaiters,
+    /// An effect with a callback that was taken out of the machine: it comes next.
+    pub(super) callback: Option<Effect<Types<J, O, E, M>>>,
     /// Whether a sweep was asked for and is not done.
     pub(super) sweeping: bool,
     /// What was left at the end, once that has come.
@@ -114,13 +116,20 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
         self.machine.startable().saturating_add(self.count_effects())
     }
 
+    /// That, without the effects if they are `covered`.
+    #[inline]
+    pub(super) fn demand_beside(&self, covered: bool) -> u32 {
+        if covered { self.machine.startable() } else { self.demand() }
+    }
+
     /// How many effects the workers could take, and at least one if there is any.
     #[inline]
     pub(super) fn count_effects(&self) -> u32 {
         if self.ending {
             return 0;
         }
-        self.machine.pending_effects().saturating_add(u32::from(self.sweeping))
+        let aside = u32::from(self.callback.is_some()).saturating_add(u32::from(self.sweeping));
+        self.machine.pending_effects().saturating_add(aside)
     }
 
     /// The demand at the beginning of a hold, for [`wakeups`](Self::wakeups): as good as endless while no worker is idle, for
@@ -224,6 +233,7 @@ where
             armed: Instant::MAX,
             graces: Graces::new(if grace.is_zero() { 0 } else { places }, grace),
             stop_waiters: StopWaiters::new(places),
+            callback: None,
             sweeping: false,
             ended: None,
             ending: false,

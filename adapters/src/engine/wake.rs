@@ -31,12 +31,16 @@ use super::sync::*;
 use super::workers::Workers;
 
 thread_cells! {
-    /// The line and the place of the attempt that is being polled on this thread: the address of the line, for
-    /// comparison only, or 0.
-    static POLLED: (usize, u32) = (0, 0);
+    /// The line whose worker runs on this thread: its address, for comparison only, or 0.
+    static LINE: usize = 0;
+    /// The place of the attempt that this worker polls, or `NONE`.
+    static POLLED: u32 = NONE;
     /// Whether that attempt was woken on this thread since its poll began.
     static WOKEN: bool = false;
 }
+
+/// In place of a place: there is none.
+const NONE: u32 = u32::MAX;
 
 /// Where a place stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Wakes {
     /// The attempt in this place can make progress: has it polled, and wakes an idle worker for it if there is one.
     #[inline]
     pub(super) fn wake(&self, place: u32) {
-        if POLLED.get() == (self.address(), place) {
+        if POLLED.get() == place && LINE.get() == self.address() {
             WOKEN.set(true);
         } else {
             self.wake_from_afar(place);
@@ -138,11 +142,9 @@ impl Wakes {
         drop(line);
     }
 
-    /// Begins the poll of the attempt in `place` on this thread.
-    #[inline]
-    pub(super) fn begin_poll(&self, place: u32) -> Poll {
-        let outer = (POLLED.replace((self.address(), place)), WOKEN.replace(false));
-        Poll { outer }
+    /// A worker begins to run on this thread.
+    pub(super) fn enter(&self) -> Entered {
+        Entered { outer: (LINE.replace(self.address()), POLLED.replace(NONE), WOKEN.replace(false)) }
     }
 
     fn address(&self) -> usize {
@@ -150,17 +152,33 @@ impl Wakes {
     }
 }
 
-/// A poll that is going on. A handler may run another executor, so that this is nested.
-pub(super) struct Poll {
-    outer: ((usize, u32), bool),
+/// A worker that runs on this thread, until this is dropped. A handler may run another executor, so that this is nested.
+pub(super) struct Entered {
+    outer: (usize, u32, bool),
 }
 
-impl Poll {
+impl Entered {
+    /// Begins the poll of the attempt in `place`.
+    #[inline]
+    pub(super) fn begin_poll(&self, place: u32) {
+        POLLED.set(place);
+        WOKEN.set(false);
+    }
+
     /// Ends the poll: whether the attempt was woken on this thread meanwhile.
     #[inline]
-    pub(super) fn end(self) -> bool {
-        POLLED.set(self.outer.0);
-        WOKEN.replace(self.outer.1)
+    pub(super) fn end_poll(&self) -> bool {
+        POLLED.set(NONE);
+        WOKEN.get()
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let (line, place, woken) = self.outer;
+        LINE.set(line);
+        POLLED.set(place);
+        WOKEN.set(woken);
     }
 }
 
@@ -303,15 +321,22 @@ mod tests {
         let wakes = Arc::new(Wakes::new(2, 1));
         let other = Arc::new(Wakes::new(2, 1));
         let waker = waker_of(&wakes, 1);
-        let outer = wakes.begin_poll(1);
+        let outer = wakes.enter();
+        outer.begin_poll(1);
         let holds = wakes.line.holds();
         waker.wake_by_ref();
         assert_eq!(wakes.line.holds(), holds);
-        let inner = other.begin_poll(1);
+        let inner = other.enter();
+        inner.begin_poll(1);
         waker.wake_by_ref();
         assert_eq!(wakes.line.holds(), holds + 1);
-        assert!(!inner.end() && outer.end());
-        assert!(!wakes.begin_poll(1).end());
+        assert!(!inner.end_poll());
+        drop(inner);
+        assert!(outer.end_poll());
+        outer.begin_poll(1);
+        assert!(!outer.end_poll());
+        waker.wake_by_ref();
+        assert_eq!(wakes.line.holds(), holds + 2, "no poll is going on");
     }
 
     #[test]

@@ -22,53 +22,55 @@ use std::time::Duration;
 use plimsoll_core::{Drain, Instant};
 
 use super::base::{Engine, MOST_IN_HAND, Manner};
-use super::effects::Action;
-use super::hand::{Hand, Polled};
-use super::machine::StopWakers;
+use super::effects::Aftermath;
+use super::hand::Hand;
+use super::wake::Entered;
 use super::workers::take_has_woken;
 use crate::handler::Handler;
 
-/// How many polls of attempts, and how many actions, a worker makes before it lets other tasks of the runtime run.
+/// How many polls of attempts, and how many calls of other foreign code, a worker makes before it lets other tasks of the
+/// runtime run.
 const POLLS_A_TURN: u32 = 128;
 /// For how long it makes them.
 const TURN: Duration = Duration::from_millis(1);
 /// A step that took longer has handlers that compute.
 const SLOW: Duration = Duration::from_micros(500);
 /// How many polls go by one reading of the clock, as long as they are quick.
-const POLLS_A_READING: u32 = 8;
-
-/// The most attempts that are told to stop in one hold of the lock.
-const STOPS_A_HOLD: usize = 64;
+const POLLS_A_READING: u32 = 16;
 
 /// Spawned once, and kept until the engine is closed. Between two polls it holds nothing of a user.
 pub(super) struct Worker<J, O, E, M: Copy, H, F, A> {
     engine: Arc<Engine<J, O, E, M, H, F>>,
     index: u32,
     hand: Hand<J, O, E, M, H, F>,
+    aftermath: Aftermath<J, O, E, M>,
     /// How many attempts the next step may take on one thread: doubled after a step that was quick.
     pace: u32,
     /// Whether it is the turn of a new attempt, where only one is taken at a time.
     takes_new: bool,
-    /// Places whose attempts were asked to stop, to be polled.
-    stopping: Vec<u32>,
-    /// The wakers of futures that wait for an attempt to be over.
-    wakers: Vec<StopWakers>,
+    /// Whether it has let other tasks run, and was not polled since.
+    is_queued: bool,
     arguments: PhantomData<fn() -> A>,
 }
 
 /// One poll of a worker by its runtime.
 struct Turn {
+    entered: Entered,
     polls_left: u32,
-    /// How many polls there were since the last reading of the clock.
+    /// How much foreign code was called since the last reading of the clock.
     unread: u32,
     began: Option<Instant>,
     last: Instant,
+    /// Whether it has not looked yet what the machine wants done.
+    is_fresh: bool,
     /// Whether other tasks of the runtime are to run next.
     is_over: bool,
 }
 
 /// How a worker goes on.
 enum Next {
+    /// With polling what it has in hand.
+    Poll,
     /// With the next step.
     Step,
     /// After other tasks of the runtime.
@@ -78,8 +80,17 @@ enum Next {
 }
 
 impl Turn {
-    const fn new() -> Self {
-        Self { polls_left: POLLS_A_TURN, unread: 0, began: None, last: Instant::ZERO, is_over: false }
+    const fn new(entered: Entered) -> Self {
+        let last = Instant::ZERO;
+        Self {
+            entered,
+            polls_left: POLLS_A_TURN,
+            unread: 0,
+            began: None,
+            last,
+            is_fresh: true,
+            is_over: false,
+        }
     }
 
     /// The clock was read.
@@ -89,9 +100,9 @@ impl Turn {
         self.is_over |= now.saturating_since(began) > TURN;
     }
 
-    /// Something is polled or performed.
+    /// Foreign code is called.
     #[inline]
-    fn note_poll(&mut self) {
+    fn note_call(&mut self) {
         self.unread = self.unread.saturating_add(1);
         self.polls_left = self.polls_left.saturating_sub(1);
         self.is_over |= self.polls_left == 0;
@@ -105,17 +116,17 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
             engine,
             index,
             hand,
+            aftermath: Aftermath::new(),
             pace: 1,
             takes_new: true,
-            stopping: Vec::with_capacity(STOPS_A_HOLD),
-            wakers: Vec::new(),
+            is_queued: false,
             arguments: PhantomData,
         }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(super) const fn bytes(in_hand: u32) -> usize {
-        Hand::<J, O, E, M, H, F>::bytes(in_hand).saturating_add(STOPS_A_HOLD * size_of::<u32>())
+        Hand::<J, O, E, M, H, F>::bytes(in_hand).saturating_add(Aftermath::<J, O, E, M>::BYTES)
     }
 
     /// Reads the clock, and finds out how fast the attempts are.
@@ -126,6 +137,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
             self.pace = if is_slow { 1 } else { self.pace.saturating_mul(2).min(MOST_IN_HAND) };
         }
         turn.note_reading(now);
+        self.hand.note_reading(now);
     }
 
     /// How many attempts the next step may take.
@@ -145,59 +157,65 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         u32::from(self.takes_new)
     }
 
-    /// Reports what has ended, and takes new attempts or one thing that the machine wants done, in one hold of its lock.
-    /// `None` when there may be something to poll.
-    fn sync_with_machine(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Option<Next> {
+    /// Reports what has ended, and takes new attempts and effects, in one hold of the machine's lock; performs the effects
+    /// after that.
+    fn sync_with_machine(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Next {
         let shared = &*engine.shared;
         let workers = &shared.wakes.workers;
-        self.read_clock(turn);
+        let has_others = engine.manner.has_several_threads;
+        if turn.unread > 0 || turn.is_fresh {
+            self.read_clock(turn);
+        }
         let batch = self.batch(&engine.manner);
         let share = self.share_of_new(batch);
 
         let mut state = shared.lock();
-        let before = state.demand();
-        self.hand.report(engine, &mut state, turn.last, &mut self.wakers);
-        // What the reports have made ready beyond what this worker does next is for others. They are woken before it runs
-        // code of a user, or else a handler that blocks this thread might keep them from running.
-        let others = state.demand().saturating_sub(before.saturating_add(share.max(1)));
-        let shares = others > 0 && engine.manner.has_several_threads && workers.has_idle();
-        let action = if shares { None } else { state.next_action(shared, &mut self.stopping) };
-        let is_called = action.is_some() || self.has_aftermath();
+        // What another worker is certain to do soon, on any thread.
+        let are_effects_covered = has_others && workers.has_queued();
+        let (startable, before) = (state.machine.startable(), state.demand_beside(are_effects_covered));
+        self.hand.report(engine, &mut state, turn.last, &mut self.aftermath.stop_wakers);
+        let takes_effects = state.count_effects() > 0 && (turn.is_fresh || !are_effects_covered);
+        turn.is_fresh = false;
+        // Idle workers are woken before this one runs foreign code that may block its thread and them with it.
+        let is_for_others = has_others && state.machine.startable() > startable && workers.has_idle();
+        if takes_effects && !is_for_others {
+            state.take_effects(shared, &mut self.aftermath);
+        }
+        let is_called = self.hand.has_leftovers() || !self.aftermath.is_empty();
         if is_called {
             workers.begin_duty(self.index);
-        } else if !shares && !turn.is_over {
-            self.hand.take_new(engine, &mut state, share, turn.last);
         }
-        let may_sleep = !is_called && !turn.is_over && self.stopping.is_empty() && self.hand.is_idle();
+        // Where there are other threads these need not wait for what is called first.
+        let takes_new = !turn.is_over && !(has_others && (is_called || (takes_effects && is_for_others)));
+        if takes_new {
+            self.takes_new = !self.hand.take_new(engine, &mut state, share, turn.last);
+        }
+        let may_sleep =
+            takes_new && !is_called && self.aftermath.stopping.is_empty() && self.hand.count_ready() == 0;
         let sleeps = may_sleep && state.demand() == 0 && self.hand.exchange(engine, batch, Some(self.index));
-        let wakeups = state.wakeups_of_worker(if shares { others } else { 0 }, sleeps, &shared.wakes);
+        let others =
+            if has_others { state.demand_beside(are_effects_covered).saturating_sub(before) } else { 0 };
+        let wakeups = state.wakeups_of_worker(others, sleeps, &shared.wakes);
         let demand = state.demand();
         shared.release(state, demand);
 
         shared.wake(wakeups);
-        shared.wakes.wake_all(self.stopping.drain(..));
+        shared.wakes.wake_all(self.aftermath.stopping.drain(..));
         if is_called {
             // Other threads must not wait for what foreign code has woken on this one.
-            let wakes = !self.wakers.is_empty() || action.as_ref().is_some_and(Action::may_wake);
-            turn.is_over |= wakes && engine.manner.has_several_threads;
-            self.do_aftermath(engine, action);
-            turn.note_poll();
+            turn.is_over |= has_others && self.aftermath.may_wake();
+            self.do_aftermath(engine);
+            turn.note_call();
         }
-        turn.is_over |= shares;
-        match (sleeps, turn.is_over, is_called) {
-            (true, ..) => Some(Next::Sleep),
-            (_, true, _) => Some(Next::Yield),
-            (.., true) => Some(Next::Step),
-            _ => None,
+        match (sleeps, is_called && self.hand.count_ready() == 0) {
+            (true, _) => Next::Sleep,
+            (_, true) => Next::Step,
+            _ => Next::Poll,
         }
-    }
-
-    fn has_aftermath(&self) -> bool {
-        self.hand.has_leftovers() || !self.wakers.is_empty()
     }
 
     /// Does what a hold has left to do that runs foreign code.
-    fn do_aftermath(&mut self, engine: &Engine<J, O, E, M, H, F>, action: Option<Action<J, O, E, M>>) {
+    fn do_aftermath(&mut self, engine: &Engine<J, O, E, M, H, F>) {
         let shared = &*engine.shared;
         if engine.manner.has_several_threads {
             // Others may need the places, and foreign code may take long.
@@ -205,12 +223,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         }
         let duty = shared.wakes.workers.enter_duty(self.index);
         self.hand.drop_leftovers(engine);
-        for wakers in self.wakers.drain(..) {
-            shared.wake_all(wakers);
-        }
-        if let Some(action) = action {
-            shared.perform(action);
-        }
+        shared.perform(&mut self.aftermath);
         shared.end_duty(duty);
     }
 
@@ -231,27 +244,31 @@ where
     /// Goes round once.
     fn step(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Next {
         let shared = &*engine.shared;
-        let is_out_of_work = self.hand.is_idle() && self.hand.count_woken() == 0 && !shared.wakes.has_ready();
-        if self.hand.has_news() || (!turn.is_over && (shared.has_demand() || is_out_of_work)) {
-            if let Some(next) = self.sync_with_machine(engine, turn) {
-                return next;
+        let is_out_of_work =
+            || self.hand.count_ready() == 0 && self.hand.count_woken() == 0 && !shared.wakes.has_ready();
+        let may_take = || shared.has_demand() || is_out_of_work();
+        if turn.is_fresh || self.hand.has_news() || (!turn.is_over && may_take()) {
+            match self.sync_with_machine(engine, turn) {
+                Next::Sleep => return Next::Sleep,
+                Next::Step if !turn.is_over => return Next::Step,
+                _ => {}
             }
         }
         if turn.is_over {
             return Next::Yield;
         }
         let batch = self.batch(&engine.manner);
-        if self.hand.has_to_give_back() || (shared.wakes.has_ready() && self.hand.len() < batch as usize) {
+        let has_room = self.hand.count_ready() < batch as usize;
+        if self.hand.has_to_give_back() || (has_room && shared.wakes.has_ready()) {
             self.hand.exchange(engine, batch, None);
         }
         if engine.manner.has_several_threads && take_has_woken() {
             return Next::Yield;
         }
-        if self.hand.is_idle() {
+        if self.hand.count_ready() == 0 {
             // Others have in hand what there is, or give it back at this moment.
             return Next::Yield;
         }
-        self.takes_new = !self.hand.begins_with_new();
         self.poll_hand(engine, turn);
         Next::Step
     }
@@ -260,22 +277,21 @@ where
     fn poll_hand(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) {
         let shared = &*engine.shared;
         shared.wakes.workers.set_holding(self.index, true);
-        for index in 0..self.hand.len() {
+        while self.hand.count_ready() > 0 {
             if turn.unread >= self.pace.min(POLLS_A_READING) {
                 self.read_clock(turn);
-                self.hand.note_reading(index, turn.last);
             }
             if turn.is_over || shared.is_closed() {
-                return;
+                break;
             }
-            turn.note_poll();
-            let polled = self.hand.poll(engine, index);
+            let is_exact = turn.unread == 0;
+            turn.note_call();
+            let goes_on = self.hand.poll(engine, &turn.entered, turn.last, is_exact);
             // A poll that was cut short by the runtime ends the turn, so that the next attempt has a budget of its own.
-            turn.is_over |= polled == Polled::Pending && !(engine.manner.may_go_on)();
+            turn.is_over |= goes_on && !(engine.manner.may_go_on)();
         }
-        if self.hand.counts_from_its_call() {
+        if self.hand.is_unread() {
             self.read_clock(turn);
-            self.hand.note_reading(self.hand.len(), turn.last);
         }
     }
 }
@@ -295,14 +311,17 @@ where
         let workers = &engine.shared.wakes.workers;
         workers.register(this.index, cx.waker());
         workers.leave_idle(this.index);
+        if std::mem::take(&mut this.is_queued) {
+            workers.leave_queue();
+        }
         take_has_woken();
-        let mut turn = Turn::new();
+        let mut turn = Turn::new(engine.shared.wakes.enter());
         let is_over = loop {
             if engine.shared.is_closed() {
                 break false;
             }
             match this.step(&engine, &mut turn) {
-                Next::Step => {}
+                Next::Poll | Next::Step => {}
                 Next::Yield => break true,
                 Next::Sleep => break false,
             }
@@ -313,6 +332,8 @@ where
             return Poll::Ready(());
         }
         if is_over {
+            this.is_queued = true;
+            workers.enter_queue();
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -63,6 +63,8 @@ pub(crate) struct Workers {
     holding: Box<[AtomicU8]>,
     /// How many the runtime has not dropped.
     live: AtomicU32,
+    /// How many have let other tasks run and stand in line at the runtime.
+    queued: AtomicU32,
 }
 
 impl Workers {
@@ -76,6 +78,7 @@ impl Workers {
             duties: (0..count).map(|_| AtomicU8::new(duty::NONE)).collect(),
             holding: (0..count).map(|_| AtomicU8::new(0)).collect(),
             live: AtomicU32::new(count),
+            queued: AtomicU32::new(0),
         }
     }
 
@@ -205,6 +208,22 @@ impl Workers {
     /// How many workers have attempts in hand. Each polls one of them at a time.
     pub(super) fn count_holding(&self) -> u32 {
         self.holding.iter().map(|holding| u32::from(holding.load(Ordering::Acquire))).sum()
+    }
+
+    /// A worker lets other tasks run, and has its runtime run it again. Any thread of the runtime may do that, so what the
+    /// machine wants done then is looked after, whatever the threads do that run other workers.
+    pub(super) fn enter_queue(&self) {
+        self.queued.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It runs again, and looks what the machine wants done.
+    pub(super) fn leave_queue(&self) {
+        self.queued.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether a worker is certain to look what the machine wants done before it runs code of a user.
+    pub(super) fn has_queued(&self) -> bool {
+        self.queued.load(Ordering::SeqCst) > 0
     }
 
     /// A worker is dropped. Whether it was the last one.

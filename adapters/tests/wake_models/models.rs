@@ -182,7 +182,8 @@ impl Worker {
     fn poll_place(&mut self, place: u32) {
         let (one, wakes) = (&self.engine.places[place as usize], &self.engine.wakes);
         assert!(!one.polled.swap(true, Ordering::Relaxed), "a place is polled twice at a time");
-        let poll = wakes.begin_poll(place);
+        let entered = wakes.enter();
+        entered.begin_poll(place);
         let is_wanted = one.order.load(Ordering::Acquire) == one.attempt.load(Ordering::Relaxed);
         if !is_wanted {
             one.stopped.store(one.attempt.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -195,7 +196,7 @@ impl Worker {
         } else {
             !is_wanted || one.resource.load(Ordering::Relaxed)
         };
-        let woken = poll.end();
+        let woken = entered.end_poll();
         one.polled.store(false, Ordering::Relaxed);
         self.polled = Some((place, ended, woken));
     }
