@@ -49,12 +49,6 @@ struct Held<C> {
     cell: C,
 }
 
-impl<C> Held<C> {
-    const fn new(place: u32, cell: C) -> Self {
-        Self { place, woken: false, unread: false, cell }
-    }
-}
-
 impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     pub(super) fn new(most: u32) -> Self {
         // New attempts are taken before those that were polled are given back.
@@ -150,45 +144,35 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         most: u32,
         now: Instant,
     ) -> bool {
-        for taken in 0..most {
-            let Some(mut held) = self.empty.pop() else {
-                return self.take_new_into_free_places(engine, state, most.saturating_sub(taken), now)
-                    || taken > 0;
-            };
-            if !start(engine, state, held.place, &mut held.cell, now) {
-                self.empty.push(held);
-                return taken > 0;
-            }
-            self.ready.push_back(Held::new(held.place, held.cell));
+        let most = most.min(state.machine.startable()) as usize;
+        if self.empty.len() < most {
+            self.take_free(engine, most);
         }
-        most > 0
+        let before = self.ready.len();
+        for _ in 0..most {
+            let Some(mut held) = self.empty.pop() else { break };
+            let Some(start) = state.start(now, held.place) else {
+                self.empty.push(held);
+                break;
+            };
+            engine.shared.signals.start(held.place, start.attempt);
+            held.cell.as_mut().accept(start, now);
+            self.ready.push_back(held);
+        }
+        self.ready.len() > before
     }
 
-    fn take_new_into_free_places(
-        &mut self,
-        engine: &Engine<J, O, E, M, H, F>,
-        state: &mut State<J, O, E, M>,
-        most: u32,
-        now: Instant,
-    ) -> bool {
-        if state.machine.startable() == 0 {
-            return false;
-        }
+    /// Takes free places in hand, until it has `most` places without an attempt.
+    fn take_free(&mut self, engine: &Engine<J, O, E, M, H, F>, most: usize) {
         let wakes = &engine.shared.wakes;
         let mut shelf = engine.places.lock();
         let mut line = wakes.lock();
-        let before = self.ready.len();
-        for _ in 0..most {
-            let Some((place, mut cell)) = shelf.take_free() else { break };
-            if !start(engine, state, place, &mut cell, now) {
-                shelf.put_free(place, cell);
-                break;
-            }
+        for _ in self.empty.len()..most {
+            let Some((place, cell)) = shelf.take_free() else { break };
             line.hold(place);
-            self.ready.push_back(Held::new(place, cell));
+            self.empty.push(Held { place, woken: false, unread: false, cell });
         }
         wakes.unlock(line);
-        self.ready.len() > before
     }
 
     /// Gives back what is not to be polled, and takes ready places until `most` are to be polled, in one hold of each lock.
@@ -219,7 +203,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         for _ in self.ready.len()..most as usize {
             let Some(place) = line.take_ready() else { break };
             let Some(cell) = shelf.take(place) else { continue };
-            self.ready.push_back(Held::new(place, cell));
+            self.ready.push_back(Held { place, woken: false, unread: false, cell });
         }
         let sleeper = may_sleep.filter(|_| self.ready.is_empty());
         if let Some(worker) = sleeper {
@@ -322,21 +306,6 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         }
         self.read = self.polled.len();
     }
-}
-
-/// Starts the next attempt in this place: whether there was one.
-#[inline]
-fn start<J, O, E, M: Copy, H, F>(
-    engine: &Engine<J, O, E, M, H, F>,
-    state: &mut State<J, O, E, M>,
-    place: u32,
-    cell: &mut BoxCell<J, O, E, M, H, F>,
-    now: Instant,
-) -> bool {
-    let Some(start) = state.start(now, place) else { return false };
-    engine.shared.signals.start(place, start.attempt);
-    cell.as_mut().accept(start, now);
-    true
 }
 
 /// Has the attempt count from `now`, if that is noticeably later than it does: whether that is so.

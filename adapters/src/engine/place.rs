@@ -27,22 +27,23 @@ pin_project! {
     #[repr(C, align(64))]
     pub(super) struct Cell<J, O, E, M, H, F> where M: Copy {
         attempt: Option<AttemptId>,
-        // From the end of the attempt until it is reported.
-        end: Option<End<O, E>>,
         // Since when its start-to-close time-out counts; the end of time if it has none.
         since: Instant,
         // When its handler was called, if that was noticeably later; the end of time if not.
         began: Instant,
         // That of the place, made once.
         waker: Waker,
-        // One clone a place, so that the owner can drop the handler by emptying the places.
-        handler: Option<Arc<H>>,
-        // The job once more, for a further try.
-        copy: Option<J>,
-        // Until the attempt is begun.
-        start: Option<Start<Types<J, O, E, M>>>,
+        is_begun: bool,
+        // From the end of the attempt until it is reported.
+        end: Option<End<O, E>>,
         #[pin]
         future: Option<F>,
+        // One clone a place, so that the owner can drop the handler by emptying the places.
+        handler: Option<Arc<H>>,
+        // Until the attempt is begun.
+        start: Option<Start<Types<J, O, E, M>>>,
+        // The job once more, for a further try.
+        copy: Option<J>,
         // What went wrong, if it did.
         message: Message,
     }
@@ -81,14 +82,15 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     pub(super) fn new(handler: Arc<H>, waker: Waker) -> Self {
         Self {
             attempt: None,
-            end: None,
             since: Instant::MAX,
             began: Instant::MAX,
             waker,
-            handler: Some(handler),
-            copy: None,
-            start: None,
+            is_begun: false,
+            end: None,
             future: None,
+            handler: Some(handler),
+            start: None,
+            copy: None,
             message: Message::default(),
         }
     }
@@ -99,6 +101,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         let this = self.project();
         debug_assert!(this.attempt.is_none(), "a place has one attempt at a time");
         *this.attempt = Some(start.attempt);
+        *this.is_begun = false;
         *this.since = if start.deadline.is_some() { now } else { Instant::MAX };
         *this.start = Some(start);
     }
@@ -125,7 +128,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         H: Handler<J, M, A, Future = F>,
         F: Future<Output = Result<O, E>>,
     {
-        if self.start.is_some() {
+        if !self.is_begun {
             self.as_mut().begin(making);
         }
         let mut this = self.project();
@@ -148,6 +151,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         H: Handler<J, M, A, Future = F>,
     {
         let mut this = self.project();
+        *this.is_begun = true;
         let (Some(handler), Some(start)) = (this.handler, this.start.take()) else { return };
         let Start { task, attempt, number, job, meta, deadline, further, .. } = start;
         if let Some(clone) = making.clone.filter(|_| further > 0) {
@@ -275,9 +279,9 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         self.attempt
     }
 
-    /// Whether the attempt that is here has its future.
+    /// Whether the handler was called for the attempt that is here.
     pub(super) const fn is_begun(&self) -> bool {
-        self.start.is_none()
+        self.is_begun
     }
 
     /// Whether the attempt is over and to be reported.
