@@ -238,7 +238,12 @@ impl<M, K, V, R> Builder<M, K, V, R> {
             Threads::Several => (self.limits.concurrency.min(MOST_WORKERS).saturating_add(1), 1),
         };
         let in_hand = self.prefetch.unwrap_or(in_hand).clamp(1, MOST_IN_HAND);
-        Shape { workers, in_hand, has_grace: !self.cancel_grace.is_zero() }
+        Shape {
+            workers,
+            in_hand,
+            has_several_threads: threads != Threads::One,
+            has_grace: !self.cancel_grace.is_zero(),
+        }
     }
 
     /// The limits of the machine, without the cache that has a lock of its own.
@@ -291,8 +296,7 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         A: 'static,
         R: Mode<J>,
     {
-        let threads = runtime.threads();
-        let shape = self.shape(threads);
+        let shape = self.shape(runtime.threads());
         let mut limits = self.machine_limits();
         let mut checked = limits;
         checked.cache = self.cache.limits();
@@ -317,7 +321,7 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         let manner = Manner {
             clone: R::CLONE,
             in_hand: shape.in_hand,
-            has_several_threads: threads != Threads::One,
+            has_several_threads: shape.has_several_threads,
             may_go_on: U::may_go_on,
         };
         let built = build::build(parts, manner, handler)?;

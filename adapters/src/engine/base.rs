@@ -35,3 +35,12 @@ pub(crate) struct Manner<J> {
     /// Whether the runtime lets the task that is being polled go on.
     pub(crate) may_go_on: fn() -> bool,
 }
+
+impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
+    /// How many places are ready and in nobody's hand. Without the locks it may be out of date by the holds that are going
+    /// on.
+    #[inline]
+    pub(super) fn count_ready(&self) -> u32 {
+        self.shared.wakes.count_ready().saturating_add(self.places.count_ready())
+    }
+}

@@ -50,7 +50,8 @@ where
         Box::pin(Cell::new(handler.clone(), waker))
     });
     let engine = Arc::new(Engine { shared: shared.clone(), places: Places::new(cells), manner });
-    let worker = |index| -> BoxFuture { Box::pin(Worker::<_, _, _, _, _, _, A>::new(engine.clone(), index)) };
+    let worker =
+        |index| -> BoxFuture { Box::pin(Worker::<_, _, _, _, _, _, A>::new(engine.clone(), index, places)) };
     let mut futures = Vec::with_capacity(count as usize + 1);
     futures.extend((0..count).map(worker));
     futures.push(Box::pin(Timekeeper::new(shared.clone(), engine.clone())));

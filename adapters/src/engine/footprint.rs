@@ -20,6 +20,8 @@ pub(crate) struct Shape {
     pub(crate) workers: u32,
     /// How many places a worker has in hand at most.
     pub(crate) in_hand: u32,
+    /// Whether workers may run at the same time.
+    pub(crate) has_several_threads: bool,
     /// Whether attempts have a grace period.
     pub(crate) has_grace: bool,
 }
@@ -40,7 +42,7 @@ pub(crate) fn footprint<J, O, E, M: Copy, H, F, A, T>(limits: &Limits, shape: Sh
     let graces = if shape.has_grace { Graces::bytes(limits.concurrency) } else { 0 };
     let one_place = Places::<BoxCell<J, O, E, M, H, F>>::BYTES_EACH + size_of::<Cell<J, O, E, M, H, F>>();
     let one_worker = size_of::<Worker<J, O, E, M, H, F, A>>()
-        .saturating_add(Worker::<J, O, E, M, H, F, A>::bytes(shape.in_hand));
+        .saturating_add(Worker::<J, O, E, M, H, F, A>::bytes(shape, limits.concurrency));
     let of_places = [Signals::bytes(limits.concurrency), StopWaiters::bytes(limits.concurrency)];
     let signals = [
         Wakes::bytes(limits.concurrency, shape.workers),

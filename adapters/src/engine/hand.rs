@@ -7,87 +7,89 @@ use std::time::Duration;
 
 use plimsoll_core::Instant;
 
-use super::base::{BoxCell, Engine};
+use super::base::{BoxCell, Engine, MOST_IN_HAND, Manner};
+use super::footprint::Shape;
 use super::machine::{State, StopWakers};
 use super::place::{Contents, Making};
+use super::places::{Place, Shelf};
 use super::signals::Order;
-use super::wake::Entered;
+use super::wake::{Entered, Line};
 use crate::handler::Handler;
 
 /// Time-outs have this resolution: within it, it does not matter when a handler was called.
 const TICK: Duration = Duration::from_millis(1);
 
+type BoxPlace<J, O, E, M, H, F> = Place<BoxCell<J, O, E, M, H, F>>;
+
 /// The places in hand, by what is to be done with them.
 pub(super) struct Hand<J, O, E, M: Copy, H, F> {
-    /// To be polled, in this order.
-    ready: VecDeque<Held<BoxCell<J, O, E, M, H, F>>>,
+    /// With a new attempt, to be polled first.
+    new: VecDeque<BoxPlace<J, O, E, M, H, F>>,
+    /// To be polled after them, in this order.
+    ready: VecDeque<BoxPlace<J, O, E, M, H, F>>,
+    /// How many of these, at the end, were polled and woke themselves.
+    woken: usize,
     /// Polled, and to be given back: their attempts go on.
-    polled: Vec<Held<BoxCell<J, O, E, M, H, F>>>,
+    polled: Vec<BoxPlace<J, O, E, M, H, F>>,
     /// To be reported: their attempts have ended.
-    ended: Vec<Held<BoxCell<J, O, E, M, H, F>>>,
+    ended: Vec<BoxPlace<J, O, E, M, H, F>>,
     /// Without an attempt: for new ones, or to be given back.
-    empty: Vec<Held<BoxCell<J, O, E, M, H, F>>>,
-    /// How many of those polled woke themselves.
-    woken: u32,
-    /// How many of those polled stood here at the last reading of the clock.
+    empty: Vec<BoxPlace<J, O, E, M, H, F>>,
+    /// How many of `polled` stood there at the last reading of the clock, and how many of `woken` did not.
     read: usize,
+    unread_woken: usize,
     /// Whether one that was polled since then counts from its call, and that was later than the last reading.
     is_unread: bool,
-    /// Whether one of those polled was called noticeably later than it was taken.
+    /// Whether one was called noticeably later than it was taken.
     has_late: bool,
     /// What reports left behind, to be dropped without a lock.
     leftovers: Vec<Contents<J, O, E, H>>,
 }
 
-/// A place in hand.
-struct Held<C> {
-    place: u32,
-    /// Whether its attempt was polled and woke itself.
-    woken: bool,
-    /// Whether its attempt was called since the last reading of the clock, and counts from that.
-    unread: bool,
-    cell: C,
-}
-
 impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
-    pub(super) fn new(most: u32) -> Self {
-        // New attempts are taken before those that were polled are given back.
-        let list = || Vec::with_capacity(2 * most as usize);
+    pub(super) fn new(manner: &Manner<J>, places: u32) -> Self {
+        let most = 2 * manner.in_hand as usize;
         Self {
-            ready: VecDeque::with_capacity(2 * most as usize),
-            polled: list(),
-            ended: list(),
-            empty: list(),
+            new: VecDeque::with_capacity(most),
+            ready: VecDeque::with_capacity(if manner.has_several_threads { most } else { places as usize }),
             woken: 0,
+            polled: Vec::with_capacity(most),
+            ended: Vec::with_capacity(most),
+            empty: Vec::with_capacity(most),
             read: 0,
+            unread_woken: 0,
             is_unread: false,
             has_late: false,
-            leftovers: Vec::with_capacity(2 * most as usize),
+            leftovers: Vec::with_capacity(most),
         }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
-    pub(super) const fn bytes(most: u32) -> usize {
-        let each = 4 * size_of::<Held<BoxCell<J, O, E, M, H, F>>>() + size_of::<Contents<J, O, E, H>>();
-        (2 * most as usize).saturating_mul(each)
+    pub(super) const fn bytes(shape: Shape, places: u32) -> usize {
+        let most = 2 * shape.in_hand as usize;
+        let ready = if shape.has_several_threads { most } else { places as usize };
+        let listed = most.saturating_mul(4).saturating_add(ready);
+        listed
+            .saturating_mul(size_of::<BoxPlace<J, O, E, M, H, F>>())
+            .saturating_add(most.saturating_mul(size_of::<Contents<J, O, E, H>>()))
     }
 
     /// How many places are to be polled.
     #[inline]
     pub(super) fn count_ready(&self) -> usize {
-        self.ready.len()
+        self.new.len().saturating_add(self.ready.len())
     }
 
-    /// Whether a place in hand is neither to be polled nor to be reported.
+    /// Whether places in hand are neither to be polled nor to be reported.
     #[inline]
     pub(super) const fn has_to_give_back(&self) -> bool {
         !self.polled.is_empty() || !self.empty.is_empty()
     }
 
-    /// How many places will be ready when they are given back.
+    /// Whether attempts that woke themselves are in hand.
     #[inline]
-    pub(super) const fn count_woken(&self) -> u32 {
-        self.woken
+    pub(super) const fn has_woken(&self) -> bool {
+        self.woken > 0
     }
 
     /// Whether the machine has to hear of something.
@@ -117,21 +119,21 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         wakers: &mut Vec<StopWakers>,
     ) {
         if std::mem::take(&mut self.has_late) {
-            for held in &mut self.polled {
-                held.cell.as_mut().report_began(&mut state.machine, now);
+            for place in self.polled.iter_mut().chain(&mut self.ready) {
+                place.cell.as_mut().report_began(&mut state.machine, now);
             }
         }
-        for mut held in self.ended.drain(..) {
-            engine.shared.signals.over(held.place);
-            state.graces.remove(held.place);
-            let waiting = state.stop_waiters.take(held.place);
+        for mut place in self.ended.drain(..) {
+            engine.shared.signals.over(place.index);
+            state.graces.remove(place.index);
+            let waiting = state.stop_waiters.take(place.index);
             if !waiting.is_empty() {
                 wakers.push(waiting);
             }
-            if held.cell.as_mut().report(&mut state.machine, now) {
-                self.leftovers.push(held.cell.as_mut().contents());
+            if place.cell.as_mut().report(&mut state.machine, now) {
+                self.leftovers.push(place.cell.as_mut().contents());
             }
-            self.empty.push(held);
+            self.empty.push(place);
         }
     }
 
@@ -148,36 +150,34 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         if self.empty.len() < most {
             self.take_free(engine, most);
         }
-        let before = self.ready.len();
+        let before = self.new.len();
         for _ in 0..most {
-            let Some(mut held) = self.empty.pop() else { break };
-            let Some(start) = state.start(now, held.place) else {
-                self.empty.push(held);
+            let Some(mut place) = self.empty.pop() else { break };
+            let Some(start) = state.start(now, place.index) else {
+                self.empty.push(place);
                 break;
             };
-            engine.shared.signals.start(held.place, start.attempt);
-            held.cell.as_mut().accept(start, now);
-            self.ready.push_back(held);
+            engine.shared.signals.start(place.index, start.attempt);
+            place.cell.as_mut().accept(start, now);
+            self.new.push_back(place);
         }
-        self.ready.len() > before
+        self.new.len() > before
     }
 
     /// Takes free places in hand, until it has `most` places without an attempt.
     fn take_free(&mut self, engine: &Engine<J, O, E, M, H, F>, most: usize) {
-        let wakes = &engine.shared.wakes;
         let mut shelf = engine.places.lock();
-        let mut line = wakes.lock();
+        let mut line = engine.shared.wakes.lock();
         for _ in self.empty.len()..most {
-            let Some((place, cell)) = shelf.take_free() else { break };
-            line.hold(place);
-            self.empty.push(Held { place, woken: false, unread: false, cell });
+            let Some(place) = shelf.take_free() else { break };
+            line.hold(place.index);
+            self.empty.push(place);
         }
-        wakes.unlock(line);
     }
 
-    /// Gives back what is not to be polled, and takes ready places until `most` are to be polled, in one hold of each lock.
-    /// With `may_sleep`, under the machine's lock, that worker is noted as idle if it has nothing to poll then: whether that
-    /// is so.
+    /// Gives back what is not to be polled, and takes ready places: on one thread all that there are, within bounds, on
+    /// several until `most` are to be polled. With `may_sleep`, under the machine's lock, that worker is noted as idle if
+    /// there is nothing to poll: whether that is so.
     #[inline]
     pub(super) fn exchange(
         &mut self,
@@ -190,46 +190,83 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         if shelf.is_closed() {
             return false;
         }
-        let mut line = wakes.lock();
-        for held in self.polled.drain(..) {
-            shelf.put(held.place, held.cell);
-            line.give_back(held.place, held.woken);
-        }
-        for held in self.empty.drain(..) {
-            shelf.put_free(held.place, held.cell);
-            line.free(held.place);
-        }
-        (self.woken, self.read, self.is_unread) = (0, 0, false);
-        for _ in self.ready.len()..most as usize {
-            let Some(place) = line.take_ready() else { break };
-            let Some(cell) = shelf.take(place) else { continue };
-            self.ready.push_back(Held { place, woken: false, unread: false, cell });
-        }
-        let sleeper = may_sleep.filter(|_| self.ready.is_empty());
-        if let Some(worker) = sleeper {
-            wakes.workers.enter_idle(worker);
-        }
-        wakes.unlock(line);
-        sleeper.is_some()
-    }
-
-    /// Gives back all but what is to be reported. What was not polled is the first of the line again, in its order.
-    pub(super) fn put_down(&mut self, engine: &Engine<J, O, E, M, H, F>) {
-        if self.ready.is_empty() && !self.has_to_give_back() {
-            return;
-        }
-        let wakes = &engine.shared.wakes;
-        let mut shelf = engine.places.lock();
-        if !shelf.is_closed() {
+        let mut sleeper = may_sleep;
+        if self.has_to_give_back() || wakes.has_ready() || may_sleep.is_some() {
             let mut line = wakes.lock();
-            while let Some(held) = self.ready.pop_back() {
-                shelf.put(held.place, held.cell);
-                line.give_back_first(held.place);
+            self.give_back(&mut shelf, &mut line);
+            for index in (0..MOST_IN_HAND).map_while(|_| line.take_ready()) {
+                let Some(cell) = shelf.take(index) else { continue };
+                shelf.ready.push_back(Place { index, cell });
+            }
+            sleeper = may_sleep.filter(|_| self.count_ready() == 0 && shelf.ready.is_empty());
+            if let Some(worker) = sleeper {
+                wakes.workers.enter_idle(worker);
             }
             wakes.unlock(line);
         }
-        drop(shelf);
-        self.exchange(engine, 0, None);
+        self.queue_woken(&mut shelf);
+        if engine.manner.has_several_threads {
+            for _ in self.count_ready()..most as usize {
+                let Some(place) = shelf.ready.pop_front() else { break };
+                self.ready.push_back(place);
+            }
+        } else if self.ready.is_empty() {
+            std::mem::swap(&mut self.ready, &mut shelf.ready);
+        } else {
+            self.ready.append(&mut shelf.ready);
+        }
+        engine.places.unlock(shelf);
+        sleeper.is_some()
+    }
+
+    /// Gives back all but what is to be reported. What was not polled is the first of the queue, in its order.
+    pub(super) fn put_down(&mut self, engine: &Engine<J, O, E, M, H, F>) {
+        if self.count_ready() == 0 && !self.has_to_give_back() {
+            return;
+        }
+        let mut shelf = engine.places.lock();
+        if shelf.is_closed() {
+            return;
+        }
+        self.queue_woken(&mut shelf);
+        if shelf.ready.is_empty() && !engine.manner.has_several_threads {
+            std::mem::swap(&mut self.ready, &mut shelf.ready);
+        }
+        for list in [&mut self.ready, &mut self.new] {
+            while let Some(place) = list.pop_back() {
+                shelf.ready.push_front(place);
+            }
+        }
+        if self.has_to_give_back() {
+            let mut line = engine.shared.wakes.lock();
+            self.give_back(&mut shelf, &mut line);
+            engine.shared.wakes.unlock(line);
+        }
+        engine.places.unlock(shelf);
+    }
+
+    /// Queues the places whose attempts woke themselves behind the others.
+    #[inline]
+    fn queue_woken(&mut self, shelf: &mut Shelf<BoxCell<J, O, E, M, H, F>>) {
+        if !shelf.ready.is_empty() {
+            let unpolled = self.ready.len().saturating_sub(self.woken);
+            shelf.ready.extend(self.ready.drain(unpolled..));
+        }
+        (self.woken, self.unread_woken) = (0, 0);
+    }
+
+    /// Gives back the places that are not to be polled.
+    #[inline]
+    fn give_back(&mut self, shelf: &mut Shelf<BoxCell<J, O, E, M, H, F>>, line: &mut Line) {
+        for place in self.polled.drain(..) {
+            line.give_back(place.index);
+            shelf.put(place);
+        }
+        for place in self.empty.drain(..) {
+            line.free(place.index);
+            shelf.put_free(place);
+        }
+        (self.read, self.is_unread) = (0, false);
     }
 
     /// Drops what reports left behind, each value on its own.
@@ -242,9 +279,10 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     /// Drops everything: the engine was closed.
     pub(super) fn dispose(&mut self, engine: &Engine<J, O, E, M, H, F>) {
         self.drop_leftovers(engine);
-        let polled = self.polled.drain(..).chain(self.ended.drain(..)).chain(self.empty.drain(..));
-        for held in self.ready.drain(..).chain(polled) {
-            engine.dispose(held.cell);
+        let ready = self.new.drain(..).chain(self.ready.drain(..));
+        let others = self.polled.drain(..).chain(self.ended.drain(..)).chain(self.empty.drain(..));
+        for place in ready.chain(others) {
+            engine.dispose(place.cell);
         }
         self.has_late = false;
     }
@@ -265,29 +303,34 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         F: Future<Output = Result<O, E>>,
     {
         let shared = &engine.shared;
-        let Some(mut held) = self.ready.pop_front() else { return false };
-        let cell = &mut held.cell;
+        let Some(mut place) = self.new.pop_front().or_else(|| self.ready.pop_front()) else { return false };
+        self.woken = self.woken.min(self.ready.len());
+        let cell = &mut place.cell;
         let first = !cell.is_begun();
         if first {
             // The call may come much later than the attempt was taken.
             self.has_late |= note_if_late(cell, now);
         }
-        let making = Making { signals: &shared.signals, place: held.place, clone: engine.manner.clone };
-        entered.begin_poll(held.place);
-        let panic = match shared.signals.order(held.place) {
+        let making = Making { signals: &shared.signals, place: place.index, clone: engine.manner.clone };
+        entered.begin_poll(place.index);
+        let panic = match shared.signals.order(place.index) {
             Order::Run => cell.as_mut().run(&making),
             Order::WindDown if !first => cell.as_mut().run(&making),
             Order::WindDown | Order::Drop => cell.as_mut().stop(),
         };
-        held.woken = entered.end_poll();
+        let woken = entered.end_poll();
         let goes_on = !cell.has_ended();
-        if goes_on {
-            held.unread = first && !is_exact && cell.since() != Instant::MAX;
-            self.is_unread |= held.unread;
-            self.woken = self.woken.saturating_add(u32::from(held.woken));
-            self.polled.push(held);
-        } else {
-            self.ended.push(held);
+        if goes_on && first && !is_exact {
+            self.is_unread |= cell.as_mut().note_unread();
+        }
+        match (goes_on, woken) {
+            (false, _) => self.ended.push(place),
+            (_, false) => self.polled.push(place),
+            _ => {
+                self.ready.push_back(place);
+                self.woken += 1;
+                self.unread_woken += 1;
+            }
         }
         if let Some(panic) = panic {
             shared.discard(panic);
@@ -300,11 +343,14 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     #[inline]
     pub(super) fn note_reading(&mut self, now: Instant) {
         if std::mem::take(&mut self.is_unread) {
-            for held in self.polled.iter_mut().skip(self.read).filter(|held| held.unread) {
-                self.has_late |= note_if_late(&mut held.cell, now);
+            let woken = self.ready.iter_mut().rev().take(self.unread_woken);
+            for place in self.polled.iter_mut().skip(self.read).chain(woken) {
+                if place.cell.as_mut().take_unread() {
+                    self.has_late |= note_if_late(&mut place.cell, now);
+                }
             }
         }
-        self.read = self.polled.len();
+        (self.read, self.unread_woken) = (self.polled.len(), 0);
     }
 }
 

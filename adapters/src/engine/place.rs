@@ -34,6 +34,8 @@ pin_project! {
         // That of the place, made once.
         waker: Waker,
         is_begun: bool,
+        // Whether its handler was called since its worker read the clock last, and that is to be read.
+        is_unread: bool,
         // From the end of the attempt until it is reported.
         end: Option<End<O, E>>,
         #[pin]
@@ -86,6 +88,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
             began: Instant::MAX,
             waker,
             is_begun: false,
+            is_unread: false,
             end: None,
             future: None,
             handler: Some(handler),
@@ -294,6 +297,20 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     #[inline]
     pub(super) const fn since(&self) -> Instant {
         self.since
+    }
+
+    /// Notes that its handler was called at an instant that is not known yet, if it matters: whether it does.
+    #[inline]
+    pub(super) fn note_unread(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        *this.is_unread = *this.since != Instant::MAX;
+        *this.is_unread
+    }
+
+    /// Whether that was noted, once.
+    #[inline]
+    pub(super) fn take_unread(self: Pin<&mut Self>) -> bool {
+        std::mem::take(self.project().is_unread)
     }
 
     /// Notes that its handler was called only at this instant.

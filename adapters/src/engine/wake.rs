@@ -1,21 +1,22 @@
 //! How attempts are woken: the line of ready places.
 //!
 //! ```text
-//!              hold                give_back, not woken
+//!              hold                give_back
 //!   Free ────────────► InHand ───────────────────────────► Idle
 //!     ▲                 │ │ ▲                               │
 //!     │      free       │ │ │ take_ready                    │ wake
 //!     └─────────────────┘ │ │                               ▼
 //!                         │ └──────────────────────────── Queued
-//!                    wake │         give_back, woken       ▲
+//!                    wake │         give_back              ▲
 //!                         ▼                                │
 //!                    WokenInHand ──────────────────────────┘
 //! ```
 //!
 //! Every arrow is taken under the lock of the line, and queues the place in it where it leads to `Queued`: a place stands
-//! there once at most, so the line never grows beyond the number of places. A place *in hand* is in the hands of one
-//! worker, which polls it. An attempt that wakes itself while it is polled, the usual case, takes no lock: that is noted
-//! for the thread, and its worker, on the same thread, looks there when the poll returns.
+//! there once at most, so the line never grows beyond the number of places. A place *in hand* is a worker's to poll, or
+//! waits for that in a queue of the workers. An attempt that wakes itself while it is polled, the usual case, takes no
+//! lock: that is noted for the thread, and its worker, on the same thread, looks there when the poll returns, and has it
+//! polled again.
 //!
 //! A wake is a leaf: it takes no other lock, runs no foreign code but the waker of an idle worker, after the lock is
 //! released, and owns no value of a user.
@@ -219,22 +220,16 @@ impl Line {
         Some(place)
     }
 
-    /// Gives back a place whose attempt goes on: `woken` if its worker knows that it is ready.
+    /// Gives back a place whose attempt goes on, and did not wake itself.
     #[inline]
-    pub(super) fn give_back(&mut self, place: u32, woken: bool) {
+    pub(super) fn give_back(&mut self, place: u32) {
         let Some(stand) = self.stands.get_mut(place as usize) else { return };
-        if woken || *stand == Stand::WokenInHand {
+        if *stand == Stand::WokenInHand {
             *stand = Stand::Queued;
             self.ready.push_back(place);
         } else {
             *stand = Stand::Idle;
         }
-    }
-
-    /// Gives back a place that was not polled: it is the first of the line again.
-    pub(super) fn give_back_first(&mut self, place: u32) {
-        self.stand(place, Stand::Queued);
-        self.ready.push_front(place);
     }
 
     /// Gives back a place whose attempt is over.
@@ -286,16 +281,16 @@ mod tests {
         places
     }
 
-    fn give_back(wakes: &Wakes, place: u32, woken: bool) {
+    fn give_back(wakes: &Wakes, place: u32) {
         let mut line = wakes.lock();
-        line.give_back(place, woken);
+        line.give_back(place);
         wakes.unlock(line);
     }
 
     #[test]
     fn places_are_taken_in_the_order_of_their_wakes_and_once() {
         let wakes = Wakes::new(4, 1);
-        (0..4).for_each(|place| give_back(&wakes, place, false));
+        (0..4).for_each(|place| give_back(&wakes, place));
         for place in [2, 0, 2, 3, 0] {
             wakes.wake(place);
         }
@@ -310,9 +305,9 @@ mod tests {
         wakes.lock().hold(1);
         wakes.wake(1);
         assert!(!wakes.has_ready());
-        give_back(&wakes, 1, false);
+        give_back(&wakes, 1);
         assert_eq!(ready(&wakes), [1]);
-        give_back(&wakes, 1, false);
+        give_back(&wakes, 1);
         assert!(!wakes.has_ready());
     }
 
@@ -346,7 +341,7 @@ mod tests {
         wakes.workers.enter_idle(1);
         wakes.wake(0);
         assert!(wakes.workers.are_all_idle(), "nothing lives in that place");
-        give_back(&wakes, 0, false);
+        give_back(&wakes, 0);
         wakes.wake(0);
         wakes.wake(0);
         assert_eq!((wakes.workers.take_idle(), wakes.workers.take_idle()), (Some(1), None));

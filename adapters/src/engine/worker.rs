@@ -23,6 +23,7 @@ use plimsoll_core::{Drain, Instant};
 
 use super::base::{Engine, MOST_IN_HAND, Manner};
 use super::effects::Aftermath;
+use super::footprint::Shape;
 use super::hand::Hand;
 use super::wake::Entered;
 use super::workers::take_has_woken;
@@ -110,8 +111,8 @@ impl Turn {
 }
 
 impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
-    pub(super) fn new(engine: Arc<Engine<J, O, E, M, H, F>>, index: u32) -> Self {
-        let hand = Hand::new(engine.manner.in_hand);
+    pub(super) fn new(engine: Arc<Engine<J, O, E, M, H, F>>, index: u32, places: u32) -> Self {
+        let hand = Hand::new(&engine.manner, places);
         Self {
             engine,
             index,
@@ -125,8 +126,8 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
-    pub(super) const fn bytes(in_hand: u32) -> usize {
-        Hand::<J, O, E, M, H, F>::bytes(in_hand).saturating_add(Aftermath::<J, O, E, M>::BYTES)
+    pub(super) const fn bytes(shape: Shape, places: u32) -> usize {
+        Hand::<J, O, E, M, H, F>::bytes(shape, places).saturating_add(Aftermath::<J, O, E, M>::BYTES)
     }
 
     /// Reads the clock, and finds out how fast the attempts are.
@@ -147,7 +148,8 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
 
     /// How many new attempts the next step may take, so that those that are ready have their share.
     fn share_of_new(&self, batch: u32) -> u32 {
-        let ready = self.engine.shared.wakes.count_ready().saturating_add(self.hand.count_woken());
+        let in_hand = u32::try_from(self.hand.count_ready()).unwrap_or(u32::MAX);
+        let ready = self.engine.count_ready().saturating_add(in_hand);
         if ready == 0 {
             return batch;
         }
@@ -177,7 +179,8 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         let takes_effects = state.count_effects() > 0 && (turn.is_fresh || !are_effects_covered);
         turn.is_fresh = false;
         // Idle workers are woken before this one runs foreign code that may block its thread and them with it.
-        let is_for_others = has_others && state.machine.startable() > startable && workers.has_idle();
+        let has_more = state.machine.startable() > startable || self.hand.count_ready() > 0;
+        let is_for_others = takes_effects && has_others && has_more && workers.has_idle();
         if takes_effects && !is_for_others {
             state.take_effects(shared, &mut self.aftermath);
         }
@@ -186,15 +189,20 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
             workers.begin_duty(self.index);
         }
         // Where there are other threads these need not wait for what is called first.
-        let takes_new = !turn.is_over && !(has_others && (is_called || (takes_effects && is_for_others)));
+        let takes_new = !turn.is_over && !(has_others && is_called) && !is_for_others;
         if takes_new {
             self.takes_new = !self.hand.take_new(engine, &mut state, share, turn.last);
         }
         let may_sleep =
             takes_new && !is_called && self.aftermath.stopping.is_empty() && self.hand.count_ready() == 0;
         let sleeps = may_sleep && state.demand() == 0 && self.hand.exchange(engine, batch, Some(self.index));
-        let others =
-            if has_others { state.demand_beside(are_effects_covered).saturating_sub(before) } else { 0 };
+        let mut others = state.demand_beside(are_effects_covered).saturating_sub(before);
+        if is_for_others {
+            others = others.saturating_add(u32::try_from(self.hand.count_ready()).unwrap_or(u32::MAX));
+        }
+        if !has_others {
+            others = 0;
+        }
         let wakeups = state.wakeups_of_worker(others, sleeps, &shared.wakes);
         let demand = state.demand();
         shared.release(state, demand);
@@ -244,8 +252,7 @@ where
     /// Goes round once.
     fn step(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Next {
         let shared = &*engine.shared;
-        let is_out_of_work =
-            || self.hand.count_ready() == 0 && self.hand.count_woken() == 0 && !shared.wakes.has_ready();
+        let is_out_of_work = || self.hand.count_ready() == 0 && engine.count_ready() == 0;
         let may_take = || shared.has_demand() || is_out_of_work();
         if turn.is_fresh || self.hand.has_news() || (!turn.is_over && may_take()) {
             match self.sync_with_machine(engine, turn) {
@@ -259,7 +266,7 @@ where
         }
         let batch = self.batch(&engine.manner);
         let has_room = self.hand.count_ready() < batch as usize;
-        if self.hand.has_to_give_back() || (has_room && shared.wakes.has_ready()) {
+        if self.hand.has_to_give_back() || ((has_room || self.hand.has_woken()) && engine.count_ready() > 0) {
             self.hand.exchange(engine, batch, None);
         }
         if engine.manner.has_several_threads && take_has_woken() {
@@ -269,15 +276,15 @@ where
             // Others have in hand what there is, or give it back at this moment.
             return Next::Yield;
         }
-        self.poll_hand(engine, turn);
+        self.poll_hand(engine, turn, batch);
         Next::Step
     }
 
-    /// Polls what is in hand, until the turn is over.
-    fn poll_hand(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) {
+    /// Polls so many attempts that are in hand, until the turn is over.
+    fn poll_hand(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn, batch: u32) {
         let shared = &*engine.shared;
         shared.wakes.workers.set_holding(self.index, true);
-        while self.hand.count_ready() > 0 {
+        for _ in 0..self.hand.count_ready().min(batch as usize) {
             if turn.unread >= self.pace.min(POLLS_A_READING) {
                 self.read_clock(turn);
             }

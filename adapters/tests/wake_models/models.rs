@@ -4,6 +4,7 @@
 //! is ready or new, and enters the set of idle workers if there is nothing; then it polls without a lock. A lost wake-up
 //! leaves a worker asleep for ever, which loom reports as a deadlock.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ struct Machine {
     startable: u32,
     /// Places without an attempt.
     free: Vec<u32>,
+    /// Places whose attempts woke themselves.
+    ready: VecDeque<u32>,
     /// Tasks that are not done, submitted or not: with the last one the engine closes.
     left: u32,
 }
@@ -67,7 +70,12 @@ impl Engine {
             yields: AtomicU32::new(0),
         };
         Arc::new(Self {
-            machine: Lock::new(Machine { startable: 0, free: (0..places).rev().collect(), left: tasks }),
+            machine: Lock::new(Machine {
+                startable: 0,
+                free: (0..places).rev().collect(),
+                ready: VecDeque::new(),
+                left: tasks,
+            }),
             wakes: Wakes::new(places, workers),
             places: (0..places).map(place).collect(),
             closed: AtomicBool::new(false),
@@ -83,7 +91,7 @@ impl Engine {
             one.order.store(1, Ordering::Relaxed);
             let mut line = engine.wakes.lock();
             line.hold(place);
-            line.give_back(place, false);
+            line.give_back(place);
             engine.wakes.unlock(line);
         }
         engine
@@ -156,10 +164,12 @@ impl Worker {
                 machine.free.push(place);
                 machine.left -= 1;
             }
-            Some((place, false, woken)) => line.give_back(place, woken),
+            Some((place, false, true)) => machine.ready.push_back(place),
+            Some((place, false, false)) => line.give_back(place),
             None => {}
         }
-        let mut next = line.take_ready();
+        machine.ready.extend(line.take_ready());
+        let mut next = machine.ready.pop_front();
         if next.is_none() && machine.startable > 0 {
             next = machine.free.pop();
             if let Some(place) = next {
