@@ -15,6 +15,7 @@ use super::places::{Place, Shelf};
 use super::signals::Order;
 use super::wake::{Entered, Line};
 use crate::handler::Handler;
+use crate::panics::Panic;
 
 /// Time-outs have this resolution: within it, it does not matter when a handler was called.
 const TICK: Duration = Duration::from_millis(1);
@@ -86,6 +87,12 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         !self.polled.is_empty() || !self.empty.is_empty()
     }
 
+    /// Whether a new attempt is in hand.
+    #[inline]
+    pub(super) fn has_new(&self) -> bool {
+        !self.new.is_empty()
+    }
+
     /// Whether attempts that woke themselves are in hand.
     #[inline]
     pub(super) const fn has_woken(&self) -> bool {
@@ -109,12 +116,14 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         self.is_unread
     }
 
-    /// Reports the attempts that have ended. The wakers of their stop waiters are added to `wakers`.
+    /// Reports the attempts that have ended, and takes up to `most` new ones into their places. The wakers of their stop
+    /// waiters are added to `wakers`.
     #[inline]
     pub(super) fn report(
         &mut self,
         engine: &Engine<J, O, E, M, H, F>,
         state: &mut State<J, O, E, M>,
+        most: u32,
         now: Instant,
         wakers: &mut Vec<StopWakers>,
     ) {
@@ -123,6 +132,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
                 place.cell.as_mut().report_began(&mut state.machine, now);
             }
         }
+        let mut left = most;
         for mut place in self.ended.drain(..) {
             engine.shared.signals.over(place.index);
             state.graces.remove(place.index);
@@ -133,11 +143,16 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
             if place.cell.as_mut().report(&mut state.machine, now) {
                 self.leftovers.push(place.cell.as_mut().contents());
             }
-            self.empty.push(place);
+            if left > 0 && start(engine, state, &mut place, now) {
+                left -= 1;
+                self.new.push_back(place);
+            } else {
+                self.empty.push(place);
+            }
         }
     }
 
-    /// Takes up to `most` new attempts, first into places in hand. Whether it took any.
+    /// Takes new attempts until there are `most` in hand, first into places in hand.
     #[inline]
     pub(super) fn take_new(
         &mut self,
@@ -145,23 +160,19 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         state: &mut State<J, O, E, M>,
         most: u32,
         now: Instant,
-    ) -> bool {
-        let most = most.min(state.machine.startable()) as usize;
+    ) {
+        let most = (most as usize).saturating_sub(self.new.len()).min(state.machine.startable() as usize);
         if self.empty.len() < most {
             self.take_free(engine, most);
         }
-        let before = self.new.len();
         for _ in 0..most {
-            let Some(mut place) = self.empty.pop() else { break };
-            let Some(start) = state.start(now, place.index) else {
+            let Some(mut place) = self.empty.pop() else { return };
+            if !start(engine, state, &mut place, now) {
                 self.empty.push(place);
-                break;
-            };
-            engine.shared.signals.start(place.index, start.attempt);
-            place.cell.as_mut().accept(start, now);
+                return;
+            }
             self.new.push_back(place);
         }
-        self.new.len() > before
     }
 
     /// Takes free places in hand, until it has `most` places without an attempt.
@@ -288,22 +299,23 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     }
 
     /// Lets the first attempt make progress, or drops it if it was asked to stop. The clock was read at `now`, right before
-    /// this if `is_exact`. Whether the attempt goes on.
+    /// this if `is_exact`. Whether the attempt goes on, and the panic that ended it.
     #[inline]
     pub(super) fn poll<A>(
         &mut self,
-        engine: &Engine<J, O, E, M, H, F>,
+        making: &Making<'_, J>,
         entered: &Entered,
         now: Instant,
         is_exact: bool,
-    ) -> bool
+    ) -> (bool, Option<Panic>)
     where
         E: fmt::Debug,
         H: Handler<J, M, A, Future = F>,
         F: Future<Output = Result<O, E>>,
     {
-        let shared = &engine.shared;
-        let Some(mut place) = self.new.pop_front().or_else(|| self.ready.pop_front()) else { return false };
+        let Some(mut place) = self.new.pop_front().or_else(|| self.ready.pop_front()) else {
+            return (false, None);
+        };
         self.woken = self.woken.min(self.ready.len());
         let cell = &mut place.cell;
         let first = !cell.is_begun();
@@ -311,17 +323,16 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
             // The call may come much later than the attempt was taken.
             self.has_late |= note_if_late(cell, now);
         }
-        let making = Making { signals: &shared.signals, place: place.index, clone: engine.manner.clone };
         entered.begin_poll(place.index);
-        let panic = match shared.signals.order(place.index) {
-            Order::Run => cell.as_mut().run(&making),
-            Order::WindDown if !first => cell.as_mut().run(&making),
+        let panic = match making.signals.order(place.index) {
+            Order::Run => cell.as_mut().run(making, place.index),
+            Order::WindDown if !first => cell.as_mut().run(making, place.index),
             Order::WindDown | Order::Drop => cell.as_mut().stop(),
         };
         let woken = entered.end_poll();
         let goes_on = !cell.has_ended();
-        if goes_on && first && !is_exact {
-            self.is_unread |= cell.as_mut().note_unread();
+        if goes_on {
+            self.is_unread |= cell.as_mut().note_unread(first && !is_exact);
         }
         match (goes_on, woken) {
             (false, _) => self.ended.push(place),
@@ -332,26 +343,37 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
                 self.unread_woken += 1;
             }
         }
-        if let Some(panic) = panic {
-            shared.discard(panic);
-        }
-        goes_on
+        (goes_on, panic)
     }
 
-    /// The clock was read. Attempts that were called for the first time since the last reading count from now, if that is
-    /// noticeably later.
+    /// The clock was read, so long after the last reading. Attempts that were called for the first time since then count
+    /// from now, if that is noticeably later.
     #[inline]
-    pub(super) fn note_reading(&mut self, now: Instant) {
-        if std::mem::take(&mut self.is_unread) {
+    pub(super) fn note_reading(&mut self, now: Instant, passed: Duration) {
+        if std::mem::take(&mut self.is_unread) && passed > TICK {
             let woken = self.ready.iter_mut().rev().take(self.unread_woken);
-            for place in self.polled.iter_mut().skip(self.read).chain(woken) {
-                if place.cell.as_mut().take_unread() {
-                    self.has_late |= note_if_late(&mut place.cell, now);
-                }
+            for place in
+                self.polled.iter_mut().skip(self.read).chain(woken).filter(|place| place.cell.is_unread())
+            {
+                self.has_late |= note_if_late(&mut place.cell, now);
             }
         }
         (self.read, self.unread_woken) = (self.polled.len(), 0);
     }
+}
+
+/// Starts the next attempt in this place: whether there was one.
+#[inline]
+fn start<J, O, E, M: Copy, H, F>(
+    engine: &Engine<J, O, E, M, H, F>,
+    state: &mut State<J, O, E, M>,
+    place: &mut BoxPlace<J, O, E, M, H, F>,
+    now: Instant,
+) -> bool {
+    let Some(start) = state.start(now, place.index) else { return false };
+    engine.shared.signals.start(place.index, start.attempt);
+    place.cell.as_mut().accept(start, now);
+    true
 }
 
 /// Has the attempt count from `now`, if that is noticeably later than it does: whether that is so.

@@ -34,7 +34,7 @@ pin_project! {
         // That of the place, made once.
         waker: Waker,
         is_begun: bool,
-        // Whether its handler was called since its worker read the clock last, and that is to be read.
+        // Whether its handler was called in the last poll, at an instant that is not known yet.
         is_unread: bool,
         // From the end of the attempt until it is reported.
         end: Option<End<O, E>>,
@@ -63,7 +63,6 @@ enum End<O, E> {
 /// How the attempts of an engine are made.
 pub(super) struct Making<'a, J> {
     pub(super) signals: &'a Arc<Signals>,
-    pub(super) place: u32,
     /// How a job is cloned for a further try, if there are any.
     pub(super) clone: Option<fn(&J) -> J>,
 }
@@ -112,27 +111,27 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     /// Lets the attempt make progress: makes its future if that is not done yet, polls it, and drops it when it is over.
     /// Returns the panic, which ends the attempt.
     #[inline]
-    pub(super) fn run<A>(mut self: Pin<&mut Self>, making: &Making<'_, J>) -> Option<Panic>
+    pub(super) fn run<A>(mut self: Pin<&mut Self>, making: &Making<'_, J>, place: u32) -> Option<Panic>
     where
         E: fmt::Debug,
         H: Handler<J, M, A, Future = F>,
         F: Future<Output = Result<O, E>>,
     {
-        match catch(|| self.as_mut().go_on(making)) {
+        match catch(|| self.as_mut().go_on(making, place)) {
             Ok(()) => None,
             Err(panic) => self.end_with(End::Panicked, Some(panic)),
         }
     }
 
     #[inline]
-    fn go_on<A>(mut self: Pin<&mut Self>, making: &Making<'_, J>)
+    fn go_on<A>(mut self: Pin<&mut Self>, making: &Making<'_, J>, place: u32)
     where
         E: fmt::Debug,
         H: Handler<J, M, A, Future = F>,
         F: Future<Output = Result<O, E>>,
     {
         if !self.is_begun {
-            self.as_mut().begin(making);
+            self.as_mut().begin(making, place);
         }
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return };
@@ -149,7 +148,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
 
     /// Makes the future of the attempt.
     #[inline]
-    fn begin<A>(self: Pin<&mut Self>, making: &Making<'_, J>)
+    fn begin<A>(self: Pin<&mut Self>, making: &Making<'_, J>, place: u32)
     where
         H: Handler<J, M, A, Future = F>,
     {
@@ -169,7 +168,6 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                 }
             }
         }
-        let place = making.place;
         let context = || Context::new(making.signals.clone(), place, task, attempt, number, deadline, meta);
         this.future.set(Some(handler.call(job, context)));
     }
@@ -299,18 +297,19 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         self.since
     }
 
-    /// Notes that its handler was called at an instant that is not known yet, if it matters: whether it does.
+    /// Notes after a poll whether its handler was called at an instant that is not known yet: whether that is so, and
+    /// matters.
     #[inline]
-    pub(super) fn note_unread(self: Pin<&mut Self>) -> bool {
+    pub(super) fn note_unread(self: Pin<&mut Self>, unread: bool) -> bool {
         let this = self.project();
-        *this.is_unread = *this.since != Instant::MAX;
+        *this.is_unread = unread && *this.since != Instant::MAX;
         *this.is_unread
     }
 
-    /// Whether that was noted, once.
+    /// What was noted after the last poll.
     #[inline]
-    pub(super) fn take_unread(self: Pin<&mut Self>) -> bool {
-        std::mem::take(self.project().is_unread)
+    pub(super) const fn is_unread(&self) -> bool {
+        self.is_unread
     }
 
     /// Notes that its handler was called only at this instant.

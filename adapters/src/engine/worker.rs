@@ -25,19 +25,20 @@ use super::base::{Engine, MOST_IN_HAND, Manner};
 use super::effects::Aftermath;
 use super::footprint::Shape;
 use super::hand::Hand;
+use super::place::Making;
 use super::wake::Entered;
 use super::workers::take_has_woken;
 use crate::handler::Handler;
 
 /// How many polls of attempts, and how many calls of other foreign code, a worker makes before it lets other tasks of the
 /// runtime run.
-const POLLS_A_TURN: u32 = 128;
+const POLLS_A_TURN: u32 = 256;
 /// For how long it makes them.
 const TURN: Duration = Duration::from_millis(1);
 /// A step that took longer has handlers that compute.
 const SLOW: Duration = Duration::from_micros(500);
 /// How many polls go by one reading of the clock, as long as they are quick.
-const POLLS_A_READING: u32 = 16;
+const POLLS_A_READING: u32 = 32;
 
 /// Spawned once, and kept until the engine is closed. Between two polls it holds nothing of a user.
 pub(super) struct Worker<J, O, E, M: Copy, H, F, A> {
@@ -101,11 +102,11 @@ impl Turn {
         self.is_over |= now.saturating_since(began) > TURN;
     }
 
-    /// Foreign code is called.
+    /// Foreign code was called so often.
     #[inline]
-    fn note_call(&mut self) {
-        self.unread = self.unread.saturating_add(1);
-        self.polls_left = self.polls_left.saturating_sub(1);
+    fn note_calls(&mut self, calls: u32) {
+        self.unread = self.unread.saturating_add(calls);
+        self.polls_left = self.polls_left.saturating_sub(calls);
         self.is_over |= self.polls_left == 0;
     }
 }
@@ -133,12 +134,12 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     /// Reads the clock, and finds out how fast the attempts are.
     fn read_clock(&mut self, turn: &mut Turn) {
         let now = self.engine.shared.now();
+        let passed = now.saturating_since(turn.last);
         if turn.began.is_some() {
-            let is_slow = now.saturating_since(turn.last) > SLOW;
-            self.pace = if is_slow { 1 } else { self.pace.saturating_mul(2).min(MOST_IN_HAND) };
+            self.pace = if passed > SLOW { 1 } else { self.pace.saturating_mul(2).min(MOST_IN_HAND) };
         }
         turn.note_reading(now);
-        self.hand.note_reading(now);
+        self.hand.note_reading(now, passed);
     }
 
     /// How many attempts the next step may take.
@@ -175,7 +176,9 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         // What another worker is certain to do soon, on any thread.
         let are_effects_covered = has_others && workers.has_queued();
         let (startable, before) = (state.machine.startable(), state.demand_beside(are_effects_covered));
-        self.hand.report(engine, &mut state, turn.last, &mut self.aftermath.stop_wakers);
+        // Where there are other threads, what the reports lead to may come first.
+        let restarted = if has_others || turn.is_over { 0 } else { share };
+        self.hand.report(engine, &mut state, restarted, turn.last, &mut self.aftermath.stop_wakers);
         let takes_effects = state.count_effects() > 0 && (turn.is_fresh || !are_effects_covered);
         turn.is_fresh = false;
         // Idle workers are woken before this one runs foreign code that may block its thread and them with it.
@@ -191,7 +194,8 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         // Where there are other threads these need not wait for what is called first.
         let takes_new = !turn.is_over && !(has_others && is_called) && !is_for_others;
         if takes_new {
-            self.takes_new = !self.hand.take_new(engine, &mut state, share, turn.last);
+            self.hand.take_new(engine, &mut state, share, turn.last);
+            self.takes_new = !self.hand.has_new();
         }
         let may_sleep =
             takes_new && !is_called && self.aftermath.stopping.is_empty() && self.hand.count_ready() == 0;
@@ -213,7 +217,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
             // Other threads must not wait for what foreign code has woken on this one.
             turn.is_over |= has_others && self.aftermath.may_wake();
             self.do_aftermath(engine);
-            turn.note_call();
+            turn.note_calls(1);
         }
         match (sleeps, is_called && self.hand.count_ready() == 0) {
             (true, _) => Next::Sleep,
@@ -284,21 +288,42 @@ where
     fn poll_hand(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn, batch: u32) {
         let shared = &*engine.shared;
         shared.wakes.workers.set_holding(self.index, true);
-        for _ in 0..self.hand.count_ready().min(batch as usize) {
+        let mut left = batch.min(u32::try_from(self.hand.count_ready()).unwrap_or(u32::MAX));
+        while left > 0 {
             if turn.unread >= self.pace.min(POLLS_A_READING) {
                 self.read_clock(turn);
             }
             if turn.is_over || shared.is_closed() {
                 break;
             }
-            let is_exact = turn.unread == 0;
-            turn.note_call();
-            let goes_on = self.hand.poll(engine, &turn.entered, turn.last, is_exact);
-            // A poll that was cut short by the runtime ends the turn, so that the next attempt has a budget of its own.
-            turn.is_over |= goes_on && !(engine.manner.may_go_on)();
+            let unread = self.pace.min(POLLS_A_READING).saturating_sub(turn.unread);
+            left = left.saturating_sub(self.poll_some(engine, turn, left.min(unread).min(turn.polls_left)));
         }
         if self.hand.is_unread() {
             self.read_clock(turn);
+        }
+    }
+
+    /// Polls so many attempts by one reading of the clock, at least one. How many it was.
+    #[inline]
+    fn poll_some(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn, most: u32) -> u32 {
+        let shared = &*engine.shared;
+        let making = Making { signals: &shared.signals, clone: engine.manner.clone };
+        let mut polled = 0;
+        let mut is_exact = turn.unread == 0;
+        loop {
+            let (goes_on, panic) = self.hand.poll(&making, &turn.entered, turn.last, is_exact);
+            if let Some(panic) = panic {
+                shared.discard(panic);
+            }
+            polled += 1;
+            is_exact = false;
+            // A poll that was cut short by the runtime ends the turn, so that the next attempt has a budget of its own.
+            turn.is_over = goes_on && !(engine.manner.may_go_on)();
+            if turn.is_over || polled >= most || shared.is_closed() {
+                turn.note_calls(polled);
+                return polled;
+            }
         }
     }
 }
