@@ -105,10 +105,15 @@ impl Wakes {
     }
 
     /// As [`wake`](Self::wake), for several places in one hold of the lock.
+    #[inline]
     pub(super) fn wake_all(&self, places: impl ExactSizeIterator<Item = u32>) {
-        if places.len() == 0 {
-            return;
+        if places.len() > 0 {
+            self.wake_some(places);
         }
+    }
+
+    #[cold]
+    fn wake_some(&self, places: impl ExactSizeIterator<Item = u32>) {
         let mut line = self.lock();
         let ready = places.filter(|&place| line.wake(place)).count();
         let idle = self.workers.has_idle();

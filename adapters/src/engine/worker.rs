@@ -25,6 +25,7 @@ use super::base::{Engine, MOST_IN_HAND, Manner};
 use super::effects::Aftermath;
 use super::footprint::Shape;
 use super::hand::Hand;
+use super::machine::{Shared, State};
 use super::place::Making;
 use super::wake::Entered;
 use super::workers::take_has_woken;
@@ -111,6 +112,41 @@ impl Turn {
     }
 }
 
+/// The other workers, at the beginning of a hold.
+struct Others {
+    /// Whether there may be any on other threads.
+    exist: bool,
+    /// Whether one is idle.
+    are_idle: bool,
+    /// Whether one is certain to take the effects soon, on whatever thread.
+    take_effects: bool,
+    /// How many attempts could be started, and how many things there were that this worker or an idle one has to do.
+    startable: u32,
+    demand: u32,
+}
+
+impl Others {
+    #[inline]
+    fn look<J, O, E, M: Copy, H, F>(engine: &Engine<J, O, E, M, H, F>, state: &State<J, O, E, M>) -> Self {
+        let workers = &engine.shared.wakes.workers;
+        let exist = engine.manner.has_several_threads;
+        let (are_idle, take_effects) = (exist && workers.has_idle(), exist && workers.has_queued());
+        let (startable, demand) =
+            if are_idle { (state.machine.startable(), state.demand_beside(take_effects)) } else { (0, 0) };
+        Self { exist, are_idle, take_effects, startable, demand }
+    }
+
+    /// How many idle ones are needed for what the hold has made ready, and for what is given up.
+    #[inline]
+    fn count_needed<J, O, E, M: Copy>(&self, state: &State<J, O, E, M>, given_up: usize) -> u32 {
+        if !self.are_idle {
+            return 0;
+        }
+        let given_up = u32::try_from(given_up).unwrap_or(u32::MAX);
+        state.demand_beside(self.take_effects).saturating_sub(self.demand).saturating_add(given_up)
+    }
+}
+
 impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     pub(super) fn new(engine: Arc<Engine<J, O, E, M, H, F>>, index: u32, places: u32) -> Self {
         let hand = Hand::new(&engine.manner, places);
@@ -164,8 +200,6 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     /// after that.
     fn sync_with_machine(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Next {
         let shared = &*engine.shared;
-        let workers = &shared.wakes.workers;
-        let has_others = engine.manner.has_several_threads;
         if turn.unread > 0 || turn.is_fresh {
             self.read_clock(turn);
         }
@@ -173,49 +207,35 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         let share = self.share_of_new(batch);
 
         let mut state = shared.lock();
-        // What another worker is certain to do soon, on any thread.
-        let are_effects_covered = has_others && workers.has_queued();
-        let (startable, before) = (state.machine.startable(), state.demand_beside(are_effects_covered));
+        let others = Others::look(engine, &state);
         // Where there are other threads, what the reports lead to may come first.
-        let restarted = if has_others || turn.is_over { 0 } else { share };
+        let restarted = if others.exist || turn.is_over { 0 } else { share };
         self.hand.report(engine, &mut state, restarted, turn.last, &mut self.aftermath.stop_wakers);
-        let takes_effects = state.count_effects() > 0 && (turn.is_fresh || !are_effects_covered);
-        turn.is_fresh = false;
-        // Idle workers are woken before this one runs foreign code that may block its thread and them with it.
-        let has_more = state.machine.startable() > startable || self.hand.count_ready() > 0;
-        let is_for_others = takes_effects && has_others && has_more && workers.has_idle();
-        if takes_effects && !is_for_others {
-            state.take_effects(shared, &mut self.aftermath);
-        }
+        let gives_way = self.take_effects(shared, &mut state, turn, &others);
         let is_called = self.hand.has_leftovers() || !self.aftermath.is_empty();
         if is_called {
-            workers.begin_duty(self.index);
+            shared.wakes.workers.begin_duty(self.index);
         }
         // Where there are other threads these need not wait for what is called first.
-        let takes_new = !turn.is_over && !(has_others && is_called) && !is_for_others;
+        let takes_new = !turn.is_over && !(others.exist && is_called) && !gives_way;
         if takes_new {
             self.hand.take_new(engine, &mut state, share, turn.last);
             self.takes_new = !self.hand.has_new();
         }
-        let may_sleep =
-            takes_new && !is_called && self.aftermath.stopping.is_empty() && self.hand.count_ready() == 0;
-        let sleeps = may_sleep && state.demand() == 0 && self.hand.exchange(engine, batch, Some(self.index));
-        let mut others = state.demand_beside(are_effects_covered).saturating_sub(before);
-        if is_for_others {
-            others = others.saturating_add(u32::try_from(self.hand.count_ready()).unwrap_or(u32::MAX));
-        }
-        if !has_others {
-            others = 0;
-        }
-        let wakeups = state.wakeups_of_worker(others, sleeps, &shared.wakes);
         let demand = state.demand();
+        let is_done = takes_new && !is_called && self.aftermath.stopping.is_empty();
+        let may_sleep = is_done && demand == 0 && self.hand.count_ready() == 0;
+        let sleeps = may_sleep && self.hand.exchange(engine, batch, Some(self.index));
+        let given_up = if gives_way { self.hand.count_ready() } else { 0 };
+        let needed = others.count_needed(&state, given_up);
+        let wakeups = state.wakeups_of_worker(needed, sleeps, &shared.wakes);
         shared.release(state, demand);
 
         shared.wake(wakeups);
         shared.wakes.wake_all(self.aftermath.stopping.drain(..));
         if is_called {
             // Other threads must not wait for what foreign code has woken on this one.
-            turn.is_over |= has_others && self.aftermath.may_wake();
+            turn.is_over |= others.exist && self.aftermath.may_wake();
             self.do_aftermath(engine);
             turn.note_calls(1);
         }
@@ -224,6 +244,26 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
             (_, true) => Next::Step,
             _ => Next::Poll,
         }
+    }
+
+    /// Takes effects, unless another worker is certain to take them. Whether idle workers come first: these are woken before
+    /// this one runs foreign code that may block its thread, and them with it.
+    #[inline]
+    fn take_effects(
+        &mut self,
+        shared: &Shared<J, O, E, M>,
+        state: &mut State<J, O, E, M>,
+        turn: &mut Turn,
+        others: &Others,
+    ) -> bool {
+        let takes_effects = (turn.is_fresh || !others.take_effects) && state.count_effects() > 0;
+        turn.is_fresh = false;
+        let has_more = || state.machine.startable() > others.startable || self.hand.count_ready() > 0;
+        let gives_way = takes_effects && others.are_idle && has_more();
+        if takes_effects && !gives_way {
+            state.take_effects(shared, &mut self.aftermath);
+        }
+        gives_way
     }
 
     /// Does what a hold has left to do that runs foreign code.
