@@ -5,9 +5,10 @@ use std::task::Waker;
 
 use plimsoll_core::{AttemptId, Effect, Instant, Settlement, SleepId, SleepRefusal, SleepStatus, Swept};
 
-use super::machine::{Shared, State, StopWakers, Types};
+use super::machine::{Shared, State, Types};
 use super::place::Contents;
 use super::signals::AttemptHost;
+use super::stop_waiters::StopWakers;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
 

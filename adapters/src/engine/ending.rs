@@ -7,7 +7,7 @@ use plimsoll_core::{Drain, Instant, Phase};
 
 use super::base::{BoxCell, Engine, TIMERS_A_HOLD};
 use super::effects::Aftermath;
-use super::machine::{Shared, State};
+use super::machine::Shared;
 
 /// After this many steps without any progress the machine is given up.
 const IDLE_STEPS: u32 = 8;
@@ -134,7 +134,7 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
             self.dispose(cell);
         }
         shared.signals.close();
-        let wakers = shared.change(State::take_all_stop_waiters);
+        let wakers = shared.change(|state| state.stop_waiters.take_all());
         wakers.into_iter().for_each(|wakers| shared.wake_all(wakers));
         for waker in shared.wakes.workers.take_wakers().chain(shared.timekeeper.take()) {
             shared.guarded(|| waker.wake());

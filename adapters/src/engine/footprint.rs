@@ -6,10 +6,11 @@ use plimsoll_core::Limits;
 
 use super::base::{BoxCell, Engine};
 use super::grace::Graces;
-use super::machine::{Shared, StopWaiters};
+use super::machine::Shared;
 use super::place::Cell;
 use super::places::Places;
 use super::signals::Signals;
+use super::stop_waiters::StopWaiters;
 use super::timekeeper::Timekeeper;
 use super::wake::{WAKER_BYTES, Wakes};
 use super::worker::Worker;

@@ -9,10 +9,11 @@ use plimsoll_core::Instant;
 
 use super::base::{BoxCell, Engine, MOST_IN_HAND, Manner};
 use super::footprint::Shape;
-use super::machine::{State, StopWakers};
+use super::machine::State;
 use super::place::{Contents, Making};
 use super::places::{Place, Shelf};
 use super::signals::Order;
+use super::stop_waiters::StopWakers;
 use super::wake::{Entered, Line};
 use crate::handler::Handler;
 use crate::panics::Panic;
@@ -83,7 +84,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
 
     /// Whether places in hand are neither to be polled nor to be reported.
     #[inline]
-    pub(super) const fn has_to_give_back(&self) -> bool {
+    pub(super) fn has_to_give_back(&self) -> bool {
         !self.polled.is_empty() || !self.empty.is_empty()
     }
 
@@ -101,12 +102,12 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
 
     /// Whether the machine has to hear of something.
     #[inline]
-    pub(super) const fn has_news(&self) -> bool {
+    pub(super) fn has_news(&self) -> bool {
         !self.ended.is_empty() || self.has_late
     }
 
     /// Whether reports left something behind.
-    pub(super) const fn has_leftovers(&self) -> bool {
+    pub(super) fn has_leftovers(&self) -> bool {
         !self.leftovers.is_empty()
     }
 

@@ -14,14 +14,14 @@ use std::task::Waker;
 use plimsoll_core::{
     AttemptId, BuildError, Conditions, Effect, Instant, Limits, Phase, Plan, Reason, Remains, Start, Wake,
 };
-use slab::Slab;
 
 use super::grace::Graces;
 use super::lock::{Guard, Lock};
 use super::signals::Signals;
-use super::sync::AtomicWaker;
+use super::stop_waiters::StopWaiters;
+use super::timekeeper_signal::TimekeeperSignal;
 use super::wake::Wakes;
-use super::workers::{Workers, wake_future};
+use super::workers::Workers;
 use crate::cache::CachePart;
 use crate::options::{Callback, Defaults, Options};
 use crate::runtime::{Clock, Timer};
@@ -413,121 +413,5 @@ impl<J, O, E, M: Copy> fmt::Debug for Shared<J, O, E, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (census, phase) = self.read(|machine| (machine.census(), machine.phase()));
         f.debug_struct("Shared").field("phase", &phase).field("census", &census).finish_non_exhaustive()
-    }
-}
-
-/// Wakes the timekeeper. Notifications that come while one is pending cost one atomic exchange.
-pub(super) struct TimekeeperSignal {
-    waker: AtomicWaker,
-    notified: AtomicBool,
-}
-
-impl TimekeeperSignal {
-    fn new() -> Self {
-        Self { waker: AtomicWaker::new(), notified: AtomicBool::new(false) }
-    }
-
-    /// Makes the timekeeper run (again). What was written before is seen by it.
-    pub(super) fn notify(&self) {
-        if !self.notified.load(Ordering::SeqCst) && !self.notified.swap(true, Ordering::SeqCst) {
-            wake_future(&self.waker);
-        }
-    }
-
-    /// The timekeeper runs: `waker` is its runtime's.
-    pub(super) fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
-    }
-
-    /// The timekeeper is about to look whether there is anything to do: from now on a notification wakes it.
-    pub(super) fn listen(&self) {
-        self.notified.store(false, Ordering::SeqCst);
-    }
-
-    /// Takes the waker out, which may keep the runtime's task alive.
-    pub(super) fn take(&self) -> Option<Waker> {
-        self.waker.take()
-    }
-}
-
-impl<J, O, E, M: Copy> State<J, O, E, M> {
-    /// Takes the wakers of all futures that wait for an attempt to be over, a list for each place that has any.
-    pub(super) fn take_all_stop_waiters(&mut self) -> Vec<StopWakers> {
-        let places = 0..u32::try_from(self.stop_waiters.places.len()).unwrap_or(u32::MAX);
-        let lists = places.map(|place| self.stop_waiters.take(place));
-        lists.filter(|wakers| !wakers.is_empty()).collect()
-    }
-}
-
-/// The wakers of those futures that wait for an attempt to be asked to stop, a list for each place.
-pub(super) struct StopWaiters {
-    places: Box<[Slab<(AttemptId, Waker)>]>,
-    /// How many there are in all, so that the usual case looks at no list.
-    count: usize,
-}
-
-impl StopWaiters {
-    fn new(places: u32) -> Self {
-        Self { places: (0..places).map(|_| Slab::new()).collect(), count: 0 }
-    }
-
-    /// The bytes that [`new`](Self::new) asks of the allocator.
-    pub(crate) const fn bytes(places: u32) -> usize {
-        (places as usize).saturating_mul(size_of::<Slab<(AttemptId, Waker)>>())
-    }
-
-    /// Leaves a waker; hands out the one that it replaces.
-    pub(super) fn insert(
-        &mut self,
-        place: u32,
-        attempt: AttemptId,
-        key: &mut Option<usize>,
-        waker: Waker,
-    ) -> Option<Waker> {
-        let list = self.places.get_mut(place as usize)?;
-        let own = key.and_then(|key| list.get_mut(key)).filter(|(owner, _)| *owner == attempt);
-        if let Some((_, place)) = own {
-            return Some(std::mem::replace(place, waker));
-        }
-        *key = Some(list.insert((attempt, waker)));
-        self.count = self.count.saturating_add(1);
-        None
-    }
-
-    /// Takes back a waker that was left by this attempt, if it is still there.
-    pub(super) fn remove(&mut self, place: u32, attempt: AttemptId, key: usize) -> Option<Waker> {
-        let list = self.places.get_mut(place as usize)?;
-        list.get(key).filter(|(owner, _)| *owner == attempt)?;
-        self.count = self.count.saturating_sub(1);
-        list.try_remove(key).map(|(_, waker)| waker)
-    }
-
-    /// Takes all wakers that were left for the attempt in this place, to be woken.
-    #[inline]
-    pub(super) fn take(&mut self, place: u32) -> StopWakers {
-        if self.count == 0 { StopWakers(None) } else { self.take_some(place) }
-    }
-
-    #[cold]
-    fn take_some(&mut self, place: u32) -> StopWakers {
-        let list = self.places.get_mut(place as usize).filter(|list| !list.is_empty());
-        let list = list.map(std::mem::take);
-        self.count = self.count.saturating_sub(list.as_ref().map_or(0, Slab::len));
-        StopWakers(list)
-    }
-}
-
-/// Wakers to be woken after the hold in which they were taken.
-#[must_use]
-#[derive(Default)]
-pub(super) struct StopWakers(Option<Slab<(AttemptId, Waker)>>);
-
-impl StopWakers {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
-    pub(super) fn into_iter(self) -> impl Iterator<Item = Waker> {
-        self.0.into_iter().flatten().map(|(_, (_, waker))| waker)
     }
 }

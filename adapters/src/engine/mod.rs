@@ -11,7 +11,7 @@
 //!  ══════╪═══ the machine ════════════╪═══════════════════════════╪══════════════════════════════
 //!        ▼                            ▼                           │
 //!     queued ── State::start ──► Worker::sync_with_machine ── Hand::report ──► settled
-//!                                     │        ▲                  ▲               │ next_action
+//!                                     │        ▲                  ▲               │ take_effects
 //!                       Hand::take_new│        │Hand::exchange    │               ▼
 //!                                     ▼        │                  │        Shared::perform ──► callback, waker
 //!                                 in hand ◄────┘                  │
@@ -19,7 +19,7 @@
 //!                                     ▼                           │
 //!                          the handler, its future ───────────────┘ has ended
 //!                                     │    ▲
-//!                             pending │    │ Line::take_ready
+//!                             pending │    │ Line::take_ready, or at once if it woke itself
 //!                                     ▼    │
 //!                          Places, Line::give_back
 //!                                          ▲
@@ -47,8 +47,11 @@ pub(crate) mod machine;
 mod place;
 mod places;
 pub(crate) mod signals;
+mod stop_waiters;
 mod sync;
 mod timekeeper;
+mod timekeeper_signal;
+mod turn;
 mod wake;
 mod worker;
 mod workers;

@@ -1,12 +1,16 @@
 //! A worker: one future of the runtime that runs whatever attempts are ready.
 //!
-//! It goes round in steps. In one hold of the machine's lock it reports what has ended and takes new attempts; under the
-//! lock of the line it gives back what goes on and takes what is ready; then, without a lock, it polls what it has *in
-//! hand*. New attempts and ready ones take turns, so neither starves the other.
+//! It goes round in steps. In one hold of the machine's lock it reports what has ended and takes new attempts and effects;
+//! under the locks of the places and of the line it gives back what waits for a wake and takes what is ready; then, without
+//! a lock, it polls what it has *in hand*. New attempts and ready ones take turns, so neither starves the other.
 //!
 //! On a runtime with several threads it takes one attempt at a time, so that none waits behind a handler that blocks. On
-//! one thread nobody else could run them, and it takes up to 64. How many it takes there is found out by trying: after a
-//! step that was quick it takes twice as many, after one that took longer than [`SLOW`] a single one.
+//! one thread nobody else could run them, and it polls up to 64 in a step. How many is found out by trying: after some
+//! polls that were quick it takes twice as many, after some that took longer than [`SLOW`] a single one.
+//!
+//! Effects, such as wakers, may be left to another worker that has let other tasks run and stands in line at the runtime:
+//! any thread runs it soon, and it begins by looking for effects. A worker that performs them returns to its runtime before
+//! it runs attempts, for what it has woken may have to run on this thread first.
 //!
 //! Between two of its polls by the runtime a worker has nothing in hand: what it has not polled by the end of its turn it
 //! gives back. So the owner can drop every attempt that is not being polled, also on a runtime that has stopped.
@@ -19,7 +23,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use plimsoll_core::{Drain, Instant};
+use plimsoll_core::Drain;
 
 use super::base::{Engine, MOST_IN_HAND, Manner};
 use super::effects::Aftermath;
@@ -27,15 +31,10 @@ use super::footprint::Shape;
 use super::hand::Hand;
 use super::machine::{Shared, State};
 use super::place::Making;
-use super::wake::Entered;
+use super::turn::Turn;
 use super::workers::take_has_woken;
 use crate::handler::Handler;
 
-/// How many polls of attempts, and how many calls of other foreign code, a worker makes before it lets other tasks of the
-/// runtime run.
-const POLLS_A_TURN: u32 = 256;
-/// For how long it makes them.
-const TURN: Duration = Duration::from_millis(1);
 /// A step that took longer has handlers that compute.
 const SLOW: Duration = Duration::from_micros(500);
 /// How many polls go by one reading of the clock, as long as they are quick.
@@ -56,20 +55,6 @@ pub(super) struct Worker<J, O, E, M: Copy, H, F, A> {
     arguments: PhantomData<fn() -> A>,
 }
 
-/// One poll of a worker by its runtime.
-struct Turn {
-    entered: Entered,
-    polls_left: u32,
-    /// How much foreign code was called since the last reading of the clock.
-    unread: u32,
-    began: Option<Instant>,
-    last: Instant,
-    /// Whether it has not looked yet what the machine wants done.
-    is_fresh: bool,
-    /// Whether other tasks of the runtime are to run next.
-    is_over: bool,
-}
-
 /// How a worker goes on.
 enum Next {
     /// With polling what it has in hand.
@@ -80,36 +65,6 @@ enum Next {
     Yield,
     /// When it is woken.
     Sleep,
-}
-
-impl Turn {
-    const fn new(entered: Entered) -> Self {
-        let last = Instant::ZERO;
-        Self {
-            entered,
-            polls_left: POLLS_A_TURN,
-            unread: 0,
-            began: None,
-            last,
-            is_fresh: true,
-            is_over: false,
-        }
-    }
-
-    /// The clock was read.
-    fn note_reading(&mut self, now: Instant) {
-        let began = *self.began.get_or_insert(now);
-        (self.last, self.unread) = (now, 0);
-        self.is_over |= now.saturating_since(began) > TURN;
-    }
-
-    /// Foreign code was called so often.
-    #[inline]
-    fn note_calls(&mut self, calls: u32) {
-        self.unread = self.unread.saturating_add(calls);
-        self.polls_left = self.polls_left.saturating_sub(calls);
-        self.is_over |= self.polls_left == 0;
-    }
 }
 
 /// The other workers, at the beginning of a hold.
@@ -171,7 +126,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     fn read_clock(&mut self, turn: &mut Turn) {
         let now = self.engine.shared.now();
         let passed = now.saturating_since(turn.last);
-        if turn.began.is_some() {
+        if !turn.is_fresh {
             self.pace = if passed > SLOW { 1 } else { self.pace.saturating_mul(2).min(MOST_IN_HAND) };
         }
         turn.note_reading(now);
@@ -217,7 +172,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
             shared.wakes.workers.begin_duty(self.index);
         }
         // Where there are other threads these need not wait for what is called first.
-        let takes_new = !turn.is_over && !(others.exist && is_called) && !gives_way;
+        let takes_new = !(turn.is_over || gives_way || others.exist && is_called);
         if takes_new {
             self.hand.take_new(engine, &mut state, share, turn.last);
             self.takes_new = !self.hand.has_new();
