@@ -21,6 +21,8 @@ on_two_threads! {
     neighbours_do_not_wait_for_a_callback_that_blocks
     neighbours_do_not_wait_for_a_waker_that_blocks
     new_tasks_do_not_wait_for_a_handler_that_blocks
+    callbacks_do_not_wait_for_a_handler_that_blocks
+    attempts_that_yield_do_not_wait_for_a_callback_that_blocks
 }
 
 fn sixteen_at_a_time(host: &impl Host) -> Work {
@@ -136,6 +138,64 @@ fn new_tasks_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
         assert!(settled, "task {n} waits for a handler that blocks");
     }
     gate.open();
+}
+
+/// Yields until `over` has counted, and tells of each time.
+fn yielding(over: &Counter, steps: &Counter) -> Job {
+    let (over, steps) = (over.clone(), steps.clone());
+    job(async move {
+        while over.get() == 0 {
+            steps.add();
+            kit::yield_now().await;
+        }
+        Ok(0)
+    })
+}
+
+/// Also while workers go round that have let other tasks run.
+fn callbacks_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
+    let processor = sixteen_at_a_time(&host);
+    let (over, steps) = (Counter::default(), Counter::default());
+    for _ in 0..4 {
+        processor.post(yielding(&over, &steps), Options::default()).unwrap();
+    }
+    for round in 1..=20 {
+        let (gate, done) = (Gate::default(), Counter::default());
+        processor.pause();
+        for n in 0..12 {
+            let job = if n == 6 { kit::blocking(&gate) } else { instant(0) };
+            let done = done.clone();
+            assert!(processor.call(job, Options::default(), move |_| done.add()).is_ok());
+        }
+        processor.resume();
+        let all_called = happens(|| done.get() == 11);
+        let called = done.get();
+        gate.open();
+        assert!(all_called, "round {round}: {called} of 11 callbacks were called while a handler blocked");
+        eventually("the blocker goes on", || done.get() == 12);
+    }
+    over.add();
+}
+
+fn attempts_that_yield_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
+    let processor = sixteen_at_a_time(&host);
+    let (over, steps) = (Counter::default(), Counter::default());
+    processor.post(yielding(&over, &steps), Options::default()).unwrap();
+    for round in 1..=20 {
+        let (gate, begun) = (Gate::default(), Counter::default());
+        let (blocked, begins) = (gate.clone(), begun.clone());
+        let callback = move |_| {
+            begins.add();
+            blocked.pass();
+        };
+        assert!(processor.call(instant(0), Options::default(), callback).is_ok());
+        eventually("the callback has begun", || begun.get() == 1);
+        let before = steps.get();
+        let goes_on = happens(|| steps.get() > before);
+        gate.open();
+        assert!(goes_on, "round {round}: an attempt that yields waits for a callback that blocks");
+    }
+    over.add();
 }
 
 /// The same jobs on tokio itself, beside ours.
