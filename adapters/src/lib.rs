@@ -31,8 +31,8 @@
 //! the processor's own jobs included. When the owner is dropped, or [`shutdown`](Processor::shutdown) is done, every
 //! task is settled, every callback called, and everything that the processor held is dropped: jobs, futures, handler,
 //! listeners, cache and timer. What a worker has in hand at that moment, on this thread or on another, is dropped when the
-//! poll that is going on returns: one attempt on a runtime with several threads, up to 64 on one thread. This does not need
-//! the runtime, which may have stopped before.
+//! poll that is going on returns: one attempt on a runtime with several threads, those that are ready on one thread. This does
+//! not need the runtime, which may have stopped before.
 //!
 //! After a graceful end two things are left: outcomes that belong to living handles, and unread events that belong to
 //! living subscriptions. They go with them.

@@ -1,4 +1,5 @@
-//! Models of the wake path: loom runs them through every interleaving of their threads, and every value that a load may see.
+//! Models of the wake path: loom runs them through the interleavings of their threads, up to so many preemptions, and
+//! through every value that a load may see.
 //!
 //! A worker is modelled with the order of its steps: in one hold of the locks it gives back what it has polled, takes what
 //! is ready or new, and enters the set of idle workers if there is nothing; then it polls without a lock. A lost wake-up
