@@ -266,6 +266,10 @@ impl Stage {
         let sim = lock(&self.sim).clone();
         let Some(sim) = sim else { return };
         let (mut book, now) = (self.book(), self.now());
+        if !book.ending.is_killed && book.ending.has_come(now) {
+            // At its deadline a graceful end discards, and it may have begun to, for that may be what runs this.
+            book.ending.discards = book.ending.discards.max(Discards::Maybe);
+        }
         book.ending.cancel(now);
         book.ending.is_killed = true;
         drop(book);
