@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use plimsoll_core::{
     CancelError, Cancelled, Census, Health, LastError, Ledger, Limits, Outcome, Phase, Refused, Route,
-    SubscribeRefusal, TaskId, Totals,
+    Settlement, SubscribeRefusal, TaskId, Totals,
 };
 
 use crate::engine::machine::Shared;
@@ -111,7 +111,9 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     /// yet, was taken before, is too old, or had to make room for newer ones.
     pub fn result(&self, task: TaskId) -> Option<Outcome<O, E>> {
         let now = self.shared.now();
-        self.shared.act(|machine| machine.take_result(now, task)).map(|settlement| settlement.outcome)
+        let Settlement { outcome, job, .. } = self.shared.act(|machine| machine.take_result(now, task))?;
+        self.shared.discard(job);
+        Some(outcome)
     }
 
     /// Cancels a task, whatever it is doing. If it runs, it is asked to stop.

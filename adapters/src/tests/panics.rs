@@ -8,7 +8,8 @@ use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use futures::executor::block_on;
 
 use super::kit::{Manual, on_every_runtime};
-use crate::{Context, Handle, Outcome, Processor, Retry, Runtime};
+use crate::runtime::sim::Sim;
+use crate::{Context, Handle, Options, Outcome, Processor, Retry, Runtime};
 
 on_every_runtime! {
     a_job_that_panics_twice_aborts_nothing
@@ -85,4 +86,18 @@ fn a_waker_that_panics_when_it_is_replaced_loses_nothing() {
     assert_eq!(processor.totals().late_panics, 2);
     manual.run();
     assert_eq!(ask(&mut second, Waker::noop().clone()), Poll::Ready(Ok(Outcome::Completed(()))));
+}
+
+#[test]
+fn a_retained_outcome_is_taken_though_its_job_panics() {
+    let sim = Sim::new(0);
+    let handler = |_: Grenade, _: Context| async { Ok::<(), ()>(()) };
+    let processor = Processor::builder().results(1, None).spawn_on(sim.clone(), handler).unwrap();
+    processor.pause();
+    let task = processor.retain(Grenade, Options::new(())).ok().unwrap();
+    processor.cancel(task).unwrap();
+    sim.run_until_idle().unwrap();
+    // The job never started, and comes with the outcome.
+    assert!(matches!(processor.result(task), Some(Outcome::Cancelled)));
+    assert_eq!(processor.totals().late_panics, 1);
 }
