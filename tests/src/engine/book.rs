@@ -222,7 +222,8 @@ impl Book {
     /// Whether the attempts at a task are in vain, though they may not have been told yet.
     pub(super) fn is_unwanted(&self, task: u32, now: Instant) -> bool {
         let task = &self.tasks[task as usize];
-        task.cancelled.is_some() || task.settled.is_some() || self.ending.has_come(now)
+        let is_overdue = task.overdue_since().is_some_and(|by| by <= now);
+        is_overdue || task.cancelled.is_some() || task.settled.is_some() || self.ending.has_come(now)
     }
 
     pub(super) fn admitted(&self) -> u64 {
@@ -246,7 +247,10 @@ impl Task {
 
     fn may_be(&self, kind: OutcomeKind, now: Instant, ending: &Ending) -> bool {
         let timeouts = self.order.timeouts();
+        // No try begins at the end of time, and these backoffs are shorter than a minute.
+        let is_last_minute = now.saturating_add(Duration::from_secs(60)) == Instant::MAX;
         let no_more = self.attempts.len() as u32 == self.order.tries()
+            || is_last_minute
             || timeouts.schedule_to_close.is_some()
             || ending.has_come(now);
         match kind {
