@@ -1,6 +1,9 @@
 //! Scripts against a processor on a simulated runtime. See `plimsoll_tests::engine`.
 
-use plimsoll_tests::engine::{Script, Summary, check};
+use plimsoll_tests::engine::{Script, Setup, Step, Summary, check};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 #[test]
 fn scripts_break_no_promise_and_are_the_same_each_time() {
@@ -13,4 +16,27 @@ fn scripts_break_no_promise_and_are_the_same_each_time() {
     }
     assert!(sum.settled.iter().all(|seen| *seen > 10), "every kind of outcome is seen: {sum:?}");
     assert!(sum.tasks > 1_500 && sum.events > 2_500 && sum.shut_down > 30 && sum.nanos > 0, "{sum:?}");
+}
+
+/// Of any length up to this, so that a failing one shrinks to the steps that it takes.
+fn scripts(most_steps: usize) -> impl Strategy<Value = Script> {
+    let setup = any::<[u8; Setup::BYTES]>().prop_map(Setup);
+    let steps = vec(any::<[u8; Step::BYTES]>().prop_map(Step), 0..=most_steps);
+    (setup, steps).prop_map(|(setup, steps)| Script { setup, steps })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 4_000,
+        max_shrink_iters: 50_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_script_breaks_no_promise(script in scripts(80)) {
+        if let Err(fault) = check(&script) {
+            return Err(TestCaseError::fail(fault.to_string()));
+        }
+    }
 }
