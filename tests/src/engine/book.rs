@@ -299,12 +299,24 @@ impl Task {
         self.attempts.iter().all(|one| one.number != attempt || one.end.is_some())
     }
 
+    /// Whether it was taken in, and as far as is known has not been started nor settled.
+    pub(super) fn is_to_start(&self) -> bool {
+        self.entry == Entry::Admitted && self.attempts.is_empty() && !self.is_settled()
+    }
+
+    /// When its delay is over.
+    pub(super) fn ready_at(&self) -> Instant {
+        self.by(Some(self.order.delay()))
+    }
+
     /// Since when it should have been settled, if it should.
     pub(super) fn overdue_since(&self) -> Option<Instant> {
+        let limit = self.order.timeouts().schedule_to_start.filter(|_| self.is_to_start());
+        let start_by = limit.map_or(Instant::MAX, |limit| self.ready_at().saturating_add(limit));
         let running = self.attempts.last().filter(|last| last.end.is_none());
         let limit = self.order.timeouts().start_to_close;
         let by =
             running.zip(limit).map_or(Instant::MAX, |(running, limit)| running.called.saturating_add(limit));
-        Some(by.min(self.close_by())).filter(|by| *by != Instant::MAX)
+        Some(by.min(self.close_by()).min(start_by)).filter(|by| *by != Instant::MAX)
     }
 }

@@ -28,7 +28,10 @@ pub(super) struct Oracle<'a>(pub(super) &'a mut World);
 impl Oracle<'_> {
     pub(super) fn check(mut self) -> Done {
         self.note_end();
+        // To read events wakes nobody, unless a deadline was forgotten that every change looks for.
+        let was_idle = self.0.sim.is_idle();
         self.watch()?;
+        ensure(!was_idle || self.0.sim.is_idle(), || "it was idle, though a deadline is not armed".into())?;
         let faults = self.0.stage.faults();
         ensure(faults.is_empty(), || faults.join("; "))?;
         self.balance()?;
@@ -165,7 +168,7 @@ impl Oracle<'_> {
         })?;
         for (number, task) in (0u32..).zip(&book.tasks).filter(|(_, task)| task.id.is_some()) {
             let late = task.overdue_since().filter(|by| is_late(*by, now) && !task.is_settled());
-            let is_known = setup.is_watched() || task.is_told();
+            let is_known = setup.is_watched() || task.way == Way::Callback;
             ensure(late.is_none() || !is_known, || {
                 format!("task {number} is overdue since {late:?}: {task:?}")
             })?;
@@ -177,6 +180,9 @@ impl Oracle<'_> {
                 format!("task {number} runs on after its end: {task:?}")
             })?;
         }
+        let is_early = |task: &&super::book::Task| !is_late(task.ready_at(), now);
+        let early = book.tasks.iter().filter(|task| task.is_to_start()).filter(is_early).count();
+        ensure(census.delayed as usize <= early, || format!("only {early} may be delayed: {census:?}"))?;
         for &(number, wait) in lock(&stage.waits).iter() {
             let is_stopped = book.tasks[number as usize].is_settled();
             let is_forgotten = match wait {

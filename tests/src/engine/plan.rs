@@ -125,7 +125,7 @@ impl Order {
         self.0[0] & 128 != 0
     }
 
-    fn delay(self) -> Duration {
+    pub(super) fn delay(self) -> Duration {
         limit(self.0[1] & 15).unwrap_or_default()
     }
 
