@@ -90,6 +90,8 @@ pub(super) struct Task {
 pub(super) struct Book {
     pub(super) tasks: Vec<Task>,
     pub(super) ending: Ending,
+    /// As far as the processor knows.
+    pub(super) has_several_threads: bool,
 }
 
 type Answer = Result<(), String>;
@@ -138,11 +140,14 @@ impl Book {
 
     /// A handler is called for an attempt at a task.
     pub(super) fn call(&mut self, task: u32, number: u32, now: Instant) -> Answer {
+        // One that a worker had taken before may be called while another worker is to tell it of its end.
+        let overlap = self.has_several_threads.then_some(now);
         let task = self.task(task);
         let running = task.attempts.last().is_some_and(|last| last.end.is_none());
         ensure(!running, || "two attempts at a task at a time".into())?;
         ensure(task.entry != Entry::Refused, || "a refused task is started".into())?;
-        ensure(task.settled.is_none(), || "a settled task is started".into())?;
+        let is_over = task.settled.is_some_and(|(_, at)| Some(at) != overlap);
+        ensure(!is_over, || "a settled task is started".into())?;
         let close_by = task.close_by();
         ensure(now <= close_by, || format!("started at {now:?}, which is overdue since {close_by:?}"))?;
         let next = task.attempts.last().map_or(1, |last| last.number + 1);

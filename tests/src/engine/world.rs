@@ -49,6 +49,7 @@ impl World {
             sim = sim.several_threads();
         }
         let stage = Stage::new(&sim, setup.concurrency());
+        stage.book().has_several_threads = setup.has_several_threads();
         let (entries, ttl) = setup.results();
         let mut builder = Processor::builder()
             .queue(setup.queue())
