@@ -12,9 +12,8 @@ use std::time::Duration;
 use plimsoll_core::{BuildError, CacheLimits, Limits, Priority, ResultLimits, Retry, Timeouts};
 
 use crate::cache::Cache;
-use crate::engine::base::{MOST_IN_HAND, Manner};
+use crate::engine::base::{MOST_IN_HAND, Manner, Shape};
 use crate::engine::build::{self, BoxFuture};
-use crate::engine::footprint::Shape;
 use crate::engine::machine::{MOST_WORKERS, Parts};
 use crate::footprint::Footprint;
 use crate::handler::Handler;

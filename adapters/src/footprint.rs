@@ -2,7 +2,8 @@
 
 use plimsoll_core::Limits;
 
-use crate::engine::footprint::{self, ArcInner, Shape};
+use crate::engine::base::Shape;
+use crate::engine::footprint::{self, ArcInner};
 use crate::engine::machine::Types;
 
 /// Bytes that a processor asks of the allocator when it is built, by part, from [`Builder::footprint`].

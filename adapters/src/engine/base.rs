@@ -24,6 +24,18 @@ pub(super) struct Engine<J, O, E, M: Copy, H, F> {
     pub(super) manner: Manner<J>,
 }
 
+/// What an engine's size depends on, beside the limits and the types.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) workers: u32,
+    /// How many places a worker has in hand at most.
+    pub(crate) in_hand: u32,
+    /// Whether workers may run at the same time.
+    pub(crate) has_several_threads: bool,
+    /// Whether attempts have a grace period.
+    pub(crate) has_grace: bool,
+}
+
 /// How attempts are run.
 pub(crate) struct Manner<J> {
     /// How a job is cloned for a further try.

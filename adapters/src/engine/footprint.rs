@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plimsoll_core::Limits;
 
-use super::base::{BoxCell, Engine};
+use super::base::{BoxCell, Engine, Shape};
 use super::grace::Graces;
 use super::machine::Shared;
 use super::place::Cell;
@@ -14,18 +14,6 @@ use super::stop_waiters::StopWaiters;
 use super::timekeeper::Timekeeper;
 use super::wake::{WAKER_BYTES, Wakes};
 use super::worker::Worker;
-
-/// What an engine's size depends on, beside the limits and the types.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    pub(crate) workers: u32,
-    /// How many places a worker has in hand at most.
-    pub(crate) in_hand: u32,
-    /// Whether workers may run at the same time.
-    pub(crate) has_several_threads: bool,
-    /// Whether attempts have a grace period.
-    pub(crate) has_grace: bool,
-}
 
 /// Bytes by part, as in the public [`Footprint`](crate::Footprint).
 pub(crate) struct EngineFootprint {

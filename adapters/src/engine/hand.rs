@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use plimsoll_core::Instant;
 
-use super::base::{BoxCell, Engine, MOST_IN_HAND, Manner};
-use super::footprint::Shape;
+use super::base::{BoxCell, Engine, MOST_IN_HAND, Manner, Shape};
 use super::machine::State;
 use super::place::{Contents, Making};
 use super::places::{Place, Shelf};

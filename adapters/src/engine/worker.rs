@@ -25,9 +25,8 @@ use std::time::Duration;
 
 use plimsoll_core::Drain;
 
-use super::base::{Engine, MOST_IN_HAND, Manner};
+use super::base::{Engine, MOST_IN_HAND, Manner, Shape};
 use super::effects::Aftermath;
-use super::footprint::Shape;
 use super::hand::Hand;
 use super::machine::{Shared, State};
 use super::place::Making;
