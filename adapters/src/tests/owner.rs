@@ -65,9 +65,9 @@ fn the_owner_may_be_dropped_in_a_callback(runtime: impl Runtime) {
     let counted = live.clone();
     let processor = Processor::builder()
         .concurrency(1)
-        .spawn_on(runtime, move |_: u32, _: Context| {
+        .spawn_on(runtime, move |n: u32, _: Context| {
             let probe = counted.probe();
-            async move { Ok(probe) }
+            async move { if n == 0 { Ok(probe) } else { pending().await } }
         })
         .unwrap();
     let submitter = processor.submitter();

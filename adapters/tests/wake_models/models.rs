@@ -233,6 +233,22 @@ impl Future for Worker {
     }
 }
 
+/// Two events take two idle workers, and so two threads.
+#[test]
+fn two_events_do_not_take_one_worker() {
+    model(4, || {
+        let wakes = Arc::new(Wakes::new(1, 2));
+        wakes.workers.enter_idle(0);
+        wakes.workers.enter_idle(1);
+        let other = wakes.clone();
+        let other = thread::spawn(move || other.workers.take_idle());
+        let one = wakes.workers.take_idle();
+        let two = other.join().unwrap();
+        assert!(one.is_some() && two.is_some() && one != two);
+        assert!(!wakes.workers.has_idle());
+    });
+}
+
 /// (a) The attempt is woken while its worker polls it, gives it back, or looks for more.
 #[test]
 fn a_wake_meets_a_give_back() {
