@@ -40,12 +40,12 @@ pin_project! {
         end: Option<End<O, E>>,
         #[pin]
         future: Option<F>,
+        // The job once more, for a further try.
+        copy: Option<J>,
         // One clone a place, so that the owner can drop the handler by emptying the places.
         handler: Option<Arc<H>>,
         // Until the attempt is begun.
         start: Option<Start<Types<J, O, E, M>>>,
-        // The job once more, for a further try.
-        copy: Option<J>,
         // What went wrong, if it did.
         message: Message,
     }
@@ -90,9 +90,9 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
             is_unread: false,
             end: None,
             future: None,
+            copy: None,
             handler: Some(handler),
             start: None,
-            copy: None,
             message: Message::default(),
         }
     }
@@ -174,7 +174,8 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
 
     /// Drops the future of an attempt that was asked to stop, or its job if it was not begun. Returns the panic of that.
     pub(super) fn stop(mut self: Pin<&mut Self>) -> Option<Panic> {
-        let start = self.as_mut().project().start.take();
+        // Of one that was begun this need not be looked at, and is cold.
+        let start = if self.is_begun { None } else { self.as_mut().project().start.take() };
         let panic = catch(|| drop(start)).err();
         self.end_with(End::Stopped, panic)
     }
