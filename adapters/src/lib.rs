@@ -48,7 +48,9 @@
 //! allocation and no spawn. A worker takes new attempts and ready ones in turn, each kind in its order, so that no handler
 //! starves another. On several threads it takes one at a time ([`Builder::prefetch`]): a handler that blocks its thread
 //! delays no other, as if it had been spawned on its own. On one thread a handler that computes delays all others for so
-//! long; their time-outs count from the call of their handlers, and what was done in time is never reported as late.
+//! long; their time-outs count from the call of their handlers, and what was done in time is never reported as late. A worker
+//! notices that handlers have become slow when it reads the clock next, after 32 polls at most; from then on it lets other
+//! tasks run after each that takes longer than a millisecond.
 //!
 //! One *timekeeper* owns the one timer of the runtime that a processor uses. It runs no code of yours. Callbacks, wakers,
 //! clones and drops of your values never run under a lock of this crate, so all of them may call back into the processor.
