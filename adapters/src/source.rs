@@ -73,7 +73,7 @@ where
 
     /// As [`attach`](Self::attach), with the terms that `options` gives for each job. A panic in it is caught and counted;
     /// the job, and in a batch those after it, go back to the caller of `emit` with
-    /// [`FeedRefusal::Terms`](crate::FeedRefusal::Terms).
+    /// [`FeedRefusal::Terms`].
     ///
     /// # Errors
     /// Too many sources, or the processor is draining. Nothing is registered then.

@@ -7,10 +7,10 @@ use super::machine::Shared;
 use super::place::Cell;
 use super::places::Places;
 
-/// A place, in which attempts live one after the other.
+/// The cell of a place, in which attempts live one after the other.
 pub(super) type BoxCell<J, O, E, M, H, F> = Pin<Box<Cell<J, O, E, M, H, F>>>;
 
-/// The most places that a worker has in hand.
+/// The most attempts that a worker polls in one step, and the most that it takes at a time.
 pub(crate) const MOST_IN_HAND: u32 = 64;
 
 /// The most timers that fire in one hold of the lock.

@@ -144,7 +144,6 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     fn perform_effect(&self, effect: Effect<Types<J, O, E, M>>) {
         match effect {
             Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
-            Effect::Wake(waker) => self.guarded(|| waker.wake()),
             Effect::Detach(detached) => {
                 self.discard(detached.guard.task);
                 self.discard(detached.guard.batch);

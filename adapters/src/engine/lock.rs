@@ -37,7 +37,7 @@ fn rest() {
 }
 
 /// A lock for short holds that touch the same memory each time. No foreign code runs, and none is dropped, under it.
-//////
+///
 /// Two threads that want such a lock all the time are slower than one: with every hold all that it touches moves to the
 /// other's cache, which takes longer than the work itself, and so the lock is found taken more often still. Neither
 /// spinning nor waiting in line ends that. So a thread that comes to such a crowd rests once, while another goes

@@ -13,6 +13,7 @@ use super::machine::Shared;
 
 /// How often it looks before it lets other tasks of the runtime run.
 const ROUNDS_A_TURN: u32 = 16;
+
 /// Spawned once, and kept until the engine is closed. It owns the use of the runtime's timer, which lies where the owner
 /// can drop it.
 pub(super) struct Timekeeper<J, O, E, M: Copy> {
