@@ -73,12 +73,9 @@ fn neighbours_do_not_wait_for_a_last_job_that_blocks(host: impl Host) {
     assert_neighbours_do_not_wait(&host, 15);
 }
 
-fn neighbours_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
-    let processor = sixteen_at_a_time(&host);
-    let (gate, done) = (Gate::default(), Counter::default());
-    let blocked = gate.clone();
-    processor.pause();
-    assert!(processor.call(instant(0), Options::default(), move |_| blocked.pass()).is_ok());
+/// Resumes a paused processor with a first task of which `what` blocks until the gate is opened.
+fn assert_callbacks_do_not_wait(processor: &Work, gate: &Gate, what: &str) {
+    let done = Counter::default();
     for _ in 0..15 {
         let done = done.clone();
         assert!(processor.call(instant(0), Options::default(), move |_| done.add()).is_ok());
@@ -87,7 +84,16 @@ fn neighbours_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
     let all_called = happens(|| done.get() == 15);
     let called = done.get();
     gate.open();
-    assert!(all_called, "{called} of 15 callbacks were called while another blocked");
+    assert!(all_called, "{called} of 15 callbacks were called while {what} blocked");
+}
+
+fn neighbours_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
+    let processor = sixteen_at_a_time(&host);
+    let gate = Gate::default();
+    let blocked = gate.clone();
+    processor.pause();
+    assert!(processor.call(instant(0), Options::default(), move |_| blocked.pass()).is_ok());
+    assert_callbacks_do_not_wait(&processor, &gate, "another");
 }
 
 struct BlockingWaker(Gate);
@@ -105,16 +111,7 @@ fn neighbours_do_not_wait_for_a_waker_that_blocks(host: impl Host) {
     let mut handle = processor.submit(instant(0)).unwrap();
     let waker = Waker::from(Arc::new(BlockingWaker(gate.clone())));
     assert!(Pin::new(&mut handle).poll(&mut TaskContext::from_waker(&waker)).is_pending());
-    let done = Counter::default();
-    for _ in 0..15 {
-        let done = done.clone();
-        assert!(processor.call(instant(0), Options::default(), move |_| done.add()).is_ok());
-    }
-    processor.resume();
-    let all_called = happens(|| done.get() == 15);
-    let called = done.get();
-    gate.open();
-    assert!(all_called, "{called} of 15 callbacks were called while a waker blocked");
+    assert_callbacks_do_not_wait(&processor, &gate, "a waker");
 }
 
 /// What comes after a handler has begun to block is run by the other thread.
