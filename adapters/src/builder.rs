@@ -317,12 +317,7 @@ impl<M, K, V, R> Builder<M, K, V, R> {
             workers: shape.workers,
             grace: self.cancel_grace,
         };
-        let manner = Manner {
-            clone: R::CLONE,
-            in_hand: shape.in_hand,
-            has_several_threads: shape.has_several_threads,
-            may_go_on: U::may_go_on,
-        };
+        let manner = Manner { clone: R::CLONE, shape, may_go_on: U::may_go_on };
         let built = build::build(parts, manner, handler)?;
         let processor = Processor::new(Submitter { shared: built.shared }, built.engine, self.cache);
         Ok((processor, built.futures.into_iter().map(EngineFuture).collect()))

@@ -24,11 +24,11 @@ pub(super) struct Engine<J, O, E, M: Copy, H, F> {
     pub(super) manner: Manner<J>,
 }
 
-/// What an engine's size depends on, beside the limits and the types.
+/// How many attempts run where: with the limits and the types it decides the size of an engine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) workers: u32,
-    /// How many places a worker has in hand at most.
+    /// How many attempts a worker takes at a time at most.
     pub(crate) in_hand: u32,
     /// Whether workers may run at the same time.
     pub(crate) has_several_threads: bool,
@@ -40,10 +40,7 @@ pub(crate) struct Shape {
 pub(crate) struct Manner<J> {
     /// How a job is cloned for a further try.
     pub(crate) clone: Option<fn(&J) -> J>,
-    /// How many attempts a worker takes at a time at most.
-    pub(crate) in_hand: u32,
-    /// Whether workers may run at the same time.
-    pub(crate) has_several_threads: bool,
+    pub(crate) shape: Shape,
     /// Whether the runtime lets the task that is being polled go on.
     pub(crate) may_go_on: fn() -> bool,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plimsoll_core::Instant;
 
-use super::base::{BoxCell, Engine, MOST_IN_HAND, Manner, Shape};
+use super::base::{BoxCell, Engine, MOST_IN_HAND, Shape};
 use super::machine::State;
 use super::place::{Contents, Making};
 use super::places::{Place, Shelf};
@@ -48,11 +48,11 @@ pub(super) struct Hand<J, O, E, M: Copy, H, F> {
 }
 
 impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
-    pub(super) fn new(manner: &Manner<J>, places: u32) -> Self {
-        let most = 2 * manner.in_hand as usize;
+    pub(super) fn new(shape: Shape, places: u32) -> Self {
+        let (most, ready) = Self::capacities(shape, places);
         Self {
             new: VecDeque::with_capacity(most),
-            ready: VecDeque::with_capacity(if manner.has_several_threads { most } else { places as usize }),
+            ready: VecDeque::with_capacity(ready),
             woken: 0,
             polled: Vec::with_capacity(most),
             ended: Vec::with_capacity(most),
@@ -65,12 +65,18 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         }
     }
 
+    /// The room of each list, and that of the ready places: on one thread those are all in the hand of its worker.
+    const fn capacities(shape: Shape, places: u32) -> (usize, usize) {
+        // New attempts are taken before those that were polled are given back.
+        let most = 2 * shape.in_hand as usize;
+        (most, if shape.has_several_threads { most } else { places as usize })
+    }
+
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(super) const fn bytes(shape: Shape, places: u32) -> usize {
-        let most = 2 * shape.in_hand as usize;
-        let ready = if shape.has_several_threads { most } else { places as usize };
-        let listed = most.saturating_mul(4).saturating_add(ready);
-        listed
+        let (most, ready) = Self::capacities(shape, places);
+        most.saturating_mul(4)
+            .saturating_add(ready)
             .saturating_mul(size_of::<BoxPlace<J, O, E, M, H, F>>())
             .saturating_add(most.saturating_mul(size_of::<Contents<J, O, E, H>>()))
     }
@@ -216,7 +222,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
             wakes.unlock(line);
         }
         self.queue_woken(&mut shelf);
-        if engine.manner.has_several_threads {
+        if engine.manner.shape.has_several_threads {
             for _ in self.count_ready()..most as usize {
                 let Some(place) = shelf.ready.pop_front() else { break };
                 self.ready.push_back(place);
@@ -240,7 +246,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
             return;
         }
         self.queue_woken(&mut shelf);
-        if shelf.ready.is_empty() && !engine.manner.has_several_threads {
+        if shelf.ready.is_empty() && !engine.manner.shape.has_several_threads {
             std::mem::swap(&mut self.ready, &mut shelf.ready);
         }
         for list in [&mut self.ready, &mut self.new] {

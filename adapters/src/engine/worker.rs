@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use plimsoll_core::Drain;
 
-use super::base::{Engine, MOST_IN_HAND, Manner, Shape};
+use super::base::{Engine, MOST_IN_HAND, Shape};
 use super::effects::Aftermath;
 use super::hand::Hand;
 use super::machine::{Shared, State};
@@ -83,7 +83,7 @@ impl Others {
     #[inline]
     fn look<J, O, E, M: Copy, H, F>(engine: &Engine<J, O, E, M, H, F>, state: &State<J, O, E, M>) -> Self {
         let workers = &engine.shared.wakes.workers;
-        let exist = engine.manner.has_several_threads;
+        let exist = engine.manner.shape.has_several_threads;
         let (are_idle, take_effects) = (exist && workers.has_idle(), exist && workers.has_queued());
         let (startable, demand) =
             if are_idle { (state.machine.startable(), state.demand_beside(take_effects)) } else { (0, 0) };
@@ -103,7 +103,7 @@ impl Others {
 
 impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     pub(super) fn new(engine: Arc<Engine<J, O, E, M, H, F>>, index: u32, places: u32) -> Self {
-        let hand = Hand::new(&engine.manner, places);
+        let hand = Hand::new(engine.manner.shape, places);
         Self {
             engine,
             index,
@@ -133,8 +133,8 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     }
 
     /// How many attempts the next step may take.
-    const fn batch(&self, manner: &Manner<J>) -> u32 {
-        if manner.has_several_threads || manner.in_hand < self.pace { manner.in_hand } else { self.pace }
+    const fn batch(&self, shape: Shape) -> u32 {
+        if shape.has_several_threads || shape.in_hand < self.pace { shape.in_hand } else { self.pace }
     }
 
     /// How many new attempts the next step may take, so that those that are ready have their share.
@@ -157,7 +157,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         if turn.unread > 0 || turn.is_fresh {
             self.read_clock(turn);
         }
-        let batch = self.batch(&engine.manner);
+        let batch = self.batch(engine.manner.shape);
         let share = self.share_of_new(batch);
 
         let mut state = shared.lock();
@@ -173,6 +173,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         // Where there are other threads these need not wait for what is called first.
         let takes_new = !(turn.is_over || gives_way || others.exist && is_called);
         if takes_new {
+            let share = self.make_room(engine, &others, share);
             self.hand.take_new(engine, &mut state, share, turn.last);
             self.takes_new = !self.hand.has_new();
         }
@@ -200,6 +201,20 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         }
     }
 
+    /// How many new attempts it may take beside what it has in hand. Where there are other threads no attempt that yields
+    /// stays in hand behind a new one, which may block: idle workers take new ones, or others what is put down here.
+    #[inline]
+    fn make_room(&mut self, engine: &Engine<J, O, E, M, H, F>, others: &Others, share: u32) -> u32 {
+        if !others.exist || share == 0 || self.hand.count_ready() == 0 {
+            return share;
+        }
+        if others.are_idle {
+            return 0;
+        }
+        self.hand.put_down(engine);
+        share
+    }
+
     /// Takes effects, unless another worker is certain to take them. Whether idle workers come first: these are woken before
     /// this one runs foreign code that may block its thread, and them with it.
     #[inline]
@@ -223,7 +238,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     /// Does what a hold has left to do that runs foreign code.
     fn do_aftermath(&mut self, engine: &Engine<J, O, E, M, H, F>) {
         let shared = &*engine.shared;
-        if engine.manner.has_several_threads {
+        if engine.manner.shape.has_several_threads {
             // Others may need the places, and foreign code may take long.
             self.hand.put_down(engine);
         }
@@ -262,12 +277,12 @@ where
         if turn.is_over {
             return Next::Yield;
         }
-        let batch = self.batch(&engine.manner);
+        let batch = self.batch(engine.manner.shape);
         let has_room = self.hand.count_ready() < batch as usize;
         if self.hand.has_to_give_back() || ((has_room || self.hand.has_woken()) && engine.count_ready() > 0) {
             self.hand.exchange(engine, batch, None);
         }
-        if engine.manner.has_several_threads && take_has_woken() {
+        if engine.manner.shape.has_several_threads && take_has_woken() {
             return Next::Yield;
         }
         if self.hand.count_ready() == 0 {

@@ -23,6 +23,7 @@ on_two_threads! {
     new_tasks_do_not_wait_for_a_handler_that_blocks
     callbacks_do_not_wait_for_a_handler_that_blocks
     attempts_that_yield_do_not_wait_for_a_callback_that_blocks
+    attempts_that_yield_do_not_wait_for_a_handler_that_blocks
 }
 
 fn sixteen_at_a_time(host: &impl Host) -> Work {
@@ -191,6 +192,30 @@ fn attempts_that_yield_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
         let goes_on = happens(|| steps.get() > before);
         gate.open();
         assert!(goes_on, "round {round}: an attempt that yields waits for a callback that blocks");
+    }
+    over.add();
+}
+
+fn attempts_that_yield_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
+    let processor = sixteen_at_a_time(&host);
+    let (over, steps) = (Counter::default(), [Counter::default(), Counter::default(), Counter::default()]);
+    for steps in &steps {
+        processor.post(yielding(&over, steps), Options::default()).unwrap();
+    }
+    for round in 1..=20 {
+        let (gate, begun) = (Gate::default(), Counter::default());
+        let (blocked, begins) = (gate.clone(), begun.clone());
+        let blocker = job(async move {
+            begins.add();
+            blocked.pass();
+            Ok(0)
+        });
+        processor.post(blocker, Options::default()).unwrap();
+        eventually("the handler has begun", || begun.get() == 1);
+        let before = steps.each_ref().map(Counter::get);
+        let go_on = happens(|| steps.iter().zip(before).all(|(steps, before)| steps.get() > before));
+        gate.open();
+        assert!(go_on, "round {round}: an attempt that yields waits for a handler that blocks");
     }
     over.add();
 }
