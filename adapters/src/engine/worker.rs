@@ -201,6 +201,21 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
         }
     }
 
+    /// Goes to sleep if there is nothing to do, for a worker whose turn is over: whether that is so.
+    fn fall_asleep(&mut self, engine: &Engine<J, O, E, M, H, F>, batch: u32) -> bool {
+        let shared = &*engine.shared;
+        if shared.has_demand() || self.hand.count_ready() > 0 || engine.count_ready() > 0 {
+            return false;
+        }
+        let mut state = shared.lock();
+        let demand = state.demand();
+        let sleeps = demand == 0 && self.hand.exchange(engine, batch, Some(self.index));
+        let wakeups = state.wakeups_of_worker(0, sleeps, &shared.wakes);
+        shared.release(state, demand);
+        shared.wake(wakeups);
+        sleeps
+    }
+
     /// How many new attempts it may take beside what it has in hand. Where there are other threads no attempt that yields
     /// stays in hand behind a new one, which may block: idle workers take new ones, or others what is put down here.
     #[inline]
@@ -274,10 +289,10 @@ where
                 _ => {}
             }
         }
-        if turn.is_over {
-            return Next::Yield;
-        }
         let batch = self.batch(engine.manner.shape);
+        if turn.is_over {
+            return if self.fall_asleep(engine, batch) { Next::Sleep } else { Next::Yield };
+        }
         let has_room = self.hand.count_ready() < batch as usize;
         if self.hand.has_to_give_back() || ((has_room || self.hand.has_woken()) && engine.count_ready() > 0) {
             self.hand.exchange(engine, batch, None);

@@ -1,13 +1,17 @@
 //! How a worker shares its time among attempts.
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::task::{self, Wake};
 use std::time::Duration;
 
 use futures::executor::block_on;
 
 use super::kit::{Count, Manual, Probe, ms, start_to_close, yield_now};
-use crate::{Context, Options, Outcome, Processor, Submitter};
+use crate::runtime::sim::Sim;
+use crate::{Context, EngineFuture, Options, Outcome, Processor, Submitter};
 
 type Own = Processor<Duration, u32, ()>;
 
@@ -117,6 +121,53 @@ fn an_attempt_that_yields_takes_no_lock_of_the_machine() {
         holds
     };
     assert_eq!(holds(100), holds(1));
+}
+
+/// Whether something was woken since it was last looked at.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// Polls the futures that were woken until none is any more; returns how many polls that took.
+fn poll_woken(futures: &mut [(EngineFuture, Arc<Flag>)]) -> usize {
+    let mut polls = 0;
+    loop {
+        let before = polls;
+        for (future, flag) in &mut *futures {
+            if flag.0.swap(false, SeqCst) {
+                polls += 1;
+                let waker = flag.clone().into();
+                assert!(Pin::new(future).poll(&mut task::Context::from_waker(&waker)).is_pending());
+            }
+        }
+        if polls == before {
+            return polls;
+        }
+    }
+}
+
+/// It returns to its runtime once it has woken somebody, but not to be polled again for nothing.
+#[test]
+fn a_worker_that_has_woken_somebody_and_has_no_more_to_do_is_not_polled_again() {
+    let sim = Sim::new(1).several_threads();
+    let (processor, futures) =
+        Processor::builder().concurrency(4).build(&sim, |(): ()| async { Ok::<_, ()>(()) }).unwrap();
+    let woken = || Arc::new(Flag(AtomicBool::new(true)));
+    let mut futures: Vec<_> = futures.into_iter().map(|future| (future, woken())).collect();
+    poll_woken(&mut futures);
+    for _ in 0..3 {
+        let (mut handle, waits) = (processor.submit(()).unwrap(), Arc::new(Flag::default()));
+        let waker = waits.clone().into();
+        assert!(Pin::new(&mut handle).poll(&mut task::Context::from_waker(&waker)).is_pending());
+        assert_eq!(poll_woken(&mut futures), 1, "one worker, once");
+        assert!(waits.0.load(SeqCst), "the handle was woken");
+        assert_eq!(block_on(handle), Ok(Outcome::Completed(())));
+    }
 }
 
 /// New attempts and ready ones take turns, and ready ones come in their order.
