@@ -1,5 +1,6 @@
 //! The terms on which a task is submitted.
 
+use core::cmp::Ordering;
 use core::fmt;
 use core::time::Duration;
 
@@ -78,12 +79,20 @@ impl<C> fmt::Debug for Route<C> {
     }
 }
 
-/// The class of the queue in which a task waits. Lower classes are served first, each in order of arrival.
+/// The class of the queue in which a task waits: those of the highest priority are served first, each class in order of
+/// arrival. Priorities compare as their names do, `HIGHEST > NORMAL > LOWEST`; classes are numbered in the order in which
+/// they are served, so that [`HIGHEST`](Self::HIGHEST) is class 0.
 ///
 /// A class cannot be starved: every [`Priority::FAIR_EVERY`]th start serves the task that has waited
 /// longest, whatever its class. So a task that has `n` tasks queued before it starts at the latest with
 /// the `FAIR_EVERY × (n + 1)`th start after it was queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// ```
+/// # use plimsoll_core::Priority;
+/// assert!(Priority::HIGHEST > Priority::NORMAL && Priority::NORMAL > Priority::LOWEST);
+/// assert_eq!(Priority::new(0), Priority::HIGHEST);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Priority(u8);
 
 impl Priority {
@@ -98,7 +107,7 @@ impl Priority {
     /// The class that is served last.
     pub const LOWEST: Self = Self(7);
 
-    /// The class with this number, 0 to 7; larger numbers give the lowest class.
+    /// The class with this number, 0 (the highest priority) to 7; larger numbers give the lowest priority.
     #[must_use]
     pub const fn new(class: u8) -> Self {
         if class < 7 { Self(class) } else { Self::LOWEST }
@@ -108,6 +117,18 @@ impl Priority {
     #[must_use]
     pub const fn class(self) -> u8 {
         self.0
+    }
+}
+
+impl Ord for Priority {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.0.cmp(&self.0)
+    }
+}
+
+impl PartialOrd for Priority {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
