@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use plimsoll_core::{BuildError, CacheLimits, Limits, Priority, ResultLimits, Retry, Timeouts};
+use plimsoll_core::{
+    BuildError, CacheLimits, InvalidLimits, Limits, Priority, ResultLimits, Retry, Timeouts,
+};
 
 use crate::cache::Cache;
 use crate::engine::base::{MOST_IN_HAND, Manner, Shape};
@@ -53,7 +55,7 @@ impl<J: Clone> Mode<J> for Cloning {
 /// Builds a [`Processor`]. Every limit has a default: see [`Limits`].
 ///
 /// ```
-/// use plimsoll::{CacheLimits, Context, Processor, Retry, Timeouts, thread::Thread};
+/// use plimsoll::{CacheLimits, Context, Processor, Retry, Timeouts, Thread};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -131,7 +133,6 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         concurrency: u32
         delayed: u32
         orphans: u32
-        unclaimed: u32
         waiters: u32
         sleeps: u32
         sources: u32
@@ -139,6 +140,12 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         events: u32
         attempts: u32
         seed: u64
+    }
+
+    /// Sets [`Limits::unclaimed`], which otherwise follows from the others.
+    pub fn unclaimed(mut self, unclaimed: u32) -> Self {
+        self.limits.unclaimed = Some(unclaimed);
+        self
     }
 
     /// Sets all limits at once, but not those of the cache: see [`cache`](Self::cache).
@@ -168,6 +175,12 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     /// Sets the time-outs of tasks whose [`Options`](crate::Options) name none. Default: none.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.defaults.timeouts = timeouts;
+        self
+    }
+
+    /// Sets how long each attempt may run: [`Timeouts::start_to_close`] alone.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.defaults.timeouts.start_to_close = Some(limit);
         self
     }
 
@@ -202,7 +215,8 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     }
 
     /// Sets how tasks are tried again whose [`Options`](crate::Options) do not say so. From now on the job has to be
-    /// `Clone`: a worker clones it, without a lock, before an attempt after which a further one would be allowed.
+    /// `Clone`: a worker clones it, without a lock, before an attempt after which a further one would be allowed. Without
+    /// this a processor allows one attempt at each task, and refuses tasks that ask for more.
     pub fn retry(mut self, retry: Retry) -> Builder<M, K, V, Cloning> {
         self.defaults.retry = retry;
         self.convert()
@@ -245,6 +259,19 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         }
     }
 
+    /// Whether a task on the default terms could be taken in at all.
+    fn check_defaults(&self) -> Result<(), InvalidLimits> {
+        let attempts = self.limits.attempts;
+        if self.defaults.retry.total() > attempts {
+            let bound = "at least as many as `retry` asks for";
+            return Err(InvalidLimits::new("attempts", bound, attempts.into()));
+        }
+        if self.defaults.timeouts.have_zero() {
+            return Err(InvalidLimits::new("timeouts", "longer than zero, each of them", 0));
+        }
+        Ok(())
+    }
+
     /// The limits of the machine, without the cache that has a lock of its own.
     fn machine_limits(&self) -> Limits {
         let mut limits = self.limits;
@@ -276,7 +303,8 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     /// job, or with each job and the [`Context`](crate::Context) of its attempt, and makes the future of the attempt.
     ///
     /// # Errors
-    /// A limit that is out of its bounds, or memory that cannot be had.
+    /// A limit that is out of its bounds or does not go together with the default terms, memory that cannot be had, or
+    /// a runtime that cannot run it.
     pub fn build<J, O, E, F, U, H, A>(
         self,
         runtime: &U,
@@ -295,11 +323,17 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         A: 'static,
         R: Mode<J>,
     {
+        runtime.check().map_err(BuildError::Runtime)?;
         let shape = self.shape(runtime.threads());
         let mut limits = self.machine_limits();
         let mut checked = limits;
         checked.cache = self.cache.limits();
         checked.check()?;
+        self.check_defaults()?;
+        if R::CLONE.is_none() {
+            // There is no job for a second one.
+            limits.attempts = 1;
+        }
         let footprint = self.footprint::<J, O, E, F, H, U, A>(runtime, &handler);
         if !(self.cache.is_allocated() && can_be_allocated(footprint.total())) {
             return Err(BuildError::Memory { bytes: footprint.total() });
@@ -326,7 +360,7 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     /// [Builds](Self::build) the processor and spawns its futures on a runtime.
     ///
     /// # Errors
-    /// A limit that is out of its bounds, or memory that cannot be had; then nothing was spawned.
+    /// As [`build`](Self::build) has; then nothing was spawned.
     pub fn spawn_on<J, O, E, F, U, H, A>(
         self,
         runtime: U,

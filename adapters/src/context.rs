@@ -80,7 +80,7 @@ impl<M> Context<M> {
     /// takes its place when it is polled first.
     ///
     /// ```
-    /// # use plimsoll::{Context, Outcome, Processor, SleepRefusal, thread::Thread};
+    /// # use plimsoll::{Context, Outcome, Processor, SleepRefusal, Thread};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let processor = Processor::builder().spawn_on(Thread::start()?, |job: u8, cx: Context| async move {

@@ -15,7 +15,7 @@ use crate::panics::{catch, first_panic};
 /// so that they may register, remove and emit. What no listener takes goes back to the one who emits.
 ///
 /// ```
-/// use plimsoll::{Context, Events, Processor, thread::Thread};
+/// use plimsoll::{Context, Events, Processor, Thread};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let events = Events::new();
@@ -72,9 +72,9 @@ impl<J> Events<J> {
     /// The job, with the reason of the last one who was asked; [`FeedRefusal::Detached`] when there is none.
     pub fn emit_task(&self, job: J) -> Result<(), Refused<J, FeedRefusal>> {
         let listeners = self.inner.lock().task.clone();
-        let mut refused = Refused { reason: FeedRefusal::Detached, value: job };
+        let mut refused = Refused::new(FeedRefusal::Detached, job);
         for (_, listener) in listeners.iter() {
-            match listener(refused.value) {
+            match listener(refused.into_value()) {
                 Ok(()) => return Ok(()),
                 Err(back) => refused = back,
             }
@@ -92,7 +92,7 @@ impl<J> Events<J> {
         for (_, listener) in listeners.iter() {
             match listener(rest) {
                 Ok(()) => return Ok(()),
-                Err(refused) => rest = refused.value,
+                Err(refused) => rest = refused.into_value(),
             }
         }
         if rest.is_empty() { Ok(()) } else { Err(rest) }

@@ -5,10 +5,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use plimsoll_core::{CancelError, Cancelled, Claim, Outcome, Settlement, TaskId};
 
 use crate::engine::machine::Shared;
+use crate::park;
 
 /// The outcome of one task, to be awaited. It does not keep the processor alive.
 ///
@@ -71,9 +73,35 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
     /// Gives the outcome up and lets the task go on.
     pub fn detach(self) {}
 
+    /// Waits for the outcome, on a thread that runs no executor. On one that does, others would wait with it; and on the
+    /// one that runs the processor it would wait for ever.
+    ///
+    /// ```
+    /// # use plimsoll::{Outcome, Processor, Thread};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |n: u64| async move { Ok::<_, ()>(n * 2) })?;
+    /// assert_eq!(processor.submit(21)?.wait()?, Outcome::Completed(42));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Ended`], as awaiting it has.
+    pub fn wait(mut self) -> Result<Outcome<O, E>, Ended> {
+        park::block_on(&mut self)
+    }
+
+    /// As [`wait`](Self::wait), for so long at most, on the clock of the operating system. The task goes on in any case.
+    ///
+    /// # Errors
+    /// The handle, when the time is over.
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<Outcome<O, E>, Ended>, Self> {
+        park::block_on_for(&mut self, limit).ok_or(self)
+    }
+
     /// Leaves a waker where the outcome will be, if it is not there yet.
     #[cold]
-    fn wait(&mut self, waker: &Waker) -> Poll<Result<Outcome<O, E>, Ended>> {
+    fn claim(&mut self, waker: &Waker) -> Poll<Result<Outcome<O, E>, Ended>> {
         let Some(shared) = &self.shared else { return Poll::Ready(Err(Ended)) };
         let task = self.task;
         // A waker's clone and drop are foreign code, so they happen before and after the lock is held.
@@ -170,7 +198,7 @@ impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
             }
             // A handle that is polled again with the same waker returns here, after one short hold of the lock.
             Err(true) => Poll::Pending,
-            Err(false) => self.wait(cx.waker()),
+            Err(false) => self.claim(cx.waker()),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::context::Context;
 /// written out. A handler of the job alone does not pay for a context.
 ///
 /// ```
-/// use plimsoll::{Context, Processor, thread::Thread};
+/// use plimsoll::{Context, Processor, Thread};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let thread = Thread::start()?;

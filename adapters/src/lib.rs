@@ -1,11 +1,11 @@
 //! A bounded in-process task processor: what it will ever hold is fixed when it is built, everything that enters
 //! leaves exactly once, and it can prove both while it runs.
 //!
-//! This crate runs the state machine of [`plimsoll-core`](mod@core) on smol, on tokio, on
-//! [a plain thread](mod@thread), or on anything that implements [`Runtime`].
+//! This crate runs the state machine of [`plimsoll-core`](machine) on smol, on tokio, on
+//! [a plain thread](Thread), or on anything that implements [`Runtime`].
 //!
 //! ```
-//! use plimsoll::{Context, Drain, Outcome, Processor, thread::Thread};
+//! use plimsoll::{Context, Drain, Outcome, Processor, Thread};
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -79,8 +79,10 @@ mod events;
 mod footprint;
 mod handle;
 mod handler;
+mod idle;
 mod options;
 mod panics;
+mod park;
 mod processor;
 pub mod runtime;
 mod sleep;
@@ -92,7 +94,7 @@ mod tests;
 mod wait;
 
 /// The state machine under this crate, for those who want to drive it by hand.
-pub use plimsoll_core as core;
+pub use plimsoll_core as machine;
 
 pub use builder::{Builder, Cloning, EngineFuture, Mode, Once};
 pub use cache::Cache;
@@ -102,13 +104,14 @@ pub use events::{Events, Registration};
 pub use footprint::Footprint;
 pub use handle::{CancelOnDrop, Ended, Handle};
 pub use handler::Handler;
+pub use idle::Idle;
 pub use options::{Callback, Options};
 pub use processor::{Processor, Report, Shutdown};
 #[cfg(feature = "smol")]
-pub use runtime::smol;
-pub use runtime::thread;
+pub use runtime::smol::Smol;
+pub use runtime::thread::Thread;
 #[cfg(feature = "tokio")]
-pub use runtime::tokio;
+pub use runtime::tokio::Tokio;
 pub use runtime::{Runtime, Threads, Timer, since_start};
 pub use sleep::Sleep;
 pub use source::SourceHandle;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Conditions, Plan, Route, Terms};
+use plimsoll_core::{Conditions, Plan, Refusal, Route, Terms};
 
 use crate::{Outcome, Priority, Retry, Timeouts};
 
@@ -49,10 +49,19 @@ impl<M> Options<M> {
         self
     }
 
-    /// Sets the time-outs, all three of them.
+    /// Sets the time-outs, all three of them. One of zero is [refused](crate::Refusal::ZeroTimeout).
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = Some(timeouts);
         self
+    }
+
+    /// Whether such a task can be taken in at all.
+    #[inline]
+    fn check(&self) -> Result<(), Refusal> {
+        match &self.timeouts {
+            Some(timeouts) if timeouts.have_zero() => Err(Refusal::ZeroTimeout),
+            _ => Ok(()),
+        }
     }
 
     /// Sets how often it is tried.
@@ -74,23 +83,36 @@ pub(crate) struct Defaults {
 }
 
 impl Defaults {
-    pub(crate) fn terms<P: Plan>(&self, options: Options<P::Meta>, route: Route<P::Callback>) -> Terms<P> {
+    /// The terms that these options come to, unless they are to be refused.
+    pub(crate) fn terms<P: Plan>(
+        &self,
+        options: Options<P::Meta>,
+        route: Route<P::Callback>,
+    ) -> Result<Terms<P>, Refusal> {
+        options.check()?;
         let mut terms = Terms::new(options.meta);
         terms.route = route;
         terms.priority = options.priority.unwrap_or(self.priority);
         terms.delay = options.delay;
         terms.timeouts = options.timeouts.unwrap_or(self.timeouts);
         terms.retry = options.retry.unwrap_or(self.retry);
-        terms
+        Ok(terms)
     }
 
-    /// The conditions that these options come to.
-    pub(crate) fn with<M>(&self, options: &Options<M>) -> Conditions {
-        Conditions::new(
+    /// The conditions that these options come to, unless they are to be refused.
+    #[inline]
+    pub(crate) fn with<M>(&self, options: &Options<M>) -> Result<Conditions, Refusal> {
+        options.check()?;
+        Ok(Conditions::new(
             options.priority.unwrap_or(self.priority),
             options.delay,
             options.timeouts.as_ref().unwrap_or(&self.timeouts),
             options.retry.as_ref().unwrap_or(&self.retry),
-        )
+        ))
+    }
+
+    /// The conditions that they come to themselves.
+    pub(crate) const fn conditions(&self) -> Conditions {
+        Conditions::new(self.priority, Duration::ZERO, &self.timeouts, &self.retry)
     }
 }

@@ -100,8 +100,9 @@ where
         });
         match attached {
             Ok(id) => Ok(SourceHandle { shared: self.shared.clone(), id }),
-            Err(Refused { reason, value }) => {
-                drop_guard(&self.shared, value);
+            Err(refused) => {
+                let (reason, guard) = refused.into_parts();
+                drop_guard(&self.shared, guard);
                 Err(reason)
             }
         }
@@ -130,14 +131,14 @@ const FED_A_HOLD: usize = 64;
 
 impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
     /// The terms of a job. A panic of the user's function is caught and counted; then there are none.
-    fn terms(&self, job: &J) -> Option<Terms<Types<J, O, E, M>>> {
+    fn terms(&self, job: &J) -> Result<Terms<Types<J, O, E, M>>, FeedRefusal> {
         let shared = &self.submitter.shared;
         match catch(|| (self.options)(job)) {
-            Ok(options) => Some(shared.defaults.terms(options, Route::Nowhere)),
+            Ok(options) => shared.defaults.terms(options, Route::Nowhere).map_err(FeedRefusal::Task),
             Err(panic) => {
                 discard_panic(panic);
                 shared.note_panics(1);
-                None
+                Err(FeedRefusal::Terms)
             }
         }
     }
@@ -145,20 +146,21 @@ impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
     fn feed(&self, job: J) -> Result<(), Refused<J, FeedRefusal>> {
         let shared = &self.submitter.shared;
         let Some(id) = self.id.get().copied() else {
-            return Err(Refused { reason: FeedRefusal::Detached, value: job });
+            return Err(Refused::new(FeedRefusal::Detached, job));
         };
-        let Some(terms) = self.terms(&job) else {
-            return Err(Refused { reason: FeedRefusal::Terms, value: job });
+        let terms = match self.terms(&job) {
+            Ok(terms) => terms,
+            Err(reason) => return Err(Refused::new(reason, job)),
         };
         let now = shared.now();
         let fed = shared.act(|machine| machine.feed(now, id, job, terms));
-        fed.map(drop).map_err(|Refused { reason, value: (job, _) }| Refused { reason, value: job })
+        fed.map(drop).map_err(|refused| refused.map(|(job, _)| job))
     }
 
     fn feed_batch(&self, jobs: Vec<J>) -> Result<(), Refused<Vec<J>, FeedRefusal>> {
         let shared = &self.submitter.shared;
         let Some(id) = self.id.get().copied() else {
-            return Err(Refused { reason: FeedRefusal::Detached, value: jobs });
+            return Err(Refused::new(FeedRefusal::Detached, jobs));
         };
         let mut jobs = jobs.into_iter();
         loop {
@@ -166,20 +168,21 @@ impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
             let mut without_terms = None;
             for job in jobs.by_ref().take(FED_A_HOLD) {
                 match self.terms(&job) {
-                    Some(terms) => offers.push(Some((job, terms))),
-                    None => {
-                        without_terms = Some(job);
+                    Ok(terms) => offers.push(Some((job, terms))),
+                    Err(reason) => {
+                        without_terms = Some((reason, job));
                         break;
                     }
                 }
             }
             let now = shared.now();
             let fed = shared.act(|machine| machine.feed_batch(now, id, &mut offers));
-            let reason = fed.refused.or(without_terms.is_some().then_some(FeedRefusal::Terms));
+            let (reason, without_terms) = without_terms.unzip();
+            let reason = fed.refused.or(reason);
             if let Some(reason) = reason {
                 let left = offers.into_iter().flatten().map(|(job, _)| job);
                 let value = left.chain(without_terms).chain(jobs).collect();
-                return Err(Refused { reason, value });
+                return Err(Refused::new(reason, value));
             }
             if jobs.len() == 0 {
                 return Ok(());

@@ -10,6 +10,7 @@ use plimsoll_core::{
 
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
+use crate::idle::Idle;
 use crate::options::{Callback, Options};
 use crate::subscription::Subscription;
 
@@ -80,13 +81,13 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
         E: 'static,
     {
         self.offer(job, options, Route::Callback(Box::new(callback))).map_err(|refused| {
-            let (job, route) = refused.value;
+            let (reason, (job, route)) = refused.into_parts();
             let callback: Callback<O, E> = match route {
                 Route::Callback(callback) => callback,
                 // It was just made.
                 _ => Box::new(drop),
             };
-            Refused { reason: refused.reason, value: (job, callback) }
+            Refused::new(reason, (job, callback))
         })
     }
 
@@ -147,6 +148,32 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     pub fn set_concurrency(&self, concurrency: u32) -> u32 {
         let now = self.shared.now();
         self.shared.act(|machine| machine.set_concurrency(now, concurrency))
+    }
+
+    /// Waits until every task is settled: none is queued, running, delayed or backing off. One such moment is enough,
+    /// although others may submit again before this is polled next. Callbacks have been taken up by then, but may not have
+    /// returned; attempts that do not stop when they were timed out or cancelled are not waited for. Allocates room for its
+    /// waker.
+    ///
+    /// ```
+    /// # use plimsoll::{Options, Processor, Thread};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |_: u64| async { Ok::<_, ()>(()) })?;
+    /// for job in 0..10 {
+    ///     processor.post(job, Options::default())?;
+    /// }
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.totals().settled.completed, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn idle(&self) -> Idle<J, O, E, M> {
+        Idle::new(self.shared.clone())
+    }
+
+    /// Whether every task is settled now. O(1).
+    pub fn is_idle(&self) -> bool {
+        self.shared.read(|machine| machine.is_idle())
     }
 
     /// Subscribes to the events from now on.
@@ -228,7 +255,10 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
         route: Route<Callback<O, E>>,
     ) -> Result<TaskId, Refused<(J, Route<Callback<O, E>>)>> {
         let shared = &self.shared;
-        let conditions = shared.defaults.with(&options);
+        let conditions = match shared.defaults.with(&options) {
+            Ok(conditions) => conditions,
+            Err(reason) => return Err(Refused::new(reason, (job, route))),
+        };
         shared
             .submit(&conditions, |machine, now| machine.submit_on(now, job, options.meta, route, &conditions))
     }
@@ -236,5 +266,5 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
 
 /// Leaves the route behind: it has no callback.
 fn only_job<J, C>(refused: Refused<(J, C)>) -> Refused<J> {
-    Refused { reason: refused.reason, value: refused.value.0 }
+    refused.map(|(job, _)| job)
 }

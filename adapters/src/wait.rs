@@ -25,6 +25,8 @@ pub struct SubmitWait<J, O, E, M: Copy = ()> {
     meta: M,
     /// Those of the builder, if none.
     conditions: Option<Conditions>,
+    /// Why this cannot be submitted at all.
+    refusal: Option<Refusal>,
     place: Option<WaiterId>,
 }
 
@@ -39,13 +41,13 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     where
         M: Default,
     {
-        SubmitWait::new(self.clone(), job, M::default(), None)
+        SubmitWait::new(self.clone(), job, M::default(), Ok(None))
     }
 
     /// As [`submit_wait`](Self::submit_wait), on these terms.
     pub fn submit_wait_with(&self, job: J, options: Options<M>) -> SubmitWait<J, O, E, M> {
         let conditions = self.shared.defaults.with(&options);
-        SubmitWait::new(self.clone(), job, options.meta, Some(conditions))
+        SubmitWait::new(self.clone(), job, options.meta, conditions.map(Some))
     }
 }
 
@@ -67,9 +69,13 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         submitter: Submitter<J, O, E, M>,
         job: J,
         meta: M,
-        conditions: Option<Conditions>,
+        conditions: Result<Option<Conditions>, Refusal>,
     ) -> Self {
-        Self { offer: Some((submitter, job)), meta, conditions, place: None }
+        let (conditions, refusal) = match conditions {
+            Ok(conditions) => (conditions, None),
+            Err(refusal) => (None, Some(refusal)),
+        };
+        Self { offer: Some((submitter, job)), meta, conditions, refusal, place: None }
     }
 
     /// Submits if there is room and nobody was first; if not, the job comes back.
@@ -79,7 +85,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         let submitted = shared.submit(conditions, |machine, now| {
             machine.try_submit(now, job, self.meta, Route::Handle, conditions)
         });
-        submitted.map_err(|refused| (refused.reason, refused.value.0))
+        submitted.map_err(|refused| (refused.reason, refused.into_value().0))
     }
 
     /// As [`arrive`](Self::arrive), and joins the line if there is no room. What room would not help is refused at once.
@@ -88,10 +94,10 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         shared.submit(conditions, |machine, now| {
             match machine.try_submit(now, job, self.meta, Route::Handle, conditions) {
                 Ok(task) => Attempt::Admitted(task),
-                Err(Refused { reason: Refusal::Full | Refusal::Backlog, value: (job, _) }) => {
-                    join(machine, now, job, waker)
-                }
-                Err(Refused { reason, value: (job, _) }) => Attempt::Refused(reason, job),
+                Err(refused) => match refused.into_parts() {
+                    (Refusal::Full | Refusal::Backlog, (job, _)) => join(machine, now, job, waker),
+                    (reason, (job, _)) => Attempt::Refused(reason, job),
+                },
             }
         })
     }
@@ -134,9 +140,9 @@ fn join<J, O, E, M: Copy>(
     let Some(new) = waker.take() else { return Attempt::Refused(Refusal::Full, job) };
     match machine.wait_for_room(now, new) {
         Ok(place) => Attempt::Waiting(place, job),
-        Err(Refused { reason, value }) => {
-            *waker = Some(value);
-            let closed = reason == WaitRefusal::Closed;
+        Err(refused) => {
+            let closed = refused.reason == WaitRefusal::Closed;
+            *waker = Some(refused.into_value());
             Attempt::Refused(if closed { Refusal::Closed } else { Refusal::Full }, job)
         }
     }
@@ -145,13 +151,13 @@ fn join<J, O, E, M: Copy>(
 fn admit<J, R>(result: Result<TaskId, Refused<(J, R), ReservedRefusal>>) -> Attempt<J> {
     match result {
         Ok(task) => Attempt::Admitted(task),
-        Err(Refused { reason, value: (job, _) }) => {
-            let reason = match reason {
+        Err(refused) => {
+            let reason = match refused.reason {
                 ReservedRefusal::Task(reason) => reason,
                 // Asked for under the same lock hold, so it was granted.
                 _ => Refusal::Full,
             };
-            Attempt::Refused(reason, job)
+            Attempt::Refused(reason, refused.into_value().0)
         }
     }
 }
@@ -169,6 +175,9 @@ impl<J, O, E, M: Copy> Future for SubmitWait<J, O, E, M> {
             debug_assert!(false, "polled after it was ready");
             return Poll::Pending;
         };
+        if let Some(reason) = this.refusal {
+            return Poll::Ready(Err(Refused::new(reason, job)));
+        }
         match this.arrive(&submitter.shared, job) {
             Ok(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
             Err((reason, job)) => this.turned_away(reason, job, submitter, cx.waker()),
@@ -187,7 +196,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         waker: &Waker,
     ) -> Poll<Answer<J, O, E, M>> {
         if !matches!(reason, Refusal::Full | Refusal::Backlog) {
-            return Poll::Ready(Err(Refused { reason, value: job }));
+            return Poll::Ready(Err(Refused::new(reason, job)));
         }
         self.offer = Some((submitter, job));
         self.wait(waker)
@@ -209,7 +218,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         self.place = None;
         match attempt {
             Attempt::Admitted(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
-            Attempt::Refused(reason, value) => Poll::Ready(Err(Refused { reason, value })),
+            Attempt::Refused(reason, value) => Poll::Ready(Err(Refused::new(reason, value))),
             Attempt::Waiting(place, job) => {
                 (self.place, self.offer) = (Some(place), Some((submitter, job)));
                 Poll::Pending

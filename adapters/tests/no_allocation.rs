@@ -134,7 +134,7 @@ async fn allocations(submitter: &Numbers, rounds: u64) -> (usize, usize) {
 }
 
 fn a_task_on_a_thread_allocates_nothing() {
-    let processor = numbers(plimsoll::thread::Thread::start().unwrap());
+    let processor = numbers(plimsoll::Thread::start().unwrap());
     assert_eq!(block_on(allocations(&processor, 200)).0, 0);
 }
 
@@ -144,7 +144,7 @@ fn a_task_on_tokio_allocates_nothing() {
         [tokio::runtime::Builder::new_current_thread(), tokio::runtime::Builder::new_multi_thread()]
     {
         let runtime = builder.worker_threads(2).enable_time().build().unwrap();
-        let processor = numbers(plimsoll::tokio::Tokio::on(runtime.handle().clone()));
+        let processor = numbers(plimsoll::Tokio::on(runtime.handle().clone()));
         assert_eq!(runtime.block_on(allocations(&processor, 200)).0, 0);
     }
 }
@@ -152,7 +152,7 @@ fn a_task_on_tokio_allocates_nothing() {
 #[cfg(feature = "smol")]
 fn a_task_on_smol_allocates_nothing_but_blocks_of_its_queue() {
     let executor = std::sync::Arc::new(smol::Executor::new());
-    let processor = numbers(plimsoll::smol::Smol::on(executor.clone()));
+    let processor = numbers(plimsoll::Smol::on(executor.clone()));
     // The thread of the timers is started by their first use, and allocates.
     smol::block_on(smol::Timer::after(Duration::from_millis(20)));
     let (all, blocks) = smol::block_on(executor.run(allocations(&processor, 200)));
@@ -227,12 +227,12 @@ fn the_footprint_is_exact() {
 
 fn a_default_processor_is_small() {
     let builder = Processor::builder();
-    let footprint = builder.footprint(&plimsoll::thread::Thread::start().unwrap(), &number);
+    let footprint = builder.footprint(&plimsoll::Thread::start().unwrap(), &number);
     assert!(footprint.total() < 512 * 1_024, "{footprint:?}");
 }
 
 fn a_thousand_processors_leave_nothing() {
-    let thread = plimsoll::thread::Thread::start().unwrap();
+    let thread = plimsoll::Thread::start().unwrap();
     let events = Events::new();
     let cycle = |n: u64| {
         let processor = Processor::builder()

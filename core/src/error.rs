@@ -2,16 +2,70 @@
 
 use core::fmt;
 
+use sync_wrapper::SyncWrapper;
+
 use crate::OutcomeKind;
 
 /// A value that was refused, with the reason.
-#[derive(Clone, Copy, PartialEq, Eq)]
+///
+/// Where the reason is enough, `?` leaves the value behind: a function that returns the reason's type takes it from
+/// there. And it is an error itself whatever the value is, `Sync` or not, so that `?` also works where a function
+/// returns a box for any error; the value goes along in the box.
+///
+/// ```
+/// use core::cell::Cell;
+/// use plimsoll_core::{Refusal, Refused};
+///
+/// fn reason(job: Cell<u8>) -> Result<(), Refusal> {
+///     Err(Refused::new(Refusal::Full, job))?
+/// }
+///
+/// fn any(job: Cell<u8>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+///     Err(Refused::new(Refusal::Full, job))?
+/// }
+///
+/// assert_eq!(reason(Cell::new(1)), Err(Refusal::Full));
+/// let refused = any(Cell::new(2)).unwrap_err().downcast::<Refused<Cell<u8>>>().unwrap();
+/// assert_eq!(refused.into_value(), Cell::new(2));
+/// ```
 #[must_use = "the refused value is handed back here and nowhere else"]
 pub struct Refused<T, R = Refusal> {
     /// Why, and what to do about it.
     pub reason: R,
+    // Never lent out shared, so that this is `Sync` for every value.
+    value: SyncWrapper<T>,
+}
+
+impl<T, R> Refused<T, R> {
+    /// This value is refused for this reason.
+    #[inline]
+    pub const fn new(reason: R, value: T) -> Self {
+        Self { reason, value: SyncWrapper::new(value) }
+    }
+
     /// What was refused, whole.
-    pub value: T,
+    #[inline]
+    pub fn into_value(self) -> T {
+        self.value.into_inner()
+    }
+
+    /// The reason, and what was refused, whole.
+    #[inline]
+    pub fn into_parts(self) -> (R, T) {
+        (self.reason, self.value.into_inner())
+    }
+
+    /// Makes something else of the value.
+    #[inline]
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Refused<U, R> {
+        Refused::new(self.reason, make(self.value.into_inner()))
+    }
+
+    /// Makes another reason of the reason.
+    #[inline]
+    pub fn because<S>(self, make: impl FnOnce(R) -> S) -> Refused<T, S> {
+        Refused { reason: make(self.reason), value: self.value }
+    }
 }
 
 impl<T, R: fmt::Debug> fmt::Debug for Refused<T, R> {
@@ -27,6 +81,17 @@ impl<T, R: fmt::Display> fmt::Display for Refused<T, R> {
 }
 
 impl<T, R: fmt::Debug + fmt::Display> core::error::Error for Refused<T, R> {}
+
+macro_rules! leave_value_behind {
+    ($reason:ident) => {
+        impl<T> From<Refused<T, $reason>> for $reason {
+            /// Leaves the value behind.
+            fn from(refused: Refused<T, $reason>) -> Self {
+                refused.reason
+            }
+        }
+    };
+}
 
 macro_rules! reasons {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)* }) => {
@@ -45,6 +110,8 @@ macro_rules! reasons {
         }
 
         impl core::error::Error for $name {}
+
+        leave_value_behind! { $name }
     };
 }
 
@@ -52,22 +119,26 @@ reasons! {
     /// Why [`submit`](crate::Processor::submit) refused a task.
     Refusal {
         /// The queue is full, or others wait for room: wait, shed load, or build with a larger `queue`.
-        Full => "no room: the queue is full",
+        Full => "no room: the queue is full: wait for room, shed load, or build with a larger limit `queue`",
         /// As many tasks are delayed or back off as the limit `delayed` allows: submit it later, or build with a larger
         /// limit. Waiting for room does not help. (Tasks that fell due while the queue was full count until they have
         /// started.)
         Delayed => "too many tasks are delayed: submit it later, or build with a larger limit `delayed`",
-        /// Too many outcomes wait for their handles: take or drop some.
-        Unclaimed => "too many outcomes are not taken by their handles",
+        /// As many tasks are routed to handles as the limit `unclaimed` allows: take some outcomes or drop their handles,
+        /// route tasks elsewhere whose outcomes nobody awaits, or build with a larger limit. Waiting for room does not help.
+        Unclaimed => "too many outcomes are not taken: await or drop handles, or build with a larger limit `unclaimed`",
         /// No task slot is free: call `poll_effect` until it is empty, for settled tasks keep theirs until then.
         /// (After years some slots may be retired too, see [`Census::retired`](crate::Census::retired).)
-        Backlog => "settled tasks wait for the host to poll effects",
+        Backlog => "settled tasks still have their slots: perform the effects, then try again",
         /// The machine is draining or has ended: no retry will help.
         Closed => "the processor is draining or has ended",
-        /// The terms ask for more tries than the limit `attempts` allows.
-        Attempts => "more attempts asked for than the limit allows",
-        /// The terms ask for the result to be retained, but the limit `results.entries` is 0.
-        NotRetained => "result retention is off",
+        /// The terms ask for more tries than the limit `attempts` allows: ask for fewer, or build with a larger limit.
+        Attempts => "more attempts asked for than the limit `attempts` allows: ask for fewer, or build with a larger one",
+        /// The terms ask for the result to be retained, but the limit `results.entries` is 0: build with a larger one.
+        NotRetained => "no results are retained: build with a larger limit `results.entries`",
+        /// A time-out is zero, and would end the task before it began: leave it out for no limit. The core itself never says
+        /// so: a machine to which time is given may report at the very instant of a start.
+        ZeroTimeout => "a time-out of zero would end the task before it began: leave it out for no limit",
     }
 }
 
@@ -95,6 +166,8 @@ impl fmt::Display for FeedRefusal {
 
 impl core::error::Error for FeedRefusal {}
 
+leave_value_behind! { FeedRefusal }
+
 /// Why [`submit_reserved`](crate::Processor::submit_reserved) refused a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -115,6 +188,8 @@ impl fmt::Display for ReservedRefusal {
 }
 
 impl core::error::Error for ReservedRefusal {}
+
+leave_value_behind! { ReservedRefusal }
 
 reasons! {
     /// Why [`wait_for_room`](crate::Processor::wait_for_room) refused a waiter.
@@ -208,6 +283,8 @@ pub enum BuildError {
         /// How many bytes the limits need.
         bytes: usize,
     },
+    /// The runtime cannot run a processor: what it lacks, and how it is made to have that. The core itself never says so.
+    Runtime(&'static str),
 }
 
 impl From<InvalidLimits> for BuildError {
@@ -223,6 +300,7 @@ impl fmt::Display for BuildError {
             Self::Memory { bytes } => {
                 write!(f, "the limits need {bytes} bytes, which cannot be allocated: lower them")
             }
+            Self::Runtime(lacks) => f.write_str(lacks),
         }
     }
 }
@@ -231,7 +309,7 @@ impl core::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Limits(limits) => Some(limits),
-            Self::Memory { .. } => None,
+            Self::Memory { .. } | Self::Runtime(_) => None,
         }
     }
 }
@@ -246,6 +324,14 @@ pub struct InvalidLimits {
     pub bound: &'static str,
     /// What it is, durations in nanoseconds.
     pub value: u64,
+}
+
+impl InvalidLimits {
+    /// This field must be so, but has this value. For hosts with settings beside those of the machine.
+    #[must_use]
+    pub const fn new(field: &'static str, bound: &'static str, value: u64) -> Self {
+        Self { field, bound, value }
+    }
 }
 
 impl fmt::Display for InvalidLimits {

@@ -35,9 +35,10 @@ pub struct Limits {
     /// With this many orphans nothing more is started until one has stopped. Default: unlimited, which the
     /// concurrency limit bounds.
     pub orphans: u32,
-    /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Default
-    /// 1,344 (as many as the default queue, concurrency and `delayed` admit).
-    pub unclaimed: u32,
+    /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Default `None`: as many
+    /// as `queue`, `concurrency` and `delayed` admit together, so that nobody is refused for it who takes outcomes as
+    /// they come. Whoever collects handles first and takes outcomes afterwards needs room for all of them.
+    pub unclaimed: Option<u32>,
     /// How many results are retained, and for how long. Default: none.
     pub results: ResultLimits,
     /// How many sleeps a running attempt may have at a time. 0 is legal. Default 4.
@@ -95,7 +96,7 @@ impl Default for Limits {
             delayed: 256,
             concurrency: 64,
             orphans: u32::MAX,
-            unclaimed: 1_344,
+            unclaimed: None,
             results: ResultLimits::default(),
             sleeps: 4,
             waiters: 256,
@@ -126,7 +127,7 @@ impl Limits {
     /// # Errors
     /// The first field that is out of its bound.
     pub fn check(&self) -> Result<(), InvalidLimits> {
-        let refuse = |field, bound, value| Err(InvalidLimits { field, bound, value });
+        let refuse = |field, bound, value| Err(InvalidLimits::new(field, bound, value));
         if self.concurrency == 0 {
             return refuse("concurrency", "at least 1", 0);
         }
@@ -142,7 +143,7 @@ impl Limits {
         let tasks = u64::from(self.queue)
             + u64::from(self.concurrency)
             + u64::from(self.delayed)
-            + u64::from(self.unclaimed)
+            + u64::from(self.unclaimed_slots())
             + u64::from(self.results.entries);
         if tasks > u64::from(Self::MOST) {
             let field = "queue + concurrency + delayed + unclaimed + results.entries";
@@ -179,12 +180,23 @@ impl Limits {
     /// handed out, or kept.
     #[must_use]
     pub const fn task_slots(&self) -> u32 {
-        self.unsettled().saturating_add(self.unclaimed).saturating_add(self.results.entries)
+        self.unsettled().saturating_add(self.unclaimed_slots()).saturating_add(self.results.entries)
     }
 
     /// How many tasks can be unsettled at the same time.
     pub(crate) const fn unsettled(&self) -> u32 {
         self.queue.saturating_add(self.concurrency).saturating_add(self.delayed)
+    }
+
+    /// How many tasks there can be at the same time whose outcomes are for a handle: [`unclaimed`](Self::unclaimed), or what
+    /// follows from the others.
+    #[must_use]
+    #[inline]
+    pub const fn unclaimed_slots(&self) -> u32 {
+        match self.unclaimed {
+            Some(unclaimed) => unclaimed,
+            None => self.unsettled(),
+        }
     }
 
     /// How many sleeps there can be at the same time.

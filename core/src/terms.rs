@@ -139,7 +139,8 @@ impl Default for Priority {
 }
 
 /// The three time-outs of a task. `None` means no limit, as does a duration that reaches past the end of
-/// [`Instant`](crate::Instant)'s range.
+/// [`Instant`](crate::Instant)'s range. Zero is over at once: only what is reported at the instant at which it began to
+/// count comes before it. Hosts whose tasks take time may refuse it ([`ZeroTimeout`](crate::Refusal::ZeroTimeout)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Timeouts {
     /// How long one stay in the queue may last (a start delay and a backoff do not count). A task that
@@ -157,4 +158,10 @@ pub struct Timeouts {
 impl Timeouts {
     /// No time-outs.
     pub const NONE: Self = Self { schedule_to_start: None, start_to_close: None, schedule_to_close: None };
+
+    /// Whether one of them is zero.
+    #[must_use]
+    pub fn have_zero(&self) -> bool {
+        [self.schedule_to_start, self.start_to_close, self.schedule_to_close].contains(&Some(Duration::ZERO))
+    }
 }

@@ -43,7 +43,7 @@ fn many_limits() -> Vec<Limits> {
         limits.queue = rng.u32(..3_000);
         limits.concurrency = rng.u32(1..300);
         limits.delayed = rng.u32(..300);
-        limits.unclaimed = rng.u32(..300);
+        limits.unclaimed = Some(rng.u32(..300));
         limits.results = ResultLimits::new(rng.u32(..300), None);
         limits.sleeps = rng.u32(..6);
         limits.waiters = rng.u32(..300);

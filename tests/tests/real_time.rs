@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use plimsoll::{
-    CacheLimits, Events, Handle, Limits, Options, Outcome, Processor, ResultLimits, Runtime, TaskId,
-    Timeouts, smol::Smol, tokio::Tokio,
+    CacheLimits, Events, Handle, Limits, Options, Outcome, Processor, ResultLimits, Runtime, Smol, TaskId,
+    Timeouts, Tokio,
 };
 use plimsoll_tests::alloc::Counting;
 

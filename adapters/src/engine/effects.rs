@@ -113,6 +113,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
                     }
                     aftermath.action = Some(Action::Effect(effect));
                 }
+                None if self.has_idle_waiter_to_wake() => aftermath.wakers.extend(self.idle_waiters.take()),
                 None => {
                     aftermath.action = self.sweeping.then_some(Action::Sweep);
                     return;

@@ -16,6 +16,7 @@ use plimsoll_core::{
 };
 
 use super::grace::Graces;
+use super::idle_waiters::IdleWaiters;
 use super::lock::{Guard, Lock};
 use super::signals::Signals;
 use super::stop_waiters::StopWaiters;
@@ -23,7 +24,7 @@ use super::timekeeper_signal::TimekeeperSignal;
 use super::wake::Wakes;
 use super::workers::Workers;
 use crate::cache::CachePart;
-use crate::options::{Callback, Defaults, Options};
+use crate::options::{Callback, Defaults};
 use crate::runtime::{Clock, Timer};
 
 /// What the machine keeps for this crate.
@@ -80,6 +81,7 @@ pub(crate) struct State<J, O, E, M: Copy> {
     pub(super) armed: Instant,
     pub(super) graces: Graces,
     pub(super) stop_waiters: StopWaiters,
+    pub(super) idle_waiters: IdleWaiters,
     /// An effect with a callback that was taken out of the machine: it comes next.
     pub(super) callback: Option<Effect<Types<J, O, E, M>>>,
     /// Whether a sweep was asked for and is not done.
@@ -128,7 +130,9 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
         if self.ending {
             return 0;
         }
-        let aside = u32::from(self.callback.is_some()).saturating_add(u32::from(self.sweeping));
+        let aside = u32::from(self.callback.is_some())
+            .saturating_add(u32::from(self.sweeping))
+            .saturating_add(u32::from(self.has_idle_waiter_to_wake()));
         self.machine.pending_effects().saturating_add(aside)
     }
 
@@ -234,6 +238,7 @@ where
             armed: Instant::MAX,
             graces: Graces::new(if grace.is_zero() { 0 } else { places }, grace),
             stop_waiters: StopWaiters::new(places),
+            idle_waiters: IdleWaiters::default(),
             callback: None,
             sweeping: false,
             ended: None,
@@ -244,7 +249,7 @@ where
         Ok(Arc::new_cyclic(|shared: &Weak<Self>| Self {
             state: Lock::new(state),
             clock,
-            conditions: defaults.with(&Options::new(())),
+            conditions: defaults.conditions(),
             defaults,
             wakes: Arc::new(Wakes::new(places, workers)),
             signals: Arc::new(Signals::new(places, shared.clone())),

@@ -36,6 +36,14 @@ pub trait Runtime {
         Threads::Several
     }
 
+    /// Whether it can run a processor, asked before anything else. Default: it can.
+    ///
+    /// # Errors
+    /// What it lacks, and how it is made to have that: what [`BuildError::Runtime`](crate::BuildError::Runtime) says.
+    fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
     /// The clock that the timer goes by: it reads the time since an origin of the runtime's choice, and never goes
     /// backwards. It must not keep the executor alive. For real time this is [`since_start`].
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static;

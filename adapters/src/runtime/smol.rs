@@ -1,7 +1,7 @@
 //! A processor on smol.
 //!
 //! ```
-//! use plimsoll::{Context, Outcome, Processor, smol::Smol};
+//! use plimsoll::{Context, Outcome, Processor, Smol};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let processor = Processor::builder()

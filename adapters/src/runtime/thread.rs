@@ -1,7 +1,7 @@
 //! A processor on a plain thread: no executor needed.
 //!
 //! ```
-//! use plimsoll::{Context, Processor, thread::Thread};
+//! use plimsoll::{Context, Processor, Thread};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let processor =

@@ -1,7 +1,7 @@
 //! A processor on tokio.
 //!
 //! ```
-//! use plimsoll::{Context, Outcome, Processor, tokio::Tokio};
+//! use plimsoll::{Context, Outcome, Processor, Tokio};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,9 +23,11 @@ use ::tokio::time::{self, Sleep};
 use pin_project_lite::pin_project;
 
 use crate::Instant;
+use crate::panics::{catch, discard_panic};
 use crate::runtime::{Runtime, Threads, Timer, instant, origin, std_instant};
 
-/// A tokio runtime, current-thread or multi-thread. Its time driver must be enabled.
+/// A tokio runtime, current-thread or multi-thread. Its time driver must be enabled, or no processor can be
+/// [built](crate::Builder::build) for it.
 ///
 /// The clock is tokio's, so that a paused test clock works, where calls are made from within that runtime.
 #[derive(Clone, Debug)]
@@ -50,6 +52,18 @@ impl Tokio {
 
 impl Runtime for Tokio {
     type Timer = TokioTimer;
+
+    fn check(&self) -> Result<(), &'static str> {
+        let _inside = self.0.enter();
+        // There is no other way to ask.
+        match catch(|| drop(time::sleep(Duration::ZERO))) {
+            Ok(()) => Ok(()),
+            Err(panic) => {
+                discard_panic(panic);
+                Err("the tokio runtime has no timers: build it with `enable_time` or `enable_all`")
+            }
+        }
+    }
 
     fn threads(&self) -> Threads {
         match self.0.runtime_flavor() {

@@ -46,7 +46,7 @@ fn waiting_for_room_is_first_come_first_served(runtime: impl Runtime) {
     let mut third = processor.submit_wait(103);
     assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending() && poll(&mut third).is_pending());
     let fourth = block_on(processor.submit_wait(104)).unwrap_err();
-    assert_eq!((fourth.reason, fourth.value), (Refusal::Full, 104));
+    assert_eq!((fourth.reason, fourth.into_value()), (Refusal::Full, 104));
     assert_eq!(processor.submit(105).unwrap_err().reason, Refusal::Full);
     // One that gives up while it waits loses nobody's place.
     drop(second);
@@ -66,7 +66,7 @@ fn waiting_for_room_is_first_come_first_served(runtime: impl Runtime) {
     assert!(poll(&mut waiting).is_pending());
     drop(processor);
     let refused = block_on(waiting).unwrap_err();
-    assert_eq!((refused.reason, refused.value), (Refusal::Closed, 106));
+    assert_eq!((refused.reason, refused.into_value()), (Refusal::Closed, 106));
     assert!(block_on(running).is_err());
 }
 
@@ -104,8 +104,8 @@ fn sources_feed_and_only_their_listeners_go(runtime: impl Runtime) {
     let events = Events::new();
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let strangers = (
-        events.on_task(Box::new(|job| Err(crate::Refused { reason: FeedRefusal::Detached, value: job }))),
-        events.on_batch(Box::new(|jobs| Err(crate::Refused { reason: FeedRefusal::Detached, value: jobs }))),
+        events.on_task(Box::new(|job| Err(crate::Refused::new(FeedRefusal::Detached, job)))),
+        events.on_batch(Box::new(|jobs| Err(crate::Refused::new(FeedRefusal::Detached, jobs)))),
         events.on_error(Box::new({
             let seen = seen.clone();
             move |message| seen.lock().unwrap().push(message.to_owned())
@@ -130,7 +130,7 @@ fn sources_feed_and_only_their_listeners_go(runtime: impl Runtime) {
     let error = processor.last_error().unwrap();
     assert_eq!((error.kind, error.message.as_str(), error.streak), (ErrorKind::Source, "it broke", 2));
     assert_eq!(events.emit_batch(vec![2, 3, 4, 5, 6]), Err(vec![5, 6]));
-    assert_eq!(events.emit_task(7).unwrap_err().value, 7);
+    assert_eq!(events.emit_task(7).unwrap_err().into_value(), 7);
     let fed = first.fed().unwrap();
     assert_eq!((fed.admitted, fed.refused, fed.errors), (4, 3, 1));
     // What the first did not take was offered to the second.
@@ -293,6 +293,6 @@ fn listeners_may_remove_themselves_and_emit() {
         if job > 0 { again.emit_task(job - 1) } else { Ok(()) }
     }));
     *slot.lock().unwrap() = Some(registration);
-    assert_eq!(events.emit_task(1).unwrap_err().value, 0);
+    assert_eq!(events.emit_task(1).unwrap_err().into_value(), 0);
     assert_eq!(events.listener_counts(), [0, 0, 0]);
 }

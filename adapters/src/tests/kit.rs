@@ -17,20 +17,20 @@ macro_rules! on_every_runtime {
         mod $test {
             #[test]
             fn on_thread() {
-                super::$test($crate::thread::Thread::start().unwrap());
+                super::$test($crate::Thread::start().unwrap());
             }
 
             #[cfg(feature = "smol")]
             #[test]
             fn on_smol() {
-                super::$test($crate::smol::Smol::global());
+                super::$test($crate::Smol::global());
             }
 
             #[cfg(feature = "tokio")]
             #[test]
             fn on_tokio() {
                 let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-                super::$test($crate::tokio::Tokio::on(runtime.handle().clone()));
+                super::$test($crate::Tokio::on(runtime.handle().clone()));
             }
         }
     )*};

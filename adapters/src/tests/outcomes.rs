@@ -368,7 +368,7 @@ fn results_are_retained_and_swept(runtime: impl Runtime) {
     assert_eq!(processor.census().results, 0);
 
     let refused = processor.submit_with(9, Options::default().retry(Retry::NONE.attempts(99))).unwrap_err();
-    assert_eq!((refused.reason, refused.value), (Refusal::Attempts, 9));
+    assert_eq!((refused.reason, refused.into_value()), (Refusal::Attempts, 9));
 }
 
 fn thousands_of_tasks_through_few_places(runtime: impl Runtime) {

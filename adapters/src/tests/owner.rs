@@ -183,7 +183,7 @@ fn what_outlives_the_processor_is_harmless(runtime: impl Runtime) {
 fn a_tokio_runtime_may_stop_first() {
     let runtime =
         ::tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
-    stopped_first(crate::tokio::Tokio::on(runtime.handle().clone()), move || runtime.shutdown_background());
+    stopped_first(crate::Tokio::on(runtime.handle().clone()), move || runtime.shutdown_background());
 }
 
 #[cfg(feature = "smol")]
@@ -193,7 +193,7 @@ fn a_smol_executor_may_stop_first() {
     let running = executor.clone();
     let (stop, stopped) = futures::channel::oneshot::channel::<()>();
     let thread = std::thread::spawn(move || block_on(running.run(stopped)));
-    stopped_first(crate::smol::Smol::on(executor.clone()), move || {
+    stopped_first(crate::Smol::on(executor.clone()), move || {
         drop(stop);
         drop(thread.join());
         assert_eq!(Arc::strong_count(&executor), 1);

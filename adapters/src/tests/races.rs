@@ -159,7 +159,7 @@ fn work_goes_to_a_worker_that_sleeps() {
     let processor = Processor::builder()
         .concurrency(4)
         .prefetch(2)
-        .spawn_on(crate::tokio::Tokio::on(runtime.handle().clone()), move |blocks: bool, _: Context| {
+        .spawn_on(crate::Tokio::on(runtime.handle().clone()), move |blocks: bool, _: Context| {
             let gates = if blocks { gates.lock().unwrap().take() } else { None };
             let blocked = blocked.clone();
             async move {

@@ -15,13 +15,13 @@ macro_rules! on_every_runtime {
         mod $test {
             #[test]
             fn on_thread() {
-                super::$test(plimsoll::thread::Thread::start().unwrap());
+                super::$test(plimsoll::Thread::start().unwrap());
             }
 
             #[cfg(feature = "smol")]
             #[test]
             fn on_smol() {
-                super::$test(plimsoll::smol::Smol::global());
+                super::$test(plimsoll::Smol::global());
             }
 
             #[cfg(feature = "tokio")]
@@ -29,7 +29,7 @@ macro_rules! on_every_runtime {
             fn on_tokio_with_two_threads() {
                 let runtime =
                     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-                super::$test(plimsoll::tokio::Tokio::on(runtime.handle().clone()));
+                super::$test(plimsoll::Tokio::on(runtime.handle().clone()));
             }
 
             #[cfg(feature = "tokio")]
@@ -39,7 +39,7 @@ macro_rules! on_every_runtime {
                 let handle = runtime.handle().clone();
                 let (stop, stopped) = futures::channel::oneshot::channel::<()>();
                 let thread = std::thread::spawn(move || _ = runtime.block_on(stopped));
-                super::$test(plimsoll::tokio::Tokio::on(handle));
+                super::$test(plimsoll::Tokio::on(handle));
                 drop(stop);
                 thread.join().unwrap();
             }

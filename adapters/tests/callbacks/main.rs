@@ -291,7 +291,7 @@ fn a_refused_callback_comes_back_uncalled(runtime: impl Runtime) {
             panic!("it was admitted")
         };
         assert_eq!(refused.reason, reason);
-        refused.value.1
+        refused.into_value().1
     };
     let full = refuse("full", Refusal::Full);
     drop(processor);
@@ -318,7 +318,7 @@ fn a_callback_may_submit_the_next_task(runtime: impl Runtime) {
 #[test]
 fn the_owner_outlives_tokio() {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-    let (processor, calls, expected) = in_each_state(plimsoll::tokio::Tokio::on(tokio.handle().clone()));
+    let (processor, calls, expected) = in_each_state(plimsoll::Tokio::on(tokio.handle().clone()));
     drop(tokio);
     drop(processor);
     calls.end_as(&expected);
@@ -331,7 +331,7 @@ fn the_owner_outlives_an_executor_of_smol() {
     let (stop, stopped) = futures::channel::oneshot::channel::<()>();
     let running = executor.clone();
     let thread = std::thread::spawn(move || _ = smol::block_on(running.run(stopped)));
-    let (processor, calls, expected) = in_each_state(plimsoll::smol::Smol::on(executor));
+    let (processor, calls, expected) = in_each_state(plimsoll::Smol::on(executor));
     drop(stop);
     thread.join().unwrap();
     drop(processor);

@@ -286,7 +286,7 @@ mod limits_beyond_the_memory {
 
     fn is_refused(variant: &str) -> bool {
         let builder = Processor::builder().queue(8).concurrency(1).unclaimed(8);
-        let thread = plimsoll::thread::Thread::start().unwrap();
+        let thread = plimsoll::Thread::start().unwrap();
         let small = |_: u64, _: Context| async { Ok::<_, String>(()) };
         let large = |_: Box<Large>, _: Context| async {
             let held = [0; MIB];

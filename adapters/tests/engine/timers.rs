@@ -173,7 +173,7 @@ fn the_callback_of_a_timed_out_task_that_blocks_stops_no_deadline(host: impl Hos
 mod paused_clock {
     use super::*;
     use futures::channel::oneshot;
-    use plimsoll::tokio::Tokio;
+    use plimsoll::Tokio;
     use plimsoll::{Context, Timeouts};
     use tokio::time::Instant;
 

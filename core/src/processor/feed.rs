@@ -31,9 +31,9 @@ impl<P: Plan> Processor<P> {
     ) -> Result<SourceId, Refused<Guard<P::Listener>, AttachRefusal>> {
         self.tell(now);
         if !self.is_open() {
-            return Err(Refused { reason: AttachRefusal::Closed, value: guard });
+            return Err(Refused::new(AttachRefusal::Closed, guard));
         }
-        let full = |guard| Refused { reason: AttachRefusal::Full, value: guard };
+        let full = |guard| Refused::new(AttachRefusal::Full, guard);
         let source = self.sources.attach(guard).map_err(full)?;
         for _ in 0..3 {
             self.ledger.listeners.enter();
@@ -70,14 +70,14 @@ impl<P: Plan> Processor<P> {
     ) -> Result<TaskId, Refused<Offer<P>, FeedRefusal>> {
         if self.sources.fed(source).is_none() {
             self.tell(now);
-            return Err(Refused { reason: FeedRefusal::Detached, value: (job, terms) });
+            return Err(Refused::new(FeedRefusal::Detached, (job, terms)));
         }
         let result = self.submit(now, job, terms);
         if let Some(fed) = self.sources.fed_mut(source) {
             let count = if result.is_ok() { &mut fed.admitted } else { &mut fed.refused };
             *count = count.wrapping_add(1);
         }
-        result.map_err(|refused| Refused { reason: FeedRefusal::Task(refused.reason), value: refused.value })
+        result.map_err(|refused| refused.because(FeedRefusal::Task))
     }
 
     /// Takes as many tasks as fit out of `batch`, from its front. One that is refused for its own terms stays
@@ -93,12 +93,12 @@ impl<P: Plan> Processor<P> {
         let mut offers = batch.iter_mut();
         while let Some(offer) = offers.next() {
             let Some((job, terms)) = offer.take() else { continue };
-            let Refused { reason, value } = match self.feed(now, source, job, terms) {
+            let (reason, value) = match self.feed(now, source, job, terms) {
                 Ok(_) => {
                     answer.admitted += 1;
                     continue;
                 }
-                Err(refused) => refused,
+                Err(refused) => refused.into_parts(),
             };
             *offer = Some(value);
             answer.refused = answer.refused.or(Some(reason));

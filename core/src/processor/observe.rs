@@ -37,6 +37,13 @@ impl<P: Plan> Processor<P> {
         self.queue_room().min(self.slot_room())
     }
 
+    /// Whether every task is settled: none is queued, running, delayed or backing off. O(1).
+    #[must_use]
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.tally.unsettled() == 0
+    }
+
     /// The cache. It ends with the machine: from the moment when nothing is unsettled any more, or
     /// is given up, every insert is refused.
     pub fn cache(&mut self) -> CacheMut<'_, P::Key, P::Value> {

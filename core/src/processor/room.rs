@@ -21,9 +21,9 @@ impl<P: Plan> Processor<P> {
     ) -> Result<WaiterId, Refused<P::Waiter, WaitRefusal>> {
         self.tell(now);
         if !self.is_open() {
-            return Err(Refused { reason: WaitRefusal::Closed, value: waiter });
+            return Err(Refused::new(WaitRefusal::Closed, waiter));
         }
-        let full = |waiter| Refused { reason: WaitRefusal::Full, value: waiter };
+        let full = |waiter| Refused::new(WaitRefusal::Full, waiter);
         let id = self.line.join(waiter).map_err(full)?;
         self.ledger.waiters.enter();
         Ok(id)
@@ -49,12 +49,9 @@ impl<P: Plan> Processor<P> {
     ) -> Result<TaskId, Refused<Offer<P>, ReservedRefusal>> {
         let refusal = match self.use_permit(now, id) {
             Ok(()) => self.terms_refusal(&terms),
-            Err(reason) => return Err(Refused { reason, value: (job, terms) }),
+            Err(reason) => return Err(Refused::new(reason, (job, terms))),
         };
-        self.admit_on(self.now, job, terms, refusal).map_err(|refused| Refused {
-            reason: ReservedRefusal::Task(refused.reason),
-            value: refused.value,
-        })
+        self.admit_on(self.now, job, terms, refusal).map_err(|refused| refused.because(ReservedRefusal::Task))
     }
 
     /// As [`submit_reserved`](Self::submit_reserved), on conditions that were worked out before.
@@ -72,12 +69,10 @@ impl<P: Plan> Processor<P> {
     ) -> Result<TaskId, Refused<Routed<P>, ReservedRefusal>> {
         let refusal = match self.use_permit(now, id) {
             Ok(()) => self.refusal(&route, conditions),
-            Err(reason) => return Err(Refused { reason, value: (job, route) }),
+            Err(reason) => return Err(Refused::new(reason, (job, route))),
         };
-        self.admit(self.now, job, meta, route, conditions, refusal).map_err(|refused| Refused {
-            reason: ReservedRefusal::Task(refused.reason),
-            value: refused.value,
-        })
+        self.admit(self.now, job, meta, route, conditions, refusal)
+            .map_err(|refused| refused.because(ReservedRefusal::Task))
     }
 
     /// Takes a permit back for a submission. Once the machine is draining there is none, and need be none for the

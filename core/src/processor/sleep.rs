@@ -45,10 +45,10 @@ impl<P: Plan> Processor<P> {
         let now = self.tell(now);
         let index = self.index_of(attempt).unwrap_or(NIL);
         let task = self.tasks.at_mut(index).filter(|task| task.state == State::Running);
-        let Some(task) = task else { return Err(Refused { reason: SleepRefusal::Over, value: waiter }) };
+        let Some(task) = task else { return Err(Refused::new(SleepRefusal::Over, waiter)) };
         let most = self.limits.sleeps;
         let begun = self.sleeps.begin(index, &mut task.sleeps, most, until, waiter);
-        let (id, sleep) = begun.map_err(|value| Refused { reason: SleepRefusal::Full, value })?;
+        let (id, sleep) = begun.map_err(|waiter| Refused::new(SleepRefusal::Full, waiter))?;
         self.ledger.sleeps.enter();
         if until <= now {
             let _ = self.sleeps.fall_due(sleep);

@@ -78,7 +78,7 @@ impl<P: Plan> Processor<P> {
         let refusal = self.refusal(&route, conditions);
         if refusal.is_none() {
             if let Some(reason) = self.room_refusal(conditions.is_delayed()) {
-                return Err(Refused { reason, value: (job, route) });
+                return Err(Refused::new(reason, (job, route)));
             }
         }
         self.admit(now, job, meta, route, conditions, refusal)
@@ -106,7 +106,7 @@ impl<P: Plan> Processor<P> {
             return Some(Refusal::Attempts);
         }
         match route {
-            Route::Handle if self.handles >= self.limits.unclaimed => Some(Refusal::Unclaimed),
+            Route::Handle if self.handles >= self.limits.unclaimed_slots() => Some(Refusal::Unclaimed),
             Route::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ if is_delayed && !self.has_delayed_room() => Some(Refusal::Delayed),
             _ => None,
@@ -134,9 +134,7 @@ impl<P: Plan> Processor<P> {
         let Terms { meta, route, priority, delay, timeouts, retry } = terms;
         let conditions = Conditions::new(priority, delay, &timeouts, &retry);
         self.admit(now, job, meta, route, &conditions, refusal).map_err(|refused| {
-            let (job, route) = refused.value;
-            let terms = Terms { meta, route, priority, delay, timeouts, retry };
-            Refused { reason: refused.reason, value: (job, terms) }
+            refused.map(|(job, route)| (job, Terms { meta, route, priority, delay, timeouts, retry }))
         })
     }
 
@@ -193,6 +191,6 @@ impl<P: Plan> Processor<P> {
     fn refuse(&mut self, reason: Refusal, meta: P::Meta, offer: Routed<P>) -> Refused<Routed<P>> {
         self.totals.refused = self.totals.refused.wrapping_add(1);
         self.publish(|| Event::Refused { meta, reason });
-        Refused { reason, value: offer }
+        Refused::new(reason, offer)
     }
 }

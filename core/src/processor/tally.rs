@@ -59,6 +59,12 @@ impl Tally {
         self.delayed().wrapping_add(self.of(State::Queued))
     }
 
+    /// Admitted and not settled.
+    #[inline]
+    pub(super) fn unsettled(&self) -> u32 {
+        self.waiting().wrapping_add(self.of(State::Running))
+    }
+
     /// Settled, but the attempt runs on.
     #[inline]
     pub(super) fn orphans(&self) -> u32 {

@@ -113,7 +113,7 @@ impl Plan for Huge {
 
 #[test]
 fn limits_that_cannot_be_allocated_are_an_error() {
-    for queue in [1_000, 1 << 27] {
+    for queue in [1_000, 1 << 26] {
         let limits = limits(queue, 1);
         let bytes = limits.footprint::<Huge>().total();
         let refused = Processor::<Huge>::new(limits, ms(0)).err().unwrap();

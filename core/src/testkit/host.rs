@@ -80,7 +80,7 @@ impl Host {
                     answer.map_err(|refused| whole(refused, meta))
                 };
                 Answer::Task(
-                    answer.map_err(|Refused { reason, value }| (Why::Submit(reason), returned(value))),
+                    answer.map_err(|refused| (Why::Submit(refused.reason), returned(refused.into_value()))),
                 )
             }
             Call::TrySubmit { now, offer } => {
@@ -88,8 +88,8 @@ impl Host {
                 let (meta, route, conditions) = parts(terms);
                 let answer = self.machine.try_submit(now, job, meta, route, &conditions);
                 Answer::Task(answer.map_err(|refused| {
-                    let Refused { reason, value } = whole(refused, meta);
-                    (Why::Submit(reason), returned(value))
+                    let (reason, job) = whole(refused, meta).into_parts();
+                    (Why::Submit(reason), returned(job))
                 }))
             }
             Call::SubmitReserved { now, waiter, offer } => {
@@ -102,13 +102,15 @@ impl Host {
                     answer.map_err(|refused| whole(refused, meta))
                 };
                 Answer::Task(
-                    answer.map_err(|Refused { reason, value }| (Why::Reserved(reason), returned(value))),
+                    answer.map_err(|refused| (Why::Reserved(refused.reason), returned(refused.into_value()))),
                 )
             }
             Call::Feed { now, source, offer } => {
                 let (job, terms) = self.job(offer);
                 let answer = self.machine.feed(now, source, job, terms);
-                Answer::Task(answer.map_err(|Refused { reason, value }| (Why::Feed(reason), returned(value))))
+                Answer::Task(
+                    answer.map_err(|refused| (Why::Feed(refused.reason), returned(refused.into_value()))),
+                )
             }
             Call::FeedBatch { now, source, ref offers } => {
                 let mut batch: Vec<Option<Job>> =
@@ -119,7 +121,7 @@ impl Host {
             }
             Call::WaitForRoom { now, waiter } => {
                 let answer = self.machine.wait_for_room(now, self.books.token(waiter));
-                Answer::Waiter(answer.map_err(|refused| (refused.reason, refused.value.out())))
+                Answer::Waiter(answer.map_err(|refused| (refused.reason, refused.into_value().out())))
             }
             Call::Rewait { id, waiter } => {
                 Answer::Room(match self.machine.rewait(id, self.books.token(waiter)) {
@@ -152,7 +154,7 @@ impl Host {
             }
             Call::Sleep { now, attempt, until, waiter } => {
                 let answer = self.machine.sleep(now, attempt, until, self.books.token(waiter));
-                Answer::Sleep(answer.map_err(|refused| (refused.reason, refused.value.out())))
+                Answer::Sleep(answer.map_err(|refused| (refused.reason, refused.into_value().out())))
             }
             Call::Resleep { now, id, waiter } => {
                 Answer::Slept(match self.machine.resleep(now, id, self.books.token(waiter)) {
@@ -166,7 +168,7 @@ impl Host {
             }
             Call::Attach { now, guard } => {
                 let answer = self.machine.attach(now, self.guard(guard));
-                Answer::Source(answer.map_err(|refused| (refused.reason, listeners(refused.value))))
+                Answer::Source(answer.map_err(|refused| (refused.reason, listeners(refused.into_value()))))
             }
             Call::Detach { now, source } => Answer::Detached(self.machine.detach(now, source).map(detached)),
             Call::FeedError { now, source, text } => {
@@ -290,8 +292,7 @@ fn parts(terms: Terms<Kit>) -> (u32, Route<Token>, Conditions) {
 
 /// What came back of terms that were taken apart.
 fn whole<R>(refused: Refused<(Token, Route<Token>), R>, meta: u32) -> Refused<Job, R> {
-    let Refused { reason, value: (job, route) } = refused;
-    Refused { reason, value: (job, Terms { route, ..Terms::new(meta) }) }
+    refused.map(|(job, route)| (job, Terms { route, ..Terms::new(meta) }))
 }
 
 fn returned((job, terms): Job) -> Returned {

@@ -65,7 +65,7 @@ impl Setup {
             concurrency: u32::from(concurrency % 4) + 1,
             sleeps: pick(&[2, 1, 4, 0], concurrency >> 2),
             orphans: pick(&[u32::MAX, 1, 2], orphans),
-            unclaimed: pick(&[2, 1, 3, 5, 0], unclaimed),
+            unclaimed: pick(&[Some(2), Some(1), Some(3), Some(5), Some(0), None], unclaimed),
             results: ResultLimits::new(pick(&[2, 1, 3, 0], results), pick(&ttls, ttl)),
             waiters: u32::from(waiters % 4),
             sources: u32::from(sources % 3),

@@ -24,9 +24,9 @@ use std::time::Duration;
 use arrivals::Arrival;
 use live::Scene;
 use options::{Options, RuntimeName};
-use plimsoll::smol::Smol;
-use plimsoll::thread::Thread;
-use plimsoll::tokio::Tokio;
+use plimsoll::Smol;
+use plimsoll::Thread;
+use plimsoll::Tokio;
 use plimsoll_tests::trace::Trace;
 use report::Report;
 

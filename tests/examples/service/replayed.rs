@@ -69,7 +69,7 @@ fn limits(options: &Options) -> Limits {
     limits.concurrency = options.workers();
     // Jobs of a log are not delayed and answer by callback, and nobody waits for room: a log does not slow down.
     limits.delayed = 0;
-    limits.unclaimed = 0;
+    limits.unclaimed = Some(0);
     limits.waiters = 0;
     limits.sources = 1;
     limits.subscribers = 1;

@@ -274,12 +274,14 @@ impl Actor {
         let (job, _, record) = self.world.order(&mut self.dice, 0);
         match events.emit_task(job) {
             Ok(()) => self.world.note_admitted(&record),
-            Err(Refused { reason: FeedRefusal::Task(reason), value }) => {
-                self.world.note_refused(&record, Refused { reason, value });
-            }
-            Err(refused) => {
-                quietly(|| drop(refused));
-            }
+            Err(refused) => match refused.into_parts() {
+                (FeedRefusal::Task(reason), job) => {
+                    self.world.note_refused(&record, Refused::new(reason, job));
+                }
+                (_, job) => {
+                    quietly(|| drop(job));
+                }
+            },
         }
     }
 

@@ -8,9 +8,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use plimsoll::smol::Smol;
-use plimsoll::thread::Thread;
-use plimsoll::tokio::Tokio;
+use plimsoll::Smol;
+use plimsoll::Thread;
+use plimsoll::Tokio;
 use plimsoll::{Builder, Cloning, Context};
 use smol::Executor;
 use smol::channel::Sender;

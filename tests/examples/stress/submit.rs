@@ -44,13 +44,14 @@ impl World {
 
     pub fn note_refused(&self, record: &Record, refused: Refused<Job>) {
         Action::Refused.count();
-        if refused.value.record.number != record.number {
+        let (reason, job) = refused.into_parts();
+        if job.record.number != record.number {
             self.find(Check::Outcome, format!("job {} is refused, and another comes back", record.number));
         }
-        if refused.reason == Refusal::Closed && !self.is_ending() {
+        if reason == Refusal::Closed && !self.is_ending() {
             self.find(Check::Outcome, "a submission is refused as closed before the end");
         }
-        quietly(|| drop(refused));
+        quietly(|| drop(job));
     }
 
     pub fn submit_handle(&self, dice: &mut Rng, depth: u32) -> Option<Held> {
@@ -116,9 +117,10 @@ impl World {
         record.set(flag::HAS_CALLBACK);
         let call = Call::draw(self.clone(), record.clone(), dice, depth);
         let submitted = self.submitter().call(job, options, move |outcome| call.run(outcome));
-        let submitted = submitted.map_err(|Refused { reason, value: (job, callback) }| {
+        let submitted = submitted.map_err(|refused| {
+            let (reason, (job, callback)) = refused.into_parts();
             quietly(|| drop(callback));
-            Refused { reason, value: job }
+            Refused::new(reason, job)
         });
         self.note(record, submitted)
     }

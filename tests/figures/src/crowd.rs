@@ -65,7 +65,7 @@ impl Crowd {
     /// `size` tasks running for their handles.
     pub fn running_for_handles(size: u32) -> Self {
         let mut limits = bare(ROUND, size + ROUND);
-        limits.unclaimed = size + ROUND;
+        limits.unclaimed = Some(size + ROUND);
         let mut crowd = Self::new(limits);
         crowd.fill(size, |crowd| crowd.submit_running(Route::Handle));
         crowd
@@ -74,7 +74,7 @@ impl Crowd {
     /// `size` tasks settled for their handles.
     pub fn settled_for_handles(size: u32) -> Self {
         let mut limits = bare(ROUND, ROUND);
-        limits.unclaimed = size + ROUND;
+        limits.unclaimed = Some(size + ROUND);
         let mut crowd = Self::new(limits);
         crowd.fill(size, |crowd| crowd.submit_completed(Route::Handle));
         crowd

@@ -173,7 +173,7 @@ const PATHS: &[Life] = &[
         };
         world.lives += 1;
     })
-    .limits(|limits| limits.unclaimed = BATCH),
+    .limits(|limits| limits.unclaimed = Some(BATCH)),
     Life::new("completed, handle, awaited", |world| {
         world.pass(Duration::from_micros(1));
         let task = world.submit(terms(Route::Handle));
@@ -188,7 +188,7 @@ const PATHS: &[Life] = &[
         };
         world.lives += 1;
     })
-    .limits(|limits| limits.unclaimed = BATCH),
+    .limits(|limits| limits.unclaimed = Some(BATCH)),
     Life::new("failed", |world| {
         world.pass(Duration::from_micros(1));
         world.submit(terms(callback()));

@@ -39,7 +39,7 @@ pub fn bare(tasks: u32, running: u32) -> Limits {
     let mut limits = Limits::default();
     limits.queue = tasks;
     limits.concurrency = running;
-    limits.unclaimed = 0;
+    limits.unclaimed = Some(0);
     limits.results = ResultLimits::default();
     limits.waiters = 0;
     limits.sources = 0;

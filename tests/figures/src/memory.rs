@@ -32,7 +32,8 @@ pub fn run() -> ExitCode {
     each("place in the queue: task slot", |limits| limits.queue += MORE, |all| all.tasks);
     each("place in the queue: timer", |limits| limits.queue += MORE, |all| all.timers);
     each("place for a delayed task", |limits| limits.delayed += MORE, Footprint::total);
-    each("place for an outcome unclaimed", |limits| limits.unclaimed += MORE, Footprint::total);
+    let unclaimed = |limits: &mut Limits| limits.unclaimed = Some(limits.unclaimed_slots() + MORE);
+    each("place for an outcome unclaimed", unclaimed, Footprint::total);
     each("retained result", |limits| limits.results = ResultLimits::new(MORE, None), Footprint::total);
     each("waiter", |limits| limits.waiters += MORE, Footprint::total);
     each("source", |limits| limits.sources += MORE, Footprint::total);
@@ -44,7 +45,9 @@ pub fn run() -> ExitCode {
 }
 
 fn each(name: &str, add: fn(&mut Limits), part: fn(&Footprint) -> usize) {
-    let (few, mut many) = (Limits::default(), Limits::default());
+    let mut few = Limits::default();
+    few.unclaimed = Some(few.unclaimed_slots());
+    let mut many = few;
     add(&mut many);
     let more = part(&many.footprint::<Eight>()) - part(&few.footprint::<Eight>());
     println!("{name:36}{:>10.1}", more as f64 / f64::from(MORE));

@@ -74,7 +74,7 @@ impl Held {
                             *self = Self::new(Thing::Handle(task, handle));
                             return Ok(Polled::More(None));
                         }
-                        Err(refused) => refused.value.come_back(),
+                        Err(refused) => refused.into_value().come_back(),
                     }
                     return Ok(Polled::Over);
                 }

@@ -178,7 +178,7 @@ impl Stage {
         let submitted = self.desk().post(Job::new(self, task, order), self.options(task, order));
         self.note_entry(task, submitted.as_ref().map(|id| Some(*id)).map_err(|refused| refused.reason));
         if let Err(refused) = submitted {
-            refused.value.come_back();
+            refused.into_value().come_back();
         }
     }
 

@@ -184,15 +184,15 @@ impl World {
                     self.held.push(Held::new(Thing::Handle(task, handle)));
                     (Ok(Some(id)), None)
                 }
-                Err(refused) => (Err(refused.reason), Some(refused.value)),
+                Err(refused) => (Err(refused.reason), Some(refused.into_value())),
             },
             Way::Callback => match stage.desk().call(job, options, stage.callback(task, order)) {
                 Ok(id) => (Ok(Some(id)), None),
-                Err(refused) => (Err(refused.reason), Some(refused.value.0)),
+                Err(refused) => (Err(refused.reason), Some(refused.into_value().0)),
             },
             Way::Retain | Way::Nowhere => match stage.desk().retain(job, options) {
                 Ok(id) => (Ok(Some(id)), None),
-                Err(refused) => (Err(refused.reason), Some(refused.value)),
+                Err(refused) => (Err(refused.reason), Some(refused.into_value())),
             },
         };
         stage.note_entry(task, entry);
@@ -260,7 +260,7 @@ impl World {
         } else {
             jobs.into_iter()
                 .filter_map(|job| emitter.emit_task(job).err())
-                .map(|refused| refused.value)
+                .map(|refused| refused.into_value())
                 .collect()
         };
         for job in refused {

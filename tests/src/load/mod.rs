@@ -134,7 +134,7 @@ impl Load {
         limits.queue = 256;
         limits.concurrency = 64;
         limits.orphans = 32;
-        limits.unclaimed = 256;
+        limits.unclaimed = Some(256);
         limits.results = ResultLimits::new(128, Some(Duration::from_secs(5)));
         limits.waiters = 16;
         limits.cache =

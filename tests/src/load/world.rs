@@ -289,7 +289,7 @@ impl Load {
         let mut limits = Limits::default();
         limits.queue = 8;
         limits.concurrency = 2;
-        limits.unclaimed = 8;
+        limits.unclaimed = Some(8);
         let Ok(mut small) = Processor::<Work>::new(limits, self.now) else { return };
         for number in 0..8 {
             let mut terms = Terms::new(number);

@@ -13,8 +13,8 @@ use futures::executor::block_on;
 use futures::future::{AbortHandle, abortable};
 use plimsoll::{
     Cache, CacheLimits, Drain, Emitter as _, Event, Events, FeedRefusal, LastError, Limits, Notice, Options,
-    Outcome, Processor, Refused, Registration, Runtime, SourceHandle, Submitter, TaskId, Timeouts,
-    smol::Smol, thread::Thread, tokio::Tokio,
+    Outcome, Processor, Refused, Registration, Runtime, Smol, SourceHandle, Submitter, TaskId, Thread,
+    Timeouts, Tokio,
 };
 
 use super::{Emitter, Ending, Held, Setup, Subject, Tally, Task, Token, Watched, Work};
@@ -309,11 +309,11 @@ impl SharedEvents {
         let strangers = [
             events.on_task(Box::new(move |job| {
                 task();
-                Err(Refused { reason: FeedRefusal::Detached, value: job })
+                Err(Refused::new(FeedRefusal::Detached, job))
             })),
             events.on_batch(Box::new(move |jobs| {
                 batch();
-                Err(Refused { reason: FeedRefusal::Detached, value: jobs })
+                Err(Refused::new(FeedRefusal::Detached, jobs))
             })),
             events.on_error(Box::new(move |_| error())),
         ];

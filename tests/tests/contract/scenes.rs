@@ -33,7 +33,7 @@ fn limits(queue: u32, concurrency: u32) -> Limits {
     let mut limits = Limits::default();
     limits.queue = queue;
     limits.concurrency = concurrency;
-    limits.unclaimed = queue;
+    limits.unclaimed = Some(queue);
     limits.results = ResultLimits::new(queue, Some(Duration::from_millis(100)));
     limits
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use plimsoll::Runtime;
-use plimsoll::thread::Thread;
+use plimsoll::Thread;
 
 /// A runtime with its threads, which run until it is stopped or dropped.
 pub(crate) trait Host: Sized + Send + 'static {
@@ -52,7 +52,7 @@ pub(crate) use with_tokio::{TokioOne, TokioThreads};
 mod with_tokio {
     use super::*;
     use ::tokio::runtime;
-    use plimsoll::tokio::Tokio;
+    use plimsoll::Tokio;
 
     /// Tokio on one thread.
     pub(crate) struct TokioOne {
@@ -144,7 +144,7 @@ pub(crate) use with_smol::SmolThreads;
 mod with_smol {
     use super::*;
     use ::smol::Executor;
-    use plimsoll::smol::Smol;
+    use plimsoll::Smol;
 
     /// An executor of smol, run by `N` threads. It is dropped un-run if there are none.
     pub(crate) struct SmolThreads<const N: usize> {
@@ -219,7 +219,7 @@ macro_rules! on_every_runtime {
         #[cfg(feature = "tokio")] tokio_two_threads: kit::TokioThreads<2>;
         #[cfg(feature = "smol")] smol_one_thread: kit::SmolThreads<1>;
         #[cfg(feature = "smol")] smol_two_threads: kit::SmolThreads<2>;
-        plain_thread: plimsoll::thread::Thread;
+        plain_thread: plimsoll::Thread;
     ] $test })*};
 }
 

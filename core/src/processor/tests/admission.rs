@@ -9,7 +9,7 @@ fn a_queue_of_none_admits_what_can_start_at_once() {
         machine.submit(ms(0), job, terms()).unwrap();
     }
     let refused = machine.submit(ms(0), 2, terms()).unwrap_err();
-    assert_eq!((refused.reason, refused.value.0), (Refusal::Full, 2));
+    assert_eq!((refused.reason, refused.into_value().0), (Refusal::Full, 2));
     let start = machine.start_next(ms(0)).unwrap();
     assert_eq!(machine.submit(ms(0), 3, terms()).unwrap_err().reason, Refusal::Full);
     machine.completed(ms(1), start.attempt, 0).unwrap();
@@ -19,7 +19,7 @@ fn a_queue_of_none_admits_what_can_start_at_once() {
 #[test]
 fn outcomes_that_nobody_takes_count_against_admission() {
     let mut limits = limits(4, 1);
-    limits.unclaimed = 1;
+    limits.unclaimed = Some(1);
     let mut machine = Machine::new(limits, ms(0)).unwrap();
     let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
     let refused = machine.submit(ms(0), 2, Terms { route: Route::Handle, ..terms() }).unwrap_err();

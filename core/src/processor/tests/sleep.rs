@@ -47,7 +47,7 @@ fn one_sleep_too_many_is_refused_and_an_ended_one_makes_room() {
     let first = machine.sleep(ms(0), attempt, ms(5), 70).unwrap();
     let second = machine.sleep(ms(0), attempt, ms(6), 71).unwrap();
     let refused = machine.sleep(ms(0), attempt, ms(7), 72).unwrap_err();
-    assert_eq!((refused.reason, refused.value), (SleepRefusal::Full, 72));
+    assert_eq!((refused.reason, refused.into_value()), (SleepRefusal::Full, 72));
     assert_eq!((machine.end_sleep(first), machine.end_sleep(first)), (Some(Some(70)), None));
     let third = machine.sleep(ms(0), attempt, ms(1), 73).unwrap();
     assert_eq!((machine.end_sleep(third), machine.end_sleep(second)), (Some(Some(73)), Some(Some(71))));
@@ -78,7 +78,7 @@ fn sleeps_end_with_their_attempt_in_every_way() {
         assert_eq!(machine.resleep(ms(1), due, 72), SleepStatus::Gone(72));
         assert_eq!((machine.end_sleep(asleep), machine.census().sleeps), (None, 2));
         let refused = machine.sleep(ms(1), attempt, ms(2), 73).unwrap_err();
-        assert_eq!((refused.reason, refused.value), (SleepRefusal::Over, 73));
+        assert_eq!((refused.reason, refused.into_value()), (SleepRefusal::Over, 73));
         assert_eq!((woken(&mut machine), machine.audit().sleeps), ([70, 71].into(), 0));
     }
 }
@@ -116,6 +116,6 @@ fn no_sleeps_are_legal() {
     machine.submit(ms(0), 1, terms()).unwrap();
     let attempt = machine.start_next(ms(0)).unwrap().attempt;
     assert_eq!(machine.sleep(ms(0), attempt, ms(5), 70).unwrap_err().reason, SleepRefusal::Full);
-    let most = Limits { sleeps: 9, ..limits(4, 1 << 27) }.check().unwrap_err();
+    let most = Limits { sleeps: 9, unclaimed: Some(0), ..limits(4, 1 << 27) }.check().unwrap_err();
     assert_eq!(most.field, "concurrency * sleeps");
 }

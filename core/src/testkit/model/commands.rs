@@ -90,7 +90,7 @@ impl Model {
             return Some(Refusal::Attempts);
         }
         match offer.order.way() {
-            Way::Handle if self.handles() >= self.limits.unclaimed => Some(Refusal::Unclaimed),
+            Way::Handle if self.handles() >= self.limits.unclaimed_slots() => Some(Refusal::Unclaimed),
             Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ if !offer.order.delay().is_zero() && !self.has_delayed_room() => Some(Refusal::Delayed),
             _ => None,

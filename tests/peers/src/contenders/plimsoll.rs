@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use plimsoll::tokio::Tokio;
+use plimsoll::Tokio;
 use plimsoll::{BuildError, Builder, Handle, Options, Processor, Runtime, Timeouts};
 
 use super::Contender;
@@ -44,7 +44,7 @@ pub struct OnThread;
 
 impl<H: Host> Contender<H> for OnThread {
     async fn start<B: Body>(limits: Limits) -> impl Peer {
-        start::<B>(builder(limits), plimsoll::thread::Thread::start().expect("a thread"))
+        start::<B>(builder(limits), plimsoll::Thread::start().expect("a thread"))
     }
 }
 
@@ -67,7 +67,7 @@ impl<H: Host> Contender<H> for OnTokioAsleep {
 }
 
 fn smol() -> impl Runtime {
-    plimsoll::smol::Smol::on_one_thread(Smol::executor().clone())
+    plimsoll::Smol::on_one_thread(Smol::executor().clone())
 }
 
 fn builder(limits: Limits) -> Builder {

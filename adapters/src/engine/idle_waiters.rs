@@ -1,0 +1,98 @@
+//! Who waits until every task is settled.
+
+use std::task::Waker;
+
+use slab::Slab;
+
+use super::machine::{Shared, State};
+
+/// The wakers of futures that wait until the processor is idle. Each is taken out at the next moment at which it is, and its
+/// future learns from that that there was such a moment.
+#[derive(Default)]
+pub(super) struct IdleWaiters {
+    wakers: Slab<(u64, Waker)>,
+    /// How many there have been.
+    tickets: u64,
+}
+
+/// By which a future finds its waker again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdleTicket {
+    key: usize,
+    number: u64,
+}
+
+impl IdleWaiters {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.wakers.is_empty()
+    }
+
+    /// Leaves a waker.
+    pub(super) fn insert(&mut self, waker: Waker) -> IdleTicket {
+        self.tickets = self.tickets.wrapping_add(1);
+        let number = self.tickets;
+        IdleTicket { key: self.wakers.insert((number, waker)), number }
+    }
+
+    /// Leaves a waker in the place of an earlier one, which is handed out; or hands back the waker if the earlier one was
+    /// taken.
+    pub(super) fn replace(&mut self, ticket: IdleTicket, waker: Waker) -> Result<Waker, Waker> {
+        match self.wakers.get_mut(ticket.key).filter(|(number, _)| *number == ticket.number) {
+            Some((_, left)) => Ok(std::mem::replace(left, waker)),
+            None => Err(waker),
+        }
+    }
+
+    /// Takes a waker back, if it is still there.
+    pub(super) fn remove(&mut self, ticket: IdleTicket) -> Option<Waker> {
+        self.wakers.get(ticket.key).filter(|(number, _)| *number == ticket.number)?;
+        self.wakers.try_remove(ticket.key).map(|(_, waker)| waker)
+    }
+
+    /// Takes any waker out, to be woken.
+    #[cold]
+    pub(super) fn take(&mut self) -> Option<Waker> {
+        let (key, _) = self.wakers.iter().next()?;
+        self.wakers.try_remove(key).map(|(_, waker)| waker)
+    }
+}
+
+impl<J, O, E, M: Copy> State<J, O, E, M> {
+    /// Whether somebody has waited for this moment, at which every task is settled.
+    #[inline]
+    pub(super) fn has_idle_waiter_to_wake(&self) -> bool {
+        !self.idle_waiters.is_empty() && self.machine.is_idle()
+    }
+}
+
+impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+    /// Asks whether every task is settled now, or was since the ticket was given; if not, the waker is left. The waker
+    /// that is not needed comes back.
+    pub(crate) fn wait_until_idle(
+        &self,
+        ticket: &mut Option<IdleTicket>,
+        waker: Waker,
+    ) -> (bool, Option<Waker>) {
+        let mut state = self.lock();
+        let Some(given) = *ticket else {
+            if state.machine.is_idle() {
+                return (true, Some(waker));
+            }
+            *ticket = Some(state.idle_waiters.insert(waker));
+            return (false, None);
+        };
+        match state.idle_waiters.replace(given, waker) {
+            Ok(old) => (false, Some(old)),
+            Err(unused) => {
+                *ticket = None;
+                (true, Some(unused))
+            }
+        }
+    }
+
+    /// Takes back the waker that was left by [`wait_until_idle`](Self::wait_until_idle), if it is still there.
+    pub(crate) fn stop_waiting_until_idle(&self, ticket: IdleTicket) -> Option<Waker> {
+        self.lock().idle_waiters.remove(ticket)
+    }
+}

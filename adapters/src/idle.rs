@@ -1,0 +1,55 @@
+//! Waiting until every task is settled.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::engine::idle_waiters::IdleTicket;
+use crate::engine::machine::Shared;
+
+/// Ready when there was a moment, since it was polled first, at which every task was settled. Made by
+/// [`Submitter::idle`](crate::Submitter::idle).
+///
+/// It does not keep the processor alive, and is ready when that has ended. Dropping it gives its place back. After it was
+/// ready it must not be polled again.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Idle<J, O, E, M: Copy = ()> {
+    shared: Arc<Shared<J, O, E, M>>,
+    ticket: Option<IdleTicket>,
+}
+
+impl<J, O, E, M: Copy> Idle<J, O, E, M> {
+    pub(crate) const fn new(shared: Arc<Shared<J, O, E, M>>) -> Self {
+        Self { shared, ticket: None }
+    }
+}
+
+impl<J, O, E, M: Copy> Future for Idle<J, O, E, M> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // Cloned without the lock: a waker is foreign code.
+        let waker = cx.waker().clone();
+        let (is_over, unused) = this.shared.wait_until_idle(&mut this.ticket, waker);
+        this.shared.discard(unused);
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl<J, O, E, M: Copy> Drop for Idle<J, O, E, M> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let waker = self.shared.stop_waiting_until_idle(ticket);
+            self.shared.discard(waker);
+        }
+    }
+}
+
+impl<J, O, E, M: Copy> fmt::Debug for Idle<J, O, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idle").field("waits", &self.ticket.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,213 @@
+//! What a new user tripped over once.
+#![allow(clippy::unwrap_used)]
+
+use std::cell::Cell;
+use std::error::Error;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Wake};
+use std::time::{Duration, Instant};
+
+// As a user may write it: no name of ours stands in the way of a package or of the standard library.
+#[allow(clippy::wildcard_imports)]
+use plimsoll::*;
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+fn thread() -> Thread {
+    Thread::start().unwrap()
+}
+
+#[test]
+fn no_module_of_ours_hides_a_package() {
+    let words: [&str; 2] = [core::any::type_name::<std::thread::Thread>(), "thread"];
+    assert!(words[0].contains(words[1]));
+    #[cfg(feature = "tokio")]
+    assert!(tokio::runtime::Handle::try_current().is_err());
+}
+
+#[test]
+fn a_large_queue_has_room_for_its_handles() {
+    let processor =
+        Processor::builder().queue(10_000).spawn_on(thread(), |_: u32| pending::<Result<(), ()>>()).unwrap();
+    processor.pause();
+    let handles: Vec<_> = (0..10_000).map(|job| processor.submit(job).unwrap()).collect();
+    assert_eq!((processor.free_room(), handles.len()), (0, 10_000));
+    assert_eq!(processor.submit(0).unwrap_err().reason, Refusal::Full);
+}
+
+#[test]
+fn more_tries_than_there_may_be_are_refused_when_building() {
+    let builder = || Processor::builder().retry(Retry::NONE.attempts(20));
+    let refused = builder().spawn_on(thread(), |_: u32| pending::<Result<(), ()>>()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "limit `attempts` must be at least as many as `retry` asks for, but is 16"
+    );
+    let processor = builder().attempts(20).spawn_on(thread(), |_: u32| pending::<Result<(), ()>>()).unwrap();
+    assert!(processor.submit(1).is_ok());
+}
+
+#[test]
+fn further_tries_are_refused_where_the_job_is_not_cloned() {
+    let thrice = || Options::default().retry(Retry::NONE.attempts(3));
+    let fails = |_: u32| async { Err::<(), _>("no") };
+    let once = Processor::builder().spawn_on(thread(), fails).unwrap();
+    assert_eq!(once.submit_with(1, thrice()).unwrap_err().reason, Refusal::Attempts);
+    let cloning = Processor::builder().retry(Retry::NONE).spawn_on(thread(), fails).unwrap();
+    let handle =
+        cloning.submit_with(1, thrice().retry(Retry::NONE.attempts(3).base(Duration::ZERO))).unwrap();
+    assert_eq!(handle.wait(), Ok(Outcome::Failed("no")));
+    assert_eq!(cloning.totals().started, 3);
+}
+
+#[test]
+fn a_time_out_of_zero_is_refused() {
+    let handler = |_: u32| async { Ok::<_, ()>(()) };
+    let refused = Processor::builder().timeout(Duration::ZERO).spawn_on(thread(), handler).unwrap_err();
+    assert_eq!(refused.to_string(), "limit `timeouts` must be longer than zero, each of them, but is 0");
+    let processor = Processor::builder().timeout(LONG).spawn_on(thread(), handler).unwrap();
+    let none = Some(Duration::ZERO);
+    for timeouts in [
+        Timeouts { schedule_to_start: none, ..Timeouts::NONE },
+        Timeouts { start_to_close: none, ..Timeouts::NONE },
+        Timeouts { schedule_to_close: none, ..Timeouts::NONE },
+    ] {
+        let refused = processor.submit_with(1, Options::default().timeouts(timeouts)).unwrap_err();
+        assert_eq!((refused.reason, refused.into_value()), (Refusal::ZeroTimeout, 1));
+        let waits = processor.submit_wait_with(2, Options::default().timeouts(timeouts));
+        let refused = futures::executor::block_on(waits).unwrap_err();
+        assert_eq!((refused.reason, refused.into_value()), (Refusal::ZeroTimeout, 2));
+        let events = Events::new();
+        let source = processor.attach_with(&events, move |job: &u32| match job {
+            3 => Options::default().timeouts(timeouts),
+            _ => Options::default(),
+        });
+        let refused = events.emit_task(3).unwrap_err();
+        assert_eq!(refused.into_parts(), (FeedRefusal::Task(Refusal::ZeroTimeout), 3));
+        assert_eq!(events.emit_batch(vec![4, 3, 5]).unwrap_err(), [3, 5]);
+        drop(source);
+    }
+    assert_eq!(processor.submit(1).unwrap().wait(), Ok(Outcome::Completed(())));
+}
+
+#[test]
+fn a_builder_knows_the_usual_time_out() {
+    let processor = Processor::builder()
+        .timeout(Duration::from_millis(5))
+        .spawn_on(thread(), |_: u32| pending::<Result<(), ()>>())
+        .unwrap();
+    assert_eq!(processor.submit(1).unwrap().wait(), Ok(Outcome::TimedOut));
+}
+
+#[test]
+fn a_refusal_is_an_error_whatever_the_job_is() {
+    fn submit(processor: &Processor<Cell<u32>, u32, ()>) -> Result<u32, Box<dyn Error + Send + Sync>> {
+        match processor.submit(Cell::new(7))?.wait()? {
+            Outcome::Completed(output) => Ok(output),
+            other => Err(other.kind().to_string().into()),
+        }
+    }
+    fn reason(processor: &Processor<Cell<u32>, u32, ()>) -> Result<TaskId, Refusal> {
+        Ok(processor.post(Cell::new(7), Options::default())?)
+    }
+    let builder = Processor::builder().queue(0).concurrency(1);
+    let processor = builder.spawn_on(thread(), |job: Cell<u32>| async move { Ok(job.get()) }).unwrap();
+    assert_eq!(submit(&processor).unwrap(), 7);
+    processor.pause();
+    assert_eq!(reason(&processor), Err(Refusal::Full));
+    let refused = submit(&processor).unwrap_err().downcast::<Refused<Cell<u32>>>().unwrap();
+    assert_eq!(refused.into_value().get(), 7);
+}
+
+#[test]
+fn an_outcome_is_waited_for_without_an_executor() {
+    let processor = Processor::builder()
+        .spawn_on(thread(), |long: Duration, cx: Context| async move { cx.sleep(long).await })
+        .unwrap();
+    assert_eq!(processor.submit(Duration::from_millis(5)).unwrap().wait(), Ok(Outcome::Completed(())));
+    let (limit, since) = (Duration::from_millis(20), Instant::now());
+    let handle = processor.submit(LONG).unwrap().wait_timeout(limit).unwrap_err();
+    assert!(since.elapsed() >= limit);
+    handle.cancel().unwrap();
+    assert_eq!(handle.wait_timeout(LONG).unwrap(), Ok(Outcome::Cancelled));
+    let handle = processor.submit(LONG).unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| handle.wait());
+        drop(processor);
+        assert_eq!(waits.join().unwrap(), Err(Ended));
+    });
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_tokio_runtime_without_timers_is_refused_when_building() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let handler = |_: u32| async { Ok::<_, ()>(()) };
+    let refused = Processor::builder().spawn_on(Tokio::on(runtime.handle().clone()), handler).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the tokio runtime has no timers: build it with `enable_time` or `enable_all`"
+    );
+}
+
+#[test]
+fn idle_is_waited_for() {
+    let processor = Processor::builder()
+        .concurrency(2)
+        .spawn_on(thread(), |long: Duration, cx: Context| async move { cx.sleep(long).await })
+        .unwrap();
+    let wait = |idle: Idle<Duration, (), SleepRefusal>| futures::executor::block_on(idle);
+    assert!(processor.is_idle());
+    wait(processor.idle());
+    for round in 1..=20 {
+        let soon = Duration::from_millis(2);
+        for _ in 0..4 {
+            processor.post(soon, Options::default()).unwrap();
+        }
+        processor.post(soon, Options::default().delay(soon)).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| wait(processor.idle()));
+            }
+            wait(processor.idle());
+            assert_eq!(processor.totals().settled.completed, 5 * round);
+        });
+        assert!(processor.is_idle());
+    }
+}
+
+#[test]
+fn whoever_waits_for_idle_learns_of_the_end_and_leaves_nothing() {
+    struct Counted;
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {}
+    }
+    let counted = Arc::new(Counted);
+    let processor = Processor::builder().spawn_on(thread(), |_: u32| pending::<Result<(), ()>>()).unwrap();
+    let handle = processor.submit(1).unwrap();
+    let (mut given_up, waits) = (processor.idle(), processor.idle());
+    let waker = counted.clone().into();
+    assert!(Pin::new(&mut given_up).poll(&mut task::Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    assert_eq!(Arc::strong_count(&counted), 2);
+    drop(given_up);
+    assert_eq!(Arc::strong_count(&counted), 1);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| futures::executor::block_on(waits));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!waits.is_finished());
+        handle.cancel().unwrap();
+        waits.join().unwrap();
+    });
+    let handle = processor.submit(2).unwrap();
+    let waits = processor.idle();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| futures::executor::block_on(waits));
+        std::thread::sleep(Duration::from_millis(20));
+        drop(processor);
+        waits.join().unwrap();
+    });
+    assert_eq!(handle.wait(), Err(Ended));
+}
