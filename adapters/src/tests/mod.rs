@@ -26,6 +26,7 @@ fn what_users_hold_is_send_and_sync() {
     check::<crate::Subscription<Job, Job, Job>>();
     check::<crate::SourceHandle<Job, Job, Job>>();
     check::<crate::SubmitWait<u8, Job, Job>>();
+    check::<crate::Idle<Job, Job, Job>>();
     check::<crate::Context<u8>>();
     check::<crate::Cache<u8, u8>>();
     check::<crate::Events<Job>>();

@@ -136,6 +136,7 @@ impl Episode {
 fn draw_builder(dice: &mut Rng) -> Builder<u64, u64, CacheValue, Cloning> {
     let ms = Duration::from_millis;
     let grace = [Duration::ZERO, Duration::ZERO, ms(1), ms(20), Duration::MAX][dice.usize(0..5)];
+    let attempts = dice.u32(2..5);
     let cache = CacheLimits { entries: dice.u32(0..4), ..CacheLimits::default() };
     let mut builder = Processor::builder()
         .queue(dice.u32(0..14))
@@ -146,7 +147,7 @@ fn draw_builder(dice: &mut Rng) -> Builder<u64, u64, CacheValue, Cloning> {
         .sources(dice.u32(0..3))
         .subscribers(dice.u32(1..4))
         .events(dice.u32(1..64))
-        .attempts(dice.u32(2..5))
+        .attempts(attempts)
         .results(dice.u32(0..4), chance(dice, 50).then(|| ms(3)))
         .cancel_grace(grace)
         .seed(dice.u64(..))
@@ -161,5 +162,6 @@ fn draw_builder(dice: &mut Rng) -> Builder<u64, u64, CacheValue, Cloning> {
     if chance(dice, 30) {
         builder = builder.sweep_every(ms(dice.u64(1..6)));
     }
-    builder.retry(draw_retry(dice))
+    let retry = draw_retry(dice);
+    builder.retry(retry.attempts(retry.total().min(attempts)))
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
-use plimsoll::{CancelOnDrop, Ended, Handle, Notice, Outcome, Phase, SourceHandle, SubmitWait, Subscription};
+use plimsoll::{
+    CancelOnDrop, Ended, Handle, Idle, Notice, Outcome, Phase, SourceHandle, SubmitWait, Subscription,
+};
 
 use super::book::Discards;
 use super::plan::Deed;
@@ -23,6 +25,8 @@ pub(super) enum Thing {
     Handle(u32, Handle<Job, Output, Error, u32>),
     Cancelling(u32, CancelOnDrop<Job, Output, Error, u32>),
     Wait(u32, SubmitWait<Job, Output, Error, u32>),
+    /// Until every task is settled, and how many had been admitted when it was polled first.
+    Idle(Idle<Job, Output, Error, u32>, Option<u64>),
     Subscription(Subscription<Job, Output, Error, u32>),
     Source(SourceHandle<Job, Output, Error, u32>),
 }
@@ -85,6 +89,19 @@ impl Held {
                     Ok(Polled::Pending)
                 };
             }
+            Thing::Idle(idle, admitted) => {
+                let (is_over, totals) = (Pin::new(idle).poll(cx).is_ready(), stage.desk().totals());
+                let is_first = admitted.is_none();
+                let before = *admitted.get_or_insert(totals.admitted);
+                return match is_over {
+                    false if stage.desk().is_idle() && (was_idle || is_first) => {
+                        Err("it waits although every task is settled".into())
+                    }
+                    false => Ok(Polled::Pending),
+                    true if totals.settled.total() < before => Err("not every task was settled".into()),
+                    true => Ok(Polled::Over),
+                };
+            }
             Thing::Subscription(subscription) => match Pin::new(subscription).poll_next(cx) {
                 Poll::Pending => Ok(Polled::Pending),
                 Poll::Ready(Some(notice)) => Ok(Polled::More(Some(notice))),
@@ -110,7 +127,7 @@ impl Held {
     pub(super) fn task(&self) -> Option<u32> {
         match &self.thing {
             Thing::Handle(task, _) | Thing::Cancelling(task, _) | Thing::Wait(task, _) => Some(*task),
-            Thing::Subscription(_) | Thing::Source(_) => None,
+            Thing::Idle(..) | Thing::Subscription(_) | Thing::Source(_) => None,
         }
     }
 }

@@ -163,6 +163,7 @@ pub enum Action {
         held: u8,
     },
     Subscribe,
+    WaitUntilIdle,
     Attach {
         emitter: u8,
     },
@@ -224,7 +225,8 @@ impl Step {
             116..119 => Action::CancelOnDrop { held: a },
             119..124 => Action::CancelHeld { held: a },
             124..128 => Action::Detach { held: a },
-            128..133 => Action::Subscribe,
+            128..132 => Action::Subscribe,
+            132 => Action::WaitUntilIdle,
             133..139 => Action::Attach { emitter: a },
             139..146 => Action::EmitTask { emitter: a & 1, order },
             146..151 => Action::EmitBatch { emitter: a & 1, order, count: a >> 6 },

@@ -138,6 +138,10 @@ impl World {
                     self.held.push(Held::new(Thing::Subscription(subscription)));
                 }
             }
+            Action::WaitUntilIdle => {
+                self.held.push(Held::new(Thing::Idle(self.stage.desk().idle(), None)));
+                return self.poll(0, Deed::Nothing);
+            }
             Action::Attach { emitter } => self.attach(emitter),
             Action::EmitTask { emitter, order } => self.emit(emitter, order, 1, false),
             Action::EmitBatch { emitter, order, count } => self.emit(emitter, order, count, true),
