@@ -16,7 +16,7 @@ use crate::record::{Record, flag};
 use crate::script::{chance, micros};
 use crate::submit::Held;
 use crate::tokens::{Kind, Token};
-use crate::values::{CacheValue, Failure, Job, Output, Quiet, quietly};
+use crate::values::{CacheValue, Failure, Job, Output, Quiet, planned_panic, quietly};
 use crate::world::{Emitter, Submits, World, lock};
 
 /// One submitter.
@@ -244,8 +244,13 @@ impl Actor {
             plimsoll::Emitter::on_error(&events, Box::new(move |_| drop(token.clone())))
         };
         let (token, seed) = (self.world.tokens.token(Kind::Listener), self.dice.u64(..));
+        let panics = self.world.mood.panics && !is_skipped(Action::PanicInOptions.name());
         let terms = move |job: &Job| {
             std::hint::black_box(&token);
+            if panics && job.record.number % 7 == 0 {
+                Action::PanicInOptions.count();
+                planned_panic(job.record.number % 2 == 0);
+            }
             Options { timeouts: None, ..crate::script::options(&mut Rng::with_seed(seed), job.record.number) }
         };
         let Ok(source) = self.world.submitter().attach_with(&events, terms) else { return };

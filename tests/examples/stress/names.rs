@@ -53,6 +53,7 @@ names! {
     End, ENDS {
         Graceful = "graceful",
         Deadline = "deadline",
+        Cancel = "cancel",
         Abort = "abort",
         DropElsewhere = "drop-elsewhere",
         DropInHandler = "drop-in-handler",
@@ -113,6 +114,7 @@ names! {
         PanicInDrop = "panic-in-drop",
         PanicInDebug = "panic-in-debug",
         PanicInClone = "panic-in-clone",
+        PanicInOptions = "panic-in-options",
     }
 }
 
