@@ -83,6 +83,7 @@ impl Actor {
             87..91 => Action::Subscribe,
             91..95 => Action::Emit,
             95..97 => Action::Cache,
+            97..98 => Action::WaitUntilIdle,
             _ => Action::Observe,
         }
     }
@@ -103,6 +104,7 @@ impl Actor {
             Action::Subscribe => self.subscribe().await,
             Action::Emit => self.emit().await,
             Action::Cache => self.use_cache(),
+            Action::WaitUntilIdle => self.wait_until_idle().await,
             Action::Observe => self.observe(),
             Action::SwapHandle => self.swap(held),
             _ if held.is_empty() => {}
@@ -215,6 +217,19 @@ impl Actor {
             0..2 => drop(cache.insert(key, CacheValue(self.world.tokens.token(Kind::CacheValue)))),
             2 => drop(cache.get(&key)),
             _ => drop(cache.remove(&key)),
+        }
+    }
+
+    async fn wait_until_idle(&mut self) {
+        let submitter = self.world.submitter();
+        let admitted = submitter.totals().admitted;
+        let sleep = self.place.sleep(micros(&mut self.dice, 3_000));
+        let settled = match select(submitter.idle(), sleep).await {
+            Either::Left(_) => submitter.totals().settled.total(),
+            Either::Right(_) => return,
+        };
+        if settled < admitted {
+            self.world.find(Check::Ledger, format!("idle, but of {admitted} tasks {settled} are settled"));
         }
     }
 

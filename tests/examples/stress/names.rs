@@ -89,6 +89,7 @@ names! {
         Subscribe = "subscribe",
         Emit = "emit",
         Cache = "cache",
+        WaitUntilIdle = "wait-until-idle",
         Observe = "observe",
         Return = "return",
         Fail = "fail",
