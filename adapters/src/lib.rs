@@ -80,6 +80,7 @@ mod footprint;
 mod handle;
 mod handler;
 mod idle;
+mod inspect;
 mod options;
 mod panics;
 mod park;
@@ -105,6 +106,7 @@ pub use footprint::Footprint;
 pub use handle::{CancelOnDrop, Ended, Handle};
 pub use handler::Handler;
 pub use idle::Idle;
+pub use inspect::Inspection;
 pub use options::{Callback, Options};
 pub use processor::{Processor, Report, Shutdown};
 #[cfg(feature = "smol")]
@@ -123,5 +125,6 @@ pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
     Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits,
     LastError, Ledger, Limits, Message, Outcome, OutcomeKind, Phase, Policy, Priority, Refusal, Refused,
-    Remains, ResultLimits, Retry, SleepRefusal, SourceId, SubscribeRefusal, TaskId, Timeouts, Totals,
+    Remains, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView,
+    Timeouts, Totals,
 };

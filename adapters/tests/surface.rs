@@ -7,7 +7,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Wake};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 // As a user may write it: no name of ours stands in the way of a package or of the standard library.
 #[allow(clippy::wildcard_imports)]
@@ -127,7 +127,7 @@ fn an_outcome_is_waited_for_without_an_executor() {
         .spawn_on(thread(), |long: Duration, cx: Context| async move { cx.sleep(long).await })
         .unwrap();
     assert_eq!(processor.submit(Duration::from_millis(5)).unwrap().wait(), Ok(Outcome::Completed(())));
-    let (limit, since) = (Duration::from_millis(20), Instant::now());
+    let (limit, since) = (Duration::from_millis(20), std::time::Instant::now());
     let handle = processor.submit(LONG).unwrap().wait_timeout(limit).unwrap_err();
     assert!(since.elapsed() >= limit);
     handle.cancel().unwrap();
@@ -210,4 +210,53 @@ fn whoever_waits_for_idle_learns_of_the_end_and_leaves_nothing() {
         waits.join().unwrap();
     });
     assert_eq!(handle.wait(), Err(Ended));
+}
+
+/// All tasks, seen so many at a time.
+fn inspect<M: Copy>(processor: &Processor<Duration, (), SleepRefusal, M>, most: u32) -> Vec<TaskView<M>> {
+    let (mut page, mut seen) = (Some(0), Vec::new());
+    while let Some(from) = page {
+        let inspection = processor.inspect(from, most);
+        assert!(inspection.tasks.len() <= most as usize);
+        seen.extend(inspection.tasks);
+        page = inspection.next;
+    }
+    seen
+}
+
+#[test]
+fn what_there_is_can_be_looked_at_page_by_page() {
+    let processor = Processor::builder()
+        .concurrency(2)
+        .meta::<u32>()
+        .spawn_on(thread(), |long: Duration, cx: Context<u32>| async move { cx.sleep(long).await })
+        .unwrap();
+    assert_eq!(inspect(&processor, 10), []);
+    assert_eq!(processor.inspect(0, 0).next, Some(0));
+    assert_eq!(processor.inspect(u32::MAX, 1).next, None);
+    let settled = processor.submit_with(Duration::ZERO, Options::new(1)).unwrap();
+    futures::executor::block_on(processor.idle());
+    for meta in 2..=100 {
+        processor.post(LONG, Options::new(meta)).unwrap();
+    }
+    processor.post(LONG, Options::new(101).delay(LONG)).unwrap();
+    while processor.census().running < 2 {
+        std::thread::yield_now();
+    }
+    for most in [1, 7, 64, 65, u32::MAX] {
+        let seen = inspect(&processor, most);
+        let mut metas: Vec<_> = seen.iter().map(|view| view.meta).collect();
+        metas.sort_unstable();
+        assert!(metas.iter().copied().eq(1..=101), "each exactly once");
+        let count = |is: fn(&Stage) -> bool| seen.iter().filter(|view| is(&view.stage)).count();
+        let settled_as = OutcomeKind::Completed;
+        assert_eq!(count(|stage| matches!(stage, Stage::Running { .. })), 2);
+        assert_eq!(count(|stage| matches!(stage, Stage::Queued { .. })), 97);
+        assert_eq!(count(|stage| matches!(stage, Stage::Delayed { until } if *until > Instant::ZERO)), 1);
+        let first = seen.iter().find(|view| view.task == settled.id()).unwrap();
+        assert_eq!((first.meta, first.attempts), (1, 1));
+        assert!(matches!(first.stage, Stage::Settled { outcome, .. } if outcome == settled_as));
+    }
+    assert_eq!(settled.wait(), Ok(Outcome::Completed(())));
+    assert_eq!(inspect(&processor, 50).len(), 100);
 }

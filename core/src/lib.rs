@@ -197,7 +197,9 @@ pub use line::RoomStatus;
 pub use message::Message;
 pub use outcome::{ByOutcome, Outcome, OutcomeKind, Settlement};
 pub use plan::Plan;
-pub use processor::{Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Sweep, Swept};
+pub use processor::{
+    Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Stage, Sweep, Swept, TaskView,
+};
 pub use retry::Retry;
 pub use sleeps::SleepStatus;
 pub use subscribers::Next;

@@ -11,6 +11,7 @@ mod deadlines;
 mod ending;
 mod events;
 mod feed;
+mod inspect;
 mod keep;
 mod observe;
 mod output;
@@ -48,6 +49,7 @@ use crate::{Account, BuildError, ByOutcome, Event, Instant, Ledger, Limits, Plan
 pub use control::Cancelled;
 pub use ending::{Drain, Phase};
 pub use feed::Batch;
+pub use inspect::{Stage, TaskView};
 pub use keep::{Claim, Released};
 pub use report::Failure;
 pub use sweep::{Sweep, Swept};

@@ -1,8 +1,12 @@
 //! What can be seen of the machine without changing it.
 
+use alloc::vec::Vec;
+
 use super::{Model, Owner, STAND_IN, Stage, Task, size};
 use crate::testkit::script::Way;
-use crate::{Census, Event, Health, Hold, Instant, LastError, Phase, Plan, Processor, Totals};
+use crate::{
+    Census, Event, Health, Hold, Instant, LastError, OutcomeKind, Phase, Plan, Processor, TaskView, Totals,
+};
 
 impl Model {
     pub(in crate::testkit) fn census(&self) -> Census {
@@ -107,6 +111,7 @@ impl Model {
                 &self.expected_error(machine.last_error()),
                 &machine.last_error(),
             ),
+            Difference::between("inspection", &self.views(), &self.comparable(machine.inspect(0..u32::MAX))),
             Difference::between("health", &self.health(self.now), &machine.health(self.now)),
             Difference::between("phase", &self.phase, &machine.phase()),
             Difference::between("startable", &self.startable(), &machine.startable()),
@@ -127,6 +132,20 @@ impl Model {
                 machine: alloc::format!("{wake:?}"),
             })
         })
+    }
+
+    /// Where every task stands, in the order of their slots.
+    fn views(&self) -> Vec<TaskView<u32>> {
+        let mut tasks: Vec<&Task> = self.tasks.iter().collect();
+        tasks.sort_by_key(|task| task.slot);
+        tasks.into_iter().map(Task::view).collect()
+    }
+
+    /// The machine's views, without the ids that no answer has named.
+    fn comparable(&self, given: impl Iterator<Item = TaskView<u32>>) -> Vec<TaskView<u32>> {
+        let is_named = |meta| self.tasks.iter().any(|task| task.meta == meta && task.id.is_some());
+        let strip = |view: TaskView<u32>| TaskView { task: STAND_IN, ..view };
+        given.map(|view| if is_named(view.meta) { view } else { strip(view) }).collect()
     }
 
     /// An error may name a task whose id no answer had named when it happened.
@@ -173,6 +192,28 @@ impl Model {
             })
             .or_else(|| Difference::between("tasks entered", &totals.admitted, &ledger.tasks.entered))
             .or_else(|| Difference::between("attempts entered", &totals.started, &ledger.running.entered))
+    }
+}
+
+impl Task {
+    fn view(&self) -> TaskView<u32> {
+        let until = |until: Option<Instant>| until.unwrap_or(Instant::MAX);
+        let (since, outcome) = (self.settled_at, self.kind.unwrap_or(OutcomeKind::Cancelled));
+        let stage = match self.stage {
+            Stage::Delayed { until: at } => crate::Stage::Delayed { until: until(at) },
+            Stage::Backoff { until: at } => crate::Stage::BackingOff { until: until(at) },
+            Stage::Queued { since, .. } => crate::Stage::Queued { since },
+            Stage::Running { since, .. } => crate::Stage::Running { since },
+            Stage::Over if self.placed => crate::Stage::Orphaned { since, outcome },
+            Stage::Over => crate::Stage::Settled { since, outcome },
+        };
+        TaskView {
+            task: self.id.unwrap_or(STAND_IN),
+            meta: self.meta,
+            priority: self.order.priority(),
+            attempts: self.attempts,
+            stage,
+        }
     }
 }
 

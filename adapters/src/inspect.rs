@@ -1,0 +1,58 @@
+//! Which tasks there are, page by page.
+
+use plimsoll_core::TaskView;
+
+use crate::submitter::Submitter;
+
+/// Some of the tasks that a processor has, as they stood when they were looked at. See [`Submitter::inspect`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection<M = ()> {
+    /// The tasks.
+    pub tasks: Vec<TaskView<M>>,
+    /// Where to go on; `None` when this was the last page.
+    pub next: Option<u32>,
+}
+
+/// How many slots are looked at in one hold of the lock.
+const SLOTS_A_HOLD: u32 = 64;
+
+impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
+    /// Looks at up to `most` tasks: which they are, with their metadata, and since when they are queued, running, delayed,
+    /// backing off, orphaned or settled. Begin with 0, and go on with [`next`](Inspection::next). In one such walk a task that
+    /// is there all the time is seen exactly once; tasks that come and go meanwhile may be seen or not.
+    ///
+    /// O(slots looked at), of which there are [`Limits::task_slots`](crate::Limits::task_slots), 64 in one hold of the lock.
+    /// Allocates the list.
+    ///
+    /// ```
+    /// # use plimsoll::{Options, Processor, Stage, Thread};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |_: u64| async { Ok::<_, ()>(()) })?;
+    /// processor.pause();
+    /// let task = processor.post(7, Options::default())?;
+    /// let (mut page, mut queued) = (Some(0), Vec::new());
+    /// while let Some(from) = page {
+    ///     let seen = processor.inspect(from, 100);
+    ///     queued.extend(seen.tasks.iter().filter(|view| matches!(view.stage, Stage::Queued { .. })).map(|view| view.task));
+    ///     page = seen.next;
+    /// }
+    /// assert_eq!(queued, [task]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn inspect(&self, from: u32, most: u32) -> Inspection<M> {
+        let (mut tasks, mut slot, slots) = (Vec::new(), from, self.limits().task_slots());
+        loop {
+            let room = most.saturating_sub(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
+            let end = slot.saturating_add(room.min(SLOTS_A_HOLD)).min(slots);
+            if slot >= end {
+                return Inspection { tasks, next: Some(slot).filter(|slot| *slot < slots) };
+            }
+            // Not under the lock.
+            tasks.reserve(SLOTS_A_HOLD as usize);
+            self.shared.read(|machine| tasks.extend(machine.inspect(slot..end)));
+            slot = end;
+        }
+    }
+}
