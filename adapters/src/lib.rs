@@ -90,8 +90,10 @@ mod sleep;
 mod source;
 mod submitter;
 mod subscription;
+mod test_context;
 #[cfg(test)]
 mod tests;
+
 mod wait;
 
 /// The state machine under this crate, for those who want to drive it by hand.

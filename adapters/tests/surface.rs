@@ -260,3 +260,31 @@ fn what_there_is_can_be_looked_at_page_by_page() {
     assert_eq!(settled.wait(), Ok(Outcome::Completed(())));
     assert_eq!(inspect(&processor, 50).len(), 100);
 }
+
+#[test]
+fn a_handler_is_tested_without_a_processor() {
+    use futures::FutureExt;
+    use futures::executor::block_on;
+    async fn handler(job: u32, cx: Context<u8>) -> Result<(u32, Duration), SleepRefusal> {
+        let began = cx.sleep(Duration::ZERO).until();
+        cx.sleep(LONG).await?;
+        let (short, long) = (cx.sleep(LONG), cx.sleep(3 * LONG));
+        let (short, long) = futures::join!(short, long);
+        short?;
+        long?;
+        let slept = cx.sleep(Duration::ZERO).until().saturating_since(began);
+        if cx.attempt() < 2 { Err(SleepRefusal::Full) } else { Ok((job + u32::from(cx.meta()), slept)) }
+    }
+    assert_eq!(block_on(handler(1, Context::for_test_of(7, 2))), Ok((8, 4 * LONG)));
+    assert_eq!(block_on(handler(1, Context::for_test())), Err(SleepRefusal::Full));
+    let cx: Context = Context::for_test();
+    assert!(!cx.is_cancelled());
+    assert!(cx.cancelled().now_or_never().is_none());
+    assert!(cx.sleep(Duration::MAX).now_or_never().is_none());
+    let mut sleeps: Vec<_> = (0..4).map(|_| cx.sleep(Duration::MAX)).collect();
+    let first = cx.sleep(LONG);
+    assert!(sleeps.iter_mut().all(|sleep| sleep.now_or_never().is_none()));
+    assert_eq!(block_on(first), Err(SleepRefusal::Full));
+    drop(sleeps);
+    assert_eq!(block_on(cx.sleep(LONG)), Ok(()));
+}

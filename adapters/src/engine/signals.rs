@@ -11,6 +11,8 @@ pub(crate) struct Signals {
     /// The attempt that runs in each place and is to go on, or one of the two values below.
     orders: Box<[AtomicU64]>,
     host: Weak<dyn AttemptHost>,
+    /// The host, where nobody else keeps it.
+    _kept: Option<Arc<dyn AttemptHost>>,
 }
 
 /// In place of an attempt: there is none, or it is to be dropped. An [`AttemptId`] is never zero.
@@ -51,7 +53,13 @@ pub(crate) trait AttemptHost: Send + Sync {
 
 impl Signals {
     pub(super) fn new(places: u32, host: Weak<dyn AttemptHost>) -> Self {
-        Self { orders: (0..places).map(|_| AtomicU64::new(OVER)).collect(), host }
+        Self { orders: (0..places).map(|_| AtomicU64::new(OVER)).collect(), host, _kept: None }
+    }
+
+    /// Those of one place, in which this attempt runs, with a host of their own.
+    pub(crate) fn of_one(attempt: AttemptId, host: Arc<dyn AttemptHost>) -> Self {
+        let orders = Box::new([AtomicU64::new(attempt.to_bits())]);
+        Self { orders, host: Arc::downgrade(&host), _kept: Some(host) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
