@@ -55,7 +55,7 @@ impl<J: Clone> Mode<J> for Cloning {
 /// Builds a [`Processor`]. Every limit has a default: see [`Limits`].
 ///
 /// ```
-/// use plimsoll::{CacheLimits, Context, Processor, Retry, Timeouts, Thread};
+/// use plimsoll::{CacheLimits, Context, Processor, Retry, Thread, Timeouts};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

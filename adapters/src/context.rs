@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use crate::engine::signals::Signals;
+use crate::engine::signals::{Again, Signals};
 use crate::sleep::Sleep;
 use crate::{AttemptId, Instant, TaskId};
 
@@ -100,6 +100,41 @@ impl<M> Context<M> {
     /// As [`sleep`](Self::sleep), until an instant of the runtime's clock. One that has passed is over at once.
     pub fn sleep_until(&self, until: Instant) -> Sleep {
         Sleep::new(self.signals.clone(), self.attempt, until)
+    }
+
+    /// If this attempt fails, the task backs off for so long, in place of what its [`Retry`](crate::Retry) would draw: what a
+    /// server asks for that sends a Retry-After, for instance. How many attempts there may be stays as it is. A later call
+    /// replaces an earlier one; once the attempt is over there is no effect.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Outcome, Processor, Retry, Thread};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().retry(Retry::times(1)).spawn_on(Thread::start()?, |_: u8, cx: Context| async move {
+    ///     if cx.attempt() == 1 {
+    ///         cx.retry_after(Duration::from_millis(2));
+    ///         return Err("busy");
+    ///     }
+    ///     Ok(cx.attempt())
+    /// })?;
+    /// assert_eq!(processor.submit(1)?.wait()?, Outcome::Completed(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry_after(&self, delay: Duration) {
+        self.decide(Again::After(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX)));
+    }
+
+    /// If this attempt fails, it was the last one: for an error that stays, whatever the task's [`Retry`](crate::Retry) allows.
+    /// Once the attempt is over there is no effect.
+    pub fn no_retry(&self) {
+        self.decide(Again::Never);
+    }
+
+    fn decide(&self, again: Again) {
+        if let Some(host) = self.signals.host() {
+            host.decide(self.place, self.attempt, again);
+        }
     }
 
     /// Ready when [`is_cancelled`](Self::is_cancelled) is true.

@@ -126,7 +126,7 @@ pub use wait::SubmitWait;
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
     Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits,
-    LastError, Ledger, Limits, Message, Outcome, OutcomeKind, Phase, Policy, Priority, Refusal, Refused,
-    Remains, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView,
+    Jitter, LastError, Ledger, Limits, Message, Outcome, OutcomeKind, Phase, Policy, Priority, Refusal,
+    Refused, Remains, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView,
     Timeouts, Totals,
 };

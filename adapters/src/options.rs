@@ -26,6 +26,8 @@ pub struct Options<M = ()> {
     pub delay: Duration,
     /// Its time-outs.
     pub timeouts: Option<Timeouts>,
+    /// How long each attempt may run, in the place of [`Timeouts::start_to_close`].
+    pub timeout: Option<Duration>,
     /// How often it is tried. More than one try needs a builder that was given
     /// [`retry`](crate::Builder::retry), because only then is the job cloned.
     pub retry: Option<Retry>,
@@ -34,7 +36,7 @@ pub struct Options<M = ()> {
 impl<M> Options<M> {
     /// These metadata, and the builder's defaults for everything else.
     pub const fn new(meta: M) -> Self {
-        Self { meta, priority: None, delay: Duration::ZERO, timeouts: None, retry: None }
+        Self { meta, priority: None, delay: Duration::ZERO, timeouts: None, timeout: None, retry: None }
     }
 
     /// Sets the class of the queue.
@@ -55,13 +57,19 @@ impl<M> Options<M> {
         self
     }
 
-    /// Whether such a task can be taken in at all.
+    /// Sets how long each attempt may run, and leaves the other time-outs as they are. Zero is
+    /// [refused](crate::Refusal::ZeroTimeout).
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Its time-outs, where these are the defaults.
     #[inline]
-    fn check(&self) -> Result<(), Refusal> {
-        match &self.timeouts {
-            Some(timeouts) if timeouts.have_zero() => Err(Refusal::ZeroTimeout),
-            _ => Ok(()),
-        }
+    fn timeouts_or(&self, defaults: Timeouts) -> Result<Timeouts, Refusal> {
+        let mut timeouts = self.timeouts.unwrap_or(defaults);
+        timeouts.start_to_close = self.timeout.or(timeouts.start_to_close);
+        if timeouts.have_zero() { Err(Refusal::ZeroTimeout) } else { Ok(timeouts) }
     }
 
     /// Sets how often it is tried.
@@ -89,12 +97,12 @@ impl Defaults {
         options: Options<P::Meta>,
         route: Route<P::Callback>,
     ) -> Result<Terms<P>, Refusal> {
-        options.check()?;
+        let timeouts = options.timeouts_or(self.timeouts)?;
         let mut terms = Terms::new(options.meta);
         terms.route = route;
         terms.priority = options.priority.unwrap_or(self.priority);
         terms.delay = options.delay;
-        terms.timeouts = options.timeouts.unwrap_or(self.timeouts);
+        terms.timeouts = timeouts;
         terms.retry = options.retry.unwrap_or(self.retry);
         Ok(terms)
     }
@@ -102,11 +110,10 @@ impl Defaults {
     /// The conditions that these options come to, unless they are to be refused.
     #[inline]
     pub(crate) fn with<M>(&self, options: &Options<M>) -> Result<Conditions, Refusal> {
-        options.check()?;
         Ok(Conditions::new(
             options.priority.unwrap_or(self.priority),
             options.delay,
-            options.timeouts.as_ref().unwrap_or(&self.timeouts),
+            &options.timeouts_or(self.timeouts)?,
             options.retry.as_ref().unwrap_or(&self.retry),
         ))
     }

@@ -7,7 +7,7 @@ use plimsoll_core::{AttemptId, Effect, Instant, Limits, SleepId, SleepRefusal, S
 
 use crate::context::Context;
 use crate::engine::machine::{Machine, Types};
-use crate::engine::signals::{AttemptHost, Signals};
+use crate::engine::signals::{Again, AttemptHost, Signals};
 
 impl<M: Copy + Send + Default + 'static> Context<M> {
     /// A context for a test of a handler, of the first attempt and with default metadata: see
@@ -113,6 +113,9 @@ impl<M: Copy + Send> AttemptHost for TestHost<M> {
         let waker = self.lock().end_sleep(id);
         drop(waker);
     }
+
+    /// Nobody asks.
+    fn decide(&self, _: u32, _: AttemptId, _: Again) {}
 
     /// It always goes on.
     fn wait_for_stop(&self, _: u32, _: AttemptId, _: &mut Option<usize>, _: Waker) -> bool {

@@ -1,11 +1,11 @@
 //! What a new user tripped over once.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::cell::Cell;
 use std::error::Error;
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{self, Wake};
 use std::time::Duration;
 
@@ -99,6 +99,31 @@ fn a_builder_knows_the_usual_time_out() {
         .spawn_on(thread(), |_: u32| pending::<Result<(), ()>>())
         .unwrap();
     assert_eq!(processor.submit(1).unwrap().wait(), Ok(Outcome::TimedOut));
+}
+
+#[test]
+fn one_task_has_a_time_out_of_its_own() {
+    let processor = Processor::builder()
+        .timeouts(Timeouts { start_to_close: Some(LONG), schedule_to_close: Some(LONG), ..Timeouts::NONE })
+        .spawn_on(thread(), |_: u32, cx: Context| async move {
+            match cx.deadline() {
+                Some(deadline) => Ok::<_, ()>(deadline),
+                None => pending().await,
+            }
+        })
+        .unwrap();
+    let deadline = |options| match processor.submit_with(1, options).unwrap().wait() {
+        Ok(Outcome::Completed(deadline)) => deadline.saturating_since(processor.now()),
+        other => panic!("{other:?}"),
+    };
+    assert!(deadline(Options::default()) > LONG / 2);
+    let (soon, later) = (Duration::from_secs(60), 2 * LONG);
+    assert!(deadline(Options::default().timeout(soon)) <= soon);
+    assert!(deadline(Options::default().timeout(later)) <= LONG, "the others are left as they are");
+    let none = Options::default().timeouts(Timeouts::NONE).timeout(later);
+    assert!(deadline(none) > LONG);
+    let zero = Options::default().timeout(Duration::ZERO);
+    assert_eq!(processor.submit_with(1, zero).unwrap_err().reason, Refusal::ZeroTimeout);
 }
 
 #[test]
@@ -287,4 +312,50 @@ fn a_handler_is_tested_without_a_processor() {
     assert_eq!(block_on(first), Err(SleepRefusal::Full));
     drop(sleeps);
     assert_eq!(block_on(cx.sleep(LONG)), Ok(()));
+}
+
+#[test]
+fn the_handler_decides_about_a_further_attempt() {
+    let processor = Processor::builder()
+        .retry(Retry::times(3).fixed(LONG))
+        .spawn_on(thread(), |decision: Option<Duration>, cx: Context| async move {
+            match decision {
+                Some(delay) => cx.retry_after(delay),
+                None => cx.no_retry(),
+            }
+            if cx.attempt() < 4 { Err(cx.attempt()) } else { Ok(()) }
+        })
+        .unwrap();
+    let soon = Duration::from_millis(1);
+    assert_eq!(processor.submit(Some(soon)).unwrap().wait(), Ok(Outcome::Completed(())));
+    assert_eq!((processor.totals().started, processor.totals().retried), (4, 3));
+    assert_eq!(processor.submit(None).unwrap().wait(), Ok(Outcome::Failed(1)));
+    assert_eq!((processor.totals().started, processor.totals().retried), (5, 3));
+}
+
+#[test]
+fn what_is_decided_goes_with_its_attempt() {
+    let kept = Arc::new(Mutex::new(Vec::<Context>::new()));
+    let contexts = kept.clone();
+    let processor = Processor::builder()
+        .concurrency(1)
+        .retry(Retry::times(1).fixed(Duration::from_millis(1)))
+        .spawn_on(thread(), move |decides: bool, cx: Context| {
+            contexts.lock().unwrap().push(cx.clone());
+            async move {
+                if decides {
+                    cx.no_retry();
+                    return Ok(0);
+                }
+                if cx.attempt() == 1 { Err("once") } else { Ok(cx.attempt()) }
+            }
+        })
+        .unwrap();
+    for _ in 0..3 {
+        assert_eq!(processor.submit(true).unwrap().wait(), Ok(Outcome::Completed(0)));
+        assert_eq!(processor.submit(false).unwrap().wait(), Ok(Outcome::Completed(2)), "in the same place");
+        // These attempts are over: what their contexts say now is nobody's.
+        kept.lock().unwrap().iter().for_each(Context::no_retry);
+        assert_eq!(processor.submit(false).unwrap().wait(), Ok(Outcome::Completed(2)));
+    }
 }

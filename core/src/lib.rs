@@ -200,7 +200,7 @@ pub use plan::Plan;
 pub use processor::{
     Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Stage, Sweep, Swept, TaskView,
 };
-pub use retry::Retry;
+pub use retry::{Jitter, Retry};
 pub use sleeps::SleepStatus;
 pub use subscribers::Next;
 pub use terms::{Priority, Route, Terms, Timeouts};

@@ -1,4 +1,4 @@
-//! When a failed attempt is tried again: exponential backoff with a cap and full jitter.
+//! When a failed attempt is tried again: fixed delays, or exponential backoff with a cap, and jitter.
 
 use core::time::Duration;
 
@@ -6,17 +6,16 @@ use core::time::Duration;
 ///
 /// The delay after the *n*-th failure is drawn uniformly from `0 ..= min(cap, base * 2^(n-1))`: "full jitter" as in
 /// *Exponential Backoff And Jitter* (Marc Brooker, AWS Architecture Blog, 2015), which spreads the tries of many
-/// tasks that failed together better than a jitter around a fixed delay. The draw comes from a seeded generator, so
-/// the same run has the same delays.
+/// tasks that failed together better than a jitter around a fixed delay. [`jitter`](Self::jitter) chooses another one. The
+/// draw comes from a seeded generator, so the same run has the same delays.
 ///
 /// ```
 /// # use core::time::Duration;
 /// # use plimsoll_core::Retry;
-/// let retry = Retry::NONE
-///     .attempts(5)
-///     .base(Duration::from_millis(50))
-///     .cap(Duration::from_secs(10));
+/// let retry = Retry::times(4).base(Duration::from_millis(50)).cap(Duration::from_secs(10));
 /// assert!(retry.allows(4) && !retry.allows(5));
+/// let every_second = Retry::times(4).fixed(Duration::from_secs(1));
+/// assert_eq!(every_second.total(), 5);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Retry {
@@ -31,16 +30,43 @@ pub(crate) struct Backoff {
     cap: u64,
 }
 
-/// How many attempts there may be, and in the highest bit whether one that panicked is tried again.
+/// How much of a backoff is left to chance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Jitter {
+    /// All of it: uniformly from nothing to the bound. The default.
+    #[default]
+    Full,
+    /// Half of it: uniformly from half of the bound to the bound.
+    Equal,
+    /// Nothing: the bound itself.
+    None,
+}
+
+/// How many attempts there may be, and in the highest bits whether one that panicked is tried again, and which jitter the
+/// delays have. All in one word, for each task has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Tries(u32);
 
 impl Tries {
     const ON_PANIC: u32 = 1 << 31;
+    const EQUAL: u32 = 1 << 29;
+    const NO_JITTER: u32 = 1 << 30;
+    const JITTER: u32 = Self::EQUAL | Self::NO_JITTER;
+    const TOTAL: u32 = Self::EQUAL - 1;
 
     #[inline]
     pub(crate) const fn total(self) -> u32 {
-        self.0 & !Self::ON_PANIC
+        self.0 & Self::TOTAL
+    }
+
+    #[inline]
+    pub(crate) const fn jitter(self) -> Jitter {
+        match self.0 & Self::JITTER {
+            Self::EQUAL => Jitter::Equal,
+            Self::NO_JITTER => Jitter::None,
+            _ => Jitter::Full,
+        }
     }
 
     #[inline]
@@ -56,8 +82,13 @@ impl Tries {
 
 impl Backoff {
     /// Draws the delay before the attempt that follows `failed` failures. O(1), one or a few draws.
-    pub(crate) fn delay(self, failed: u32, rng: &mut fastrand::Rng) -> Duration {
-        Duration::from_nanos(rng.u64(0..=self.bound(failed)))
+    pub(crate) fn delay(self, failed: u32, jitter: Jitter, rng: &mut fastrand::Rng) -> Duration {
+        let bound = self.bound(failed);
+        Duration::from_nanos(match jitter {
+            Jitter::Full => rng.u64(0..=bound),
+            Jitter::Equal => rng.u64(bound / 2..=bound),
+            Jitter::None => bound,
+        })
     }
 
     /// The largest delay, in nanoseconds, that may follow `failed` failures.
@@ -74,10 +105,16 @@ impl Retry {
 
     /// The largest number of attempts that can be asked for; no machine allows as many
     /// (see [`Limits::attempts`](crate::Limits::attempts)).
-    const MOST: u32 = Tries::ON_PANIC - 1;
+    const MOST: u32 = Tries::TOTAL;
+
+    /// Up to so many further attempts after the first one.
+    #[must_use]
+    pub const fn times(further: u32) -> Self {
+        Self::NONE.attempts(further.saturating_add(1))
+    }
 
     /// Sets how many attempts a task has in total, the first one included; zero is taken as one, and what is
-    /// beyond 2^31 - 1 as that.
+    /// beyond 2^29 - 1 as that.
     #[must_use]
     pub const fn attempts(mut self, total: u32) -> Self {
         let total = match total {
@@ -85,7 +122,7 @@ impl Retry {
             1..=Self::MOST => total,
             _ => Self::MOST,
         };
-        self.tries.0 = (self.tries.0 & Tries::ON_PANIC) | total;
+        self.tries.0 = (self.tries.0 & !Tries::TOTAL) | total;
         self
     }
 
@@ -104,10 +141,28 @@ impl Retry {
         self
     }
 
+    /// Sets how much of each delay is left to chance.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: Jitter) -> Self {
+        let bits = match jitter {
+            Jitter::Full => 0,
+            Jitter::Equal => Tries::EQUAL,
+            Jitter::None => Tries::NO_JITTER,
+        };
+        self.tries.0 = (self.tries.0 & !Tries::JITTER) | bits;
+        self
+    }
+
+    /// Sets every delay to this one, without jitter.
+    #[must_use]
+    pub const fn fixed(self, delay: Duration) -> Self {
+        self.base(delay).cap(delay).jitter(Jitter::None)
+    }
+
     /// Sets whether an attempt that panicked is tried again, as one that failed is.
     #[must_use]
     pub const fn on_panic(mut self, retried: bool) -> Self {
-        self.tries.0 = self.tries.total() | if retried { Tries::ON_PANIC } else { 0 };
+        self.tries.0 = (self.tries.0 & !Tries::ON_PANIC) | if retried { Tries::ON_PANIC } else { 0 };
         self
     }
 
@@ -132,7 +187,7 @@ impl Retry {
     /// Draws the delay before the attempt that follows `failed` failures. O(1), one or a few draws.
     #[cfg(any(test, feature = "testkit"))]
     pub(crate) fn delay(&self, failed: u32, rng: &mut fastrand::Rng) -> Duration {
-        self.backoff.delay(failed, rng)
+        self.backoff.delay(failed, self.tries.jitter(), rng)
     }
 }
 
@@ -163,13 +218,46 @@ mod tests {
         assert_eq!(Retry::NONE.total(), 1);
         assert!(!Retry::NONE.allows(1) && !Retry::NONE.retries_panics());
         assert_eq!(Retry::NONE.attempts(0).total(), 1);
-        assert_eq!(Retry::NONE.on_panic(true).attempts(u32::MAX).total(), (1 << 31) - 1);
+        assert_eq!(Retry::NONE.on_panic(true).attempts(u32::MAX).total(), (1 << 29) - 1);
         let three = Retry::NONE.attempts(3).on_panic(true);
         assert_eq!(
             (three.attempts(2).retries_panics(), three.on_panic(false).retries_panics()),
             (true, false)
         );
         assert!(three.allows(2) && !three.allows(3) && three.retries_panics());
+    }
+
+    #[test]
+    fn every_setting_leaves_the_others_alone() {
+        for jitter in [Jitter::Full, Jitter::Equal, Jitter::None] {
+            for (first, then) in [(true, false), (false, true), (true, true)] {
+                let retry =
+                    Retry::times(2).on_panic(first).jitter(Jitter::Equal).jitter(jitter).on_panic(then);
+                let retry = retry.attempts(7);
+                assert_eq!((retry.total(), retry.retries_panics(), retry.tries.jitter()), (7, then, jitter));
+            }
+        }
+        assert_eq!((Retry::times(0), Retry::times(u32::MAX).total()), (Retry::NONE, (1 << 29) - 1));
+    }
+
+    #[test]
+    fn the_jitter_leaves_as_much_to_chance_as_was_asked_for() {
+        let drawn = |retry: Retry, failed| -> [u64; 1_000] {
+            let mut rng = fastrand::Rng::with_seed(1);
+            core::array::from_fn(|_| retry.delay(failed, &mut rng).as_nanos() as u64)
+        };
+        let range = |retry, failed| {
+            let delays = drawn(retry, failed);
+            (delays.into_iter().min().unwrap_or(0), delays.into_iter().max().unwrap_or(0))
+        };
+        let retry = retry(Duration::from_nanos(10), Duration::from_nanos(35));
+        assert_eq!((range(retry, 1), range(retry, 9)), ((0, 10), (0, 35)));
+        let equal = retry.jitter(Jitter::Equal);
+        assert_eq!((range(equal, 1), range(equal, 9)), ((5, 10), (17, 35)));
+        let none = retry.jitter(Jitter::None);
+        assert_eq!([1, 2, 3, 9].map(|failed| range(none, failed)), [(10, 10), (20, 20), (35, 35), (35, 35)]);
+        let fixed = retry.fixed(Duration::from_nanos(4));
+        assert_eq!([1, 9].map(|failed| range(fixed, failed)), [(4, 4); 2]);
     }
 
     #[test]

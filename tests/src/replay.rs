@@ -346,7 +346,7 @@ impl<'t> Replay<'t> {
         match self.jobs.get(number as usize).map(|job| job.ending) {
             Some(Ending::Failed) => {
                 let message = Message::of("the log says that it failed");
-                drop(self.machine.failed(now, attempt, (), None, &message));
+                drop(self.machine.failed(now, attempt, (), None, None, &message));
             }
             Some(Ending::Cancelled) => drop(self.machine.cancel(now, task)),
             _ => drop(self.machine.completed(now, attempt, ())),

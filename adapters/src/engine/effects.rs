@@ -7,7 +7,7 @@ use plimsoll_core::{AttemptId, Effect, Instant, Settlement, SleepId, SleepRefusa
 
 use super::machine::{Shared, State, Types};
 use super::place::Contents;
-use super::signals::AttemptHost;
+use super::signals::{Again, AttemptHost};
 use super::stop_waiters::StopWakers;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
@@ -295,6 +295,13 @@ where
     fn end_sleep(&self, id: SleepId) {
         let waker = self.act(|machine| machine.end_sleep(id));
         self.discard(waker);
+    }
+
+    fn decide(&self, place: u32, attempt: AttemptId, again: Again) {
+        let mut state = self.lock();
+        if self.signals.is_running(place, attempt) && self.signals.decide(place, again) {
+            state.decisions = state.decisions.saturating_add(1);
+        }
     }
 
     fn wait_for_stop(&self, place: u32, attempt: AttemptId, key: &mut Option<usize>, waker: Waker) -> bool {

@@ -146,7 +146,8 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
             if !waiting.is_empty() {
                 wakers.push(waiting);
             }
-            if place.cell.as_mut().report(&mut state.machine, now) {
+            let again = state.take_decision(&engine.shared.signals, place.index);
+            if place.cell.as_mut().report(&mut state.machine, now, again) {
                 self.leftovers.push(place.cell.as_mut().contents());
             }
             if left > 0 && start(engine, state, &mut place, now) {

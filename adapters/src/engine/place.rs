@@ -6,12 +6,13 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use plimsoll_core::{AttemptId, Failure, Instant, Late, Message, Start};
 
 use super::machine::{Machine, Types};
-use super::signals::Signals;
+use super::signals::{Again, Signals};
 use crate::context::Context;
 use crate::handler::Handler;
 use crate::panics::{Panic, catch, discard_panic, error_message, first_panic, panic_message};
@@ -207,7 +208,12 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     /// Reports the end of the attempt; the place is free then. What the machine does not need stays here until
     /// [`contents`](Self::contents) is called without the lock: whether there is anything.
     #[inline]
-    pub(super) fn report(self: Pin<&mut Self>, machine: &mut Machine<J, O, E, M>, now: Instant) -> bool {
+    pub(super) fn report(
+        self: Pin<&mut Self>,
+        machine: &mut Machine<J, O, E, M>,
+        now: Instant,
+        again: Again,
+    ) -> bool {
         let this = self.project();
         *this.began = Instant::MAX;
         let (Some(attempt), Some(end)) = (this.attempt.take(), this.end.take()) else {
@@ -220,15 +226,23 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                     *this.end = Some(End::Completed(late.value));
                 }
             }
-            End::Failed(error) => match machine.failed(now, attempt, error, this.copy.take(), this.message) {
-                Ok(Failure::Retrying { error, .. }) => *this.end = Some(End::Failed(error)),
-                Ok(Failure::Settled { job }) => *this.copy = job,
-                Ok(_) => {}
-                Err(Late { value: (error, copy), .. }) => {
-                    *this.end = Some(End::Failed(error));
-                    *this.copy = copy;
+            End::Failed(error) => {
+                let (copy, delay) = match again {
+                    Again::ByPolicy => (this.copy.take(), None),
+                    Again::After(nanos) => (this.copy.take(), Some(Duration::from_nanos(nanos))),
+                    // Without a job there is no further attempt.
+                    Again::Never => (None, None),
+                };
+                match machine.failed(now, attempt, error, copy, delay, this.message) {
+                    Ok(Failure::Retrying { error, .. }) => *this.end = Some(End::Failed(error)),
+                    Ok(Failure::Settled { job }) => *this.copy = this.copy.take().or(job),
+                    Ok(_) => {}
+                    Err(Late { value: (error, copy), .. }) => {
+                        *this.end = Some(End::Failed(error));
+                        *this.copy = this.copy.take().or(copy);
+                    }
                 }
-            },
+            }
             End::Panicked => match machine.panicked(now, attempt, this.copy.take(), this.message) {
                 Ok(copy) => *this.copy = copy,
                 Err(late) => {

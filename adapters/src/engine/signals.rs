@@ -10,6 +10,8 @@ use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal};
 pub(crate) struct Signals {
     /// The attempt that runs in each place and is to go on, or one of the two values below.
     orders: Box<[AtomicU64]>,
+    /// What the attempt in each place has decided about a further one, as [`Again`] encodes it. Under the machine's lock.
+    decisions: Box<[AtomicU64]>,
     host: Weak<dyn AttemptHost>,
     /// The host, where nobody else keeps it.
     _kept: Option<Arc<dyn AttemptHost>>,
@@ -29,6 +31,36 @@ pub(super) enum Order {
     Drop,
 }
 
+/// What an attempt that fails has decided about a further one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// As the task's terms have it.
+    ByPolicy,
+    /// After so many nanoseconds, if there may be one.
+    After(u64),
+    /// There is to be none.
+    Never,
+}
+
+impl Again {
+    const fn encode(self) -> u64 {
+        match self {
+            Self::ByPolicy => 0,
+            Self::Never => u64::MAX,
+            Self::After(nanos) if nanos < u64::MAX - 1 => nanos + 1,
+            Self::After(_) => u64::MAX - 1,
+        }
+    }
+
+    const fn decode(code: u64) -> Self {
+        match code {
+            0 => Self::ByPolicy,
+            u64::MAX => Self::Never,
+            nanos => Self::After(nanos - 1),
+        }
+    }
+}
+
 /// A processor as its attempts see it. They do not keep it alive.
 pub(crate) trait AttemptHost: Send + Sync {
     /// The time on its clock.
@@ -43,6 +75,9 @@ pub(crate) trait AttemptHost: Send + Sync {
     /// Ends a sleep early.
     fn end_sleep(&self, id: SleepId);
 
+    /// Notes what an attempt has decided about a further one, unless it is over.
+    fn decide(&self, place: u32, attempt: AttemptId, again: Again);
+
     /// Leaves a waker under `key` that is woken when the attempt is asked to stop or over, in place of the one of an
     /// earlier call. Whether the attempt goes on; if not, nothing was left.
     fn wait_for_stop(&self, place: u32, attempt: AttemptId, key: &mut Option<usize>, waker: Waker) -> bool;
@@ -53,18 +88,19 @@ pub(crate) trait AttemptHost: Send + Sync {
 
 impl Signals {
     pub(super) fn new(places: u32, host: Weak<dyn AttemptHost>) -> Self {
-        Self { orders: (0..places).map(|_| AtomicU64::new(OVER)).collect(), host, _kept: None }
+        let each = |value| (0..places).map(move |_| AtomicU64::new(value)).collect();
+        Self { orders: each(OVER), decisions: each(Again::ByPolicy.encode()), host, _kept: None }
     }
 
     /// Those of one place, in which this attempt runs, with a host of their own.
     pub(crate) fn of_one(attempt: AttemptId, host: Arc<dyn AttemptHost>) -> Self {
         let orders = Box::new([AtomicU64::new(attempt.to_bits())]);
-        Self { orders, host: Arc::downgrade(&host), _kept: Some(host) }
+        Self { orders, decisions: Box::new([]), host: Arc::downgrade(&host), _kept: Some(host) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(crate) const fn bytes(places: u32) -> usize {
-        (places as usize).saturating_mul(size_of::<AtomicU64>())
+        (places as usize).saturating_mul(2 * size_of::<AtomicU64>())
     }
 
     /// The processor, while it is there.
@@ -106,6 +142,19 @@ impl Signals {
             self.set(place, if grace { WINDING_DOWN } else { OVER });
         }
         runs
+    }
+
+    /// Notes what the attempt in this place has decided; whether it had not decided before.
+    pub(super) fn decide(&self, place: u32, again: Again) -> bool {
+        let decision = self.decisions.get(place as usize);
+        decision.is_some_and(|decision| decision.swap(again.encode(), Ordering::Relaxed) == 0)
+    }
+
+    /// What the attempt in this place has decided, if it has; that is forgotten.
+    pub(super) fn take_decision(&self, place: u32) -> Option<Again> {
+        let decision = self.decisions.get(place as usize)?;
+        let code = decision.swap(Again::ByPolicy.encode(), Ordering::Relaxed);
+        Some(Again::decode(code)).filter(|again| *again != Again::ByPolicy)
     }
 
     /// All attempts are over.

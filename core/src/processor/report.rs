@@ -103,7 +103,9 @@ impl<P: Plan> Processor<P> {
 
     /// The attempt has failed, with this error. If the job comes with it and the task's
     /// [`Retry`](crate::Retry) allows a further try (one whose backoff ends by the schedule-to-close
-    /// deadline), the task backs off; else it is settled as failed.
+    /// deadline), the task backs off; else it is settled as failed. `delay` is for how long it backs off, where the host
+    /// knows that better than the policy (a Retry-After, for instance). A host that knows that no further try will help
+    /// keeps the job.
     ///
     /// May change: as [`completed`](Self::completed), and timers, the last error.
     ///
@@ -115,13 +117,14 @@ impl<P: Plan> Processor<P> {
         attempt: AttemptId,
         error: P::Error,
         job: Option<P::Job>,
+        delay: Option<Duration>,
         message: &Message,
     ) -> Result<Failure<P>, Late<Failed<P>>> {
         let index = match self.running(now, attempt) {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, (error, job))),
         };
-        let failure = match self.retry(index, job, false) {
+        let failure = match self.retry(index, job, false, delay) {
             Ok(delay) => Failure::Retrying { error, delay },
             Err(job) => {
                 self.end(index, Input::Fail, Some(Payload::Error(error)), false);
@@ -148,7 +151,7 @@ impl<P: Plan> Processor<P> {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, job)),
         };
-        let job = match self.retry(index, job, true) {
+        let job = match self.retry(index, job, true, None) {
             Ok(_) => None,
             Err(job) => {
                 self.end(index, Input::Panic, None, false);
@@ -228,7 +231,13 @@ impl<P: Plan> Processor<P> {
 
     /// Lets the running task in slot `index` back off, and tells for how long; hands the job back when no
     /// further try is allowed.
-    fn retry(&mut self, index: u32, job: Option<P::Job>, panicked: bool) -> Result<Duration, Option<P::Job>> {
+    fn retry(
+        &mut self,
+        index: u32,
+        job: Option<P::Job>,
+        panicked: bool,
+        delay: Option<Duration>,
+    ) -> Result<Duration, Option<P::Job>> {
         let Some((id, task)) = self.tasks.entry(index) else { return Err(job) };
         let (tries, attempts, meta, deadline) = (task.tries, task.attempts, task.meta, task.deadline());
         let allowed = tries.allow(attempts) && (!panicked || tries.on_panic());
@@ -236,7 +245,7 @@ impl<P: Plan> Processor<P> {
         if !allowed || self.ending.is_ending() {
             return Err(Some(job));
         }
-        let delay = task.backoff.delay(attempts, &mut self.rng);
+        let delay = delay.unwrap_or_else(|| task.backoff.delay(attempts, tries.jitter(), &mut self.rng));
         let ready_at = self.now.saturating_add(delay);
         if ready_at > task.close_by || ready_at == NEVER {
             return Err(Some(job));

@@ -221,7 +221,7 @@ fn a_failure_after_the_last_deadline_counts_and_is_not_tried_again() {
     let retry = Retry::NONE.attempts(2).base(Duration::ZERO);
     machine.submit(ms(0), 1, Terms { timeouts, retry, ..terms() }).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
-    let failure = machine.failed(ms(11), start.attempt, 9, Some(1), &"no".into()).unwrap();
+    let failure = machine.failed(ms(11), start.attempt, 9, Some(1), None, &"no".into()).unwrap();
     assert!(matches!(failure, Failure::Settled { job: Some(1) }));
     assert_eq!(settled(&mut machine).outcome, Outcome::Failed(9));
     assert!(machine.audit().is_empty());
@@ -248,7 +248,7 @@ fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
     machine.submit(ms(0), 1, Terms { retry, ..terms() }).unwrap();
     let first = machine.start_next(ms(0)).unwrap();
     assert_eq!(first.further, 1);
-    let failure = machine.failed(ms(0), first.attempt, 9, Some(1), &"no".into()).unwrap();
+    let failure = machine.failed(ms(0), first.attempt, 9, Some(1), None, &"no".into()).unwrap();
     let Failure::Retrying { error: 9, delay } = failure else { panic!("{failure:?}") };
     assert_eq!(machine.census().backoff, 1);
     let later = Instant::ZERO.saturating_add(delay + Duration::from_millis(1));
@@ -256,7 +256,7 @@ fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
     let second = machine.start_next(later).unwrap();
     assert_eq!((second.number, second.further), (2, 0));
     assert!(machine.completed(later, first.attempt, 1).is_err(), "the first try is over");
-    let failure = machine.failed(later, second.attempt, 8, Some(1), &"no".into()).unwrap();
+    let failure = machine.failed(later, second.attempt, 8, Some(1), None, &"no".into()).unwrap();
     assert!(matches!(failure, Failure::Settled { job: Some(1) }));
     assert_eq!(settled(&mut machine).outcome, Outcome::Failed(8));
     let error = machine.last_error().unwrap();

@@ -31,46 +31,169 @@ pub struct Offer {
     reason = "named as the methods; `moves`: the machine said that a move in its wheel is next"
 )]
 pub enum Call {
-    Submit { now: Instant, offer: Offer },
-    TrySubmit { now: Instant, offer: Offer },
-    SubmitReserved { now: Instant, waiter: WaiterId, offer: Offer },
-    WaitForRoom { now: Instant, waiter: u32 },
-    Rewait { id: WaiterId, waiter: u32 },
-    Leave { now: Instant, id: WaiterId },
-    Cancel { now: Instant, task: TaskId },
-    Claim { now: Instant, task: TaskId, waiter: u32 },
-    TryClaim { task: TaskId },
-    Release { now: Instant, task: TaskId },
-    TakeResult { now: Instant, task: TaskId },
-    Sleep { now: Instant, attempt: AttemptId, until: Instant, waiter: u32 },
-    Resleep { now: Instant, id: SleepId, waiter: u32 },
-    EndSleep { id: SleepId },
-    Attach { now: Instant, guard: [u32; 3] },
-    Detach { now: Instant, source: SourceId },
-    Feed { now: Instant, source: SourceId, offer: Offer },
-    FeedBatch { now: Instant, source: SourceId, offers: Vec<Option<Offer>> },
-    FeedError { now: Instant, source: SourceId, text: u32 },
+    Submit {
+        now: Instant,
+        offer: Offer,
+    },
+    TrySubmit {
+        now: Instant,
+        offer: Offer,
+    },
+    SubmitReserved {
+        now: Instant,
+        waiter: WaiterId,
+        offer: Offer,
+    },
+    WaitForRoom {
+        now: Instant,
+        waiter: u32,
+    },
+    Rewait {
+        id: WaiterId,
+        waiter: u32,
+    },
+    Leave {
+        now: Instant,
+        id: WaiterId,
+    },
+    Cancel {
+        now: Instant,
+        task: TaskId,
+    },
+    Claim {
+        now: Instant,
+        task: TaskId,
+        waiter: u32,
+    },
+    TryClaim {
+        task: TaskId,
+    },
+    Release {
+        now: Instant,
+        task: TaskId,
+    },
+    TakeResult {
+        now: Instant,
+        task: TaskId,
+    },
+    Sleep {
+        now: Instant,
+        attempt: AttemptId,
+        until: Instant,
+        waiter: u32,
+    },
+    Resleep {
+        now: Instant,
+        id: SleepId,
+        waiter: u32,
+    },
+    EndSleep {
+        id: SleepId,
+    },
+    Attach {
+        now: Instant,
+        guard: [u32; 3],
+    },
+    Detach {
+        now: Instant,
+        source: SourceId,
+    },
+    Feed {
+        now: Instant,
+        source: SourceId,
+        offer: Offer,
+    },
+    FeedBatch {
+        now: Instant,
+        source: SourceId,
+        offers: Vec<Option<Offer>>,
+    },
+    FeedError {
+        now: Instant,
+        source: SourceId,
+        text: u32,
+    },
     Subscribe,
-    Unsubscribe { id: SubscriberId },
-    NextEvent { id: SubscriberId },
-    WaitEvent { id: SubscriberId, waiter: u32 },
-    Pause { now: Instant },
-    Resume { now: Instant },
-    SetConcurrency { now: Instant, to: u32 },
-    Drain { now: Instant, mode: Drain },
-    Began { now: Instant, attempt: AttemptId, at: Instant },
-    Completed { now: Instant, attempt: AttemptId, output: u32 },
-    Failed { now: Instant, attempt: AttemptId, error: u32, job: Option<u32>, text: u32 },
-    Panicked { now: Instant, attempt: AttemptId, job: Option<u32>, text: u32 },
-    Stopped { now: Instant, attempt: AttemptId },
+    Unsubscribe {
+        id: SubscriberId,
+    },
+    NextEvent {
+        id: SubscriberId,
+    },
+    WaitEvent {
+        id: SubscriberId,
+        waiter: u32,
+    },
+    Pause {
+        now: Instant,
+    },
+    Resume {
+        now: Instant,
+    },
+    SetConcurrency {
+        now: Instant,
+        to: u32,
+    },
+    Drain {
+        now: Instant,
+        mode: Drain,
+    },
+    Began {
+        now: Instant,
+        attempt: AttemptId,
+        at: Instant,
+    },
+    Completed {
+        now: Instant,
+        attempt: AttemptId,
+        output: u32,
+    },
+    Failed {
+        now: Instant,
+        attempt: AttemptId,
+        error: u32,
+        job: Option<u32>,
+        delay: Option<Duration>,
+        text: u32,
+    },
+    Panicked {
+        now: Instant,
+        attempt: AttemptId,
+        job: Option<u32>,
+        text: u32,
+    },
+    Stopped {
+        now: Instant,
+        attempt: AttemptId,
+    },
     LatePanic,
-    Advance { now: Instant, budget: u32, moves: bool },
-    Sweep { now: Instant, budget: u32 },
+    Advance {
+        now: Instant,
+        budget: u32,
+        moves: bool,
+    },
+    Sweep {
+        now: Instant,
+        budget: u32,
+    },
     Poll,
-    StartNext { now: Instant },
-    CacheInsert { now: Instant, key: u8, token: u32, value: u32 },
-    CacheGet { now: Instant, key: u8, counted: bool },
-    CacheRemove { key: u8 },
+    StartNext {
+        now: Instant,
+    },
+    CacheInsert {
+        now: Instant,
+        key: u8,
+        token: u32,
+        value: u32,
+    },
+    CacheGet {
+        now: Instant,
+        key: u8,
+        counted: bool,
+    },
+    CacheRemove {
+        key: u8,
+    },
     CachePop,
 }
 

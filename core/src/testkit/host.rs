@@ -208,17 +208,21 @@ impl Host {
                 let answer = self.machine.completed(now, attempt, self.books.token(output));
                 Answer::Completed(answer.map_err(|late| (late.settled, late.value.out())))
             }
-            Call::Failed { now, attempt, error, job, text } => {
+            Call::Failed { now, attempt, error, job, delay, text } => {
                 let (error, job) = (self.token(error), job.map(|job| self.token(job)));
-                Answer::Failed(match self.machine.failed(now, attempt, error, job, &Message::of(&text)) {
-                    Ok(crate::Failure::Retrying { error, delay }) => {
-                        Ok(Failure::Retrying { error: error.out(), delay })
-                    }
-                    Ok(crate::Failure::Settled { job }) => Ok(Failure::Settled { job: job.map(Token::out) }),
-                    Err(Late { settled, value: (error, job) }) => {
-                        Err((settled, error.out(), job.map(Token::out)))
-                    }
-                })
+                Answer::Failed(
+                    match self.machine.failed(now, attempt, error, job, delay, &Message::of(&text)) {
+                        Ok(crate::Failure::Retrying { error, delay }) => {
+                            Ok(Failure::Retrying { error: error.out(), delay })
+                        }
+                        Ok(crate::Failure::Settled { job }) => {
+                            Ok(Failure::Settled { job: job.map(Token::out) })
+                        }
+                        Err(Late { settled, value: (error, job) }) => {
+                            Err((settled, error.out(), job.map(Token::out)))
+                        }
+                    },
+                )
             }
             Call::Panicked { now, attempt, job, text } => {
                 let job = job.map(|job| self.token(job));

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::{CacheLimits, Drain, Instant, Limits, Policy, Priority, ResultLimits, Retry, Timeouts};
+use crate::{CacheLimits, Drain, Instant, Jitter, Limits, Policy, Priority, ResultLimits, Retry, Timeouts};
 
 /// Limits and what is done under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -353,7 +353,22 @@ impl Order {
         let tries = u32::from(self.0[0] >> 5 & 3);
         let (base, cap) = self.backoff();
         let retry = Retry::NONE.base(Duration::from_millis(base)).cap(Duration::from_millis(cap));
-        retry.attempts(tries + 1).on_panic(self.0[0] & 128 != 0)
+        retry.attempts(tries + 1).on_panic(self.0[0] & 128 != 0).jitter(self.jitter())
+    }
+
+    fn jitter(self) -> Jitter {
+        pick(&[Jitter::Full, Jitter::Full, Jitter::Equal, Jitter::None], (self.0[1] ^ self.0[2]) >> 6)
+    }
+
+    /// To within a millisecond.
+    pub(super) fn shortest_backoff(self, failed: u32) -> Duration {
+        let longest = self.longest_backoff(failed);
+        let least = match self.jitter() {
+            Jitter::Equal => longest / 2,
+            Jitter::None => longest,
+            _ => Duration::ZERO,
+        };
+        least.saturating_sub(Duration::from_millis(1))
     }
 
     pub(super) fn longest_backoff(self, failed: u32) -> Duration {

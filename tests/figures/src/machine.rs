@@ -86,7 +86,7 @@ pub fn complete(machine: &mut Machine, now: Instant, attempt: AttemptId) {
 
 #[inline(never)]
 pub fn fail(machine: &mut Machine, now: Instant, attempt: AttemptId, job: Option<u64>) {
-    drop(machine.failed(now, attempt, 3, job, &Message::default()).expect("the attempt runs"));
+    drop(machine.failed(now, attempt, 3, job, None, &Message::default()).expect("the attempt runs"));
 }
 
 #[inline(never)]

@@ -70,7 +70,8 @@ impl Load {
             Happening::Completes(attempt) => drop(self.machine.completed(now, attempt, 1)),
             Happening::Fails(attempt) => {
                 let job = self.boxed(3);
-                let answer = self.machine.failed(now, attempt, 2, Some(job), &Message::from("it failed"));
+                let answer =
+                    self.machine.failed(now, attempt, 2, Some(job), None, &Message::from("it failed"));
                 if let Ok(Failure::Settled { job: Some(job) }) = answer {
                     self.put_by(job);
                 }

@@ -60,7 +60,7 @@ fn point_6_stale_ids() {
         let task = machine.submit(now, round, terms).unwrap();
         let first = machine.start_next(now).unwrap();
         // The second try of a task is not completed by the first.
-        let _ = machine.failed(now, first.attempt, 1, Some(first.job), &Message::default()).unwrap();
+        let _ = machine.failed(now, first.attempt, 1, Some(first.job), None, &Message::default()).unwrap();
         let _ = machine.advance(now, 10);
         let second = machine.start_next(now).unwrap();
         assert_eq!((second.task, second.number), (task, 2));

@@ -74,7 +74,7 @@ fn what_backs_off_does_not_shut_out_work_for_now() {
         machine.submit(ms(0), job, Terms { retry, ..terms() }).unwrap();
     }
     while let Some(start) = machine.start_next(ms(0)) {
-        let _ = machine.failed(ms(0), start.attempt, 9, Some(start.job), &"no".into()).unwrap();
+        let _ = machine.failed(ms(0), start.attempt, 9, Some(start.job), None, &"no".into()).unwrap();
     }
     assert_eq!((machine.census().backoff, machine.free_room()), (14, 24));
     let later = ms(100_000);
@@ -121,7 +121,7 @@ fn more_backoffs_than_delayed_allows_take_room_of_the_queue() {
     for job in 0..3 {
         machine.submit(ms(0), job, Terms { retry, ..terms() }).unwrap();
         let start = machine.start_next(ms(0)).unwrap();
-        let _ = machine.failed(ms(0), start.attempt, 9, Some(job), &"no".into()).unwrap();
+        let _ = machine.failed(ms(0), start.attempt, 9, Some(job), None, &"no".into()).unwrap();
         room.push(machine.free_room());
     }
     assert_eq!((room, machine.census().backoff), ([4, 3, 2].into(), 3));

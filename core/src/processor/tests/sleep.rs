@@ -61,8 +61,10 @@ fn sleeps_end_with_their_attempt_in_every_way() {
     type End = fn(&mut Machine, AttemptId);
     let ends: [End; 6] = [
         |machine, attempt| machine.completed(ms(1), attempt, 2).unwrap(),
-        |machine, attempt| drop(machine.failed(ms(1), attempt, 2, None, &Message::default()).unwrap()),
-        |machine, attempt| drop(machine.failed(ms(1), attempt, 2, Some(1), &Message::default()).unwrap()),
+        |machine, attempt| drop(machine.failed(ms(1), attempt, 2, None, None, &Message::default()).unwrap()),
+        |machine, attempt| {
+            drop(machine.failed(ms(1), attempt, 2, Some(1), None, &Message::default()).unwrap())
+        },
         |machine, attempt| assert_eq!(machine.panicked(ms(1), attempt, None, &Message::default()), Ok(None)),
         |machine, attempt| machine.stopped(ms(1), attempt).unwrap(),
         |machine, _| {

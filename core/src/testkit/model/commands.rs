@@ -59,7 +59,9 @@ impl Model {
             Call::Drain { mode, .. } => self.drain(mode),
             Call::Began { attempt, at, .. } => Answer::Runs(self.began(attempt, at)),
             Call::Completed { attempt, output, .. } => self.completed(attempt, output),
-            Call::Failed { attempt, error, job, text, .. } => self.failed(attempt, error, job, text),
+            Call::Failed { attempt, error, job, delay, text, .. } => {
+                self.failed(attempt, error, job, delay, text)
+            }
             Call::Panicked { attempt, job, text, .. } => self.panicked(attempt, job, text),
             Call::Stopped { attempt, .. } => self.stopped(attempt),
             Call::LatePanic => {

@@ -1,5 +1,7 @@
 //! What reports about attempts answer.
 
+use core::time::Duration;
+
 use super::{Model, Stage, after, one};
 use crate::testkit::Flaw;
 use crate::testkit::call::{Answer, Failure};
@@ -70,7 +72,14 @@ impl Model {
         })
     }
 
-    pub(super) fn failed(&mut self, attempt: AttemptId, error: u32, job: Option<u32>, text: u32) -> Answer {
+    pub(super) fn failed(
+        &mut self,
+        attempt: AttemptId,
+        error: u32,
+        job: Option<u32>,
+        delay: Option<Duration>,
+        text: u32,
+    ) -> Answer {
         let meta = match self.judge(attempt) {
             Verdict::Counts(meta) => meta,
             Verdict::Late(kind) => {
@@ -78,7 +87,7 @@ impl Model {
                 return Answer::Failed(Err((kind, error, job)));
             }
         };
-        Answer::Failed(Ok(match self.backoff(meta, job, true) {
+        Answer::Failed(Ok(match self.backoff(meta, job, true, delay) {
             Some(delay) => {
                 self.task_error(ErrorKind::Failed, meta, Message::of(&text));
                 Failure::Retrying { error, delay }
@@ -100,7 +109,7 @@ impl Model {
             }
         };
         let on_panic = self.task(meta).is_some_and(|task| task.order.retry().retries_panics());
-        let retried = self.backoff(meta, job, on_panic).is_some();
+        let retried = self.backoff(meta, job, on_panic, None).is_some();
         if !retried {
             self.settle(meta, OutcomeKind::Panicked, None);
         }
@@ -131,7 +140,8 @@ impl Model {
         meta: u32,
         job: Option<u32>,
         kind_is_retried: bool,
-    ) -> Option<core::time::Duration> {
+        delay: Option<Duration>,
+    ) -> Option<Duration> {
         let (now, ending) = (self.now, self.ending);
         let job = job?;
         let task = self.task(meta)?;
@@ -140,10 +150,13 @@ impl Model {
         if attempts >= retry.total() || !kind_is_retried || ending {
             return None;
         }
-        let delay = retry.delay(attempts, &mut self.rng);
-        if delay > order.longest_backoff(attempts) {
-            self.complain("a backoff is longer than its bound");
-        }
+        let delay = delay.unwrap_or_else(|| {
+            let drawn = retry.delay(attempts, &mut self.rng);
+            if drawn > order.longest_backoff(attempts) || drawn < order.shortest_backoff(attempts) {
+                self.complain("a backoff is not within its bounds");
+            }
+            drawn
+        });
         let until = after(now, delay)?;
         if close_by.is_some_and(|close_by| until > close_by) {
             return None;

@@ -315,7 +315,7 @@ impl Oracle {
         let now = self.now();
         for (attempt, job) in core::mem::take(&mut self.running) {
             let error = self.token();
-            self.call(Call::Failed { now, attempt, error, job: Some(job), text: 0 })?;
+            self.call(Call::Failed { now, attempt, error, job: Some(job), delay: None, text: 0 })?;
         }
         self.clock = self.clock.saturating_add(Duration::from_secs(1_000_000));
         let call = Call::Advance { now: self.clock, budget: AMPLE, moves: false };

@@ -109,7 +109,8 @@ impl Oracle {
             Step::Fail { attempt, with_job } => {
                 let (attempt, job) = self.report(attempt)?;
                 let (error, job) = (self.token(), with_job.then_some(job));
-                Call::Failed { now, attempt, error, job, text: error }
+                let delay = (error % 4 == 3).then(|| jump((error / 4 % 256) as u8));
+                Call::Failed { now, attempt, error, job, delay, text: error }
             }
             Step::Panic { attempt, with_job } => {
                 let (attempt, job) = self.report(attempt)?;
