@@ -22,7 +22,8 @@ fn is_possible(job: Do, outcome: Outcome<u32, Error>) -> bool {
         (Do::Return(expected) | Do::FailOnce(expected), Outcome::Completed(found)) => found == expected,
         (Do::Return(_), Outcome::Expired) => false,
         (Do::FailOnceThenPanic | Do::Panic, Outcome::Panicked) => true,
-        (Do::Fail, Outcome::Failed("failed")) => true,
+        // What fails while the processor ends is not tried again.
+        (Do::Fail | Do::FailOnce(_) | Do::FailOnceThenPanic, Outcome::Failed("failed")) => true,
         (Do::Hang | Do::HangThenPanic, Outcome::TimedOut) => true,
         _ => false,
     }
