@@ -113,7 +113,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
                     }
                     aftermath.action = Some(Action::Effect(effect));
                 }
-                None if self.has_idle_waiter_to_wake() => aftermath.wakers.extend(self.idle_waiters.take()),
+                None if self.has_idle_waiter_to_wake() => aftermath.wakers.extend(self.take_idle_waiter()),
                 None => {
                     aftermath.action = self.sweeping.then_some(Action::Sweep);
                     return;
@@ -298,9 +298,9 @@ where
     }
 
     fn decide(&self, place: u32, attempt: AttemptId, again: Again) {
-        let mut state = self.lock();
-        if self.signals.is_running(place, attempt) && self.signals.decide(place, again) {
-            state.decisions = state.decisions.saturating_add(1);
+        let _state = self.lock();
+        if self.signals.is_running(place, attempt) {
+            self.signals.decide(place, again);
         }
     }
 

@@ -146,7 +146,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
             if !waiting.is_empty() {
                 wakers.push(waiting);
             }
-            let again = state.take_decision(&engine.shared.signals, place.index);
+            let again = engine.shared.signals.take_decision(place.index);
             if place.cell.as_mut().report(&mut state.machine, now, again) {
                 self.leftovers.push(place.cell.as_mut().contents());
             }

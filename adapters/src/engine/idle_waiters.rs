@@ -23,13 +23,12 @@ pub(crate) struct IdleTicket {
 }
 
 impl IdleWaiters {
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.wakers.is_empty()
     }
 
     /// Leaves a waker.
-    pub(super) fn insert(&mut self, waker: Waker) -> IdleTicket {
+    fn insert(&mut self, waker: Waker) -> IdleTicket {
         self.tickets = self.tickets.wrapping_add(1);
         let number = self.tickets;
         IdleTicket { key: self.wakers.insert((number, waker)), number }
@@ -37,7 +36,7 @@ impl IdleWaiters {
 
     /// Leaves a waker in the place of an earlier one, which is handed out; or hands back the waker if the earlier one was
     /// taken.
-    pub(super) fn replace(&mut self, ticket: IdleTicket, waker: Waker) -> Result<Waker, Waker> {
+    fn replace(&mut self, ticket: IdleTicket, waker: Waker) -> Result<Waker, Waker> {
         match self.wakers.get_mut(ticket.key).filter(|(number, _)| *number == ticket.number) {
             Some((_, left)) => Ok(std::mem::replace(left, waker)),
             None => Err(waker),
@@ -45,14 +44,13 @@ impl IdleWaiters {
     }
 
     /// Takes a waker back, if it is still there.
-    pub(super) fn remove(&mut self, ticket: IdleTicket) -> Option<Waker> {
+    fn remove(&mut self, ticket: IdleTicket) -> Option<Waker> {
         self.wakers.get(ticket.key).filter(|(number, _)| *number == ticket.number)?;
         self.wakers.try_remove(ticket.key).map(|(_, waker)| waker)
     }
 
     /// Takes any waker out, to be woken.
-    #[cold]
-    pub(super) fn take(&mut self) -> Option<Waker> {
+    fn take(&mut self) -> Option<Waker> {
         let (key, _) = self.wakers.iter().next()?;
         self.wakers.try_remove(key).map(|(_, waker)| waker)
     }
@@ -62,7 +60,15 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     /// Whether somebody has waited for this moment, at which every task is settled.
     #[inline]
     pub(super) fn has_idle_waiter_to_wake(&self) -> bool {
-        !self.idle_waiters.is_empty() && self.machine.is_idle()
+        self.has_idle_waiter && self.machine.is_idle()
+    }
+
+    /// Takes the waker of one who has waited for this moment.
+    #[cold]
+    pub(super) fn take_idle_waiter(&mut self) -> Option<Waker> {
+        let waker = self.idle_waiters.take();
+        self.has_idle_waiter = !self.idle_waiters.is_empty();
+        waker
     }
 }
 
@@ -80,6 +86,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
                 return (true, Some(waker));
             }
             *ticket = Some(state.idle_waiters.insert(waker));
+            state.has_idle_waiter = true;
             return (false, None);
         };
         match state.idle_waiters.replace(given, waker) {
@@ -93,6 +100,9 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
 
     /// Takes back the waker that was left by [`wait_until_idle`](Self::wait_until_idle), if it is still there.
     pub(crate) fn stop_waiting_until_idle(&self, ticket: IdleTicket) -> Option<Waker> {
-        self.lock().idle_waiters.remove(ticket)
+        let mut state = self.lock();
+        let waker = state.idle_waiters.remove(ticket);
+        state.has_idle_waiter = !state.idle_waiters.is_empty();
+        waker
     }
 }

@@ -18,7 +18,7 @@ use plimsoll_core::{
 use super::grace::Graces;
 use super::idle_waiters::IdleWaiters;
 use super::lock::{Guard, Lock};
-use super::signals::{Again, Signals};
+use super::signals::Signals;
 use super::stop_waiters::StopWaiters;
 use super::timekeeper_signal::TimekeeperSignal;
 use super::wake::Wakes;
@@ -82,8 +82,8 @@ pub(crate) struct State<J, O, E, M: Copy> {
     pub(super) graces: Graces,
     pub(super) stop_waiters: StopWaiters,
     pub(super) idle_waiters: IdleWaiters,
-    /// How many of the attempts that run have decided about a further one.
-    pub(super) decisions: u32,
+    /// Whether there is any: beside what each hold looks at, for the memory of a hold moves from thread to thread.
+    pub(super) has_idle_waiter: bool,
     /// An effect with a callback that was taken out of the machine: it comes next.
     pub(super) callback: Option<Effect<Types<J, O, E, M>>>,
     /// Whether a sweep was asked for and is not done.
@@ -204,14 +204,6 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
         self.placement.get(self.slot(attempt)).copied()
     }
 
-    /// What the attempt in this place, which is over, has decided about a further one.
-    #[inline]
-    pub(super) fn take_decision(&mut self, signals: &Signals, place: u32) -> Again {
-        let decision = if self.decisions > 0 { signals.take_decision(place) } else { None };
-        self.decisions = self.decisions.saturating_sub(u32::from(decision.is_some()));
-        decision.unwrap_or(Again::ByPolicy)
-    }
-
     fn slot(&self, attempt: AttemptId) -> usize {
         usize::try_from(attempt.to_bits() & self.slot_bits).unwrap_or(usize::MAX)
     }
@@ -249,7 +241,7 @@ where
             graces: Graces::new(if grace.is_zero() { 0 } else { places }, grace),
             stop_waiters: StopWaiters::new(places),
             idle_waiters: IdleWaiters::default(),
-            decisions: 0,
+            has_idle_waiter: false,
             callback: None,
             sweeping: false,
             ended: None,

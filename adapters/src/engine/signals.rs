@@ -1,6 +1,6 @@
 //! What attempts see of the engine: whether they are to go on, and where they sleep.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -12,6 +12,8 @@ pub(crate) struct Signals {
     orders: Box<[AtomicU64]>,
     /// What the attempt in each place has decided about a further one, as [`Again`] encodes it. Under the machine's lock.
     decisions: Box<[AtomicU64]>,
+    /// How many places have one, so that the usual case looks at none.
+    decided: AtomicU32,
     host: Weak<dyn AttemptHost>,
     /// The host, where nobody else keeps it.
     _kept: Option<Arc<dyn AttemptHost>>,
@@ -89,13 +91,15 @@ pub(crate) trait AttemptHost: Send + Sync {
 impl Signals {
     pub(super) fn new(places: u32, host: Weak<dyn AttemptHost>) -> Self {
         let each = |value| (0..places).map(move |_| AtomicU64::new(value)).collect();
-        Self { orders: each(OVER), decisions: each(Again::ByPolicy.encode()), host, _kept: None }
+        let (orders, decisions) = (each(OVER), each(Again::ByPolicy.encode()));
+        Self { orders, decisions, decided: AtomicU32::new(0), host, _kept: None }
     }
 
     /// Those of one place, in which this attempt runs, with a host of their own.
     pub(crate) fn of_one(attempt: AttemptId, host: Arc<dyn AttemptHost>) -> Self {
         let orders = Box::new([AtomicU64::new(attempt.to_bits())]);
-        Self { orders, decisions: Box::new([]), host: Arc::downgrade(&host), _kept: Some(host) }
+        let (decisions, decided) = (Box::default(), AtomicU32::new(0));
+        Self { orders, decisions, decided, host: Arc::downgrade(&host), _kept: Some(host) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
@@ -144,17 +148,33 @@ impl Signals {
         runs
     }
 
-    /// Notes what the attempt in this place has decided; whether it had not decided before.
-    pub(super) fn decide(&self, place: u32, again: Again) -> bool {
-        let decision = self.decisions.get(place as usize);
-        decision.is_some_and(|decision| decision.swap(again.encode(), Ordering::Relaxed) == 0)
+    /// Notes what the attempt in this place has decided.
+    pub(super) fn decide(&self, place: u32, again: Again) {
+        let Some(decision) = self.decisions.get(place as usize) else { return };
+        if decision.swap(again.encode(), Ordering::Relaxed) == Again::ByPolicy.encode() {
+            self.decided.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    /// What the attempt in this place has decided, if it has; that is forgotten.
-    pub(super) fn take_decision(&self, place: u32) -> Option<Again> {
-        let decision = self.decisions.get(place as usize)?;
-        let code = decision.swap(Again::ByPolicy.encode(), Ordering::Relaxed);
-        Some(Again::decode(code)).filter(|again| *again != Again::ByPolicy)
+    /// What the attempt in this place, which is over, has decided; that is forgotten.
+    #[inline]
+    pub(super) fn take_decision(&self, place: u32) -> Again {
+        if self.decided.load(Ordering::Relaxed) == 0 {
+            Again::ByPolicy
+        } else {
+            self.take_any_decision(place)
+        }
+    }
+
+    #[cold]
+    fn take_any_decision(&self, place: u32) -> Again {
+        let decision = self.decisions.get(place as usize);
+        let code = decision.map_or(0, |decision| decision.swap(Again::ByPolicy.encode(), Ordering::Relaxed));
+        let again = Again::decode(code);
+        if again != Again::ByPolicy {
+            self.decided.fetch_sub(1, Ordering::Relaxed);
+        }
+        again
     }
 
     /// All attempts are over.
