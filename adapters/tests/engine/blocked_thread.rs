@@ -118,15 +118,7 @@ fn neighbours_do_not_wait_for_a_waker_that_blocks(host: impl Host) {
 /// What comes after a handler has begun to block is run by the other thread.
 fn new_tasks_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
     let processor = sixteen_at_a_time(&host);
-    let (gate, begun) = (Gate::default(), Counter::default());
-    let (blocked, begins) = (gate.clone(), begun.clone());
-    let blocker = job(async move {
-        begins.add();
-        blocked.pass();
-        Ok(0)
-    });
-    processor.post(blocker, Options::default()).unwrap();
-    eventually("the blocker has begun", || begun.get() == 1);
+    let gate = kit::block_a_thread(&processor);
     for n in 1..=50 {
         processor.post(instant(0), Options::default()).unwrap();
         let settled = happens(|| processor.totals().settled.completed == n);
@@ -203,15 +195,7 @@ fn attempts_that_yield_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
         processor.post(yielding(&over, steps), Options::default()).unwrap();
     }
     for round in 1..=20 {
-        let (gate, begun) = (Gate::default(), Counter::default());
-        let (blocked, begins) = (gate.clone(), begun.clone());
-        let blocker = job(async move {
-            begins.add();
-            blocked.pass();
-            Ok(0)
-        });
-        processor.post(blocker, Options::default()).unwrap();
-        eventually("the handler has begun", || begun.get() == 1);
+        let gate = kit::block_a_thread(&processor);
         let before = steps.each_ref().map(Counter::get);
         let go_on = happens(|| steps.iter().zip(before).all(|(steps, before)| steps.get() > before));
         gate.open();

@@ -157,15 +157,7 @@ fn futures_that_were_dropped_are_not_abandoned(host: impl Host) {
 
 fn assert_a_poll_that_goes_on_is_abandoned(host: &impl Host, mode: Drain) {
     let processor = plain(host);
-    let (gate, begun) = (Gate::default(), Counter::default());
-    let (blocked, begins) = (gate.clone(), begun.clone());
-    let blocker = job(async move {
-        begins.add();
-        blocked.pass();
-        Ok(0)
-    });
-    processor.post(blocker, Options::default()).unwrap();
-    eventually("it blocks", || begun.get() == 1);
+    let gate = kit::block_a_thread(&processor);
     let report = Awaited::new(processor.shutdown(mode)).get();
     gate.open();
     let abandoned = report.map(|report| report.remains.abandoned);

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant as Time};
 
-use plimsoll::{Builder, Context, Ended, Handle, Outcome, Processor, Submitter, Timeouts};
+use plimsoll::{Builder, Context, Ended, Handle, Options, Outcome, Processor, Submitter, Timeouts};
 
 #[macro_use]
 mod hosts;
@@ -70,6 +70,20 @@ pub(crate) fn blocking(gate: &Gate) -> Job {
         gate.pass();
         Ok(0)
     })
+}
+
+/// Has an attempt block its thread until the gate is open, and waits until it has begun to.
+pub(crate) fn block_a_thread(processor: &Work) -> Gate {
+    let (gate, begun) = (Gate::default(), Counter::default());
+    let (blocked, begins) = (gate.clone(), begun.clone());
+    let blocker = job(async move {
+        begins.add();
+        blocked.pass();
+        Ok(0)
+    });
+    processor.post(blocker, Options::default()).unwrap();
+    eventually("a handler blocks", || begun.get() == 1);
+    gate
 }
 
 pub(crate) fn start_to_close(limit: Duration) -> Timeouts {
