@@ -18,7 +18,7 @@ pub struct Inspection<M = ()> {
 const SLOTS_A_HOLD: u32 = 64;
 
 impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
-    /// Looks at up to `most` tasks: which they are, with their metadata, and since when they are queued, running, delayed,
+    /// Looks at up to `most` tasks, at least one: which they are, with their metadata, and since when they are queued, running, delayed,
     /// backing off, orphaned or settled. Begin with 0, and go on with [`next`](Inspection::next). In one such walk a task that
     /// is there all the time is seen exactly once; tasks that come and go meanwhile may be seen or not.
     ///
@@ -42,6 +42,8 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     /// # }
     /// ```
     pub fn inspect(&self, from: u32, most: u32) -> Inspection<M> {
+        // With none a walk would get no further.
+        let most = most.max(1);
         let (mut tasks, mut slot, slots) = (Vec::new(), from, self.limits().task_slots());
         loop {
             let room = most.saturating_sub(u32::try_from(tasks.len()).unwrap_or(u32::MAX));

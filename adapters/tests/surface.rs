@@ -242,7 +242,7 @@ fn inspect<M: Copy>(processor: &Processor<Duration, (), SleepRefusal, M>, most: 
     let (mut page, mut seen) = (Some(0), Vec::new());
     while let Some(from) = page {
         let inspection = processor.inspect(from, most);
-        assert!(inspection.tasks.len() <= most as usize);
+        assert!(inspection.tasks.len() <= most.max(1) as usize);
         seen.extend(inspection.tasks);
         page = inspection.next;
     }
@@ -257,7 +257,6 @@ fn what_there_is_can_be_looked_at_page_by_page() {
         .spawn_on(thread(), |long: Duration, cx: Context<u32>| async move { cx.sleep(long).await })
         .unwrap();
     assert_eq!(inspect(&processor, 10), []);
-    assert_eq!(processor.inspect(0, 0).next, Some(0));
     assert_eq!(processor.inspect(u32::MAX, 1).next, None);
     let settled = processor.submit_with(Duration::ZERO, Options::new(1)).unwrap();
     futures::executor::block_on(processor.idle());
@@ -268,7 +267,7 @@ fn what_there_is_can_be_looked_at_page_by_page() {
     while processor.census().running < 2 {
         std::thread::yield_now();
     }
-    for most in [1, 7, 64, 65, u32::MAX] {
+    for most in [0, 1, 7, 64, 65, u32::MAX] {
         let seen = inspect(&processor, most);
         let mut metas: Vec<_> = seen.iter().map(|view| view.meta).collect();
         metas.sort_unstable();
