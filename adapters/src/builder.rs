@@ -178,7 +178,8 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         self
     }
 
-    /// Sets how long each attempt may run: [`Timeouts::start_to_close`] alone.
+    /// Sets how long each attempt may run: [`Timeouts::start_to_close`] alone. Default: for ever. Zero is refused when
+    /// building.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.defaults.timeouts.start_to_close = Some(limit);
         self

@@ -29,7 +29,8 @@ pub struct Options<M = ()> {
     /// How long each attempt may run, in the place of [`Timeouts::start_to_close`].
     pub timeout: Option<Duration>,
     /// How often it is tried. More than one try needs a builder that was given
-    /// [`retry`](crate::Builder::retry), because only then is the job cloned.
+    /// [`retry`](crate::Builder::retry), because only then is the job cloned; without it the task is
+    /// [refused](crate::Refusal::Attempts).
     pub retry: Option<Retry>,
 }
 

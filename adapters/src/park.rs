@@ -23,6 +23,7 @@ impl Wake for Unpark {
 /// Waits until the future is ready.
 pub(crate) fn block_on<F: Future + Unpin>(future: &mut F) -> F::Output {
     loop {
+        // Without a limit it returns with an output only.
         if let Some(output) = block_until(future, None) {
             return output;
         }

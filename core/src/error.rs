@@ -132,8 +132,9 @@ reasons! {
         Backlog => "settled tasks still have their slots: perform the effects, then try again",
         /// The machine is draining or has ended: no retry will help.
         Closed => "the processor is draining or has ended",
-        /// The terms ask for more tries than the limit `attempts` allows: ask for fewer, or build with a larger limit.
-        Attempts => "more attempts asked for than the limit `attempts` allows: ask for fewer, or build with a larger one",
+        /// The terms ask for more tries than the limit `attempts` allows: ask for fewer, or build with a larger limit. A host
+        /// that cannot make a job for a further try has a limit of 1: let it clone jobs then (`retry`, in the adapters).
+        Attempts => "more attempts asked for than are allowed: ask for fewer, or build with `retry` and a larger limit `attempts`",
         /// The terms ask for the result to be retained, but the limit `results.entries` is 0: build with a larger one.
         NotRetained => "no results are retained: build with a larger limit `results.entries`",
         /// A time-out is zero, and would end the task before it began: leave it out for no limit. The core itself never says
