@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use plimsoll::{
-    CacheLimits, Context, Drain, Events, Instant, Options, Outcome, Processor, Retry, Runtime, Submitter,
+    CacheLimits, Context, Drain, Events, Instant, Options, Processor, Retry, Runtime, Submitter, TaskError,
     Timeouts, Timer,
 };
 
@@ -85,7 +85,7 @@ fn memory() {
 /// A block of 31 slots of `concurrent-queue`, in which smol's executor keeps what is to run, and a link.
 const SMOL_BLOCK: usize = 31 * 16 + 8;
 
-type Numbers = Submitter<u64, u64, u64>;
+type Numbers = Submitter<fn(u64) -> Result<u64, u64>>;
 
 async fn number(n: u64, _: Context) -> Result<u64, u64> {
     let mut yields = n % 3;
@@ -101,7 +101,7 @@ async fn number(n: u64, _: Context) -> Result<u64, u64> {
     if n % 10 == 7 { Err(n) } else { Ok(n) }
 }
 
-fn numbers(runtime: impl Runtime) -> Processor<u64, u64, u64> {
+fn numbers(runtime: impl Runtime) -> Processor<fn(u64) -> Result<u64, u64>> {
     Processor::builder()
         .queue(100)
         .concurrency(20)
@@ -116,14 +116,14 @@ async fn work(submitter: &Numbers, rounds: u64) {
     let mut handles = Vec::with_capacity(50);
     for round in 0..rounds {
         let outcome = submitter.submit(round).unwrap().await.unwrap();
-        assert_eq!(outcome, if round % 10 == 7 { Outcome::Failed(round) } else { Outcome::Completed(round) });
+        assert_eq!(outcome, if round % 10 == 7 { Err(TaskError::Failed(round)) } else { Ok(round) });
         for n in 0..50 {
             handles.push(submitter.submit_wait(n).await.unwrap());
         }
         for handle in handles.drain(..) {
-            assert!(matches!(handle.await.unwrap(), Outcome::Completed(_) | Outcome::Failed(_)));
+            assert!(matches!(handle.await.unwrap(), Ok(_) | Err(TaskError::Failed(_))));
         }
-        submitter.post(round, Options::default()).unwrap();
+        submitter.task(round).post().unwrap();
         drop(submitter.submit(round).unwrap());
     }
 }
@@ -264,7 +264,7 @@ fn a_thousand_processors_leave_nothing() {
         let subscription = processor.subscribe().unwrap();
         let handles = [processor.submit(n).unwrap(), processor.submit(n + 1).unwrap()];
         let text = format!("captured {n}");
-        assert!(processor.call(n, Options::default(), move |_| drop(text)).is_ok());
+        assert!(processor.task(n).call(move |_| drop(text)).is_ok());
         events.emit_task(n).unwrap();
         if n % 3 == 0 {
             let report = block_on(processor.shutdown(Drain::graceful(Duration::from_millis(1))));

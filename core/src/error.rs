@@ -286,6 +286,8 @@ pub enum BuildError {
     },
     /// The runtime cannot run a processor: what it lacks, and how it is made to have that. The core itself never says so.
     Runtime(&'static str),
+    /// The cache is a part of another processor already: make one for each. The core itself never says so.
+    Cache,
 }
 
 impl From<InvalidLimits> for BuildError {
@@ -302,6 +304,7 @@ impl fmt::Display for BuildError {
                 write!(f, "the limits need {bytes} bytes, which cannot be allocated: lower them")
             }
             Self::Runtime(lacks) => f.write_str(lacks),
+            Self::Cache => f.write_str("the cache is another processor's: make one for each"),
         }
     }
 }
@@ -310,7 +313,7 @@ impl core::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Limits(limits) => Some(limits),
-            Self::Memory { .. } | Self::Runtime(_) => None,
+            Self::Memory { .. } | Self::Runtime(_) | Self::Cache => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use plimsoll::{
-    CacheLimits, Events, Handle, Limits, Options, Outcome, Processor, ResultLimits, Runtime, Smol, TaskId,
+    CacheLimits, Events, Handle, Limits, Options, Processor, ResultLimits, Runtime, Smol, TaskError, TaskId,
     Timeouts, Tokio,
 };
 use plimsoll_tests::alloc::Counting;
@@ -58,8 +58,8 @@ fn live_bytes_do_not_grow() {
 
 /// A processor with something of everything to do.
 struct Load {
-    processor: Processor<Work, u64, &'static str, (), u32, Vec<u8>>,
-    handles: Vec<Handle<Work, u64, &'static str>>,
+    processor: Processor<fn(Work) -> Result<u64, &'static str>>,
+    handles: Vec<Handle<fn(Work) -> Result<u64, &'static str>>>,
     retained: Vec<TaskId>,
     emitter: Events<Work>,
 }
@@ -112,14 +112,20 @@ impl Load {
         };
         let options = Options::default();
         let admitted = match number % 5 {
-            0 => self.processor.call(work, options, |_| {}).is_ok(),
-            1 => self.processor.post(work, options).is_ok(),
+            0 => self.processor.task(work).options(options).call(|_| {}).is_ok(),
+            1 => self.processor.task(work).options(options).post().is_ok(),
             2 => {
-                let task = self.processor.post(work, options);
+                let task = self.processor.task(work).options(options).post();
                 // Too late for some: those have settled.
                 task.is_ok_and(|task| self.processor.cancel(task).map_or(true, |_| true))
             }
-            3 => self.processor.retain(work, options).map(|task| self.retained.push(task)).is_ok(),
+            3 => self
+                .processor
+                .task(work)
+                .options(options)
+                .retain()
+                .map(|task| self.retained.push(task))
+                .is_ok(),
             _ => self.processor.submit(work).map(|handle| self.handles.push(handle)).is_ok(),
         };
         if !admitted {
@@ -141,7 +147,7 @@ impl Load {
     /// Takes the outcomes there are to be taken.
     fn collect(&mut self) {
         for handle in self.handles.drain(..) {
-            assert!(!matches!(block_on(handle), Ok(Outcome::Cancelled) | Err(_)));
+            assert!(!matches!(block_on(handle), Err(TaskError::Cancelled) | Err(_)));
         }
         self.retained.drain(..).for_each(|task| _ = self.processor.result(task));
     }

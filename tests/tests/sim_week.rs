@@ -142,8 +142,8 @@ impl Request {
 }
 
 type Values = Cache<u32, u64>;
-type Service = Processor<Request, u64, &'static str, u32, u32, u64>;
-type Requests = Submitter<Request, u64, &'static str, u32>;
+type Service = Processor<fn(Request, Context<u32>) -> Result<u64, &'static str>>;
+type Requests = Submitter<fn(Request, Context<u32>) -> Result<u64, &'static str>>;
 
 async fn handle(request: Request, cx: Context<u32>, values: Values) -> Result<u64, &'static str> {
     let sleep = |duration| cx.sleep(duration);
@@ -265,28 +265,32 @@ impl Office {
             let (request, options) = (Request::draw(&mut self.rng), self.options());
             match self.rng.u32(..100) {
                 0..35 => self.call(request, options),
-                35..60 => self.note(self.submitter.post(request, options)),
-                60..75 => match self.submitter.submit_with(request, options) {
+                35..60 => self.note(self.submitter.task(request).options(options).post()),
+                60..75 => match self.submitter.task(request).options(options).submit() {
                     Ok(handle) => self.note(handle.await),
                     Err(refused) => self.note(refused),
                 },
-                75..85 => match self.submitter.submit_wait_with(request, options).await {
+                75..85 => match self.submitter.task(request).options(options).submit_wait().await {
                     Ok(handle) => self.note(handle.await),
                     Err(refused) => self.note(refused),
                 },
                 85..90 => {
-                    let task = self.submitter.retain(request, options);
+                    let task = self.submitter.task(request).options(options).retain();
                     self.time.sleep(SECOND * 30).await;
                     self.note(task.map(|task| self.submitter.result(task)));
                 }
                 90..95 => {
-                    let handle =
-                        self.submitter.submit_with(request, options).map(|handle| handle.cancel_on_drop());
+                    let handle = self
+                        .submitter
+                        .task(request)
+                        .options(options)
+                        .submit()
+                        .map(|handle| handle.cancel_on_drop());
                     self.time.sleep(SECOND).await;
                     self.note(handle.map(drop));
                 }
                 _ => {
-                    let task = self.submitter.post(request, options);
+                    let task = self.submitter.task(request).options(options).post();
                     self.time.sleep(SECOND).await;
                     self.note(task.map(|task| self.submitter.cancel(task)));
                 }
@@ -300,7 +304,7 @@ impl Office {
 
     fn call(&self, request: Request, options: Options<u32>) {
         let (diary, name) = (self.diary.clone(), self.name);
-        let called = self.submitter.call(request, options, move |outcome| {
+        let called = self.submitter.task(request).options(options).call(move |outcome| {
             diary.count(|pages| pages.called += 1);
             diary.note((name, outcome));
         });
@@ -366,7 +370,10 @@ impl Office {
 }
 
 /// Reads all events until the processor ends.
-async fn read(mut subscription: Subscription<Request, u64, &'static str, u32>, diary: Diary) {
+async fn read(
+    mut subscription: Subscription<fn(Request, Context<u32>) -> Result<u64, &'static str>>,
+    diary: Diary,
+) {
     while let Some(notice) = subscription.next().await {
         diary.note(notice);
         diary.count(|pages| {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use plimsoll_core::{AttemptId, Effect, Instant, Settlement, SleepId, SleepRefusal, SleepStatus, Swept};
+use plimsoll_core::{AttemptId, Effect, Instant, SleepId, SleepRefusal, SleepStatus, Swept};
 
 use super::machine::{Shared, State, Types};
 use super::place::Contents;
@@ -11,9 +11,11 @@ use super::signals::{Again, AttemptHost};
 use super::stop_waiters::StopWakers;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
+use crate::settlement::Settlement;
+use crate::work::Work;
 
 /// What a hold has left to do that runs foreign code, and so is done without the lock.
-pub(super) struct Aftermath<J, O, E, M: Copy> {
+pub(super) struct Aftermath<W: Work> {
     /// To be woken.
     wakers: Vec<Waker>,
     /// The wakers of futures that wait for an attempt to be asked to stop, or to be over.
@@ -21,26 +23,26 @@ pub(super) struct Aftermath<J, O, E, M: Copy> {
     /// Places whose attempts were asked to stop, to be polled.
     pub(super) stopping: Vec<u32>,
     /// Done last. A callback is done alone, so that none is left when another one, or a waker, drops the owner.
-    action: Option<Action<J, O, E, M>>,
+    action: Option<Action<W>>,
 }
 
 /// Something to be done without the lock.
-enum Action<J, O, E, M: Copy> {
+enum Action<W: Work> {
     /// Expired values are to be freed.
     Sweep,
     /// Any effect but a waker or an attempt that is to stop.
-    Effect(Effect<Types<J, O, E, M>>),
+    Effect(Effect<Types<W>>),
 }
 
 /// Whether an effect calls a callback.
-fn has_callback<J, O, E, M: Copy>(effect: &Effect<Types<J, O, E, M>>) -> bool {
+fn has_callback<W: Work>(effect: &Effect<Types<W>>) -> bool {
     matches!(effect, Effect::Settle(settlement) if settlement.callback.is_some())
 }
 
 /// The most futures that are woken, and the most attempts that are told to stop, after one hold of the lock.
 const MOST_A_HOLD: usize = 64;
 
-impl<J, O, E, M: Copy> Aftermath<J, O, E, M> {
+impl<W: Work> Aftermath<W> {
     pub(super) fn new() -> Self {
         Self {
             wakers: Vec::with_capacity(MOST_A_HOLD),
@@ -73,15 +75,11 @@ impl<J, O, E, M: Copy> Aftermath<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> State<J, O, E, M> {
+impl<W: Work> State<W> {
     /// Takes effects, until there is one that is done last or there are enough. Attempts that are to stop are told so here;
     /// the end is noted.
     #[inline]
-    pub(super) fn take_effects(
-        &mut self,
-        shared: &Shared<J, O, E, M>,
-        aftermath: &mut Aftermath<J, O, E, M>,
-    ) {
+    pub(super) fn take_effects(&mut self, shared: &Shared<W>, aftermath: &mut Aftermath<W>) {
         while aftermath.has_room() {
             match self.callback.take().or_else(|| self.machine.poll_effect()) {
                 Some(Effect::Wake(waker)) => aftermath.wakers.push(waker),
@@ -126,9 +124,9 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
 /// The most values that one action sweeps.
 const SWEPT_AT_ONCE: u32 = 64;
 
-impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+impl<W: Work> Shared<W> {
     /// Does what a hold has left to do: runs callbacks, wakers and drops.
-    pub(super) fn perform(&self, aftermath: &mut Aftermath<J, O, E, M>) {
+    pub(super) fn perform(&self, aftermath: &mut Aftermath<W>) {
         for waker in aftermath.wakers.drain(..) {
             self.guarded(|| waker.wake());
         }
@@ -142,7 +140,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         }
     }
 
-    fn perform_effect(&self, effect: Effect<Types<J, O, E, M>>) {
+    fn perform_effect(&self, effect: Effect<Types<W>>) {
         match effect {
             Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
             Effect::Detach(detached) => {
@@ -158,14 +156,17 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         }
     }
 
-    /// Gives the callback its outcome, and drops the rest, each value on its own.
-    fn settle(&self, settlement: Settlement<Types<J, O, E, M>>) {
-        let Settlement { outcome, job, callback, .. } = settlement;
+    /// Gives the settlement to its callback; if there is none, drops each value on its own.
+    fn settle(&self, mut settlement: plimsoll_core::Settlement<Types<W>>) {
+        let callback = settlement.callback.take();
+        let settled = Settlement::of(settlement);
         match callback {
-            Some(callback) => self.guarded(|| callback(outcome)),
-            None => self.discard(outcome),
+            Some(callback) => self.guarded(|| callback(settled)),
+            None => {
+                self.discard(settled.result);
+                self.discard(settled.job);
+            }
         }
-        self.discard(job);
     }
 
     /// Frees some expired results and cache entries.
@@ -221,7 +222,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     /// Drops what a place has left, each value on its own.
-    pub(super) fn discard_contents<H>(&self, contents: Contents<J, O, E, H>) {
+    pub(super) fn discard_contents<H>(&self, contents: Contents<W, H>) {
         let Contents { job, copy, output, error, handler, has_panicked } = contents;
         if has_panicked {
             self.note_panics(1);
@@ -257,12 +258,9 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M> AttemptHost for Shared<J, O, E, M>
+impl<W> AttemptHost for Shared<W>
 where
-    J: Send,
-    O: Send,
-    E: Send,
-    M: Copy + Send,
+    W: Work<Job: Send, Output: Send, Error: Send, Meta: Send>,
 {
     fn now(&self) -> Instant {
         Self::now(self)

@@ -8,6 +8,7 @@ use plimsoll_core::{Drain, Instant, Phase};
 use super::base::{BoxCell, Engine, TIMERS_A_HOLD};
 use super::effects::Aftermath;
 use super::machine::Shared;
+use crate::work::Work;
 
 /// After this many steps without any progress the machine is given up.
 const IDLE_STEPS: u32 = 8;
@@ -23,12 +24,9 @@ pub(crate) trait Close: Send + Sync {
     fn end(&self, mode: Drain);
 }
 
-impl<J, O, E, M, H, F> Close for Engine<J, O, E, M, H, F>
+impl<W, H, F> Close for Engine<W, H, F>
 where
-    J: Send,
-    O: Send,
-    E: Send,
-    M: Copy + Send,
+    W: Work<Job: Send, Output: Send, Error: Send, Meta: Send>,
     H: Send + Sync,
     F: Send,
 {
@@ -37,7 +35,7 @@ where
     }
 }
 
-impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
+impl<W: Work, H, F> Engine<W, H, F> {
     /// See [`Close::end`].
     pub(super) fn end(&self, mode: Drain) {
         let shared = &*self.shared;
@@ -97,7 +95,7 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
     }
 
     /// Drops an attempt that nobody polls, and reports that it has stopped.
-    fn drop_attempt(&self, cell: BoxCell<J, O, E, M, H, F>, now: Instant) {
+    fn drop_attempt(&self, cell: BoxCell<W, H, F>, now: Instant) {
         let attempt = cell.attempt();
         self.dispose(cell);
         if let Some(attempt) = attempt {
@@ -107,7 +105,7 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
     }
 
     /// Drops a place with all that is in it, each value on its own.
-    pub(super) fn dispose(&self, mut place: BoxCell<J, O, E, M, H, F>) {
+    pub(super) fn dispose(&self, mut place: BoxCell<W, H, F>) {
         if let Some(panic) = place.as_mut().clear() {
             self.shared.discard(panic);
             self.shared.note_panics(1);
@@ -145,7 +143,7 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
     }
 }
 
-impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+impl<W: Work> Shared<W> {
     /// Completes what was left at the end by what only the engine knows.
     fn note_end(&self, in_hand: usize) {
         // A worker polls one attempt at a time.

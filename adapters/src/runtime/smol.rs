@@ -7,7 +7,7 @@
 //! let processor = Processor::builder()
 //!     .spawn_on(Smol::global(), |name: String, _: Context| async move { Ok::<_, ()>(name.len()) })?;
 //! let handle = processor.submit("Plimsoll".to_owned())?;
-//! assert_eq!(smol::block_on(handle)?, Outcome::Completed(8));
+//! assert_eq!(smol::block_on(handle)?, Ok(8));
 //! # Ok(())
 //! # }
 //! ```

@@ -7,7 +7,7 @@
 //! let processor =
 //!     Processor::builder().spawn_on(Thread::start()?, |job: u8, _: Context| async move { Ok::<_, ()>(job) })?;
 //! let (sender, receiver) = std::sync::mpsc::channel();
-//! processor.call(1, Default::default(), move |outcome| drop(sender.send(outcome)))?;
+//! processor.task(1).options(Default::default()).call(move |outcome| drop(sender.send(outcome)))?;
 //! assert_eq!(receiver.recv()?, plimsoll::Outcome::Completed(1));
 //! # Ok(())
 //! # }

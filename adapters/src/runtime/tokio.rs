@@ -7,7 +7,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let processor = Processor::builder()
 //!     .spawn_on(Tokio::current(), |name: String, _: Context| async move { Ok::<_, ()>(name.len()) })?;
-//! assert_eq!(processor.submit("Plimsoll".to_owned())?.await?, Outcome::Completed(8));
+//! assert_eq!(processor.submit("Plimsoll".to_owned())?.await?, Ok(8));
 //! # Ok(())
 //! # }
 //! ```

@@ -10,7 +10,7 @@ use futures::executor::block_on;
 use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
 use crate::{
     AttachRefusal, CacheLimits, Context, Drain, Emitter, ErrorKind, Event, Events, FeedRefusal, Hold, Notice,
-    Options, Outcome, Policy, Processor, Refusal, Runtime, SubscribeRefusal,
+    Options, Policy, Processor, Refusal, Runtime, SubscribeRefusal, TaskError,
 };
 
 on_every_runtime! {
@@ -56,7 +56,7 @@ fn waiting_for_room_is_first_come_first_served(runtime: impl Runtime) {
     // One that gives up after room was granted hands it to the next.
     drop(first);
     let handle = block_on(third).unwrap();
-    assert_eq!(block_on(handle), Ok(Outcome::Completed(103)));
+    assert_eq!(block_on(handle), Ok(103));
     assert_eq!(*order.lock().unwrap(), [0, 103]);
     assert_eq!((processor.census().waiters, processor.census().permits), (0, 0));
 
@@ -79,20 +79,19 @@ fn a_full_processor_hands_the_job_back(runtime: impl Runtime) {
         .spawn_on(runtime, |_: super::kit::Probe, _: Context| pending::<Result<(), ()>>())
         .unwrap();
     let called = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    processor.post(jobs.probe(), Options::default()).unwrap();
+    processor.task(jobs.probe()).post().unwrap();
     let _handle = processor.submit(jobs.probe()).unwrap();
     let seen = called.clone();
     let refused = processor
-        .call(jobs.probe(), Options::default(), move |_| {
-            seen.store(true, std::sync::atomic::Ordering::SeqCst)
-        })
+        .task(jobs.probe())
+        .call(move |_| seen.store(true, std::sync::atomic::Ordering::SeqCst))
         .unwrap_err();
     assert_eq!(refused.reason, Refusal::Full);
     drop(refused);
     assert!(!called.load(std::sync::atomic::Ordering::SeqCst));
     let unclaimed = block_on(processor.submit_wait(jobs.probe())).unwrap_err();
     assert_eq!(unclaimed.reason, Refusal::Unclaimed);
-    assert_eq!(processor.retain(jobs.probe(), Options::default()).unwrap_err().reason, Refusal::NotRetained);
+    assert_eq!(processor.task(jobs.probe()).retain().unwrap_err().reason, Refusal::NotRetained);
     drop(unclaimed);
     // The future without end has never looked at its job, so that is gone; the other one waits.
     eventually("it runs", || jobs.live() == 1);
@@ -159,9 +158,9 @@ fn subscriptions_end_with_the_processor(runtime: impl Runtime) {
     assert_eq!(processor.subscribe().unwrap_err(), SubscribeRefusal::Full);
     drop(silent);
     assert_eq!(processor.census().subscribers, 1);
-    let handle = processor.submit_with((), Options::new(7)).unwrap();
+    let handle = processor.task(()).options(Options::new(7)).submit().unwrap();
     let task = handle.id();
-    assert_eq!(block_on(handle), Ok(Outcome::Completed(())));
+    assert_eq!(block_on(handle), Ok(()));
     assert_eq!(block_on(events.next()), Some(Notice::Event(Event::Admitted { task, meta: 7 })));
     assert!(matches!(block_on(events.next()), Some(Notice::Event(Event::Started { meta: 7, .. }))));
     assert!(matches!(block_on(events.next()), Some(Notice::Event(Event::Settled { meta: 7, .. }))));
@@ -226,7 +225,7 @@ fn pausing_and_the_concurrency_limit_hold_back(runtime: impl Runtime) {
         .unwrap();
     processor.pause();
     for _ in 0..10 {
-        processor.post((), Options::default()).unwrap();
+        processor.task(()).post().unwrap();
     }
     std::thread::sleep(ms(10));
     assert_eq!((running.live(), processor.is_paused(), processor.health().hold), (0, true, Hold::Paused));
@@ -253,10 +252,10 @@ fn the_cache_ends_with_the_processor(runtime: impl Runtime) {
         .unwrap();
     let cache = processor.cache().clone();
     assert!(cache.insert("a".to_owned(), values.probe()) && cache.insert("b".to_owned(), values.probe()));
-    assert_eq!(block_on(processor.submit("a".to_owned()).unwrap()), Ok(Outcome::Completed(())));
+    assert_eq!(block_on(processor.submit("a".to_owned()).unwrap()), Ok(()));
     assert!(cache.insert("c".to_owned(), values.probe()));
     // "b" was the least recently used.
-    assert_eq!(block_on(processor.submit("b".to_owned()).unwrap()), Ok(Outcome::Failed("b".to_owned())));
+    assert_eq!(block_on(processor.submit("b".to_owned()).unwrap()), Err(TaskError::Failed("b".to_owned())));
     assert_eq!((values.live(), processor.census().cached, cache.len()), (2, 2, 2));
     assert!(cache.remove("a").is_some());
     eventually("the rest has expired and was swept", || values.live() == 0);

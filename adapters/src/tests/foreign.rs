@@ -10,7 +10,7 @@ use futures::executor::block_on;
 
 use super::kit::{OnDrop, eventually, on_every_runtime};
 use crate::{BatchListener, ErrorListener};
-use crate::{CacheLimits, Context, Emitter, Options, Outcome, Processor, Runtime, Submitter, TaskListener};
+use crate::{CacheLimits, Context, Emitter, Options, Processor, Runtime, Submitter, TaskError, TaskListener};
 
 on_every_runtime! {
     values_may_call_back_when_they_are_dropped
@@ -26,7 +26,7 @@ type Value = OnDrop<Box<dyn FnMut() + Send + Sync>>;
 /// Makes values that call back into a processor, and counts them.
 #[derive(Clone, Default)]
 struct Maker {
-    submitter: Arc<Mutex<Option<Submitter<Do, Value, Failure>>>>,
+    submitter: Arc<Mutex<Option<Submitter<fn(Do) -> Result<Value, Failure>>>>>,
     dropped: Arc<AtomicUsize>,
 }
 
@@ -38,7 +38,7 @@ impl Maker {
             let submitter = this.submitter.lock().unwrap().clone();
             if let Some(submitter) = submitter {
                 let _ = submitter.census();
-                let _ = submitter.cancel(submitter.post(Do::Nothing, Options::default()).unwrap_or(NOBODY));
+                let _ = submitter.cancel(submitter.task(Do::Nothing).post().unwrap_or(NOBODY));
                 drop(submitter.subscribe());
                 submitter.resume();
             }
@@ -100,9 +100,9 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
         eventually(what, || maker.dropped() == expected);
     };
     // Outputs and errors without a handle, with one that is dropped before and after, and retained ones.
-    processor.post(Do::Complete(maker.value()), Options::default()).unwrap();
+    processor.task(Do::Complete(maker.value())).post().unwrap();
     dropped("an output nobody wants", 1);
-    processor.post(Do::Fail(maker.value()), Options::default()).unwrap();
+    processor.task(Do::Fail(maker.value())).post().unwrap();
     dropped("an error nobody wants", 1);
     let handle = processor.submit(Do::Complete(maker.value())).unwrap();
     eventually("it is done", || processor.census().unclaimed == 1);
@@ -110,7 +110,7 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     dropped("an output whose handle was dropped", 1);
     for _ in 0..2 {
         let done = processor.totals().settled.completed;
-        processor.retain(Do::Complete(maker.value()), Options::default()).unwrap();
+        processor.task(Do::Complete(maker.value())).retain().unwrap();
         eventually("it is done", || processor.totals().settled.completed > done);
     }
     dropped("a result that made room for a newer one", 1);
@@ -118,13 +118,13 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     let running = processor.submit(Do::Hang(maker.value())).unwrap();
     eventually("it runs", || processor.census().running == 1);
     let queued = processor.submit(Do::Complete(maker.value())).unwrap().cancel_on_drop();
-    let waiting = processor.post(Do::Complete(maker.value()), Options::default()).unwrap();
+    let waiting = processor.task(Do::Complete(maker.value())).post().unwrap();
     drop(queued);
     dropped("a job of a handle that cancels", 1);
     processor.cancel(waiting).unwrap();
     dropped("a job that was cancelled", 1);
     running.cancel().unwrap();
-    assert!(matches!(block_on(running), Ok(Outcome::Cancelled)));
+    assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
     dropped("a future that was cancelled", 1);
     // Cached values that are replaced, evicted, removed.
     assert!(processor.cache().insert(1, maker.value()) && processor.cache().insert(1, maker.value()));
@@ -132,8 +132,8 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     dropped("a replaced and an evicted value", 2);
     assert!(processor.cache().get(&2).is_some() && processor.cache().remove(&1).is_none());
     // All that is left when the owner goes: a cached value, a result, the handler, one that runs and one that waits.
-    processor.post(Do::Hang(maker.value()), Options::default()).unwrap();
-    processor.post(Do::Complete(maker.value()), Options::default()).unwrap();
+    processor.task(Do::Hang(maker.value())).post().unwrap();
+    processor.task(Do::Complete(maker.value())).post().unwrap();
     eventually("it runs", || processor.census().running == 1);
     drop(processor);
     dropped("everything else", 5);
@@ -142,7 +142,7 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
 
 /// A waker that calls back into a processor when it is cloned, woken and dropped.
 struct Reentrant {
-    submitter: Submitter<bool, (), ()>,
+    submitter: Submitter<fn(bool) -> Result<(), ()>>,
     thread: Waker,
 }
 
@@ -167,7 +167,7 @@ impl Drop for Reentrant {
 }
 
 /// A waker of its own for each poll, so that every one is replaced, woken or dropped by the processor.
-fn block_on_reentrant<F: Future>(submitter: &Submitter<bool, (), ()>, future: F) -> F::Output {
+fn block_on_reentrant<F: Future>(submitter: &Submitter<fn(bool) -> Result<(), ()>>, future: F) -> F::Output {
     let mut future = pin!(future);
     block_on(std::future::poll_fn(|cx| {
         for _ in 0..2 {
@@ -199,8 +199,8 @@ fn wakers_may_call_back(runtime: impl Runtime) {
         let mut events = submitter.subscribe().unwrap();
         eventually("it waits for room", || submitter.census().waiters == 1);
         running.cancel().unwrap();
-        assert_eq!(block_on_reentrant(&submitter, running), Ok(Outcome::Cancelled));
-        assert_eq!(next.join().unwrap(), Ok(Outcome::Completed(())));
+        assert_eq!(block_on_reentrant(&submitter, running), Err(TaskError::Cancelled));
+        assert_eq!(next.join().unwrap(), Ok(()));
         let mut read = 0;
         while read < 4 {
             let notice = block_on_reentrant(&submitter, futures::StreamExt::next(&mut events));
@@ -217,7 +217,7 @@ fn wakers_may_call_back(runtime: impl Runtime) {
         drop(processor);
         assert!(refused.join().unwrap().is_err());
         // Woken with its outcome, and in time to take it or not.
-        assert!(matches!(ended.join().unwrap(), Ok(Outcome::Cancelled) | Err(_)));
+        assert!(matches!(ended.join().unwrap(), Err(TaskError::Cancelled) | Err(_)));
     });
 }
 
@@ -225,9 +225,13 @@ fn callbacks_may_submit_cancel_and_subscribe(runtime: impl Runtime) {
     let processor =
         Processor::builder().spawn_on(runtime, |n: u32, _: Context| async move { Ok::<u32, ()>(n) }).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
-    fn chain(submitter: Submitter<u32, u32, ()>, n: u32, sender: std::sync::mpsc::Sender<Outcome<u32, ()>>) {
+    fn chain(
+        submitter: Submitter<fn(u32) -> Result<u32, ()>>,
+        n: u32,
+        sender: std::sync::mpsc::Sender<Outcome<u32, ()>>,
+    ) {
         let again = submitter.clone();
-        let called = submitter.call(n, Options::default(), move |outcome| {
+        let called = submitter.task(n).call(move |outcome| {
             drop(again.subscribe());
             assert!(again.cancel(NOBODY).is_err());
             sender.send(outcome).unwrap();
@@ -263,26 +267,26 @@ fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
         })
         .unwrap();
     let late = |n: u64| eventually("a late panic is counted", || processor.totals().late_panics == n);
-    processor.call(Do::Nothing, Options::default(), |_| panic!("callback")).unwrap();
+    processor.task(Do::Nothing).call(|_| panic!("callback")).unwrap();
     late(1);
-    processor.post(Do::Complete(bomb()), Options::default()).unwrap();
+    processor.task(Do::Complete(bomb())).post().unwrap();
     late(2);
-    processor.post(Do::Fail(bomb()), Options::default()).unwrap();
+    processor.task(Do::Fail(bomb())).post().unwrap();
     late(3);
     let running = processor.submit(Do::Hang(bomb())).unwrap();
     eventually("it runs", || processor.census().running == 1);
-    let queued = processor.post(Do::Complete(bomb()), Options::default()).unwrap();
+    let queued = processor.task(Do::Complete(bomb())).post().unwrap();
     processor.cancel(queued).unwrap();
     late(4);
     running.cancel().unwrap();
-    assert!(matches!(block_on(running), Ok(Outcome::Cancelled)));
+    assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
     // The future of an attempt that was told to stop.
     late(5);
     let settled = processor.totals().settled;
     assert_eq!((settled.completed, settled.failed, settled.cancelled, settled.panicked), (2, 1, 2, 0));
     // Panics of futures and jobs that are there at the end.
-    processor.post(Do::Hang(bomb()), Options::default()).unwrap();
-    processor.post(Do::Complete(bomb()), Options::default()).unwrap();
+    processor.task(Do::Hang(bomb())).post().unwrap();
+    processor.task(Do::Complete(bomb())).post().unwrap();
     eventually("it runs", || processor.census().running == 1);
     let submitter = processor.submitter();
     drop(processor);
@@ -292,7 +296,7 @@ fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
 }
 
 /// An emitter whose registrations call back into the processor when they are dropped, and panic.
-struct Rude(Submitter<u32, (), ()>);
+struct Rude(Submitter<fn(u32) -> Result<(), ()>>);
 
 impl Rude {
     fn registration(&self) -> Box<dyn std::any::Any + Send> {

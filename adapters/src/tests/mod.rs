@@ -19,14 +19,14 @@ mod turns;
 fn what_users_hold_is_send_and_sync() {
     type Job = std::cell::Cell<u8>;
     fn check<T: Send + Sync>() {}
-    check::<crate::Processor<Job, Job, Job>>();
-    check::<crate::Submitter<Job, Job, Job>>();
-    check::<crate::Handle<Job, Job, Job>>();
-    check::<crate::CancelOnDrop<Job, Job, Job>>();
-    check::<crate::Subscription<Job, Job, Job>>();
-    check::<crate::SourceHandle<Job, Job, Job>>();
-    check::<crate::SubmitWait<u8, Job, Job>>();
-    check::<crate::Idle<Job, Job, Job>>();
+    check::<crate::Processor<fn(Job) -> Result<Job, Job>>>();
+    check::<crate::Submitter<fn(Job) -> Result<Job, Job>>>();
+    check::<crate::Handle<fn(Job) -> Result<Job, Job>>>();
+    check::<crate::CancelOnDrop<fn(Job) -> Result<Job, Job>>>();
+    check::<crate::Subscription<fn(Job) -> Result<Job, Job>>>();
+    check::<crate::SourceHandle<fn(Job) -> Result<Job, Job>>>();
+    check::<crate::SubmitWait<fn(u8) -> Result<Job, Job>>>();
+    check::<crate::Idle<fn(Job) -> Result<Job, Job>>>();
     check::<crate::Context<u8>>();
     check::<crate::Cache<u8, u8>>();
     check::<crate::Events<Job>>();

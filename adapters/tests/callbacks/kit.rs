@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
-use plimsoll::{Context, Options, Outcome, Processor, Retry, Runtime, Submitter, TaskId, Timeouts};
+use plimsoll::{Context, Options, Processor, Retry, Runtime, Submitter, TaskId, Timeouts};
 
 /// Runs each of these functions, which take a [`Runtime`], as a test on every runtime.
 macro_rules! on_every_runtime {
@@ -71,7 +71,7 @@ pub(super) enum Do {
 
 pub(super) type Error = &'static str;
 type Attempt = Pin<Box<dyn Future<Output = Result<u32, Error>> + Send>>;
-pub(super) type Service = Processor<Do, u32, Error>;
+pub(super) type Service = Processor<fn(Do) -> Result<u32, Error>>;
 
 /// Ready at once or never; panics when it is dropped.
 struct PanicsOnDrop(bool);
@@ -168,13 +168,13 @@ impl Calls {
 
     pub(super) fn submit(
         &self,
-        submitter: &Submitter<Do, u32, Error>,
+        submitter: &Submitter<fn(Do) -> Result<u32, Error>>,
         name: &str,
         job: Do,
         options: Options,
     ) {
         let note = self.note(name);
-        let Ok(task) = submitter.call(job, options, |outcome| note.call(outcome)) else {
+        let Ok(task) = submitter.task(job).options(options).call(|outcome| note.call(outcome)) else {
             panic!("{name} was refused")
         };
         self.tasks.lock().unwrap().insert(name.to_owned(), task);

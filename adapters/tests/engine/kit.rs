@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant as Time};
 
-use plimsoll::{Builder, Context, Ended, Handle, Options, Outcome, Processor, Submitter, Timeouts};
+use plimsoll::{Builder, Context, Handle, Options, Processor, Submitter, Timeouts};
 
 #[macro_use]
 mod hosts;
@@ -26,9 +26,9 @@ const GATE: Duration = Duration::from_secs(6);
 
 /// A job says itself what its attempt does.
 pub(crate) type Job = Pin<Box<dyn Future<Output = Result<u32, String>> + Send>>;
-pub(crate) type Work = Processor<Job, u32, String>;
-pub(crate) type WorkSubmitter = Submitter<Job, u32, String>;
-pub(crate) type WorkHandle = Handle<Job, u32, String>;
+pub(crate) type Work = Processor<fn(Job) -> Result<u32, String>>;
+pub(crate) type WorkSubmitter = Submitter<fn(Job) -> Result<u32, String>>;
+pub(crate) type WorkHandle = Handle<fn(Job) -> Result<u32, String>>;
 pub(crate) type WorkResult = Result<Outcome<u32, String>, Ended>;
 
 pub(crate) fn build(builder: Builder, host: &impl Host) -> Work {
@@ -81,7 +81,7 @@ pub(crate) fn block_a_thread(processor: &Work) -> Gate {
         blocked.pass();
         Ok(0)
     });
-    processor.post(blocker, Options::default()).unwrap();
+    processor.task(blocker).post().unwrap();
     eventually("a handler blocks", || begun.get() == 1);
     gate
 }

@@ -338,7 +338,7 @@ impl Drop for Restored<'_> {
 /// Reads all events to the end, and counts them.
 pub async fn hear(
     world: Arc<World>,
-    mut subscription: Subscription<Job, Output, Failure, u64>,
+    mut subscription: Subscription<fn(Job, Context<u64>) -> Result<Output, Failure>>,
     token: Token,
 ) {
     let mut heard = 0;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use plimsoll::{Outcome, Timeouts};
+use plimsoll::{TaskError, Timeouts};
 
 use crate::names::{Check, Seen};
 use crate::values::{Failure, Output};
@@ -67,19 +67,19 @@ impl World {
     pub fn judge(&self, record: &Record, outcome: &Outcome<Output, Failure>) {
         let Timeouts { schedule_to_start, start_to_close, schedule_to_close, .. } = record.timeouts;
         let (seen, possible) = match outcome {
-            Outcome::Completed(output) => {
-                (Seen::Completed, output.number == record.number && record.has(flag::RETURNED))
-            }
-            Outcome::Failed(failure) => {
+            Ok(output) => (Seen::Completed, output.number == record.number && record.has(flag::RETURNED)),
+            Err(TaskError::Failed(failure)) => {
                 (Seen::Failed, failure.number == record.number && record.has(flag::FAILED))
             }
-            Outcome::Panicked => {
+            Err(TaskError::Panicked(_)) => {
                 let by_runtime = self.is_runtime_killed() && record.has(flag::USES_TIMER);
                 (Seen::Panicked, by_runtime || record.has(flag::PANICKED))
             }
-            Outcome::TimedOut => (Seen::TimedOut, record.has_waited(&[start_to_close, schedule_to_close])),
-            Outcome::Expired => (Seen::Expired, record.has_waited(&[schedule_to_start])),
-            Outcome::Cancelled => (Seen::Cancelled, self.is_ending() || record.has(flag::CANCELLED)),
+            Err(TaskError::TimedOut) => {
+                (Seen::TimedOut, record.has_waited(&[start_to_close, schedule_to_close]))
+            }
+            Err(TaskError::Expired) => (Seen::Expired, record.has_waited(&[schedule_to_start])),
+            Err(TaskError::Cancelled) => (Seen::Cancelled, self.is_ending() || record.has(flag::CANCELLED)),
         };
         seen.count();
         self.note_outcome(record, seen.name());

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use fastrand::Rng;
-use plimsoll::{Ended, Handle, Options, Outcome, Refusal, Refused, TaskId};
+use plimsoll::{Handle, Options, Refusal, Refused, TaskError, TaskId};
 
 use crate::names::{Action, Check, is_skipped};
 use crate::record::{Record, flag};
@@ -17,7 +17,7 @@ use crate::world::{Inside, World, lock};
 /// A handle with what is known of its job.
 pub struct Held {
     pub record: Arc<Record>,
-    pub handle: Handle<Job, Output, Failure, u64>,
+    pub handle: Handle<fn(Job, Context<u64>) -> Result<Output, Failure>>,
 }
 
 impl World {
@@ -57,20 +57,20 @@ impl World {
     pub fn submit_handle(&self, dice: &mut Rng, depth: u32) -> Option<Held> {
         Action::SubmitHandle.count();
         let (job, options, record) = self.order(dice, depth);
-        let submitted = self.submitter().submit_with(job, options);
+        let submitted = self.submitter().task(job).options(options).submit();
         self.hold(record, submitted)
     }
 
     pub async fn submit_wait(&self, dice: &mut Rng, depth: u32) -> Option<Held> {
         let (job, options, record) = self.order(dice, depth);
-        let submitted = self.submitter().submit_wait_with(job, options).await;
+        let submitted = self.submitter().task(job).options(options).submit_wait().await;
         self.hold(record, submitted)
     }
 
     fn hold(
         &self,
         record: Arc<Record>,
-        submitted: Result<Handle<Job, Output, Failure, u64>, Refused<Job>>,
+        submitted: Result<Handle<fn(Job, Context<u64>) -> Result<Output, Failure>>, Refused<Job>>,
     ) -> Option<Held> {
         match submitted {
             Ok(handle) => {
@@ -91,21 +91,21 @@ impl World {
                 self.judge(record, &outcome);
                 quietly(|| drop(outcome));
             }
-            Err(Ended) => self.judge_ended(record),
+            Err(TaskError::Ended) => self.judge_ended(record),
         }
     }
 
     pub fn submit_detached(&self, dice: &mut Rng, depth: u32) -> Option<(TaskId, Arc<Record>)> {
         Action::SubmitDetached.count();
         let (job, options, record) = self.order(dice, depth);
-        let submitted = self.submitter().post(job, options);
+        let submitted = self.submitter().task(job).options(options).post();
         self.note(record, submitted)
     }
 
     pub fn submit_retained(&self, dice: &mut Rng, depth: u32) -> Option<(TaskId, Arc<Record>)> {
         Action::SubmitRetained.count();
         let (job, options, record) = self.order(dice, depth);
-        let submitted = self.submitter().retain(job, options);
+        let submitted = self.submitter().task(job).options(options).retain();
         let noted = self.note(record, submitted)?;
         lock(&self.retained).push(noted.clone());
         Some(noted)
@@ -116,7 +116,7 @@ impl World {
         let (job, options, record) = self.order(dice, depth);
         record.set(flag::HAS_CALLBACK);
         let call = Call::draw(self.clone(), record.clone(), dice, depth);
-        let submitted = self.submitter().call(job, options, move |outcome| call.run(outcome));
+        let submitted = self.submitter().task(job).options(options).call(move |outcome| call.run(outcome));
         let submitted = submitted.map_err(|refused| {
             let (reason, (job, callback)) = refused.into_parts();
             quietly(|| drop(callback));

@@ -19,8 +19,8 @@ use crate::submit::Held;
 use crate::tokens::Tokens;
 use crate::values::{CacheValue, Failure, Job, Output};
 
-pub type Owner = Processor<Job, Output, Failure, u64, u64, CacheValue>;
-pub type Submits = Submitter<Job, Output, Failure, u64>;
+pub type Owner = Processor<fn(Job, Context<u64>) -> Result<Output, Failure>>;
+pub type Submits = Submitter<fn(Job, Context<u64>) -> Result<Output, Failure>>;
 
 /// Where the owner is to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

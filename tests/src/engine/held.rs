@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use plimsoll::{
-    CancelOnDrop, Ended, Handle, Idle, Notice, Outcome, Phase, SourceHandle, SubmitWait, Subscription,
+    CancelOnDrop, Handle, Idle, Notice, Phase, SourceHandle, SubmitWait, Subscription, TaskError,
 };
 
 use super::book::Discards;
@@ -22,13 +22,13 @@ pub(super) struct Held {
 }
 
 pub(super) enum Thing {
-    Handle(u32, Handle<Job, Output, Error, u32>),
-    Cancelling(u32, CancelOnDrop<Job, Output, Error, u32>),
-    Wait(u32, SubmitWait<Job, Output, Error, u32>),
+    Handle(u32, Handle<fn(Job, Context<u32>) -> Result<Output, Error>>),
+    Cancelling(u32, CancelOnDrop<fn(Job, Context<u32>) -> Result<Output, Error>>),
+    Wait(u32, SubmitWait<fn(Job, Context<u32>) -> Result<Output, Error>>),
     /// Until every task is settled, and how many had been admitted when it was polled first.
-    Idle(Idle<Job, Output, Error, u32>, Option<u64>),
-    Subscription(Subscription<Job, Output, Error, u32>),
-    Source(SourceHandle<Job, Output, Error, u32>),
+    Idle(Idle<fn(Job, Context<u32>) -> Result<Output, Error>>, Option<u64>),
+    Subscription(Subscription<fn(Job, Context<u32>) -> Result<Output, Error>>),
+    Source(SourceHandle<fn(Job, Context<u32>) -> Result<Output, Error>>),
 }
 
 /// What a poll came to.
@@ -149,7 +149,9 @@ fn claimed(
                 Ok(Polled::Over)
             }
         }
-        Poll::Ready(Err(Ended)) if discards == Discards::No => Err("its outcome was discarded".into()),
-        Poll::Ready(Err(Ended)) => Ok(Polled::Over),
+        Poll::Ready(Err(TaskError::Ended)) if discards == Discards::No => {
+            Err("its outcome was discarded".into())
+        }
+        Poll::Ready(Err(TaskError::Ended)) => Ok(Polled::Over),
     }
 }

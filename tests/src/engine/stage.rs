@@ -12,11 +12,11 @@ use super::plan::{Deed, Mood, Order, Way};
 use super::token::{Counts, Error, Job, Kind, Output, Token};
 
 /// The processor of a script.
-pub(super) type Engine = Processor<Job, Output, Error, u32, u8, Token>;
+pub(super) type Engine = Processor<fn(Job, Context<u32>) -> Result<Output, Error>>;
 /// The end of it.
-pub(super) type Ending = Shutdown<Job, Output, Error, u32, u8, Token>;
+pub(super) type Ending = Shutdown<fn(Job, Context<u32>) -> Result<Output, Error>>;
 /// What submits to it.
-pub(super) type Desk = Submitter<Job, Output, Error, u32>;
+pub(super) type Desk = Submitter<fn(Job, Context<u32>) -> Result<Output, Error>>;
 
 /// The owner of the processor, wherever it goes.
 pub(super) enum Owner {
@@ -175,7 +175,8 @@ impl Stage {
     }
 
     pub(super) fn submit_detached(self: &Arc<Self>, task: u32, order: Order) {
-        let submitted = self.desk().post(Job::new(self, task, order), self.options(task, order));
+        let submitted =
+            self.desk().task(Job::new(self, task, order)).options(self.options(task, order)).post();
         self.note_entry(task, submitted.as_ref().map(|id| Some(*id)).map_err(|refused| refused.reason));
         if let Err(refused) = submitted {
             refused.into_value().come_back();

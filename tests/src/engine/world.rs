@@ -36,7 +36,8 @@ pub(super) struct World {
     pub(super) held: Vec<Held>,
     pub(super) emitters: [Events<Job>; 2],
     pub(super) cache: Cache<u8, Token>,
-    pub(super) watch: Option<Subscription<Job, super::token::Output, super::token::Error, u32>>,
+    pub(super) watch:
+        Option<Subscription<fn(Job, Context<u32>) -> Result<super::token::Output, super::token::Error>>>,
     pub(super) summary: Summary,
     /// Left with the shutdown.
     pub(super) flag: Option<Arc<Flag>>,
@@ -106,7 +107,7 @@ impl World {
                     let mut job = Job::new(&self.stage, task, order);
                     // As long as it waits, it is dropped where nobody catches a panic.
                     job.token.calm();
-                    let wait = self.stage.desk().submit_wait_with(job, order.options(task));
+                    let wait = self.stage.desk().task(job).options(order.options(task)).submit_wait();
                     self.held.push(Held::new(Thing::Wait(task, wait)));
                     return self.poll(0, Deed::Nothing);
                 }
@@ -182,7 +183,7 @@ impl World {
         }
         let (job, options) = (Job::new(stage, task, order), order.options(task));
         let (entry, refused) = match order.way() {
-            Way::Handle => match stage.desk().submit_with(job, options) {
+            Way::Handle => match stage.desk().task(job).options(options).submit() {
                 Ok(handle) => {
                     let id = handle.id();
                     self.held.push(Held::new(Thing::Handle(task, handle)));
@@ -190,11 +191,13 @@ impl World {
                 }
                 Err(refused) => (Err(refused.reason), Some(refused.into_value())),
             },
-            Way::Callback => match stage.desk().call(job, options, stage.callback(task, order)) {
-                Ok(id) => (Ok(Some(id)), None),
-                Err(refused) => (Err(refused.reason), Some(refused.into_value().0)),
-            },
-            Way::Retain | Way::Nowhere => match stage.desk().retain(job, options) {
+            Way::Callback => {
+                match stage.desk().task(job).options(options).call(stage.callback(task, order)) {
+                    Ok(id) => (Ok(Some(id)), None),
+                    Err(refused) => (Err(refused.reason), Some(refused.into_value().0)),
+                }
+            }
+            Way::Retain | Way::Nowhere => match stage.desk().task(job).options(options).retain() {
                 Ok(id) => (Ok(Some(id)), None),
                 Err(refused) => (Err(refused.reason), Some(refused.into_value())),
             },

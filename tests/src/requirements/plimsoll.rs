@@ -13,7 +13,7 @@ use futures::executor::block_on;
 use futures::future::{AbortHandle, abortable};
 use plimsoll::{
     Cache, CacheLimits, Drain, Emitter as _, Event, Events, FeedRefusal, LastError, Limits, Notice, Options,
-    Outcome, Processor, Refused, Registration, Runtime, Smol, SourceHandle, Submitter, TaskId, Thread,
+    Processor, Refused, Registration, Runtime, Smol, SourceHandle, Submitter, TaskError, TaskId, Thread,
     Timeouts, Tokio,
 };
 
@@ -118,14 +118,14 @@ impl<X: Executor> PlimsollWorld<X> {
 /// A processor, of which everything but the owner is still there after its end.
 pub struct Plimsoll<X: Executor> {
     owner: Option<Owner>,
-    submitter: Submitter<Job, u64, &'static str>,
+    submitter: Submitter<fn(Job) -> Result<u64, &'static str>>,
     cache: Cache<u64, Token>,
-    source: Option<SourceHandle<Job, u64, &'static str>>,
+    source: Option<SourceHandle<fn(Job) -> Result<u64, &'static str>>>,
     runtime: Watched<X::Runtime>,
     ends: Ends,
 }
 
-type Owner = Processor<Job, u64, &'static str, (), u64, Token>;
+type Owner = Processor<fn(Job) -> Result<u64, &'static str>>;
 
 /// What the handler is given.
 struct Job {
@@ -185,7 +185,7 @@ impl<X: Executor> Subject for Plimsoll<X> {
             callback.iter().for_each(|callback| callback(ending(&outcome)));
         };
         let job = Job { work, _payload: payload };
-        self.submitter.call(job, Options::new(()).timeouts(timeouts), callback).ok()
+        self.submitter.task(job).options(Options::new(()).timeouts(timeouts)).call(callback).ok()
     }
 
     fn cancel(&self, task: &TaskId) {
@@ -281,12 +281,12 @@ async fn run(job: Job) -> Result<u64, &'static str> {
 
 fn ending(outcome: &Outcome<u64, &str>) -> Ending {
     match outcome {
-        Outcome::Completed(_) => Ending::Completed,
-        Outcome::Failed(_) => Ending::Failed,
-        Outcome::Panicked => Ending::Panicked,
-        Outcome::TimedOut => Ending::TimedOut,
-        Outcome::Cancelled => Ending::Cancelled,
-        Outcome::Expired => Ending::Expired,
+        Ok(_) => Ending::Completed,
+        Err(TaskError::Failed(_)) => Ending::Failed,
+        Err(TaskError::Panicked(_)) => Ending::Panicked,
+        Err(TaskError::TimedOut) => Ending::TimedOut,
+        Err(TaskError::Cancelled) => Ending::Cancelled,
+        Err(TaskError::Expired) => Ending::Expired,
     }
 }
 

@@ -28,7 +28,7 @@
 //!     for minute in 0..7 * 24 * 60 {
 //!         let handle = processor.submit(minute)?;
 //!         time.sleep(Duration::from_secs(60)).await;
-//!         completed += u32::from(matches!(handle.await?, Outcome::Completed(_)));
+//!         completed += u32::from(matches!(handle.await?, Ok(_)));
 //!     }
 //!     Ok::<_, Box<dyn std::error::Error>>(completed)
 //! })??;

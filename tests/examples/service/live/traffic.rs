@@ -14,7 +14,7 @@ use super::work::{Job, Unlucky, World};
 use crate::arrivals::{Arrival, Way, Work};
 use crate::report::Claim;
 
-pub type Service = Processor<Job, u64, Unlucky, (), u64, u64>;
+pub type Service = Processor<fn(Job) -> Result<u64, Unlucky>>;
 
 /// One in so many arrivals is followed by an error of the emitter.
 const ERROR_EVERY: u64 = 1_000;
@@ -30,11 +30,11 @@ pub struct Traffic<R> {
     emitter: Events<Job>,
     /// Somebody else's listener, which has to survive the processor.
     _stranger: Registration,
-    source: SourceHandle<Job, u64, Unlucky>,
+    source: SourceHandle<fn(Job) -> Result<u64, Unlucky>>,
     batch: Vec<Job>,
-    handles: VecDeque<Handle<Job, u64, Unlucky>>,
+    handles: VecDeque<Handle<fn(Job) -> Result<u64, Unlucky>>>,
     retained: VecDeque<TaskId>,
-    subscriptions: VecDeque<(u64, Subscription<Job, u64, Unlucky>)>,
+    subscriptions: VecDeque<(u64, Subscription<fn(Job) -> Result<u64, Unlucky>>)>,
     turns: u64,
     seen: Seen,
 }
@@ -90,14 +90,14 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
             }
             Way::Callback => {
                 let world = self.world.clone();
-                let called = service.call(job, options, move |_| {
+                let called = service.task(job).options(options).call(move |_| {
                     world.called.fetch_add(1, Relaxed);
                 });
                 self.seen.calls += u64::from(called.is_ok());
                 called.is_ok()
             }
-            Way::Handle => self.hold(service.submit_with(job, options).ok()),
-            Way::Retained => self.remember(service, service.retain(job, options).ok()),
+            Way::Handle => self.hold(service.task(job).options(options).submit().ok()),
+            Way::Retained => self.remember(service, service.task(job).options(options).retain().ok()),
         };
         self.seen.refused += u64::from(!admitted);
         if way == Way::Batch && self.seen.arrivals % ERROR_EVERY == 0 {
@@ -173,7 +173,7 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
 
     /// A client keeps a handle for a while; then it takes the outcome, or loses interest: every other one
     /// of these cancels.
-    fn hold(&mut self, handle: Option<Handle<Job, u64, Unlucky>>) -> bool {
+    fn hold(&mut self, handle: Option<Handle<fn(Job) -> Result<u64, Unlucky>>>) -> bool {
         let Some(handle) = handle else { return false };
         if self.handles.len() == HELD {
             if let Some(mut oldest) = self.handles.pop_front() {

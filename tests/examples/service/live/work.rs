@@ -33,7 +33,7 @@ pub struct World<R> {
     pub clock: Box<dyn Fn() -> Instant + Send + Sync>,
     pub cache: Cache<u64, u64>,
     /// The handler's own processor, once that is built. It does not keep it alive.
-    pub submitter: OnceLock<Submitter<Job, u64, Unlucky>>,
+    pub submitter: OnceLock<Submitter<fn(Job) -> Result<u64, Unlucky>>>,
     pub waits: Waits,
     /// Callbacks that were called.
     pub called: AtomicU64,

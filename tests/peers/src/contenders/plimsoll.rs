@@ -98,7 +98,7 @@ async fn asleep(id: u64, context: plimsoll::Context) -> Result<u64, u64> {
     Ok(crate::work::output(id))
 }
 
-type Own = Processor<u64, u64, u64, (), (), ()>;
+type Own = Processor<fn(u64) -> Result<u64, u64>>;
 
 struct Plimsoll<B>(Arc<Own>, PhantomData<B>);
 
@@ -120,7 +120,7 @@ impl<B: Body> Peer for Plimsoll<B> {
     async fn submit(&mut self, id: u64) -> Told {
         let handle = if B::OWN_LIMIT {
             let timeouts = Timeouts { start_to_close: Some(B::limit(id)), ..Timeouts::NONE };
-            self.0.submit_wait_with(id, Options::new(()).timeouts(timeouts)).await
+            self.0.task(id).options(Options::new(()).timeouts(timeouts)).submit_wait().await
         } else {
             self.0.submit_wait(id).await
         };
@@ -128,17 +128,17 @@ impl<B: Body> Peer for Plimsoll<B> {
     }
 }
 
-struct Told(Handle<u64, u64, u64>);
+struct Told(Handle<fn(u64) -> Result<u64, u64>>);
 
 impl Future for Told {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
-            Ok(plimsoll::Outcome::Completed(output)) => Outcome::Completed(output),
-            Ok(plimsoll::Outcome::Failed(error)) => Outcome::Failed(error),
-            Ok(plimsoll::Outcome::TimedOut) => Outcome::TimedOut,
-            Ok(plimsoll::Outcome::Panicked) => Outcome::Panicked,
+            Ok(plimsoll::Outcome::Completed(output)) => Ok(output),
+            Ok(plimsoll::Outcome::Failed(error)) => Err(TaskError::Failed(error)),
+            Ok(plimsoll::Err(TaskError::TimedOut)) => Err(TaskError::TimedOut),
+            Ok(plimsoll::Err(TaskError::Panicked(_))) => Err(TaskError::Panicked(_)),
             other => panic!("no task ends like this here: {other:?}"),
         })
     }

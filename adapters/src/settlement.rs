@@ -1,0 +1,61 @@
+//! What leaves with a task.
+
+use std::fmt;
+use std::time::Duration;
+
+use plimsoll_core::TaskId;
+
+use crate::engine::machine::Types;
+use crate::task_error::{TaskResult, result_of};
+use crate::work::Work;
+
+/// A settled task with everything that leaves with it: what a callback gets. See [`TaskBuilder::call`](crate::TaskBuilder::call).
+#[non_exhaustive]
+pub struct Settlement<W: Work> {
+    /// Which task.
+    pub task: TaskId,
+    /// The metadata it was submitted with.
+    pub meta: W::Meta,
+    /// How many attempts were started.
+    pub attempts: u32,
+    /// How it ended.
+    pub result: TaskResult<W>,
+    /// The job, where it is still there: that of a task that ended while it waited, or was to be tried again.
+    pub job: Option<W::Job>,
+    /// From the submission to the call of the handler for the last attempt, or to the end if none ran then. To within a
+    /// millisecond.
+    pub waited: Duration,
+    /// From there to the end; zero if no attempt ran then.
+    pub ran: Duration,
+}
+
+impl<W: Work> Settlement<W> {
+    /// With what the machine hands out, but for the callback.
+    pub(crate) fn of(settlement: plimsoll_core::Settlement<Types<W>>) -> Self {
+        let plimsoll_core::Settlement { task, meta, attempts, outcome, job, .. } = settlement;
+        Self {
+            task,
+            meta,
+            attempts,
+            result: result_of(outcome),
+            job,
+            waited: Duration::ZERO,
+            ran: Duration::ZERO,
+        }
+    }
+}
+
+impl<W: Work> fmt::Debug for Settlement<W> {
+    /// Never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let result = self.result.as_ref().map(|_| ()).map_err(|error| error.to_string());
+        f.debug_struct("Settlement")
+            .field("task", &self.task)
+            .field("attempts", &self.attempts)
+            .field("result", &result)
+            .field("job", &self.job.is_some())
+            .field("waited", &self.waited)
+            .field("ran", &self.ran)
+            .finish_non_exhaustive()
+    }
+}
