@@ -13,14 +13,22 @@ use plimsoll_core::Message;
 pub struct PanicMessage(Box<String>);
 
 impl PanicMessage {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Box::new(text.into()))
-    }
-
     /// Its text. Where the panic had a value that is no text, it says that.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for PanicMessage {
+    fn from(text: String) -> Self {
+        Self(Box::new(text))
+    }
+}
+
+impl From<&str> for PanicMessage {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
     }
 }
 

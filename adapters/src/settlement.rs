@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use plimsoll_core::TaskId;
+use plimsoll_core::{OutcomeKind, TaskId};
 
 use crate::engine::machine::Types;
-use crate::task_error::{TaskResult, result_of};
+use crate::task_error::{TaskError, TaskResult, result_of};
 use crate::work::Work;
 
 /// A settled task with everything that leaves with it: what a callback gets. See [`TaskBuilder::call`](crate::TaskBuilder::call).
@@ -43,16 +43,34 @@ impl<W: Work> Settlement<W> {
             ran: Duration::ZERO,
         }
     }
+
+    /// A settlement of the first attempt at a task, without its job, for a test of a callback.
+    pub const fn new(task: TaskId, meta: W::Meta, result: TaskResult<W>) -> Self {
+        let (waited, ran) = (Duration::ZERO, Duration::ZERO);
+        Self { task, meta, attempts: 1, result, job: None, waited, ran }
+    }
+
+    /// The result without its value, for a log or a metric's label.
+    pub const fn kind(&self) -> OutcomeKind {
+        match &self.result {
+            Ok(_) => OutcomeKind::Completed,
+            Err(TaskError::Failed(_)) => OutcomeKind::Failed,
+            Err(TaskError::TimedOut) => OutcomeKind::TimedOut,
+            Err(TaskError::Expired) => OutcomeKind::Expired,
+            Err(TaskError::Panicked(_)) => OutcomeKind::Panicked,
+            // A settled task did not end with its processor.
+            Err(TaskError::Cancelled | TaskError::Ended) => OutcomeKind::Cancelled,
+        }
+    }
 }
 
 impl<W: Work> fmt::Debug for Settlement<W> {
     /// Never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let result = self.result.as_ref().map(|_| ()).map_err(|error| error.to_string());
         f.debug_struct("Settlement")
             .field("task", &self.task)
             .field("attempts", &self.attempts)
-            .field("result", &result)
+            .field("kind", &self.kind())
             .field("job", &self.job.is_some())
             .field("waited", &self.waited)
             .field("ran", &self.ran)

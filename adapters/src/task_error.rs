@@ -108,6 +108,6 @@ pub(crate) fn result_of<O, E>(outcome: Outcome<O, E>) -> Result<O, TaskError<E>>
         Outcome::TimedOut => TaskError::TimedOut,
         Outcome::Cancelled => TaskError::Cancelled,
         Outcome::Expired => TaskError::Expired,
-        Outcome::Panicked => TaskError::Panicked(PanicMessage::new("TODO")),
+        Outcome::Panicked => TaskError::Panicked(PanicMessage::from("TODO")),
     })
 }

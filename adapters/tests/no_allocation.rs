@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use plimsoll::{
-    CacheLimits, Context, Drain, Events, Instant, Options, Processor, Retry, Runtime, Submitter, TaskError,
+    Access, Cache, CacheLimits, Context, Drain, Events, Instant, Processor, Retry, Runtime, TaskError,
     Timeouts, Timer,
 };
 
@@ -85,7 +85,7 @@ fn memory() {
 /// A block of 31 slots of `concurrent-queue`, in which smol's executor keeps what is to run, and a link.
 const SMOL_BLOCK: usize = 31 * 16 + 8;
 
-type Numbers = Submitter<fn(u64) -> Result<u64, u64>>;
+type Numbers = fn(u64, Context) -> Result<u64, u64>;
 
 async fn number(n: u64, _: Context) -> Result<u64, u64> {
     let mut yields = n % 3;
@@ -101,7 +101,7 @@ async fn number(n: u64, _: Context) -> Result<u64, u64> {
     if n % 10 == 7 { Err(n) } else { Ok(n) }
 }
 
-fn numbers(runtime: impl Runtime) -> Processor<fn(u64) -> Result<u64, u64>> {
+fn numbers(runtime: impl Runtime) -> Processor<Numbers> {
     Processor::builder()
         .queue(100)
         .concurrency(20)
@@ -112,16 +112,16 @@ fn numbers(runtime: impl Runtime) -> Processor<fn(u64) -> Result<u64, u64>> {
 }
 
 /// Submits and awaits: one after the other, and 50 at a time, waiting for room.
-async fn work(submitter: &Numbers, rounds: u64) {
+async fn work(submitter: &Access<Numbers>, rounds: u64) {
     let mut handles = Vec::with_capacity(50);
     for round in 0..rounds {
-        let outcome = submitter.submit(round).unwrap().await.unwrap();
-        assert_eq!(outcome, if round % 10 == 7 { Err(TaskError::Failed(round)) } else { Ok(round) });
+        let result = submitter.submit(round).unwrap().await;
+        assert_eq!(result, if round % 10 == 7 { Err(TaskError::Failed(round)) } else { Ok(round) });
         for n in 0..50 {
             handles.push(submitter.submit_wait(n).await.unwrap());
         }
         for handle in handles.drain(..) {
-            assert!(matches!(handle.await.unwrap(), Ok(_) | Err(TaskError::Failed(_))));
+            assert!(matches!(handle.await, Ok(_) | Err(TaskError::Failed(_))));
         }
         submitter.task(round).post().unwrap();
         drop(submitter.submit(round).unwrap());
@@ -130,7 +130,7 @@ async fn work(submitter: &Numbers, rounds: u64) {
 
 /// How many allocations `rounds` of work take once warm, and how many of them are blocks of smol's queue; 53 tasks a round.
 /// The least of three times: a thread that was not needed so far may start in between, and allocates for that.
-async fn allocations(submitter: &Numbers, rounds: u64) -> (usize, usize) {
+async fn allocations(submitter: &Access<Numbers>, rounds: u64) -> (usize, usize) {
     let mut least = (usize::MAX, 0);
     for _ in 0..3 {
         work(submitter, 20).await;
@@ -215,9 +215,9 @@ fn the_footprint_is_exact() {
             .queue(queue)
             .concurrency(concurrency)
             .prefetch(per_worker)
-            .cancel_grace(Duration::from_millis(grace))
-            .meta::<u32>();
-        let builder = builder.cache::<String, String>(cache);
+            .cancel_grace(Duration::from_millis(grace));
+        let builder =
+            if cached > 0 { builder.cache(&Cache::<String, String>::new(cache).unwrap()) } else { builder };
         let handler = move |job: String, _: Context<u32>| async move {
             let kept = captured;
             futures::pending!();
@@ -246,12 +246,13 @@ fn a_thousand_processors_leave_nothing() {
     let thread = plimsoll::Thread::start().unwrap();
     let events = Events::new();
     let cycle = |n: u64| {
+        let cache = Cache::<u64, String>::new(CacheLimits { entries: 4, ..CacheLimits::default() }).unwrap();
         let processor = Processor::builder()
             .queue(10)
             .concurrency(4)
             .health_every(Duration::from_millis(1))
             .sweep_every(Duration::from_millis(1))
-            .cache::<u64, String>(CacheLimits { entries: 4, ..CacheLimits::default() })
+            .cache(&cache)
             .spawn_on(thread.clone(), |n: u64, _: Context| async move {
                 if n % 2 == 0 {
                     std::future::pending::<()>().await
@@ -260,7 +261,7 @@ fn a_thousand_processors_leave_nothing() {
             })
             .unwrap();
         processor.attach(&events).unwrap();
-        processor.cache().insert(n, "cached".to_owned());
+        cache.insert(n, "cached".to_owned());
         let subscription = processor.subscribe().unwrap();
         let handles = [processor.submit(n).unwrap(), processor.submit(n + 1).unwrap()];
         let text = format!("captured {n}");

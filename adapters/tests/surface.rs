@@ -131,15 +131,11 @@ fn one_task_has_a_time_out_of_its_own() {
 
 #[test]
 fn a_refusal_is_an_error_whatever_the_job_is() {
-    fn submit(
-        processor: &Processor<fn(Cell<u32>) -> Result<u32, ()>>,
-    ) -> Result<u32, Box<dyn Error + Send + Sync>> {
-        match processor.submit(Cell::new(7))?.wait()? {
-            Ok(output) => Ok(output),
-            other => Err(other.kind().to_string().into()),
-        }
+    type Work = fn(Cell<u32>) -> Result<u32, SleepRefusal>;
+    fn submit(processor: &Processor<Work>) -> Result<u32, Box<dyn Error + Send + Sync>> {
+        Ok(processor.submit(Cell::new(7))?.wait()?)
     }
-    fn reason(processor: &Processor<fn(Cell<u32>) -> Result<u32, ()>>) -> Result<TaskId, Refusal> {
+    fn reason(processor: &Processor<Work>) -> Result<TaskId, Refusal> {
         Ok(processor.task(Cell::new(7)).post()?)
     }
     let builder = Processor::builder().queue(0).concurrency(1);
@@ -188,7 +184,8 @@ fn idle_is_waited_for() {
         .concurrency(2)
         .spawn_on(thread(), |long: Duration, cx: Context| async move { cx.sleep(long).await })
         .unwrap();
-    let wait = |idle: Idle<fn(Duration) -> Result<(), SleepRefusal>>| futures::executor::block_on(idle);
+    let wait =
+        |idle: Idle<fn(Duration, Context) -> Result<(), SleepRefusal>>| futures::executor::block_on(idle);
     assert!(processor.is_idle());
     wait(processor.idle());
     for round in 1..=20 {
@@ -261,7 +258,6 @@ fn inspect<M: Copy>(
 fn what_there_is_can_be_looked_at_page_by_page() {
     let processor = Processor::builder()
         .concurrency(2)
-        .meta::<u32>()
         .spawn_on(thread(), |long: Duration, cx: Context<u32>| async move { cx.sleep(long).await })
         .unwrap();
     assert_eq!(inspect(&processor, 10), []);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures::executor::block_on;
 
 use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
-use crate::{Context, Drain, Events, Options, Phase, Processor, Refusal, Retry, Runtime, TaskError};
+use crate::{
+    Context, Drain, Events, Options, Phase, Processor, Refusal, Retry, Runtime, Settlement, TaskError,
+};
 
 on_every_runtime! {
     a_graceful_shutdown_lets_everything_finish
@@ -121,9 +123,9 @@ fn aborting_calls_every_callback_once(runtime: impl Runtime) {
         .unwrap();
     for n in 0..200 {
         let (calls, cancelled) = (calls.clone(), cancelled.clone());
-        let called = processor.task(n % 50 == 0).call(move |outcome| {
+        let called = processor.task(n % 50 == 0).call(move |settled| {
             calls.fetch_add(1, SeqCst);
-            cancelled.fetch_add(usize::from(outcome == Err(TaskError::Cancelled)), SeqCst);
+            cancelled.fetch_add(usize::from(settled.result == Err(TaskError::Cancelled)), SeqCst);
         });
         assert!(called.is_ok());
     }
@@ -131,9 +133,9 @@ fn aborting_calls_every_callback_once(runtime: impl Runtime) {
     eventually("the other callbacks were called", || calls.load(SeqCst) == 196);
     for _ in 0..10 {
         let (calls, cancelled) = (calls.clone(), cancelled.clone());
-        let late = move |outcome| {
+        let late = move |settled: Settlement<_>| {
             calls.fetch_add(1, SeqCst);
-            cancelled.fetch_add(usize::from(outcome == Err(TaskError::Cancelled)), SeqCst);
+            cancelled.fetch_add(usize::from(settled.result == Err(TaskError::Cancelled)), SeqCst);
         };
         assert!(processor.task(true).options(Options::default().delay(ms(60_000))).call(late).is_ok());
     }
@@ -157,8 +159,9 @@ fn the_end_needs_no_runtime() {
         .unwrap();
     let handle = processor.submit(jobs.probe()).unwrap();
     let count = called.clone();
-    let submitted = processor.task(calls.probe()).call(move |outcome| {
-        assert_eq!(outcome, Err(TaskError::Cancelled));
+    let submitted = processor.task(calls.probe()).call(move |settled| {
+        assert!(settled.job.is_some());
+        assert_eq!(settled.result, Err(TaskError::Cancelled));
         count.fetch_add(1, SeqCst);
     });
     assert!(submitted.is_ok());

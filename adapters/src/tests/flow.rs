@@ -9,8 +9,9 @@ use futures::executor::block_on;
 
 use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
 use crate::{
-    AttachRefusal, CacheLimits, Context, Drain, Emitter, ErrorKind, Event, Events, FeedRefusal, Hold, Notice,
-    Options, Policy, Processor, Refusal, Runtime, SubscribeRefusal, TaskError,
+    AttachRefusal, BuildError, Builder, Cache, CacheLimits, Context, Drain, Emitter, ErrorKind, Event,
+    Events, FeedRefusal, Hold, Limits, Notice, Options, Policy, Processor, Refusal, Runtime,
+    SubscribeRefusal, TaskError,
 };
 
 on_every_runtime! {
@@ -114,7 +115,6 @@ fn sources_feed_and_only_their_listeners_go(runtime: impl Runtime) {
         .queue(3)
         .concurrency(1)
         .sources(2)
-        .meta::<u32>()
         .spawn_on(runtime, |_: u32, _: Context<u32>| pending::<Result<(), ()>>())
         .unwrap();
     let first = processor.attach_with(&events, |job| Options::new(job * 10)).unwrap();
@@ -150,7 +150,6 @@ fn subscriptions_end_with_the_processor(runtime: impl Runtime) {
     let processor = Processor::builder()
         .subscribers(2)
         .events(8)
-        .meta::<u8>()
         .spawn_on(runtime, |_: (), _: Context<u8>| async { Ok::<(), ()>(()) })
         .unwrap();
     let mut events = processor.subscribe().unwrap();
@@ -166,7 +165,7 @@ fn subscriptions_end_with_the_processor(runtime: impl Runtime) {
     assert!(matches!(block_on(events.next()), Some(Notice::Event(Event::Settled { meta: 7, .. }))));
     assert_eq!(events.try_next(), Some(None));
     for _ in 0..5 {
-        block_on(processor.submit(()).unwrap()).unwrap().kind();
+        assert_eq!(block_on(processor.submit(()).unwrap()), Ok(()));
     }
     assert_eq!(block_on(events.next()), Some(Notice::Lagged(7)));
 
@@ -242,15 +241,16 @@ fn pausing_and_the_concurrency_limit_hold_back(runtime: impl Runtime) {
 fn the_cache_ends_with_the_processor(runtime: impl Runtime) {
     let values = Count::default();
     let limits = CacheLimits { entries: 2, ttl: Some(ms(40)), policy: Policy::Lru, ..CacheLimits::default() };
-    let builder = Processor::builder().cache::<String, super::kit::Probe>(limits).sweep_every(ms(5));
-    let inside = builder.cache_handle();
-    let processor = builder
+    let cache = Cache::<String, super::kit::Probe>::new(limits).unwrap();
+    let inside = cache.clone();
+    let processor = Processor::builder()
+        .cache(&cache)
+        .sweep_every(ms(5))
         .spawn_on(runtime, move |key: String, _: Context| {
             let cache = inside.clone();
             async move { cache.get(&key).map(drop).ok_or(key) }
         })
         .unwrap();
-    let cache = processor.cache().clone();
     assert!(cache.insert("a".to_owned(), values.probe()) && cache.insert("b".to_owned(), values.probe()));
     assert_eq!(block_on(processor.submit("a".to_owned()).unwrap()), Ok(()));
     assert!(cache.insert("c".to_owned(), values.probe()));
@@ -273,12 +273,20 @@ fn the_cache_ends_with_the_processor(runtime: impl Runtime) {
 
 #[test]
 fn a_cache_that_cannot_be_is_refused() {
-    let limits = CacheLimits { entries: u32::MAX, ..CacheLimits::default() };
-    let refused = Processor::builder()
-        .cache::<u8, u8>(limits)
-        .spawn_on(Manual::default(), |_: (), _: Context| async { Ok::<(), ()>(()) })
-        .unwrap_err();
-    assert!(matches!(refused, crate::BuildError::Limits(limits) if limits.field == "cache.entries"));
+    let is_limit =
+        |error| matches!(error, Err(BuildError::Limits(limits)) if limits.field == "cache.entries");
+    let many = CacheLimits { entries: u32::MAX, ..CacheLimits::default() };
+    assert!(is_limit(Cache::<u8, u8>::new(many).map(drop)));
+    let build =
+        |builder: Builder| builder.spawn_on(Manual::default(), |_: ()| async { Ok::<(), ()>(()) }).map(drop);
+    let few = CacheLimits { entries: 1, ..CacheLimits::default() };
+    // A cache of the machine's own could not be reached.
+    let mut limits = Limits::default();
+    limits.cache = few;
+    assert!(is_limit(build(Processor::builder().limits(limits))));
+    let cache = Cache::<u8, u8>::new(few).unwrap();
+    assert_eq!(build(Processor::builder().cache(&cache)), Ok(()));
+    assert_eq!(build(Processor::builder().cache(&cache)), Err(BuildError::Cache));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::task::{Context as TaskContext, Wake, Waker};
 use futures::executor::block_on;
 
 use super::kit::{OnDrop, eventually, on_every_runtime};
-use crate::{BatchListener, ErrorListener};
-use crate::{CacheLimits, Context, Emitter, Options, Processor, Runtime, Submitter, TaskError, TaskListener};
+use crate::{BatchListener, Cache, ErrorListener, TaskResult};
+use crate::{CacheLimits, Context, Emitter, Processor, Runtime, Submitter, TaskError, TaskListener};
 
 on_every_runtime! {
     values_may_call_back_when_they_are_dropped
@@ -26,7 +26,7 @@ type Value = OnDrop<Box<dyn FnMut() + Send + Sync>>;
 /// Makes values that call back into a processor, and counts them.
 #[derive(Clone, Default)]
 struct Maker {
-    submitter: Arc<Mutex<Option<Submitter<fn(Do) -> Result<Value, Failure>>>>>,
+    submitter: Arc<Mutex<Option<Submitter<fn(Do, Context) -> Result<Value, Failure>>>>>,
     dropped: Arc<AtomicUsize>,
 }
 
@@ -73,8 +73,8 @@ enum Do {
 
 fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     let maker = Maker::default();
-    let cache = CacheLimits { entries: 1, ..CacheLimits::default() };
-    let builder = Processor::builder().concurrency(1).results(1, None).cache::<u32, Value>(cache);
+    let cache = Cache::<u32, Value>::new(CacheLimits { entries: 1, ..CacheLimits::default() }).unwrap();
+    let builder = Processor::builder().concurrency(1).results(1, None).cache(&cache);
     let captured = maker.value();
     let processor = builder
         .spawn_on(runtime, move |job: Do, _: Context| {
@@ -127,10 +127,10 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
     dropped("a future that was cancelled", 1);
     // Cached values that are replaced, evicted, removed.
-    assert!(processor.cache().insert(1, maker.value()) && processor.cache().insert(1, maker.value()));
-    assert!(processor.cache().insert(2, maker.value()));
+    assert!(cache.insert(1, maker.value()) && cache.insert(1, maker.value()));
+    assert!(cache.insert(2, maker.value()));
     dropped("a replaced and an evicted value", 2);
-    assert!(processor.cache().get(&2).is_some() && processor.cache().remove(&1).is_none());
+    assert!(cache.get(&2).is_some() && cache.remove(&1).is_none());
     // All that is left when the owner goes: a cached value, a result, the handler, one that runs and one that waits.
     processor.task(Do::Hang(maker.value())).post().unwrap();
     processor.task(Do::Complete(maker.value())).post().unwrap();
@@ -142,7 +142,7 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
 
 /// A waker that calls back into a processor when it is cloned, woken and dropped.
 struct Reentrant {
-    submitter: Submitter<fn(bool) -> Result<(), ()>>,
+    submitter: Submitter<fn(bool, Context) -> Result<(), ()>>,
     thread: Waker,
 }
 
@@ -167,7 +167,10 @@ impl Drop for Reentrant {
 }
 
 /// A waker of its own for each poll, so that every one is replaced, woken or dropped by the processor.
-fn block_on_reentrant<F: Future>(submitter: &Submitter<fn(bool) -> Result<(), ()>>, future: F) -> F::Output {
+fn block_on_reentrant<F: Future>(
+    submitter: &Submitter<fn(bool, Context) -> Result<(), ()>>,
+    future: F,
+) -> F::Output {
     let mut future = pin!(future);
     block_on(std::future::poll_fn(|cx| {
         for _ in 0..2 {
@@ -222,19 +225,16 @@ fn wakers_may_call_back(runtime: impl Runtime) {
 }
 
 fn callbacks_may_submit_cancel_and_subscribe(runtime: impl Runtime) {
+    type Echo = fn(u32, Context) -> Result<u32, ()>;
     let processor =
         Processor::builder().spawn_on(runtime, |n: u32, _: Context| async move { Ok::<u32, ()>(n) }).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
-    fn chain(
-        submitter: Submitter<fn(u32) -> Result<u32, ()>>,
-        n: u32,
-        sender: std::sync::mpsc::Sender<Outcome<u32, ()>>,
-    ) {
+    fn chain(submitter: Submitter<Echo>, n: u32, sender: std::sync::mpsc::Sender<TaskResult<Echo>>) {
         let again = submitter.clone();
-        let called = submitter.task(n).call(move |outcome| {
+        let called = submitter.task(n).call(move |settled| {
             drop(again.subscribe());
             assert!(again.cancel(NOBODY).is_err());
-            sender.send(outcome).unwrap();
+            sender.send(settled.result).unwrap();
             if n > 0 {
                 chain(again, n - 1, sender);
             }
@@ -243,7 +243,7 @@ fn callbacks_may_submit_cancel_and_subscribe(runtime: impl Runtime) {
     }
     chain(processor.submitter(), 100, sender);
     let outcomes: Vec<_> = receiver.iter().collect();
-    assert_eq!(outcomes, (0..=100).rev().map(Outcome::Completed).collect::<Vec<_>>());
+    assert_eq!(outcomes, (0..=100).rev().map(Ok).collect::<Vec<_>>());
     assert_eq!(processor.census().callbacks, 0);
 }
 
@@ -296,7 +296,7 @@ fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
 }
 
 /// An emitter whose registrations call back into the processor when they are dropped, and panic.
-struct Rude(Submitter<fn(u32) -> Result<(), ()>>);
+struct Rude(Submitter<fn(u32, Context) -> Result<(), ()>>);
 
 impl Rude {
     fn registration(&self) -> Box<dyn std::any::Any + Send> {

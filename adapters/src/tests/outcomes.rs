@@ -73,7 +73,7 @@ fn handle<M>(job: Do, _: Context<M>) -> Pin<Box<dyn Future<Output = Result<u32, 
 }
 
 fn every_outcome_reaches_its_handle(runtime: impl Runtime) {
-    let processor = Processor::builder().concurrency(1).meta::<u8>().spawn_on(runtime, handle).unwrap();
+    let processor = Processor::builder().concurrency(1).spawn_on(runtime, handle::<u8>).unwrap();
     let completed = processor.submit(Do::Double(21)).unwrap();
     assert_eq!(block_on(completed), Ok(42));
     assert_eq!(processor.last_error(), None);
@@ -106,11 +106,13 @@ fn every_outcome_reaches_its_handle(runtime: impl Runtime) {
 }
 
 fn a_panic_settles_its_task_and_hurts_no_other(runtime: impl Runtime) {
-    let processor = Processor::builder().concurrency(2).spawn_on(runtime, handle).unwrap();
-    for job in [Do::PanicAtOnce, Do::PanicLater, Do::PanicWhenDone] {
+    let processor = Processor::builder().concurrency(2).spawn_on(runtime, handle::<()>).unwrap();
+    let jobs =
+        [(Do::PanicAtOnce, "at once"), (Do::PanicLater, "later"), (Do::PanicWhenDone, "future dropped")];
+    for (job, text) in jobs {
         let neighbour = processor.submit(Do::Double(1)).unwrap();
         let panicking = processor.submit(job).unwrap();
-        assert_eq!(block_on(panicking), Err(TaskError::Panicked), "{job:?}");
+        assert_eq!(block_on(panicking), Err(TaskError::Panicked(text.into())), "{job:?}");
         assert_eq!(block_on(neighbour), Ok(2));
     }
     assert_eq!(
@@ -170,7 +172,7 @@ fn a_panic_is_tried_again_if_wished(runtime: impl Runtime) {
 }
 
 fn cancelling_reaches_tasks_in_every_state(runtime: impl Runtime) {
-    let processor = Processor::builder().concurrency(1).spawn_on(runtime, handle).unwrap();
+    let processor = Processor::builder().concurrency(1).spawn_on(runtime, handle::<()>).unwrap();
     let running = processor.submit(Do::Hang).unwrap();
     eventually("it runs", || processor.census().running == 1);
     let queued = processor.submit(Do::Double(1)).unwrap();
@@ -406,7 +408,7 @@ fn thousands_of_tasks_through_few_places(runtime: impl Runtime) {
                                 .push(submitter.submit_wait(thread * 2_000 + batch * 50 + n).await.unwrap());
                         }
                         for handle in handles {
-                            match handle.await.unwrap() {
+                            match handle.await {
                                 Ok(n) | Err(TaskError::Failed(n)) => sum += n,
                                 other => panic!("{other:?}"),
                             }

@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Wake, Waker};
 use futures::executor::block_on;
 
 use super::kit::{Count, Manual, Probe, eventually, ms, on_every_runtime};
-use crate::{Context, Drain, Options, Phase, Processor, Runtime, Submitter, TaskError};
+use crate::{Context, Drain, Phase, Processor, Runtime, Submitter, TaskError};
 
 on_every_runtime! {
     the_owner_may_be_dropped_in_its_own_handler
@@ -19,9 +19,9 @@ on_every_runtime! {
     what_outlives_the_processor_is_harmless
 }
 
-type Slot<J> = Arc<Mutex<Option<Processor<fn(J) -> Result<Probe, ()>>>>>;
+type Slot<J> = Arc<Mutex<Option<Processor<fn(J, Context) -> Result<Probe, ()>>>>>;
 
-fn take<J>(slot: &Slot<J>) -> Option<Processor<fn(J) -> Result<Probe, ()>>> {
+fn take<J>(slot: &Slot<J>) -> Option<Processor<fn(J, Context) -> Result<Probe, ()>>> {
     slot.lock().unwrap().take()
 }
 
@@ -75,9 +75,9 @@ fn the_owner_may_be_dropped_in_a_callback(runtime: impl Runtime) {
     let (sender, receiver) = std::sync::mpsc::channel();
     for n in 0..5 {
         let (owner, sender) = (slot.clone(), sender.clone());
-        let called = processor.task(n).call(move |outcome| {
+        let called = processor.task(n).call(move |settled| {
             drop(take(&owner));
-            sender.send((n, outcome.kind())).unwrap();
+            sender.send((n, settled.kind())).unwrap();
         });
         assert!(called.is_ok());
     }
@@ -112,7 +112,7 @@ fn the_owner_may_be_dropped_by_a_job_that_is_dropped(runtime: impl Runtime) {
 }
 
 /// A job that holds a submitter of its own processor.
-struct Circular(Submitter<fn(Circular) -> Result<Probe, ()>>, Probe);
+struct Circular(Submitter<fn(Circular, Context) -> Result<Probe, ()>>, Probe);
 
 fn jobs_that_hold_a_submitter_keep_nothing_alive(runtime: impl Runtime) {
     let live = Count::default();
@@ -233,7 +233,7 @@ fn stopped_first(runtime: impl Runtime, stop: impl FnOnce()) {
     let running = processor.submit(live.probe()).unwrap();
     eventually("it runs", || processor.census().running == 1);
     let (sender, receiver) = std::sync::mpsc::channel();
-    let called = processor.task(live.probe()).call(move |outcome| sender.send(outcome.kind()).unwrap());
+    let called = processor.task(live.probe()).call(move |settled| sender.send(settled.kind()).unwrap());
     assert!(called.is_ok());
     stop();
     assert_eq!(receiver.recv(), Ok(crate::OutcomeKind::Cancelled));

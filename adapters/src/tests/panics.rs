@@ -9,7 +9,7 @@ use futures::executor::block_on;
 
 use super::kit::{Manual, on_every_runtime};
 use crate::runtime::sim::Sim;
-use crate::{Context, Handle, Options, Processor, Retry, Runtime, TaskError};
+use crate::{Context, Handle, Processor, Retry, Runtime, TaskError};
 
 on_every_runtime! {
     a_job_that_panics_twice_aborts_nothing
@@ -35,7 +35,7 @@ fn a_job_that_panics_twice_aborts_nothing(runtime: impl Runtime) {
         .retry(Retry::NONE.attempts(2))
         .spawn_on(runtime, |_: Grenade, _: Context| async { Ok::<(), ()>(()) })
         .unwrap();
-    assert!(matches!(block_on(processor.submit(Grenade).ok().unwrap()), Err(TaskError::Panicked)));
+    assert!(matches!(block_on(processor.submit(Grenade).ok().unwrap()), Err(TaskError::Panicked(_))));
     assert_eq!(processor.census().orphans, 0);
 }
 
@@ -78,7 +78,7 @@ fn a_waker_that_panics_when_it_is_replaced_loses_nothing() {
     first.cancel().unwrap();
     manual.run();
     let Poll::Ready(Ok(mut second)) = poll(&mut second, Waker::noop().clone()) else { panic!("no room") };
-    let ask = |handle: &mut Handle<fn(bool) -> Result<(), ()>>, waker: Waker| {
+    let ask = |handle: &mut Handle<fn(bool, Context) -> Result<(), ()>>, waker: Waker| {
         Pin::new(handle).poll(&mut TaskContext::from_waker(&waker))
     };
     assert!(ask(&mut second, Waker::from(Arc::new(Brittle))).is_pending());

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::executor::block_on;
 
 use super::kit::{eventually, ms, on_every_runtime};
-use crate::{CacheLimits, Context, Options, Processor, Retry, Runtime};
+use crate::{Cache, CacheLimits, Context, Processor, Retry, Runtime};
 
 on_every_runtime! {
     a_timer_is_set_although_effects_are_pending
@@ -38,8 +38,8 @@ fn a_timer_is_set_although_effects_are_pending(runtime: impl Runtime) {
         .collect();
     std::thread::sleep(ms(30));
     let (done, outcome) = mpsc::channel();
-    processor.task(()).call(move |outcome| done.send(outcome).unwrap()).unwrap();
-    assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(()));
+    processor.task(()).call(move |settled| done.send(settled.result).unwrap()).unwrap();
+    assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(Ok(())));
     drop(processor);
     readers.into_iter().for_each(|reader| reader.join().unwrap());
 }
@@ -94,7 +94,7 @@ impl Drop for Bomb {
 }
 
 fn values_that_panic_together_are_dropped_one_by_one(runtime: impl Runtime) {
-    let slot: Arc<Mutex<Option<crate::Submitter<fn(Bomb) -> Result<Bomb, ()>>>>> = Arc::default();
+    let slot: Arc<Mutex<Option<crate::Submitter<fn(Bomb, Context) -> Result<Bomb, ()>>>>> = Arc::default();
     let own = slot.clone();
     let processor = Processor::builder()
         .concurrency(1)
@@ -133,12 +133,13 @@ fn who_waits_for_room_is_offered_once(runtime: impl Runtime) {
 }
 
 fn cached_values_that_panic_are_counted(runtime: impl Runtime) {
+    let cache = Cache::new(CacheLimits { entries: 4, ..CacheLimits::default() }).unwrap();
     let processor = Processor::builder()
-        .cache::<u8, Bomb>(CacheLimits { entries: 4, ..CacheLimits::default() })
+        .cache(&cache)
         .spawn_on(runtime, |_: (), _: Context| async { Ok::<_, ()>(()) })
         .unwrap();
     for key in 0..3 {
-        assert!(processor.cache().insert(key, Bomb(true)));
+        assert!(cache.insert(key, Bomb(true)));
     }
     let submitter = processor.submitter();
     drop(processor);
@@ -178,8 +179,8 @@ fn work_goes_to_a_worker_that_sleeps() {
     go.send(()).unwrap();
     eventually("it blocks its worker", || is_blocked.load(SeqCst));
     let (done, outcome) = mpsc::channel();
-    processor.task(false).call(move |outcome| done.send(outcome).unwrap()).unwrap();
-    assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(()));
+    processor.task(false).call(move |settled| done.send(settled.result).unwrap()).unwrap();
+    assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(Ok(())));
     release.send(()).unwrap();
     eventually("the other one goes on", || processor.cancel(task).is_err());
 }

@@ -13,13 +13,13 @@ use super::kit::{Count, Manual, Probe, ms, start_to_close, yield_now};
 use crate::runtime::sim::Sim;
 use crate::{Context, EngineFuture, Options, Processor, Submitter, TaskError};
 
-type Own = Processor<fn(Duration) -> Result<u32, ()>>;
+type Own = Processor<fn(Duration, Context) -> Result<u32, ()>>;
 
 /// A processor on a runtime that is driven by hand. A job takes so long to compute; its output is how many attempts
 /// the machine had handed out by then. A few quick tasks have made its workers bold.
 fn bold(manual: &Manual, concurrency: u32, prefetch: u32) -> Own {
     let (clock, submitter) =
-        (manual.clone(), Arc::new(Mutex::new(None::<Submitter<fn(Duration) -> Result<u32, ()>>>)));
+        (manual.clone(), Arc::new(Mutex::new(None::<Submitter<fn(Duration, Context) -> Result<u32, ()>>>)));
     let own = submitter.clone();
     let processor = Processor::builder()
         .concurrency(concurrency)
@@ -41,8 +41,7 @@ fn bold(manual: &Manual, concurrency: u32, prefetch: u32) -> Own {
 fn output(processor: &Own, manual: &Manual, jobs: &[Duration]) -> Vec<u32> {
     let handles: Vec<_> = jobs.iter().map(|job| processor.submit(*job).unwrap()).collect();
     manual.run();
-    let outcomes = handles.into_iter().map(|handle| block_on(handle).unwrap());
-    outcomes.map(|outcome| if let Ok(running) = outcome { running } else { 0 }).collect()
+    handles.into_iter().map(|handle| block_on(handle).unwrap()).collect()
 }
 
 #[test]
@@ -203,7 +202,8 @@ fn neither_new_attempts_nor_ready_ones_starve() {
 #[test]
 fn the_owner_takes_all_that_is_in_hand_with_it() {
     let (manual, live) = (Manual::default(), Count::default());
-    let slot: Arc<Mutex<Option<Processor<fn((Option<bool>, Probe)) -> Result<Probe, ()>>>>> = Arc::default();
+    let slot: Arc<Mutex<Option<Processor<fn((Option<bool>, Probe), Context) -> Result<Probe, ()>>>>> =
+        Arc::default();
     let (owner, counted, seen) = (slot.clone(), live.clone(), Arc::new(AtomicU32::new(0)));
     let left = seen.clone();
     let processor = Processor::builder()

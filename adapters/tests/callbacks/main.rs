@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
 use kit::{
-    Calls, Do, Error, Fate, LONG, Service, eventually, handle, ms, much_later, on_every_runtime, plain,
-    service, start_to_close, timeouts, twice,
+    Calls, Do, End, Fate, LONG, Service, eventually, handle, ms, much_later, on_every_runtime, panicked,
+    plain, service, start_to_close, timeouts, twice,
 };
-use plimsoll::{Context, Drain, Options, Processor, Refusal, Runtime, TaskError, Timeouts};
+use plimsoll::{
+    Context, Drain, Options, Processor, Refusal, Runtime, Settlement, TaskError, TaskId, Timeouts,
+};
 
 on_every_runtime! {
     each_end_of_an_attempt
@@ -39,12 +41,12 @@ fn each_end_of_an_attempt(runtime: impl Runtime) {
         ("failed", Do::Fail, plain(), Err(TaskError::Failed("failed"))),
         ("failed twice", Do::Fail, twice(), Err(TaskError::Failed("failed"))),
         ("failed, then completed", Do::FailOnce(8), twice(), Ok(8)),
-        ("failed, then panicked", Do::FailOnceThenPanic, twice(), Err(TaskError::Panicked(_))),
-        ("panicked at once", Do::PanicAtOnce, plain(), Err(TaskError::Panicked(_))),
-        ("panicked in a poll", Do::Panic, plain(), Err(TaskError::Panicked(_))),
-        ("panicked when done", Do::PanicWhenDone, plain(), Err(TaskError::Panicked(_))),
-        ("panicked at once, twice", Do::PanicAtOnce, twice(), Err(TaskError::Panicked(_))),
-        ("panicked in a poll, twice", Do::Panic, twice(), Err(TaskError::Panicked(_))),
+        ("failed, then panicked", Do::FailOnceThenPanic, twice(), panicked("the second time")),
+        ("panicked at once", Do::PanicAtOnce, plain(), panicked("at once")),
+        ("panicked in a poll", Do::Panic, plain(), panicked("in a poll")),
+        ("panicked when done", Do::PanicWhenDone, plain(), panicked("future dropped")),
+        ("panicked at once, twice", Do::PanicAtOnce, twice(), panicked("at once")),
+        ("panicked in a poll, twice", Do::Panic, twice(), panicked("in a poll")),
         ("timed out", Do::Hang, start_to_close(), Err(TaskError::TimedOut)),
         ("timed out, then panicked", Do::HangThenPanic, start_to_close(), Err(TaskError::TimedOut)),
         (
@@ -55,8 +57,8 @@ fn each_end_of_an_attempt(runtime: impl Runtime) {
         ),
         ("completed after a delay", Do::Return(9), plain().delay(ms(20)), Ok(9)),
     ];
-    for (name, job, options, _) in cases {
-        calls.submit(&processor, name, job, options);
+    for (name, job, options, _) in &cases {
+        calls.submit(&processor, name, *job, *options);
     }
     calls.come_to_be(processor, &cases.map(|(name, _, _, outcome)| (name, outcome)));
 }
@@ -90,7 +92,7 @@ fn each_end_of_a_task_that_waits(runtime: impl Runtime) {
 }
 
 /// What each callback is called with.
-type Outcomes = [(&'static str, Outcome<u32, Error>); 7];
+type Outcomes = [(&'static str, End); 7];
 
 /// A processor with tasks in each state, which stays so until it ends; their callbacks, and what those are called with if
 /// it ends by then.
@@ -156,12 +158,12 @@ fn a_graceful_end_that_is_in_time(runtime: impl Runtime) {
     let cases = [
         ("timed out", Do::Hang, start_to_close(), Err(TaskError::TimedOut)),
         ("queued", Do::Return(1), plain(), Ok(1)),
-        ("panics", Do::Panic, plain(), Err(TaskError::Panicked(_))),
+        ("panics", Do::Panic, plain(), panicked("in a poll")),
         ("tried again", Do::FailOnce(2), twice(), Ok(2)),
         ("delayed", Do::Return(3), plain().delay(ms(20)), Ok(3)),
     ];
-    for (name, job, options, _) in cases {
-        calls.submit(&processor, name, job, options);
+    for (name, job, options, _) in &cases {
+        calls.submit(&processor, name, *job, *options);
     }
     let report = block_on(processor.shutdown(Drain::graceful(LONG)));
     calls.are(&cases.map(|(name, _, _, outcome)| (name, outcome)));
@@ -229,9 +231,9 @@ fn the_owner_is_dropped_in_a_callback(runtime: impl Runtime) {
     processor.pause();
     *slot.lock().unwrap() = Some(processor);
     let note = calls.note("drops the owner");
-    let ends = move |outcome| {
+    let ends = move |settled| {
         drop(take(&slot));
-        note.call(outcome);
+        note.call(settled);
     };
     assert!(submitter.task(Do::Return(1)).options(plain()).call(ends).is_ok());
     calls.submit(&submitter, "queued", Do::Hang, plain());
@@ -273,7 +275,7 @@ fn callbacks_that_panic_take_nothing_from_others(runtime: impl Runtime) {
         &[
             ("completed", Ok(1)),
             ("failed", Err(TaskError::Failed("failed"))),
-            ("panicked", Err(TaskError::Panicked(_))),
+            ("panicked", panicked("in a poll")),
         ],
     );
 }
@@ -287,7 +289,7 @@ fn a_refused_callback_comes_back_uncalled(runtime: impl Runtime) {
     let submitter = processor.submitter();
     let refuse = |name: &str, reason| {
         let note = calls.note(name);
-        let Err(refused) = submitter.task(Do::Return(2)).options(plain()).call(|outcome| note.call(outcome))
+        let Err(refused) = submitter.task(Do::Return(2)).options(plain()).call(|settled| note.call(settled))
         else {
             panic!("it was admitted")
         };
@@ -298,8 +300,9 @@ fn a_refused_callback_comes_back_uncalled(runtime: impl Runtime) {
     drop(processor);
     let closed = refuse("closed", Refusal::Closed);
     calls.end_as(&[("running", Err(TaskError::Cancelled)), ("queued", Err(TaskError::Cancelled))]);
-    full(Ok(3));
-    closed(Ok(4));
+    let nobody = TaskId::from_bits(u64::MAX).unwrap();
+    full(Settlement::new(nobody, (), Ok(3)));
+    closed(Settlement::new(nobody, (), Ok(4)));
     assert_eq!(calls.fates("full"), [Fate::Called(Ok(3))]);
     assert_eq!(calls.fates("closed"), [Fate::Called(Ok(4))]);
 }
@@ -307,14 +310,14 @@ fn a_refused_callback_comes_back_uncalled(runtime: impl Runtime) {
 fn a_callback_may_submit_the_next_task(runtime: impl Runtime) {
     let (processor, calls) = (service(runtime, 1), Calls::default());
     let (first, next, submitter) = (calls.note("first"), calls.clone(), processor.submitter());
-    let submits = move |outcome| {
+    let submits = move |settled| {
         next.submit(&submitter, "next", Do::Fail, plain());
-        first.call(outcome);
+        first.call(settled);
     };
     assert!(processor.task(Do::Panic).options(plain()).call(submits).is_ok());
     calls.come_to_be(
         processor,
-        &[("first", Err(TaskError::Panicked(_))), ("next", Err(TaskError::Failed("failed")))],
+        &[("first", panicked("in a poll")), ("next", Err(TaskError::Failed("failed")))],
     );
 }
 

@@ -188,8 +188,8 @@ fn a_cancelling_end_cancels_what_is_unsettled_and_keeps_outcomes(host: impl Host
         .submit()
         .unwrap();
     let count = cancelled.clone();
-    let callback = move |outcome| {
-        assert_eq!(outcome, Err(TaskError::Cancelled));
+    let callback = move |settled: kit::WorkSettlement| {
+        assert_eq!(settled.result, Err(TaskError::Cancelled));
         count.add();
     };
     assert!(processor.task(hanging(futures.clone())).call(callback).is_ok());

@@ -72,9 +72,9 @@ impl Scene {
             handles.push((what, processor.task(hanging()).options(options).submit().unwrap()));
             awaited.push((what, Awaited::new(processor.task(hanging()).options(options).submit().unwrap())));
             let (called, cancelled) = (called.clone(), cancelled.clone());
-            let callback = move |outcome| {
+            let callback = move |settled: kit::WorkSettlement| {
                 called.add();
-                if outcome == Err(TaskError::Cancelled) {
+                if settled.result == Err(TaskError::Cancelled) {
                     cancelled.add();
                 }
             };
@@ -94,7 +94,7 @@ impl Scene {
         Self { processor, futures, handles, awaited, done, callbacks, called, waiting, events }
     }
 
-    fn assert_all_resolve(self, done: Outcome<u32, String>) {
+    fn assert_all_resolve(self, done: WorkResult) {
         let mut findings = Findings::default();
         for (what, awaited) in self.awaited {
             let outcome = findings.wait(&awaited);
@@ -111,7 +111,7 @@ impl Scene {
             );
         }
         let outcome = findings.wait(&Awaited::new(self.done));
-        let is_delivered = outcome == Some(Ok(done));
+        let is_delivered = outcome == Some(done);
         findings.expect(&format!("what was fixed before is delivered, not {outcome:?}"), is_delivered);
         let (callbacks, cancelled) = self.callbacks;
         findings.expect(

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use plimsoll::{
-    CacheLimits, CancelError, Context, Emitter, Event, Events, Notice, Options, Processor, Retry, TaskError,
+    Cache, CacheLimits, CancelError, Context, Emitter, Event, Events, Notice, Options, Processor, Retry,
+    TaskError,
 };
 
 use crate::kit::{self, Counter, Host, eventually, hanging, instant, ms};
@@ -212,12 +213,12 @@ impl PartialEq for Key {
 impl Eq for Key {}
 
 fn hash(host: &impl Host) -> u64 {
-    let limits = CacheLimits { entries: 10, ..CacheLimits::default() };
+    let cache = Cache::<Key, u32>::new(CacheLimits { entries: 10, ..CacheLimits::default() }).unwrap();
     let handler = |_: (), _: Context| async { Ok::<_, String>(()) };
-    let builder = Processor::builder().cache::<Key, u32>(limits);
-    let processor = builder.spawn_on(host.runtime(), handler).unwrap();
+    let builder = Processor::builder().cache(&cache);
+    let _processor = builder.spawn_on(host.runtime(), handler).unwrap();
     let key = Key::default();
-    assert!(processor.cache().insert(key.clone(), 1) && processor.cache().get(&key).is_some());
+    assert!(cache.insert(key.clone(), 1) && cache.get(&key).is_some());
     let hash = *key.0.lock().unwrap();
     hash.unwrap()
 }
@@ -303,7 +304,7 @@ mod limits_beyond_the_memory {
             "places" => builder.concurrency(1 << 16).spawn_on(thread, large).is_err(),
             "cache" => {
                 let limits = CacheLimits { entries: 1 << 28, ..CacheLimits::default() };
-                builder.cache::<u64, u64>(limits).spawn_on(thread, small).is_err()
+                Cache::<u64, u64>::new(limits).is_err()
             }
             // More than there are addresses, and more than can be counted in bytes.
             "addresses" => {

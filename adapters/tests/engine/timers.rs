@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use plimsoll::{Events, Options, Processor, Runtime, TaskError};
+use plimsoll::{Callback, Events, Options, Processor, Runtime, TaskError};
 
 use crate::kit::{
     self, Counter, Gate, Host, eight_places, eventually, hanging, happens, instant, job, ms, start_to_close,
@@ -124,7 +124,7 @@ fn a_batch_is_fed_in_pieces(host: impl Host) {
 
 fn assert_deadlines_come_while(
     host: &impl Host,
-    callback_of: impl FnOnce(&kit::Work, Box<dyn FnOnce(Outcome<u32, String>) + Send>),
+    callback_of: impl FnOnce(&kit::Work, Callback<kit::Signature>),
 ) {
     let processor = kit::build(Processor::builder(), host);
     let (gate, begun) = (Gate::default(), Counter::default());
@@ -171,8 +171,8 @@ fn the_callback_of_a_timed_out_task_that_blocks_stops_no_deadline(host: impl Hos
 mod paused_clock {
     use super::*;
     use futures::channel::oneshot;
+    use plimsoll::Timeouts;
     use plimsoll::Tokio;
-    use plimsoll::{Context, Timeouts};
     use tokio::time::Instant;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -186,7 +186,7 @@ mod paused_clock {
                 .unwrap();
             runtime.block_on(async {
                 let timeouts = Timeouts { start_to_close: Some(HOUR), ..Timeouts::NONE };
-                let handler = |job: kit::Job, _: Context| job;
+                let handler = |job: kit::Job| job;
                 test(Processor::builder().timeouts(timeouts).spawn_on(Tokio::current(), handler).unwrap())
                     .await;
             });
