@@ -73,7 +73,7 @@ impl World {
             Outcome::Failed(failure) => {
                 (Seen::Failed, failure.number == record.number && record.has(flag::FAILED))
             }
-            Outcome::Panicked => {
+            Outcome::Panicked(()) => {
                 let by_runtime = self.is_runtime_killed() && record.has(flag::USES_TIMER);
                 (Seen::Panicked, by_runtime || record.has(flag::PANICKED))
             }

@@ -283,7 +283,7 @@ fn ending(outcome: &Outcome<u64, &str>) -> Ending {
     match outcome {
         Outcome::Completed(_) => Ending::Completed,
         Outcome::Failed(_) => Ending::Failed,
-        Outcome::Panicked => Ending::Panicked,
+        Outcome::Panicked(()) => Ending::Panicked,
         Outcome::TimedOut => Ending::TimedOut,
         Outcome::Cancelled => Ending::Cancelled,
         Outcome::Expired => Ending::Expired,

@@ -138,7 +138,7 @@ impl Future for Told {
             Ok(plimsoll::Outcome::Completed(output)) => Outcome::Completed(output),
             Ok(plimsoll::Outcome::Failed(error)) => Outcome::Failed(error),
             Ok(plimsoll::Outcome::TimedOut) => Outcome::TimedOut,
-            Ok(plimsoll::Outcome::Panicked) => Outcome::Panicked,
+            Ok(plimsoll::Outcome::Panicked(())) => Outcome::Panicked,
             other => panic!("no task ends like this here: {other:?}"),
         })
     }
