@@ -34,6 +34,7 @@ impl<J, O, E, M: Copy> Plan for Types<J, O, E, M> {
     type Job = J;
     type Output = O;
     type Error = E;
+    type Panic = ();
     type Meta = M;
     type Callback = Callback<O, E>;
     type Waiter = Waker;

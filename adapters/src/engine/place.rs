@@ -234,7 +234,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                     Again::Never => (None, None),
                 };
                 match machine.failed(now, attempt, error, copy, delay, this.message) {
-                    Ok(Failure::Retrying { error, .. }) => *this.end = Some(End::Failed(error)),
+                    Ok(Failure::Retrying { value: error, .. }) => *this.end = Some(End::Failed(error)),
                     Ok(Failure::Settled { job }) => *this.copy = this.copy.take().or(job),
                     Ok(_) => {}
                     Err(Late { value: (error, copy), .. }) => {
@@ -243,11 +243,12 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                     }
                 }
             }
-            End::Panicked => match machine.panicked(now, attempt, this.copy.take(), this.message) {
-                Ok(copy) => *this.copy = copy,
+            End::Panicked => match machine.panicked(now, attempt, (), this.copy.take(), this.message) {
+                Ok(Failure::Settled { job }) => *this.copy = job,
+                Ok(_) => {}
                 Err(late) => {
                     machine.late_panic();
-                    *this.copy = late.value;
+                    *this.copy = late.value.1;
                 }
             },
             // Late when the end of the machine has abandoned it: then nobody counts on it.

@@ -109,7 +109,7 @@ fn a_panic_settles_its_task_and_hurts_no_other(runtime: impl Runtime) {
     for job in [Do::PanicAtOnce, Do::PanicLater, Do::PanicWhenDone] {
         let neighbour = processor.submit(Do::Double(1)).unwrap();
         let panicking = processor.submit(job).unwrap();
-        assert_eq!(block_on(panicking), Ok(Outcome::Panicked), "{job:?}");
+        assert_eq!(block_on(panicking), Ok(Outcome::Panicked(())), "{job:?}");
         assert_eq!(block_on(neighbour), Ok(Outcome::Completed(2)));
     }
     assert_eq!(

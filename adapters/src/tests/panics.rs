@@ -35,7 +35,7 @@ fn a_job_that_panics_twice_aborts_nothing(runtime: impl Runtime) {
         .retry(Retry::NONE.attempts(2))
         .spawn_on(runtime, |_: Grenade, _: Context| async { Ok::<(), ()>(()) })
         .unwrap();
-    assert!(matches!(block_on(processor.submit(Grenade).ok().unwrap()), Ok(Outcome::Panicked)));
+    assert!(matches!(block_on(processor.submit(Grenade).ok().unwrap()), Ok(Outcome::Panicked(()))));
     assert_eq!(processor.census().orphans, 0);
 }
 

@@ -39,12 +39,12 @@ fn each_end_of_an_attempt(runtime: impl Runtime) {
         ("failed", Do::Fail, plain(), Outcome::Failed("failed")),
         ("failed twice", Do::Fail, twice(), Outcome::Failed("failed")),
         ("failed, then completed", Do::FailOnce(8), twice(), Outcome::Completed(8)),
-        ("failed, then panicked", Do::FailOnceThenPanic, twice(), Outcome::Panicked),
-        ("panicked at once", Do::PanicAtOnce, plain(), Outcome::Panicked),
-        ("panicked in a poll", Do::Panic, plain(), Outcome::Panicked),
-        ("panicked when done", Do::PanicWhenDone, plain(), Outcome::Panicked),
-        ("panicked at once, twice", Do::PanicAtOnce, twice(), Outcome::Panicked),
-        ("panicked in a poll, twice", Do::Panic, twice(), Outcome::Panicked),
+        ("failed, then panicked", Do::FailOnceThenPanic, twice(), Outcome::Panicked(())),
+        ("panicked at once", Do::PanicAtOnce, plain(), Outcome::Panicked(())),
+        ("panicked in a poll", Do::Panic, plain(), Outcome::Panicked(())),
+        ("panicked when done", Do::PanicWhenDone, plain(), Outcome::Panicked(())),
+        ("panicked at once, twice", Do::PanicAtOnce, twice(), Outcome::Panicked(())),
+        ("panicked in a poll, twice", Do::Panic, twice(), Outcome::Panicked(())),
         ("timed out", Do::Hang, start_to_close(), Outcome::TimedOut),
         ("timed out, then panicked", Do::HangThenPanic, start_to_close(), Outcome::TimedOut),
         (
@@ -156,7 +156,7 @@ fn a_graceful_end_that_is_in_time(runtime: impl Runtime) {
     let cases = [
         ("timed out", Do::Hang, start_to_close(), Outcome::TimedOut),
         ("queued", Do::Return(1), plain(), Outcome::Completed(1)),
-        ("panics", Do::Panic, plain(), Outcome::Panicked),
+        ("panics", Do::Panic, plain(), Outcome::Panicked(())),
         ("tried again", Do::FailOnce(2), twice(), Outcome::Completed(2)),
         ("delayed", Do::Return(3), plain().delay(ms(20)), Outcome::Completed(3)),
     ];
@@ -273,7 +273,7 @@ fn callbacks_that_panic_take_nothing_from_others(runtime: impl Runtime) {
         &[
             ("completed", Outcome::Completed(1)),
             ("failed", Outcome::Failed("failed")),
-            ("panicked", Outcome::Panicked),
+            ("panicked", Outcome::Panicked(())),
         ],
     );
 }
@@ -311,7 +311,7 @@ fn a_callback_may_submit_the_next_task(runtime: impl Runtime) {
         first.call(outcome);
     };
     assert!(processor.call(Do::Panic, plain(), submits).is_ok());
-    calls.come_to_be(processor, &[("first", Outcome::Panicked), ("next", Outcome::Failed("failed"))]);
+    calls.come_to_be(processor, &[("first", Outcome::Panicked(())), ("next", Outcome::Failed("failed"))]);
 }
 
 #[cfg(feature = "tokio")]

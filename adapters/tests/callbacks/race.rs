@@ -21,7 +21,7 @@ fn is_possible(job: Do, outcome: Outcome<u32, Error>) -> bool {
         (_, Outcome::Cancelled) => true,
         (Do::Return(expected) | Do::FailOnce(expected), Outcome::Completed(found)) => found == expected,
         (Do::Return(_), Outcome::Expired) => false,
-        (Do::FailOnceThenPanic | Do::Panic, Outcome::Panicked) => true,
+        (Do::FailOnceThenPanic | Do::Panic, Outcome::Panicked(())) => true,
         // What fails while the processor ends is not tried again.
         (Do::Fail | Do::FailOnce(_) | Do::FailOnceThenPanic, Outcome::Failed("failed")) => true,
         (Do::Hang | Do::HangThenPanic, Outcome::TimedOut) => true,
