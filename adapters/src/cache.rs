@@ -276,7 +276,8 @@ impl CachePart for NoCache {
     }
 
     fn bytes(&self) -> usize {
-        0
+        // The counts of the `Arc` that it is in.
+        2 * size_of::<usize>()
     }
 
     fn begin(&self, _: Clock, _: u64) -> bool {

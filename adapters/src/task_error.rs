@@ -101,13 +101,13 @@ impl<E: Error + 'static> Error for TaskError<E> {
 
 /// An outcome of the machine as a result.
 #[inline]
-pub(crate) fn result_of<O, E>(outcome: Outcome<O, E>) -> Result<O, TaskError<E>> {
+pub(crate) fn result_of<O, E>(outcome: Outcome<O, E, PanicMessage>) -> Result<O, TaskError<E>> {
     Err(match outcome {
         Outcome::Completed(output) => return Ok(output),
         Outcome::Failed(error) => TaskError::Failed(error),
         Outcome::TimedOut => TaskError::TimedOut,
         Outcome::Cancelled => TaskError::Cancelled,
         Outcome::Expired => TaskError::Expired,
-        Outcome::Panicked => TaskError::Panicked(PanicMessage::from("TODO")),
+        Outcome::Panicked(message) => TaskError::Panicked(message),
     })
 }

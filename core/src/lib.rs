@@ -16,6 +16,7 @@
 //!     type Job = Vec<u32>;
 //!     type Output = u32;
 //!     type Error = ();
+//!     type Panic = ();
 //!     type Meta = ();
 //!     type Callback = Box<dyn FnOnce(u32)>;
 //!     type Waiter = ();

@@ -7,7 +7,7 @@ use crate::{Plan, TaskId};
 /// How a task ended. Each admitted task gets exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
-pub enum Outcome<O, E> {
+pub enum Outcome<O, E, P = ()> {
     /// An attempt reported its output before the task was timed out or cancelled.
     Completed(O),
     /// An attempt reported an error, and no further try was left or allowed.
@@ -19,10 +19,10 @@ pub enum Outcome<O, E> {
     /// It waited in the queue for longer than its schedule-to-start time-out.
     Expired,
     /// An attempt panicked, and no further try was left or allowed.
-    Panicked,
+    Panicked(P),
 }
 
-impl<O, E> Outcome<O, E> {
+impl<O, E, P> Outcome<O, E, P> {
     /// The outcome without its value.
     pub fn kind(&self) -> OutcomeKind {
         match self {
@@ -31,7 +31,7 @@ impl<O, E> Outcome<O, E> {
             Self::TimedOut => OutcomeKind::TimedOut,
             Self::Cancelled => OutcomeKind::Cancelled,
             Self::Expired => OutcomeKind::Expired,
-            Self::Panicked => OutcomeKind::Panicked,
+            Self::Panicked(_) => OutcomeKind::Panicked,
         }
     }
 }
@@ -150,7 +150,7 @@ pub struct Settlement<P: Plan> {
     /// How many attempts were started.
     pub attempts: u32,
     /// How it ended.
-    pub outcome: Outcome<P::Output, P::Error>,
+    pub outcome: Outcome<P::Output, P::Error, P::Panic>,
     /// The job, when the task ended while it waited (delayed, queued or backing off).
     pub job: Option<P::Job>,
     /// The callback, for tasks submitted with [`Route::Callback`](crate::Route::Callback).

@@ -127,6 +127,7 @@ mod tests {
         type Job = u32;
         type Output = ();
         type Error = ();
+        type Panic = ();
         type Meta = ();
         type Callback = ();
         type Waiter = ();

@@ -60,6 +60,7 @@ pub(crate) enum Payload<P: Plan> {
     Job(P::Job),
     Output(P::Output),
     Error(P::Error),
+    Panic(P::Panic),
 }
 
 /// A set of effects that a settled task owes the host, taken in this order.
@@ -219,6 +220,7 @@ mod tests {
         type Job = u64;
         type Output = u64;
         type Error = u64;
+        type Panic = u64;
         type Meta = u64;
         type Callback = Box<dyn FnOnce()>;
         type Waiter = core::task::Waker;

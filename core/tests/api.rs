@@ -19,6 +19,7 @@ impl Plan for Secrets {
     type Job = Secret;
     type Output = Secret;
     type Error = Secret;
+    type Panic = Secret;
     type Meta = u8;
     type Callback = Secret;
     type Waiter = Secret;
@@ -40,7 +41,7 @@ fn auto_traits_are_pinned() {
     plain::<Settlement<Secrets>>();
     plain::<Claim<Secrets>>();
     plain::<Released<Secrets>>();
-    plain::<Failure<Secrets>>();
+    plain::<Failure<Secret, Secret>>();
     plain::<Swept<Secrets>>();
     plain::<Terms<Secrets>>();
     plain::<Detached<Secret>>();

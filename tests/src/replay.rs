@@ -74,6 +74,7 @@ impl Plan for Jobs {
     type Job = u32;
     type Output = ();
     type Error = ();
+    type Panic = ();
     type Meta = u32;
     type Callback = u32;
     type Waiter = ();

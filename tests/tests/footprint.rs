@@ -21,6 +21,7 @@ impl Plan for Odd {
     type Job = [u8; 13];
     type Output = u16;
     type Error = [u64; 3];
+    type Panic = u32;
     type Meta = u8;
     type Callback = fn(u16);
     type Waiter = [u8; 3];

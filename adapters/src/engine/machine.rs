@@ -25,6 +25,7 @@ use super::wake::Wakes;
 use super::workers::Workers;
 use crate::cache::CachePart;
 use crate::options::Defaults;
+use crate::panics::PanicMessage;
 use crate::runtime::{Clock, Timer};
 use crate::task_builder::Callback;
 use crate::work::{SendWork, Work};
@@ -36,6 +37,7 @@ impl<W: Work> Plan for Types<W> {
     type Job = W::Job;
     type Output = W::Output;
     type Error = W::Error;
+    type Panic = PanicMessage;
     type Meta = W::Meta;
     type Callback = Callback<W>;
     type Waiter = Waker;

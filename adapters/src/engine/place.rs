@@ -15,7 +15,7 @@ use super::machine::{Machine, Types};
 use super::signals::{Again, Signals};
 use crate::context::Context;
 use crate::handler::Handler;
-use crate::panics::{Panic, catch, discard_panic, error_message, first_panic, panic_text};
+use crate::panics::{Panic, PanicMessage, catch, discard_panic, error_message, first_panic, panic_text};
 use crate::work::Work;
 
 pin_project! {
@@ -57,7 +57,7 @@ pin_project! {
 enum End<W: Work> {
     Completed(W::Output),
     Failed(W::Error),
-    Panicked,
+    Panicked(PanicMessage),
     /// It was asked to stop, and was dropped.
     Stopped,
 }
@@ -121,7 +121,8 @@ impl<W: Work, H, F> Cell<W, H, F> {
     {
         match catch(|| self.as_mut().go_on(making, place)) {
             Ok(()) => None,
-            Err(panic) => self.end_with(End::Panicked, Some(panic)),
+            // The panic decides, whatever the end.
+            Err(panic) => self.end_with(End::Stopped, Some(panic)),
         }
     }
 
@@ -192,8 +193,9 @@ impl<W: Work, H, F> Cell<W, H, F> {
         let this = self.project();
         *this.end = Some(match &panic {
             Some(panic) => {
-                *this.message = Message::from(panic_text(panic));
-                End::Panicked
+                let text = panic_text(panic);
+                *this.message = Message::from(text);
+                End::Panicked(PanicMessage::from(text))
             }
             None => end,
         });
@@ -230,7 +232,7 @@ impl<W: Work, H, F> Cell<W, H, F> {
                     Again::Never => (None, None),
                 };
                 match machine.failed(now, attempt, error, copy, delay, this.message) {
-                    Ok(Failure::Retrying { error, .. }) => *this.end = Some(End::Failed(error)),
+                    Ok(Failure::Retrying { value: error, .. }) => *this.end = Some(End::Failed(error)),
                     Ok(Failure::Settled { job }) => *this.copy = this.copy.take().or(job),
                     Ok(_) => {}
                     Err(Late { value: (error, copy), .. }) => {
@@ -239,13 +241,16 @@ impl<W: Work, H, F> Cell<W, H, F> {
                     }
                 }
             }
-            End::Panicked => match machine.panicked(now, attempt, this.copy.take(), this.message) {
-                Ok(copy) => *this.copy = copy,
-                Err(late) => {
-                    machine.late_panic();
-                    *this.copy = late.value;
+            End::Panicked(panic) => {
+                match machine.panicked(now, attempt, panic, this.copy.take(), this.message) {
+                    Ok(Failure::Settled { job }) => *this.copy = job,
+                    Ok(_) => {}
+                    Err(late) => {
+                        machine.late_panic();
+                        *this.copy = late.value.1;
+                    }
                 }
-            },
+            }
             // Late when the end of the machine has abandoned it: then nobody counts on it.
             End::Stopped => drop(machine.stopped(now, attempt)),
         }
@@ -271,11 +276,11 @@ impl<W: Work, H, F> Cell<W, H, F> {
         let this = self.project();
         let job = this.start.take().map(|start| start.job);
         let end = this.end.take();
-        let has_panicked = matches!(end, Some(End::Panicked));
+        let has_panicked = matches!(end, Some(End::Panicked(_)));
         let (output, error) = match end {
             Some(End::Completed(output)) => (Some(output), None),
             Some(End::Failed(error)) => (None, Some(error)),
-            Some(End::Panicked | End::Stopped) | None => (None, None),
+            Some(End::Panicked(_) | End::Stopped) | None => (None, None),
         };
         Contents { job, copy: this.copy.take(), output, error, handler: None, has_panicked }
     }

@@ -10,28 +10,29 @@ use crate::task::{NEVER, Payload, Pending};
 use crate::{AttemptId, Event, Instant, Late, Message, Plan};
 use core::time::Duration;
 
-/// An error and the job that came with it, handed back.
-type Failed<P> = (<P as Plan>::Error, Option<<P as Plan>::Job>);
+/// What became of an attempt that failed or panicked with a `V`, unless it was over: then value and job come back.
+type Verdict<V, P> = Result<Failure<V, <P as Plan>::Job>, Late<(V, Option<<P as Plan>::Job>)>>;
 
-/// What became of an attempt that failed.
+/// What became of an attempt that failed or panicked with a value of type `V`.
+#[derive(PartialEq, Eq)]
 #[must_use = "it hands a value back"]
 #[non_exhaustive]
-pub enum Failure<P: Plan> {
-    /// The machine has the job again, and will queue it after the delay. The error is handed back.
+pub enum Failure<V, J> {
+    /// The machine has the job again, and will queue it after the delay. The error or the panic is handed back.
     Retrying {
-        /// The error of this attempt.
-        error: P::Error,
+        /// The error or the panic of this attempt.
+        value: V,
         /// The backoff.
         delay: Duration,
     },
-    /// The task is settled as failed, with the error. The job, if it was given, is handed back.
+    /// The task is settled, with the error or the panic. The job, if it was given, is handed back.
     Settled {
         /// The job, which is not needed any more.
-        job: Option<P::Job>,
+        job: Option<J>,
     },
 }
 
-impl<P: Plan> fmt::Debug for Failure<P> {
+impl<V, J> fmt::Debug for Failure<V, J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Retrying { delay, .. } => f.debug_struct("Retrying").field("delay", delay).finish(),
@@ -119,13 +120,13 @@ impl<P: Plan> Processor<P> {
         job: Option<P::Job>,
         delay: Option<Duration>,
         message: &Message,
-    ) -> Result<Failure<P>, Late<Failed<P>>> {
+    ) -> Verdict<P::Error, P> {
         let index = match self.running(now, attempt) {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, (error, job))),
         };
         let failure = match self.retry(index, job, false, delay) {
-            Ok(delay) => Failure::Retrying { error, delay },
+            Ok(delay) => Failure::Retrying { value: error, delay },
             Err(job) => {
                 self.end(index, Input::Fail, Some(Payload::Error(error)), false);
                 Failure::Settled { job }
@@ -135,31 +136,32 @@ impl<P: Plan> Processor<P> {
         Ok(failure)
     }
 
-    /// The attempt has panicked. Like [`failed`](Self::failed), but tried again only if the task's
-    /// [`Retry`](crate::Retry) says so. The answer is the job, when it is not needed any more.
+    /// The attempt has panicked, with this value. Like [`failed`](Self::failed), but tried again only if the task's
+    /// [`Retry`](crate::Retry) says so, and never after a delay of the host's choice.
     ///
     /// # Errors
-    /// The attempt is over: the job is handed back.
+    /// The attempt is over: panic and job are handed back.
     pub fn panicked(
         &mut self,
         now: Instant,
         attempt: AttemptId,
+        panic: P::Panic,
         job: Option<P::Job>,
         message: &Message,
-    ) -> Result<Option<P::Job>, Late<Option<P::Job>>> {
+    ) -> Verdict<P::Panic, P> {
         let index = match self.running(now, attempt) {
             Ok(index) => index,
-            Err(late) => return Err(self.late(late, job)),
+            Err(late) => return Err(self.late(late, (panic, job))),
         };
-        let job = match self.retry(index, job, true, None) {
-            Ok(_) => None,
+        let failure = match self.retry(index, job, true, None) {
+            Ok(delay) => Failure::Retrying { value: panic, delay },
             Err(job) => {
-                self.end(index, Input::Panic, None, false);
-                job
+                self.end(index, Input::Panic, Some(Payload::Panic(panic)), false);
+                Failure::Settled { job }
             }
         };
         self.note_task_error(ErrorKind::Panicked, index, message);
-        Ok(job)
+        Ok(failure)
     }
 
     /// The attempt has stopped without an outcome: it gives its concurrency place back. That is the answer

@@ -171,6 +171,7 @@ impl<P: Plan> Processor<P> {
         let outcome = match payload {
             Payload::Output(output) => Outcome::Completed(output),
             Payload::Error(error) => Outcome::Failed(error),
+            Payload::Panic(panic) => Outcome::Panicked(panic),
             Payload::Away => outcome_without_value(kind),
             Payload::Job(held) => {
                 self.ledger.jobs.leave();
@@ -268,13 +269,12 @@ const fn kind_of(input: Input) -> Option<OutcomeKind> {
     }
 }
 
-fn outcome_without_value<O, E>(kind: Option<OutcomeKind>) -> Outcome<O, E> {
+fn outcome_without_value<O, E, P>(kind: Option<OutcomeKind>) -> Outcome<O, E, P> {
     match kind {
         Some(OutcomeKind::TimedOut) => Outcome::TimedOut,
         Some(OutcomeKind::Expired) => Outcome::Expired,
-        Some(OutcomeKind::Panicked) => Outcome::Panicked,
         Some(OutcomeKind::Cancelled) => Outcome::Cancelled,
-        Some(OutcomeKind::Completed | OutcomeKind::Failed) | None => {
+        Some(OutcomeKind::Completed | OutcomeKind::Failed | OutcomeKind::Panicked) | None => {
             debug_assert!(false, "an outcome with a value has it in the slot");
             Outcome::Cancelled
         }

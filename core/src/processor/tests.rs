@@ -17,6 +17,7 @@ impl Plan for Numbers {
     type Job = u32;
     type Output = u32;
     type Error = u32;
+    type Panic = u32;
     type Meta = u8;
     type Callback = u32;
     type Waiter = u32;
@@ -103,6 +104,7 @@ impl Plan for Huge {
     type Job = [u64; 1 << 37];
     type Output = ();
     type Error = ();
+    type Panic = ();
     type Meta = ();
     type Callback = ();
     type Waiter = ();
@@ -249,7 +251,7 @@ fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
     let first = machine.start_next(ms(0)).unwrap();
     assert_eq!(first.further, 1);
     let failure = machine.failed(ms(0), first.attempt, 9, Some(1), None, &"no".into()).unwrap();
-    let Failure::Retrying { error: 9, delay } = failure else { panic!("{failure:?}") };
+    let Failure::Retrying { value: 9, delay } = failure else { panic!("{failure:?}") };
     assert_eq!(machine.census().backoff, 1);
     let later = Instant::ZERO.saturating_add(delay + Duration::from_millis(1));
     let _ = machine.advance(later, 100);
@@ -261,6 +263,24 @@ fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
     assert_eq!(settled(&mut machine).outcome, Outcome::Failed(8));
     let error = machine.last_error().unwrap();
     assert_eq!((error.streak, error.attempt, error.message.as_str()), (2, 2, "no"));
+}
+
+#[test]
+fn a_panic_is_handed_back_or_leaves_with_the_outcome() {
+    let mut machine = machine(4, 1);
+    let retry = Retry::times(2).fixed(Duration::from_millis(5)).on_panic(true);
+    machine.submit(ms(0), 1, Terms { retry, ..terms() }).unwrap();
+    let first = machine.start_next(ms(0)).unwrap();
+    let failure = machine.panicked(ms(1), first.attempt, 9, Some(1), &"no".into()).unwrap();
+    assert_eq!(failure, Failure::Retrying { value: 9, delay: Duration::from_millis(5) });
+    let _ = machine.advance(ms(6), 10);
+    let second = machine.start_next(ms(6)).unwrap();
+    let late = machine.panicked(ms(6), first.attempt, 8, Some(1), &"no".into()).unwrap_err();
+    assert_eq!((late.settled, late.value), (None, (8, Some(1))));
+    let failure = machine.panicked(ms(6), second.attempt, 7, None, &"no".into()).unwrap();
+    assert_eq!(failure, Failure::Settled { job: None });
+    assert_eq!(settled(&mut machine).outcome, Outcome::Panicked(7));
+    assert!(machine.audit().is_empty());
 }
 
 #[test]

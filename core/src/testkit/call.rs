@@ -159,6 +159,7 @@ pub enum Call {
     Panicked {
         now: Instant,
         attempt: AttemptId,
+        panic: u32,
         job: Option<u32>,
         text: u32,
     },
@@ -261,7 +262,7 @@ pub enum Answer {
     Runs(bool),
     Completed(Result<(), (Option<OutcomeKind>, u32)>),
     Failed(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
-    Panicked(Result<Option<u32>, (Option<OutcomeKind>, Option<u32>)>),
+    Panicked(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
     Stopped(Result<(), Option<OutcomeKind>>),
     Progress { used: u32, more: bool },
     Swept { items: Vec<Swept>, due: bool },
@@ -315,7 +316,7 @@ pub enum Slept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as there")]
 pub enum Failure {
-    Retrying { error: u32, delay: Duration },
+    Retrying { value: u32, delay: Duration },
     Settled { job: Option<u32> },
 }
 

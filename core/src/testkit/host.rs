@@ -11,7 +11,7 @@ use super::script::Way;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
     BuildError, Claim, Conditions, Effect, Guard, Inserted, Instant, Late, Limits, Message, Outcome,
-    Processor, Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
+    OutcomeKind, Processor, Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
 };
 
 /// A machine whose payloads are counted.
@@ -210,26 +210,13 @@ impl Host {
             }
             Call::Failed { now, attempt, error, job, delay, text } => {
                 let (error, job) = (self.token(error), job.map(|job| self.token(job)));
-                Answer::Failed(
-                    match self.machine.failed(now, attempt, error, job, delay, &Message::of(&text)) {
-                        Ok(crate::Failure::Retrying { error, delay }) => {
-                            Ok(Failure::Retrying { error: error.out(), delay })
-                        }
-                        Ok(crate::Failure::Settled { job }) => {
-                            Ok(Failure::Settled { job: job.map(Token::out) })
-                        }
-                        Err(Late { settled, value: (error, job) }) => {
-                            Err((settled, error.out(), job.map(Token::out)))
-                        }
-                    },
-                )
+                let answer = self.machine.failed(now, attempt, error, job, delay, &Message::of(&text));
+                Answer::Failed(answer.map(failure).map_err(late_failure))
             }
-            Call::Panicked { now, attempt, job, text } => {
-                let job = job.map(|job| self.token(job));
-                Answer::Panicked(match self.machine.panicked(now, attempt, job, &Message::of(&text)) {
-                    Ok(job) => Ok(job.map(Token::out)),
-                    Err(late) => Err((late.settled, late.value.map(Token::out))),
-                })
+            Call::Panicked { now, attempt, panic, job, text } => {
+                let (panic, job) = (self.token(panic), job.map(|job| self.token(job)));
+                let answer = self.machine.panicked(now, attempt, panic, job, &Message::of(&text));
+                Answer::Panicked(answer.map(failure).map_err(late_failure))
             }
             Call::Stopped { now, attempt } => {
                 Answer::Stopped(self.machine.stopped(now, attempt).map_err(|late| late.settled))
@@ -307,6 +294,18 @@ fn returned((job, terms): Job) -> Returned {
     (job.out(), callback)
 }
 
+fn failure(failure: crate::Failure<Token, Token>) -> Failure {
+    match failure {
+        crate::Failure::Retrying { value, delay } => Failure::Retrying { value: value.out(), delay },
+        crate::Failure::Settled { job } => Failure::Settled { job: job.map(Token::out) },
+    }
+}
+
+fn late_failure(late: Late<(Token, Option<Token>)>) -> (Option<OutcomeKind>, u32, Option<u32>) {
+    let (value, job) = late.value;
+    (late.settled, value.out(), job.map(Token::out))
+}
+
 fn settled(settlement: Settlement<Kit>) -> Settled {
     let kind = settlement.outcome.kind();
     Settled {
@@ -315,7 +314,9 @@ fn settled(settlement: Settlement<Kit>) -> Settled {
         attempts: settlement.attempts,
         kind,
         value: match settlement.outcome {
-            Outcome::Completed(value) | Outcome::Failed(value) => Some(value.out()),
+            Outcome::Completed(value) | Outcome::Failed(value) | Outcome::Panicked(value) => {
+                Some(value.out())
+            }
             _ => None,
         },
         job: settlement.job.map(Token::out),

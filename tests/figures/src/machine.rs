@@ -19,6 +19,7 @@ impl Plan for Eight {
     type Job = u64;
     type Output = u64;
     type Error = u64;
+    type Panic = u64;
     type Meta = u64;
     type Callback = Callback;
     type Waiter = Waker;
@@ -121,7 +122,7 @@ pub fn take_result(machine: &mut Machine, now: Instant, task: TaskId) -> Settlem
 
 #[inline(never)]
 pub fn panic(machine: &mut Machine, now: Instant, attempt: AttemptId) {
-    let _ = machine.panicked(now, attempt, None, &Message::default()).expect("the attempt runs");
+    let _ = machine.panicked(now, attempt, 4, None, &Message::default()).expect("the attempt runs");
 }
 
 #[inline(never)]

@@ -20,6 +20,7 @@ impl Plan for Bare {
     type Job = u32;
     type Output = u32;
     type Error = ();
+    type Panic = ();
     type Meta = ();
     type Callback = u8;
     type Waiter = ();

@@ -30,6 +30,7 @@ impl Plan for Work {
     type Job = Box<u64>;
     type Output = u64;
     type Error = u64;
+    type Panic = ();
     type Meta = u32;
     type Callback = u64;
     type Waiter = Woken;

@@ -77,7 +77,7 @@ impl Load {
                 }
             }
             Happening::Panics(attempt) => {
-                drop(self.machine.panicked(now, attempt, None, &Message::from("it panicked")))
+                drop(self.machine.panicked(now, attempt, (), None, &Message::from("it panicked")))
             }
             Happening::Stops(attempt) => drop(self.machine.stopped(now, attempt)),
             Happening::IsCancelled(task) => drop(self.machine.cancel(now, task)),

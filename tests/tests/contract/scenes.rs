@@ -15,6 +15,7 @@ impl Plan for Plain {
     type Job = u32;
     type Output = u32;
     type Error = u32;
+    type Panic = u32;
     type Meta = ();
     type Callback = u32;
     type Waiter = u32;

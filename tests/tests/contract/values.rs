@@ -48,7 +48,10 @@ impl Values {
                 self.enter(error, "error");
                 job.into_iter().for_each(|job| self.enter(job, "job"));
             }
-            Call::Panicked { job, .. } => job.into_iter().for_each(|job| self.enter(job, "job")),
+            Call::Panicked { panic, job, .. } => {
+                self.enter(panic, "panic");
+                job.into_iter().for_each(|job| self.enter(job, "job"));
+            }
             Call::CacheInsert { token, value, .. } => {
                 self.enter(token, "key");
                 self.enter(value, "value");
@@ -84,10 +87,13 @@ fn returned(answer: &Answer) -> Vec<u32> {
             out.extend(detached.guard)
         }
         Answer::Completed(Err((_, output))) => out.push(*output),
-        Answer::Failed(Ok(Failure::Retrying { error, .. })) => out.push(*error),
-        Answer::Failed(Ok(Failure::Settled { job })) => out.extend(*job),
-        Answer::Failed(Err((_, error, job))) => out.extend([Some(*error), *job].into_iter().flatten()),
-        Answer::Panicked(Ok(job) | Err((_, job))) => out.extend(*job),
+        Answer::Failed(Ok(failure)) | Answer::Panicked(Ok(failure)) => match failure {
+            Failure::Retrying { value, .. } => out.push(*value),
+            Failure::Settled { job } => out.extend(*job),
+        },
+        Answer::Failed(Err((_, value, job))) | Answer::Panicked(Err((_, value, job))) => {
+            out.extend([Some(*value), *job].into_iter().flatten());
+        }
         Answer::Swept { items, .. } => {
             for item in items {
                 if let Swept::Cached(_, key, value) = item {

@@ -62,7 +62,7 @@ impl Model {
             Call::Failed { attempt, error, job, delay, text, .. } => {
                 self.failed(attempt, error, job, delay, text)
             }
-            Call::Panicked { attempt, job, text, .. } => self.panicked(attempt, job, text),
+            Call::Panicked { attempt, panic, job, text, .. } => self.panicked(attempt, panic, job, text),
             Call::Stopped { attempt, .. } => self.stopped(attempt),
             Call::LatePanic => {
                 super::one(&mut self.totals.late_panics);

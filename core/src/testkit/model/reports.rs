@@ -90,7 +90,7 @@ impl Model {
         Answer::Failed(Ok(match self.backoff(meta, job, true, delay) {
             Some(delay) => {
                 self.task_error(ErrorKind::Failed, meta, Message::of(&text));
-                Failure::Retrying { error, delay }
+                Failure::Retrying { value: error, delay }
             }
             None => {
                 self.settle(meta, OutcomeKind::Failed, Some(error));
@@ -100,21 +100,24 @@ impl Model {
         }))
     }
 
-    pub(super) fn panicked(&mut self, attempt: AttemptId, job: Option<u32>, text: u32) -> Answer {
+    pub(super) fn panicked(&mut self, attempt: AttemptId, panic: u32, job: Option<u32>, text: u32) -> Answer {
         let meta = match self.judge(attempt) {
             Verdict::Counts(meta) => meta,
             Verdict::Late(kind) => {
                 one(&mut self.totals.late);
-                return Answer::Panicked(Err((kind, job)));
+                return Answer::Panicked(Err((kind, panic, job)));
             }
         };
         let on_panic = self.task(meta).is_some_and(|task| task.order.retry().retries_panics());
-        let retried = self.backoff(meta, job, on_panic, None).is_some();
-        if !retried {
-            self.settle(meta, OutcomeKind::Panicked, None);
-        }
+        let failure = match self.backoff(meta, job, on_panic, None) {
+            Some(delay) => Failure::Retrying { value: panic, delay },
+            None => {
+                self.settle(meta, OutcomeKind::Panicked, Some(panic));
+                Failure::Settled { job }
+            }
+        };
         self.task_error(ErrorKind::Panicked, meta, Message::of(&text));
-        Answer::Panicked(Ok(job.filter(|_| !retried)))
+        Answer::Panicked(Ok(failure))
     }
 
     pub(super) fn stopped(&mut self, attempt: AttemptId) -> Answer {

@@ -114,7 +114,8 @@ impl Oracle {
             }
             Step::Panic { attempt, with_job } => {
                 let (attempt, job) = self.report(attempt)?;
-                Call::Panicked { now, attempt, job: with_job.then_some(job), text: job }
+                let panic = self.token();
+                Call::Panicked { now, attempt, panic, job: with_job.then_some(job), text: panic }
             }
             Step::Stopped { attempt } => Call::Stopped { now, attempt: self.report(attempt)?.0 },
             Step::LatePanic => Call::LatePanic,
