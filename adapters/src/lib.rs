@@ -126,7 +126,7 @@ pub use sleep::Sleep;
 pub use source::SourceHandle;
 pub use submitter::Submitter;
 pub use subscription::{Notice, Subscription};
-pub use task_builder::{Callback, TaskBuilder};
+pub use task_builder::{Callback, RefusedCall, TaskBuilder};
 pub use task_error::{TaskError, TaskResult};
 pub use wait::SubmitWait;
 pub use work::{SendWork, Work};

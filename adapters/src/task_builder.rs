@@ -16,6 +16,9 @@ use crate::work::Work;
 /// What is called with a task that was settled. See [`TaskBuilder::call`].
 pub type Callback<W> = Box<dyn FnOnce(Settlement<W>) + Send>;
 
+/// A job and its callback, which was not called, handed back.
+pub type RefusedCall<W> = Refused<(<W as Work>::Job, Callback<W>)>;
+
 /// A task on its terms, to be submitted by one of its last four methods, which say where the result goes. Made by
 /// [`Access::task`](crate::Access::task).
 #[must_use = "a task is submitted by `submit`, `call`, `post` or `retain`"]
@@ -102,10 +105,7 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
     ///
     /// # Errors
     /// The job and the callback, which is not called, come back with the reason.
-    pub fn call(
-        self,
-        callback: impl FnOnce(Settlement<W>) + Send + 'static,
-    ) -> Result<TaskId, Refused<(W::Job, Callback<W>)>>
+    pub fn call(self, callback: impl FnOnce(Settlement<W>) + Send + 'static) -> Result<TaskId, RefusedCall<W>>
     where
         W: 'static,
     {

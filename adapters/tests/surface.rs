@@ -13,6 +13,8 @@ use std::time::Duration;
 #[allow(clippy::wildcard_imports)]
 use plimsoll::*;
 
+type Nap<M = ()> = fn(Duration, Context<M>) -> Result<(), SleepRefusal>;
+
 const LONG: Duration = Duration::from_secs(3_600);
 
 fn thread() -> Thread {
@@ -184,8 +186,7 @@ fn idle_is_waited_for() {
         .concurrency(2)
         .spawn_on(thread(), |long: Duration, cx: Context| async move { cx.sleep(long).await })
         .unwrap();
-    let wait =
-        |idle: Idle<fn(Duration, Context) -> Result<(), SleepRefusal>>| futures::executor::block_on(idle);
+    let wait = |idle: Idle<Nap>| futures::executor::block_on(idle);
     assert!(processor.is_idle());
     wait(processor.idle());
     for round in 1..=20 {
@@ -240,10 +241,7 @@ fn whoever_waits_for_idle_learns_of_the_end_and_leaves_nothing() {
 }
 
 /// All tasks, seen so many at a time.
-fn inspect<M: Copy>(
-    processor: &Processor<fn(Duration, Context<M>) -> Result<(), SleepRefusal>>,
-    most: u32,
-) -> Vec<TaskView<M>> {
+fn inspect<M: Copy>(processor: &Processor<Nap<M>>, most: u32) -> Vec<TaskView<M>> {
     let (mut page, mut seen) = (Some(0), Vec::new());
     while let Some(from) = page {
         let inspection = processor.inspect(from, most);

@@ -12,6 +12,11 @@ use super::kit::{OnDrop, eventually, on_every_runtime};
 use crate::{BatchListener, Cache, ErrorListener, TaskResult};
 use crate::{CacheLimits, Context, Emitter, Processor, Runtime, Submitter, TaskError, TaskListener};
 
+/// What the processors of these tests work on.
+type Flag = fn(bool, Context) -> Result<(), ()>;
+type Number = fn(u32, Context) -> Result<(), ()>;
+type Valued = fn(Do, Context) -> Result<Value, Failure>;
+
 on_every_runtime! {
     values_may_call_back_when_they_are_dropped
     wakers_may_call_back
@@ -26,7 +31,7 @@ type Value = OnDrop<Box<dyn FnMut() + Send + Sync>>;
 /// Makes values that call back into a processor, and counts them.
 #[derive(Clone, Default)]
 struct Maker {
-    submitter: Arc<Mutex<Option<Submitter<fn(Do, Context) -> Result<Value, Failure>>>>>,
+    submitter: Arc<Mutex<Option<Submitter<Valued>>>>,
     dropped: Arc<AtomicUsize>,
 }
 
@@ -142,7 +147,7 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
 
 /// A waker that calls back into a processor when it is cloned, woken and dropped.
 struct Reentrant {
-    submitter: Submitter<fn(bool, Context) -> Result<(), ()>>,
+    submitter: Submitter<Flag>,
     thread: Waker,
 }
 
@@ -167,10 +172,7 @@ impl Drop for Reentrant {
 }
 
 /// A waker of its own for each poll, so that every one is replaced, woken or dropped by the processor.
-fn block_on_reentrant<F: Future>(
-    submitter: &Submitter<fn(bool, Context) -> Result<(), ()>>,
-    future: F,
-) -> F::Output {
+fn block_on_reentrant<F: Future>(submitter: &Submitter<Flag>, future: F) -> F::Output {
     let mut future = pin!(future);
     block_on(std::future::poll_fn(|cx| {
         for _ in 0..2 {
@@ -296,7 +298,7 @@ fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
 }
 
 /// An emitter whose registrations call back into the processor when they are dropped, and panic.
-struct Rude(Submitter<fn(u32, Context) -> Result<(), ()>>);
+struct Rude(Submitter<Number>);
 
 impl Rude {
     fn registration(&self) -> Box<dyn std::any::Any + Send> {

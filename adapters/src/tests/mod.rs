@@ -18,15 +18,20 @@ mod turns;
 #[test]
 fn what_users_hold_is_send_and_sync() {
     type Job = std::cell::Cell<u8>;
+    type Work = fn(Job) -> Result<Job, Job>;
     fn check<T: Send + Sync>() {}
-    check::<crate::Processor<fn(Job) -> Result<Job, Job>>>();
-    check::<crate::Submitter<fn(Job) -> Result<Job, Job>>>();
-    check::<crate::Handle<fn(Job) -> Result<Job, Job>>>();
-    check::<crate::CancelOnDrop<fn(Job) -> Result<Job, Job>>>();
-    check::<crate::Subscription<fn(Job) -> Result<Job, Job>>>();
-    check::<crate::SourceHandle<fn(Job) -> Result<Job, Job>>>();
+    check::<crate::Processor<Work>>();
+    check::<crate::Submitter<Work>>();
+    check::<crate::Access<Work>>();
+    check::<crate::TaskBuilder<'_, fn(u8) -> Result<Job, Job>>>();
+    check::<crate::Settlement<fn(u8) -> Result<u8, u8>>>();
+    check::<crate::TaskError<u8>>();
+    check::<crate::Handle<Work>>();
+    check::<crate::CancelOnDrop<Work>>();
+    check::<crate::Subscription<Work>>();
+    check::<crate::SourceHandle<Work>>();
     check::<crate::SubmitWait<fn(u8) -> Result<Job, Job>>>();
-    check::<crate::Idle<fn(Job) -> Result<Job, Job>>>();
+    check::<crate::Idle<Work>>();
     check::<crate::Context<u8>>();
     check::<crate::Cache<u8, u8>>();
     check::<crate::Events<Job>>();

@@ -11,6 +11,9 @@ use futures::executor::block_on;
 use super::kit::{Count, Manual, Probe, eventually, ms, on_every_runtime};
 use crate::{Context, Drain, Phase, Processor, Runtime, Submitter, TaskError};
 
+/// The work of a processor whose jobs are probes or hold one.
+type Probing<J> = fn(J, Context) -> Result<Probe, ()>;
+
 on_every_runtime! {
     the_owner_may_be_dropped_in_its_own_handler
     the_owner_may_be_dropped_in_a_callback
@@ -19,9 +22,9 @@ on_every_runtime! {
     what_outlives_the_processor_is_harmless
 }
 
-type Slot<J> = Arc<Mutex<Option<Processor<fn(J, Context) -> Result<Probe, ()>>>>>;
+type Slot<J> = Arc<Mutex<Option<Processor<Probing<J>>>>>;
 
-fn take<J>(slot: &Slot<J>) -> Option<Processor<fn(J, Context) -> Result<Probe, ()>>> {
+fn take<J>(slot: &Slot<J>) -> Option<Processor<Probing<J>>> {
     slot.lock().unwrap().take()
 }
 
@@ -112,7 +115,7 @@ fn the_owner_may_be_dropped_by_a_job_that_is_dropped(runtime: impl Runtime) {
 }
 
 /// A job that holds a submitter of its own processor.
-struct Circular(Submitter<fn(Circular, Context) -> Result<Probe, ()>>, Probe);
+struct Circular(Submitter<Probing<Circular>>, Probe);
 
 fn jobs_that_hold_a_submitter_keep_nothing_alive(runtime: impl Runtime) {
     let live = Count::default();

@@ -11,6 +11,8 @@ use super::kit::{Manual, on_every_runtime};
 use crate::runtime::sim::Sim;
 use crate::{Context, Handle, Processor, Retry, Runtime, TaskError};
 
+type Flag = fn(bool, Context) -> Result<(), ()>;
+
 on_every_runtime! {
     a_job_that_panics_twice_aborts_nothing
 }
@@ -78,9 +80,8 @@ fn a_waker_that_panics_when_it_is_replaced_loses_nothing() {
     first.cancel().unwrap();
     manual.run();
     let Poll::Ready(Ok(mut second)) = poll(&mut second, Waker::noop().clone()) else { panic!("no room") };
-    let ask = |handle: &mut Handle<fn(bool, Context) -> Result<(), ()>>, waker: Waker| {
-        Pin::new(handle).poll(&mut TaskContext::from_waker(&waker))
-    };
+    let ask =
+        |handle: &mut Handle<Flag>, waker: Waker| Pin::new(handle).poll(&mut TaskContext::from_waker(&waker));
     assert!(ask(&mut second, Waker::from(Arc::new(Brittle))).is_pending());
     assert!(ask(&mut second, Waker::noop().clone()).is_pending());
     assert_eq!(processor.totals().late_panics, 2);

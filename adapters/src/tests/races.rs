@@ -12,6 +12,8 @@ use futures::executor::block_on;
 use super::kit::{eventually, ms, on_every_runtime};
 use crate::{Cache, CacheLimits, Context, Processor, Retry, Runtime};
 
+type Bombing = fn(Bomb, Context) -> Result<Bomb, ()>;
+
 on_every_runtime! {
     a_timer_is_set_although_effects_are_pending
     a_stop_is_not_lost_when_a_waker_panics
@@ -94,7 +96,7 @@ impl Drop for Bomb {
 }
 
 fn values_that_panic_together_are_dropped_one_by_one(runtime: impl Runtime) {
-    let slot: Arc<Mutex<Option<crate::Submitter<fn(Bomb, Context) -> Result<Bomb, ()>>>>> = Arc::default();
+    let slot: Arc<Mutex<Option<crate::Submitter<Bombing>>>> = Arc::default();
     let own = slot.clone();
     let processor = Processor::builder()
         .concurrency(1)

@@ -13,13 +13,15 @@ use super::kit::{Count, Manual, Probe, ms, start_to_close, yield_now};
 use crate::runtime::sim::Sim;
 use crate::{Context, EngineFuture, Options, Processor, Submitter, TaskError};
 
-type Own = Processor<fn(Duration, Context) -> Result<u32, ()>>;
+type Computing = fn(Duration, Context) -> Result<u32, ()>;
+type Probing = fn((Option<bool>, Probe), Context) -> Result<Probe, ()>;
+
+type Own = Processor<Computing>;
 
 /// A processor on a runtime that is driven by hand. A job takes so long to compute; its output is how many attempts
 /// the machine had handed out by then. A few quick tasks have made its workers bold.
 fn bold(manual: &Manual, concurrency: u32, prefetch: u32) -> Own {
-    let (clock, submitter) =
-        (manual.clone(), Arc::new(Mutex::new(None::<Submitter<fn(Duration, Context) -> Result<u32, ()>>>)));
+    let (clock, submitter) = (manual.clone(), Arc::new(Mutex::new(None::<Submitter<Computing>>)));
     let own = submitter.clone();
     let processor = Processor::builder()
         .concurrency(concurrency)
@@ -63,8 +65,8 @@ fn an_attempt_that_ends_before_anybody_looks_at_the_time_counts() {
     let slow =
         processor.task(ms(20)).options(Options::default().timeouts(start_to_close(ms(19)))).submit().unwrap();
     manual.run();
-    assert!(matches!(block_on(quick), Ok(_)));
-    assert!(matches!(block_on(slow), Ok(_)));
+    assert!(block_on(quick).is_ok());
+    assert!(block_on(slow).is_ok());
 }
 
 /// The second attempt is taken together with the first, which computes for 20 ms before it is called.
@@ -202,8 +204,7 @@ fn neither_new_attempts_nor_ready_ones_starve() {
 #[test]
 fn the_owner_takes_all_that_is_in_hand_with_it() {
     let (manual, live) = (Manual::default(), Count::default());
-    let slot: Arc<Mutex<Option<Processor<fn((Option<bool>, Probe), Context) -> Result<Probe, ()>>>>> =
-        Arc::default();
+    let slot: Arc<Mutex<Option<Processor<Probing>>>> = Arc::default();
     let (owner, counted, seen) = (slot.clone(), live.clone(), Arc::new(AtomicU32::new(0)));
     let left = seen.clone();
     let processor = Processor::builder()

@@ -33,7 +33,7 @@ fn assert_neighbours_complete(host: &impl Host, neighbour: impl Fn(u32) -> Job) 
         let jobs = (0..8).map(|n| if n == 3 { blocker() } else { neighbour(n) });
         let handles: Vec<_> = jobs.map(|job| processor.submit(job).unwrap()).collect();
         processor.resume();
-        let outcomes: Vec<_> = handles.into_iter().map(|handle| block_on(handle)).collect();
+        let outcomes: Vec<_> = handles.into_iter().map(block_on).collect();
         let all_others = (0..).zip(&outcomes).all(|(n, outcome)| n == 3 || *outcome == Ok(n));
         if all_others { Ok(()) } else { Err(format!("{outcomes:?}")) }
     });

@@ -155,7 +155,7 @@ fn new_tasks_do_not_starve_attempts_that_yield(host: impl Host) {
             processor.task(short()).post().unwrap();
         }
         processor.resume();
-        let outcomes: Vec<_> = handles.into_iter().map(|handle| block_on(handle)).collect();
+        let outcomes: Vec<_> = handles.into_iter().map(block_on).collect();
         let in_turn = |outcome: &_| matches!(outcome, Ok(overtaken) if *overtaken <= FEW);
         if outcomes.iter().all(in_turn) { Ok(()) } else { Err(format!("overtaken by: {outcomes:?}")) }
     });
