@@ -71,6 +71,7 @@
 mod access;
 mod builder;
 mod cache;
+mod completions;
 mod context;
 mod emitter;
 mod engine;
@@ -104,6 +105,7 @@ pub use plimsoll_core as machine;
 pub use access::Access;
 pub use builder::{Builder, Cloning, EngineFuture, Mode, Once};
 pub use cache::Cache;
+pub use completions::CompletionQueue;
 pub use context::Context;
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};

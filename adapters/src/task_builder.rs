@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use plimsoll_core::{Priority, Refused, Retry, Route, TaskId, Timeouts};
 
+use crate::completions::{CompletionQueue, Completions};
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
 use crate::options::Options;
@@ -18,6 +19,12 @@ pub type Callback<W> = Box<dyn FnOnce(Settlement<W>) + Send>;
 
 /// A job and its callback, which was not called, handed back.
 pub type RefusedCall<W> = Refused<(<W as Work>::Job, Callback<W>)>;
+
+/// Who is handed the settlement of a task by a worker.
+pub(crate) enum Recipient<W: Work> {
+    Callback(Callback<W>),
+    Completions(Arc<Completions<W>>),
+}
 
 /// A task on its terms, to be submitted by one of its last four methods, which say where the result goes. Made by
 /// [`Access::task`](crate::Access::task).
@@ -109,16 +116,31 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
     where
         W: 'static,
     {
-        self.offer(Route::Callback(Box::new(callback))).map_err(|refused| {
+        self.offer(Route::Callback(Recipient::Callback(Box::new(callback)))).map_err(|refused| {
             refused.map(|(job, route)| {
                 let callback: Callback<W> = match route {
-                    Route::Callback(callback) => callback,
+                    Route::Callback(Recipient::Callback(callback)) => callback,
                     // It was just made.
                     _ => Box::new(drop),
                 };
                 (job, callback)
             })
         })
+    }
+
+    /// Submits it; the result goes to this completion queue.
+    ///
+    /// # Errors
+    /// The job comes back with the reason: [`Untaken`](crate::Refusal::Untaken) when the queue has as many tasks as it has
+    /// room for.
+    pub fn submit_to(self, queue: &mut CompletionQueue<W>) -> Result<TaskId, Refused<W::Job>> {
+        let completions = match queue.recipient() {
+            Ok(completions) => completions,
+            Err(reason) => return Err(Refused::new(reason, self.job)),
+        };
+        let task = self.offer(Route::Callback(Recipient::Completions(completions))).map_err(only_job)?;
+        queue.note_admitted(1);
+        Ok(task)
     }
 
     /// Submits it; the result is of no interest.
@@ -138,7 +160,7 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
         self.offer(Route::Retain).map_err(only_job)
     }
 
-    fn offer(self, route: Route<Callback<W>>) -> Result<TaskId, Refused<Routed<W>>> {
+    fn offer(self, route: Route<Recipient<W>>) -> Result<TaskId, Refused<Routed<W>>> {
         let Self { shared, job, options } = self;
         let conditions = match shared.defaults.with(&options) {
             Ok(conditions) => conditions,
@@ -150,7 +172,7 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
 }
 
 /// A job and where its result was to go.
-type Routed<W> = (<W as Work>::Job, Route<Callback<W>>);
+type Routed<W> = (<W as Work>::Job, Route<Recipient<W>>);
 
 /// Leaves the route behind: it has no callback.
 pub(crate) fn only_job<J, C>(refused: Refused<(J, C)>) -> Refused<J> {

@@ -127,6 +127,8 @@ reasons! {
         /// As many tasks are routed to handles as the limit `unclaimed` allows: take some outcomes or drop their handles,
         /// route tasks elsewhere whose outcomes nobody awaits, or build with a larger limit. Waiting for room does not help.
         Unclaimed => "too many outcomes are not taken: await or drop handles, or build with a larger limit `unclaimed`",
+        /// As many tasks are in a completion queue as it has room for: take some results first. The core itself never says so.
+        Untaken => "the completion queue has as many tasks as it has room for: take results first",
         /// No task slot is free: call `poll_effect` until it is empty, for settled tasks keep theirs until then.
         /// (After years some slots may be retired too, see [`Census::retired`](crate::Census::retired).)
         Backlog => "settled tasks still have their slots: perform the effects, then try again",

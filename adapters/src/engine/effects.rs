@@ -12,6 +12,7 @@ use super::stop_waiters::StopWakers;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
 use crate::settlement::Settlement;
+use crate::task_builder::Recipient;
 use crate::work::Work;
 
 /// What a hold has left to do that runs foreign code, and so is done without the lock.
@@ -36,10 +37,30 @@ enum Action<W: Work> {
 
 /// Whether an effect calls a callback.
 fn has_callback<W: Work>(effect: &Effect<Types<W>>) -> bool {
-    matches!(effect, Effect::Settle(settlement) if settlement.callback.is_some())
+    matches!(effect, Effect::Settle(settlement) if matches!(settlement.callback, Some(Recipient::Callback(_))))
 }
 
-/// The most futures that are woken, and the most attempts that are told to stop, after one hold of the lock.
+type Settled<W> = plimsoll_core::Settlement<Types<W>>;
+
+/// Whether a settlement goes to a completion queue.
+const fn is_for_queue<W: Work>(settlement: &Settled<W>) -> bool {
+    matches!(settlement.callback, Some(Recipient::Completions(_)))
+}
+
+/// Leaves a settlement in its completion queue: the waker to be woken, if somebody waits. It comes back if nobody will take
+/// it.
+fn complete<W: Work>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settled<W>> {
+    match settlement.callback.take() {
+        Some(Recipient::Completions(queue)) => queue.push(settlement),
+        other => {
+            settlement.callback = other;
+            Err(settlement)
+        }
+    }
+}
+
+/// The most futures that are woken, the most attempts that are told to stop, and the most settlements that go to completion
+/// queues, in one hold of the lock.
 const MOST_A_HOLD: usize = 64;
 
 impl<W: Work> Aftermath<W> {
@@ -76,11 +97,12 @@ impl<W: Work> Aftermath<W> {
 }
 
 impl<W: Work> State<W> {
-    /// Takes effects, until there is one that is done last or there are enough. Attempts that are to stop are told so here;
-    /// the end is noted.
+    /// Takes effects, until there is one that is done last or there are enough. Attempts that are to stop are told so here,
+    /// completion queues get theirs; the end is noted. Whether there was any.
     #[inline]
-    pub(super) fn take_effects(&mut self, shared: &Shared<W>, aftermath: &mut Aftermath<W>) {
-        while aftermath.has_room() {
+    pub(super) fn take_effects(&mut self, shared: &Shared<W>, aftermath: &mut Aftermath<W>) -> bool {
+        let mut completed = 0;
+        while aftermath.has_room() && completed < MOST_A_HOLD {
             match self.callback.take().or_else(|| self.machine.poll_effect()) {
                 Some(Effect::Wake(waker)) => aftermath.wakers.push(waker),
                 Some(Effect::Stop(stop)) => {
@@ -101,7 +123,14 @@ impl<W: Work> State<W> {
                 Some(Effect::Sweep) => self.sweeping = true,
                 Some(effect) if has_callback(&effect) && !aftermath.is_empty() => {
                     self.callback = Some(effect);
-                    return;
+                    return true;
+                }
+                Some(Effect::Settle(settlement)) if is_for_queue(&settlement) => {
+                    completed += 1;
+                    match complete(settlement) {
+                        Ok(waker) => aftermath.wakers.extend(waker),
+                        Err(unwanted) => aftermath.action = Some(Action::Effect(Effect::Settle(unwanted))),
+                    }
                 }
                 Some(effect) => {
                     if let Effect::Drained(remains) = &effect {
@@ -114,10 +143,11 @@ impl<W: Work> State<W> {
                 None if self.has_idle_waiter_to_wake() => aftermath.wakers.extend(self.take_idle_waiter()),
                 None => {
                     aftermath.action = self.sweeping.then_some(Action::Sweep);
-                    return;
+                    return completed > 0 || !aftermath.is_empty() || !aftermath.stopping.is_empty();
                 }
             }
         }
+        true
     }
 }
 
@@ -157,12 +187,12 @@ impl<W: Work> Shared<W> {
     }
 
     /// Gives the settlement to its callback; if there is none, drops each value on its own.
-    fn settle(&self, mut settlement: plimsoll_core::Settlement<Types<W>>) {
-        let callback = settlement.callback.take();
+    fn settle(&self, mut settlement: Settled<W>) {
+        let recipient = settlement.callback.take();
         let settled = Settlement::of(settlement);
-        match callback {
-            Some(callback) => self.guarded(|| callback(settled)),
-            None => {
+        match recipient {
+            Some(Recipient::Callback(callback)) => self.guarded(|| callback(settled)),
+            _ => {
                 self.discard(settled.result);
                 self.discard(settled.job);
             }

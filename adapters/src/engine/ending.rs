@@ -74,14 +74,14 @@ impl<W: Work, H, F> Engine<W, H, F> {
         let mut aftermath = Aftermath::new();
         let mut state = shared.lock();
         let progress = state.machine.advance(now, TIMERS_A_HOLD);
-        state.take_effects(shared, &mut aftermath);
+        let took_any = state.take_effects(shared, &mut aftermath);
         let calls = !aftermath.is_empty();
         if calls {
             shared.entering_enders.fetch_add(1, Ordering::SeqCst);
         }
         shared.release(state, 0);
 
-        let has_progress = calls || !aftermath.stopping.is_empty() || progress.used > 0 || progress.more;
+        let has_progress = took_any || progress.used > 0 || progress.more;
         if calls {
             shared.entering_enders.fetch_sub(1, Ordering::SeqCst);
             shared.perform(&mut aftermath);

@@ -27,7 +27,7 @@ use crate::cache::CachePart;
 use crate::options::Defaults;
 use crate::panics::PanicMessage;
 use crate::runtime::{Clock, Timer};
-use crate::task_builder::Callback;
+use crate::task_builder::Recipient;
 use crate::work::{SendWork, Work};
 
 /// What the machine keeps for this crate.
@@ -39,7 +39,7 @@ impl<W: Work> Plan for Types<W> {
     type Error = W::Error;
     type Panic = PanicMessage;
     type Meta = W::Meta;
-    type Callback = Callback<W>;
+    type Callback = Recipient<W>;
     type Waiter = Waker;
     type Listener = Box<dyn Any + Send>;
     // The cache has a lock of its own, and so is not a part of this machine.
