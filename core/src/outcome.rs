@@ -1,6 +1,7 @@
 //! How a task ended, and what leaves the machine with that.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::{Plan, TaskId};
 
@@ -149,6 +150,12 @@ pub struct Settlement<P: Plan> {
     pub meta: P::Meta,
     /// How many attempts were started.
     pub attempts: u32,
+    /// How long it waited: from its admission to the start of its last attempt, with all that came before that one. To
+    /// its end, if no attempt ran then. An attempt starts when [`start_next`](crate::Processor::start_next) hands it out,
+    /// or when it [`began`](crate::Processor::began), where that is reported.
+    pub waited: Duration,
+    /// How long its last attempt had run when the task ended; zero if none ran then.
+    pub ran: Duration,
     /// How it ended.
     pub outcome: Outcome<P::Output, P::Error, P::Panic>,
     /// The job, when the task ended while it waited (delayed, queued or backing off).
@@ -165,6 +172,8 @@ impl<P: Plan> fmt::Debug for Settlement<P> {
         f.debug_struct("Settlement")
             .field("task", &self.task)
             .field("attempts", &self.attempts)
+            .field("waited", &self.waited)
+            .field("ran", &self.ran)
             .field("outcome", &self.outcome.kind())
             .field("job", &self.job.is_some())
             .field("callback", &self.callback.is_some())

@@ -1,6 +1,9 @@
 //! What a task's slot holds.
 
+use core::time::Duration;
+
 use crate::conditions::after;
+use crate::ids::TaskId;
 use crate::lifecycle::State;
 use crate::list::{Linked, Links, NIL};
 use crate::retry::{Backoff, Tries};
@@ -16,8 +19,8 @@ pub(crate) const NEVER: Instant = Instant::MAX;
 
 /// A task from its admission until its outcome is released and its attempt has stopped.
 ///
-/// With a job, an output, an error and metadata of 8 bytes each, a callback and a waiter of 16, a task and
-/// its id take 136 bytes.
+/// With a job, an output, an error, a panic and metadata of 8 bytes each, a callback and a waiter of 16, a task and
+/// its id take 144 bytes.
 pub(crate) struct Task<P: Plan> {
     pub(crate) state: State,
     pub(crate) priority: Priority,
@@ -33,7 +36,9 @@ pub(crate) struct Task<P: Plan> {
     /// Delayed and backing off: when it is ready. Queued: since when. Running: since when, as far as its start-to-close
     /// time-out is concerned. Settled: since when.
     pub(crate) since: Instant,
-    pub(crate) close_by: Instant,
+    /// Unsettled: its schedule-to-close deadline. Settled: until when it had waited.
+    close_by_or_waited_until: Instant,
+    admitted_at: Instant,
     start_to_close: u64,
     schedule_to_start: u64,
     pub(crate) backoff: Backoff,
@@ -61,6 +66,16 @@ pub(crate) enum Payload<P: Plan> {
     Output(P::Output),
     Error(P::Error),
     Panic(P::Panic),
+}
+
+/// A settled task without its values.
+pub(crate) struct Record<M> {
+    pub(crate) task: TaskId,
+    pub(crate) meta: M,
+    pub(crate) attempts: u32,
+    pub(crate) kind: Option<OutcomeKind>,
+    pub(crate) waited: Duration,
+    pub(crate) ran: Duration,
 }
 
 /// A set of effects that a settled task owes the host, taken in this order.
@@ -114,7 +129,8 @@ impl<P: Plan> Task<P> {
             tries: conditions.tries,
             sleeps: NIL,
             since: conditions.ready_at(now),
-            close_by: after(now, conditions.schedule_to_close),
+            close_by_or_waited_until: after(now, conditions.schedule_to_close),
+            admitted_at: now,
             start_to_close: conditions.start_to_close,
             schedule_to_start: conditions.schedule_to_start,
             backoff: conditions.backoff,
@@ -141,9 +157,9 @@ impl<P: Plan> Task<P> {
     pub(crate) fn deadline_in(&self, state: State) -> Instant {
         debug_assert!(self.state == state, "it is in that state");
         match state {
-            State::Delayed | State::Backoff => self.since.min(self.close_by),
-            State::Queued => self.start_by().min(self.close_by),
-            State::Running => after(self.since, self.start_to_close).min(self.close_by),
+            State::Delayed | State::Backoff => self.since.min(self.close_by()),
+            State::Queued => self.start_by().min(self.close_by()),
+            State::Running => after(self.since, self.start_to_close).min(self.close_by()),
             State::Stopping | State::Orphan | State::Settled => NEVER,
         }
     }
@@ -152,6 +168,34 @@ impl<P: Plan> Task<P> {
     #[inline]
     pub(crate) fn start_by(&self) -> Instant {
         after(self.since, self.schedule_to_start)
+    }
+
+    /// Its schedule-to-close deadline, while it is unsettled.
+    #[inline]
+    pub(crate) fn close_by(&self) -> Instant {
+        self.close_by_or_waited_until
+    }
+
+    /// Notes how it has ended, and when; `runs` until then if one of its attempts did.
+    #[inline]
+    pub(crate) fn settle(&mut self, kind: OutcomeKind, runs: bool, now: Instant) {
+        self.kind = Some(kind);
+        self.close_by_or_waited_until = if runs { self.since } else { now };
+        self.since = now;
+    }
+
+    /// What is said of a settled task besides its values.
+    #[inline]
+    pub(crate) fn record(&self, task: TaskId) -> Record<P::Meta> {
+        let waited_until = self.close_by_or_waited_until;
+        Record {
+            task,
+            meta: self.meta,
+            attempts: self.attempts,
+            kind: self.kind,
+            waited: waited_until.saturating_since(self.admitted_at),
+            ran: self.since.saturating_since(waited_until),
+        }
     }
 
     /// Whether its outcome is fixed and still here.
@@ -211,7 +255,6 @@ impl<P: Plan> Linked<RESULTS> for Task<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::TaskId;
     use crate::slots::Slots;
     use alloc::boxed::Box;
 
@@ -230,9 +273,9 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_takes_136_bytes() {
-        assert_eq!(size_of::<Task<Usual>>(), 128);
-        assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 136);
+    fn a_slot_takes_144_bytes() {
+        assert_eq!(size_of::<Task<Usual>>(), 136);
+        assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 144);
         assert_eq!(crate::sleeps::Sleeps::<core::task::Waker>::bytes(1), 56);
     }
 }

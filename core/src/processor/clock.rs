@@ -133,7 +133,7 @@ impl<P: Plan> Processor<P> {
     #[cold]
     pub(super) fn overdue(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
-        let expired = task.state == State::Queued && task.start_by() <= task.close_by;
+        let expired = task.state == State::Queued && task.start_by() <= task.close_by();
         self.end(index, if expired { Input::Expire } else { Input::TimeOut }, None, false);
     }
 

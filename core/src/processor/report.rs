@@ -249,7 +249,7 @@ impl<P: Plan> Processor<P> {
         }
         let delay = delay.unwrap_or_else(|| task.backoff.delay(attempts, tries.jitter(), &mut self.rng));
         let ready_at = self.now.saturating_add(delay);
-        if ready_at > task.close_by || ready_at == NEVER {
+        if ready_at > task.close_by() || ready_at == NEVER {
             return Err(Some(job));
         }
         if self.tally.step(task, Input::Retry).is_none() {

@@ -4,7 +4,7 @@ use super::Processor;
 use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
 use crate::list::{Linked, List, NIL};
-use crate::task::{Claimant, Payload, Pending, QUEUE, Task};
+use crate::task::{Claimant, Payload, Pending, QUEUE, Record, Task};
 use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement, SourceId, TaskId};
 
 impl<P: Plan> Processor<P> {
@@ -31,8 +31,7 @@ impl<P: Plan> Processor<P> {
             runs_on = false;
         }
         let sleeps = core::mem::replace(&mut task.sleeps, NIL);
-        task.kind = Some(kind);
-        task.since = self.now;
+        task.settle(kind, from == State::Running, self.now);
         if let Some(value) = value {
             task.payload = value;
         }
@@ -127,9 +126,9 @@ impl<P: Plan> Processor<P> {
             return self.release_from_orphan(index);
         }
         self.tally.step(task, Input::Release);
-        let attempts = task.attempts;
-        let Task { meta, kind, claimant, payload, .. } = self.take_out(index, attempts)?;
-        Some(self.hand_out(id, meta, attempts, kind, claimant, payload))
+        let record = task.record(id);
+        let Task { claimant, payload, .. } = self.take_out(index, record.attempts)?;
+        Some(self.hand_out(record, claimant, payload))
     }
 
     /// [`release_outcome`](Self::release_outcome) of a task whose attempt has not stopped yet.
@@ -140,21 +139,19 @@ impl<P: Plan> Processor<P> {
         debug_assert!(next.is_some(), "only what is settled is released");
         let claimant = core::mem::replace(&mut task.claimant, Claimant::Nobody);
         let payload = core::mem::replace(&mut task.payload, Payload::Away);
-        let (meta, attempts, kind) = (task.meta, task.attempts, task.kind);
-        Some(self.hand_out(id, meta, attempts, kind, claimant, payload))
+        let record = task.record(id);
+        Some(self.hand_out(record, claimant, payload))
     }
 
     /// What leaves with the outcome of a task.
     #[inline(always)]
     fn hand_out(
         &mut self,
-        task: TaskId,
-        meta: P::Meta,
-        attempts: u32,
-        kind: Option<OutcomeKind>,
+        record: Record<P::Meta>,
         claimant: Claimant<P>,
         payload: Payload<P>,
     ) -> Settlement<P> {
+        let Record { task, meta, attempts, kind, waited, ran } = record;
         let (mut callback, mut waiter, mut job) = (None, None, None);
         match claimant {
             Claimant::Callback(held) => {
@@ -179,7 +176,7 @@ impl<P: Plan> Processor<P> {
                 outcome_without_value(kind)
             }
         };
-        Settlement { task, meta, attempts, outcome, job, callback, waiter }
+        Settlement { task, meta, attempts, waited, ran, outcome, job, callback, waiter }
     }
 
     /// Empties the slot of a task that is over and whose outcome has left, after so many attempts.

@@ -327,6 +327,8 @@ pub struct Settled {
     pub task: TaskId,
     pub meta: u32,
     pub attempts: u32,
+    pub waited: Duration,
+    pub ran: Duration,
     pub kind: OutcomeKind,
     pub value: Option<u32>,
     pub job: Option<u32>,

@@ -195,12 +195,17 @@ fn scripts_reach_everything() {
     let word = |text: String| text.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
     let mut kinds: BTreeMap<OutcomeKind, u32> = BTreeMap::new();
     let (mut retried, mut orphaned, mut stops, mut remains) = (0, 0, 0, 0);
+    let (mut waited, mut ran) = (0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     for script in seeded(300) {
         for (call, answer) in trace(&script).unwrap() {
             *calls.entry(word(format!("{call:?}"))).or_insert(0) += 1;
             *answers.entry(word(format!("{answer:?}"))).or_insert(0) += 1;
-            settlements(&answer).iter().for_each(|settled| *kinds.entry(settled.kind).or_default() += 1);
+            for settled in settlements(&answer) {
+                *kinds.entry(settled.kind).or_default() += 1;
+                waited += u32::from(!settled.waited.is_zero());
+                ran += u32::from(!settled.ran.is_zero());
+            }
             match answer {
                 Answer::Effect(Some(Done::Stop(_))) => stops += 1,
                 Answer::Slept(Slept::Over(..)) => slept += 1,
@@ -223,6 +228,7 @@ fn scripts_reach_everything() {
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
+    assert!(waited > 50 && ran > 50, "{waited} {ran}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);
     assert!(kept > 50 && abandoned > 50, "{kept} {abandoned}");
 }

@@ -1,6 +1,7 @@
 //! What the commands answer.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::stores::{SourceModel, Waiting};
 use super::{Model, Stage, Task, after};
@@ -151,6 +152,7 @@ impl Model {
             order,
             way: order.way(),
             callback,
+            admitted_at: self.now,
             close_by: order.timeouts().schedule_to_close.and_then(|d| after(self.now, d)),
             stage: Stage::Delayed { until: after(self.now, order.delay()) },
             attempts: 0,
@@ -160,6 +162,8 @@ impl Model {
             value: None,
             kind: None,
             settled_at: Instant::ZERO,
+            waited: Duration::ZERO,
+            ran: Duration::ZERO,
             released: false,
             waiter: None,
             stop: false,

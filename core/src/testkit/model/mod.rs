@@ -18,6 +18,7 @@ mod time;
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use fastrand::Rng;
 
@@ -102,6 +103,7 @@ struct Task {
     /// Where its outcome goes: as ordered, until its handle is given up.
     way: Way,
     callback: Option<u32>,
+    admitted_at: Instant,
     close_by: Option<Instant>,
     stage: Stage,
     attempts: u32,
@@ -115,6 +117,9 @@ struct Task {
     /// How it ended, once it has.
     kind: Option<OutcomeKind>,
     settled_at: Instant,
+    /// How long it had waited by then, and how long an attempt had run.
+    waited: Duration,
+    ran: Duration,
     /// Whether its outcome has left.
     released: bool,
     /// The waiter of its handle.
@@ -211,7 +216,7 @@ impl Task {
 }
 
 /// `None` when there is no such instant; the last one there is counts as never, too.
-fn after(now: Instant, duration: core::time::Duration) -> Option<Instant> {
+fn after(now: Instant, duration: Duration) -> Option<Instant> {
     now.checked_add(duration).filter(|at| *at < Instant::MAX)
 }
 

@@ -14,6 +14,12 @@ impl Model {
         let (now, ending, discards) = (self.now, self.ending, self.discards);
         let forgets = self.has(Flaw::ForgetsCallbacks) && kind == OutcomeKind::Expired;
         let Some(task) = self.at(meta) else { return };
+        let began = match task.stage {
+            Stage::Running { since, .. } => since,
+            _ => now,
+        };
+        task.waited = began.saturating_since(task.admitted_at);
+        task.ran = now.saturating_since(began);
         task.stage = Stage::Over;
         task.kind = Some(kind);
         task.value = value;
@@ -93,6 +99,8 @@ impl Model {
             task: id,
             meta,
             attempts: task.attempts,
+            waited: task.waited,
+            ran: task.ran,
             kind: task.kind?,
             value: task.value.take(),
             job: task.job.take(),
