@@ -2,11 +2,13 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::future::Future;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use plimsoll_core::{Account, BuildError, CacheHasher, CacheLimits, CacheStats, Inserted, Instant, Limits};
 
+use crate::flights::Flights;
 use crate::panics::{catch, discard_panic};
 use crate::runtime::Clock;
 
@@ -52,6 +54,7 @@ pub struct Cache<K, V> {
 
 struct Inner<K, V> {
     entries: Mutex<plimsoll_core::Cache<K, Arc<V>>>,
+    flights: Flights<K, V>,
     hasher: OnceLock<CacheHasher>,
     limits: CacheLimits,
     /// That of its processor; until there is one it is always the beginning.
@@ -71,13 +74,20 @@ impl<K, V> Cache<K, V> {
         Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| BuildError::Memory { bytes })?;
         let entries = Mutex::new(plimsoll_core::Cache::new(limits));
         let (hasher, clock) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { inner: Arc::new(Inner { entries, hasher, limits, clock }) })
+        let flights = Flights::new();
+        Ok(Self { inner: Arc::new(Inner { entries, flights, hasher, limits, clock }) })
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     const fn bytes(limits: &CacheLimits) -> usize {
         let counts = 2 * size_of::<usize>();
         plimsoll_core::Cache::<K, Arc<V>>::bytes(limits).saturating_add(counts + size_of::<Inner<K, V>>())
+    }
+
+    /// The loads that are under way.
+    #[cfg(test)]
+    pub(crate) fn flights(&self) -> &Flights<K, V> {
+        &self.inner.flights
     }
 
     pub(crate) fn part(&self) -> Arc<dyn CachePart>
@@ -110,6 +120,60 @@ impl<K, V> Cache<K, V> {
         // Two statements: the lock is not held when what came out is dropped.
         let inserted = self.inner.lock().insert(now, hash, key, value);
         !matches!(inserted, Inserted::Refused(..))
+    }
+
+    /// The live value of `key`; if there is none, the one that `load` makes, which is stored. Of several callers at the same
+    /// time one loads, and the others wait for its value. If that load fails, panics or is dropped, the next of them loads: an
+    /// error is for the one who has loaded alone. What is loaded is handed out even where the cache does not store it.
+    ///
+    /// Expected O(1) beside the load. Allocates for as many keys as are being loaded.
+    ///
+    /// ```
+    /// use plimsoll::{Cache, CacheLimits};
+    /// use std::io;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut limits = CacheLimits::default();
+    /// limits.entries = 10;
+    /// let pages = Cache::<String, String>::new(limits)?;
+    /// let page = |url: &str| {
+    ///     let (pages, url) = (pages.clone(), url.to_owned());
+    ///     async move { pages.get_or_insert_with(url.clone(), || async move { Ok::<_, io::Error>(format!("page of {url}")) }).await }
+    /// };
+    /// let two = futures::executor::block_on(async { futures::join!(page("a"), page("a")) });
+    /// assert_eq!((two.0?.as_str(), two.1?.as_str()), ("page of a", "page of a"));
+    /// assert_eq!(pages.stats().inserted, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// That of the load.
+    pub async fn get_or_insert_with<T, E, F>(&self, key: K, load: impl FnOnce() -> F) -> Result<Arc<V>, E>
+    where
+        K: Hash + Eq + Clone,
+        T: Into<Arc<V>>,
+        F: Future<Output = Result<T, E>>,
+    {
+        if let Some(value) = self.get(&key) {
+            return Ok(value);
+        }
+        let hash = self.inner.hasher().hash_of(&key);
+        let caller = self.inner.flights.join(hash, key.clone());
+        let mut landed = caller.runway.lock().await;
+        if let Some(value) = &*landed {
+            return Ok(value.clone());
+        }
+        // Somebody may have loaded it between the look and the joining.
+        let now = self.inner.now();
+        let found = self.inner.lock().peek(now, hash, &key).cloned();
+        if let Some(value) = found {
+            return Ok(value);
+        }
+        let value: Arc<V> = load().await?.into();
+        self.insert(key, value.clone());
+        *landed = Some(value.clone());
+        Ok(value)
     }
 
     /// Takes out the value of `key`, expired or not.

@@ -76,6 +76,7 @@ mod context;
 mod emitter;
 mod engine;
 mod events;
+mod flights;
 mod footprint;
 mod handle;
 mod handler;

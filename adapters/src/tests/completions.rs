@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use futures::StreamExt;
 use futures::executor::block_on;
 
-use super::kit::{Count, Manual, Probe, eventually, ms, on_every_runtime};
+use super::kit::{Count, Manual, OnDrop, Probe, eventually, ms, on_every_runtime};
 use crate::{Context, Drain, OutcomeKind, Processor, Refusal, Runtime, SleepRefusal, infallible};
 
 on_every_runtime! {
@@ -15,6 +15,7 @@ on_every_runtime! {
     the_room_counts_until_results_are_taken
     results_survive_the_end
     a_dropped_queue_drops_its_results
+    values_of_a_dropped_queue_may_call_back
 }
 
 /// Sleeps for so many milliseconds, or panics.
@@ -25,7 +26,7 @@ fn naps(runtime: impl Runtime) -> Processor<Nap> {
         let millis = millis.unwrap();
         cx.sleep(ms(millis)).await.map(|()| millis)
     };
-    Processor::builder().queue(200).concurrency(8).spawn_on(runtime, nap).unwrap()
+    Processor::builder().queue(1_000).concurrency(8).spawn_on(runtime, nap).unwrap()
 }
 
 fn every_task_leaves_one_settlement(runtime: impl Runtime) {
@@ -78,16 +79,19 @@ fn the_room_counts_until_results_are_taken(runtime: impl Runtime) {
 
 fn results_survive_the_end(runtime: impl Runtime) {
     let processor = naps(runtime);
-    let mut queue = processor.completion_queue(20).unwrap();
-    for millis in [0, 0, 3_600_000, 3_600_000] {
+    // More than one hold of the lock hands out, many times over.
+    const MANY: usize = 1_000;
+    let mut queue = processor.completion_queue(2_000).unwrap();
+    for millis in [0, 0].into_iter().chain([3_600_000; MANY]) {
         queue.submit(Some(millis)).unwrap();
     }
     eventually("two are settled", || processor.totals().settled.total() == 2);
     let report = block_on(processor.shutdown(Drain::Abort));
     assert!(report.census.is_empty());
     let kinds: Vec<_> = block_on(queue.by_ref().map(|settled| settled.kind()).collect());
-    let [done, stopped] = [OutcomeKind::Completed, OutcomeKind::Cancelled];
-    assert_eq!(kinds, [done, done, stopped, stopped]);
+    let (done, stopped) = kinds.split_at(2);
+    assert_eq!(done, [OutcomeKind::Completed; 2]);
+    assert_eq!(stopped, [OutcomeKind::Cancelled; MANY]);
     assert_eq!(queue.submit(Some(1)).unwrap_err().reason, Refusal::Closed);
 }
 
@@ -115,6 +119,26 @@ fn a_dropped_queue_drops_its_results(runtime: impl Runtime) {
     assert_eq!(processor.totals().settled.completed, processor.totals().admitted);
 }
 
+fn values_of_a_dropped_queue_may_call_back(runtime: impl Runtime) {
+    type Value = OnDrop<Box<dyn FnMut() + Send>>;
+    let processor =
+        Processor::builder().spawn_on(runtime, infallible(|value: Value| async move { value })).unwrap();
+    let mut queue = processor.completion_queue(10).unwrap();
+    processor.pause();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    for _ in 0..10 {
+        let (submitter, dropped) = (processor.submitter(), dropped.clone());
+        let calls_back = move || {
+            submitter.census();
+            dropped.fetch_add(1, SeqCst);
+        };
+        assert!(queue.submit(OnDrop(Box::new(calls_back))).is_ok());
+    }
+    drop(queue);
+    processor.resume();
+    eventually("all are dropped", || dropped.load(SeqCst) == 10);
+}
+
 #[derive(Default)]
 struct Bell(AtomicUsize);
 
@@ -122,6 +146,25 @@ impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, SeqCst);
     }
+}
+
+#[test]
+fn the_end_hands_out_all_that_no_worker_has() {
+    // It is never polled.
+    let manual = Manual::default();
+    let processor =
+        Processor::builder().spawn_on(manual.clone(), infallible(|n: u32| async move { n })).unwrap();
+    let mut queue = processor.completion_queue(1_000).unwrap();
+    for n in 0..1_000 {
+        let task = queue.submit(n).unwrap();
+        processor.cancel(task).unwrap();
+    }
+    drop(processor);
+    assert_eq!(
+        std::iter::from_fn(|| queue.try_next()).filter_map(|settled| settled.job).sum::<u32>(),
+        499_500
+    );
+    assert!(queue.is_empty());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod flow;
 mod foreign;
 mod handles;
 mod kit;
+mod loads;
 mod outcomes;
 mod owner;
 mod panics;
