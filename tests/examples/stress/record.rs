@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use plimsoll::{TaskError, Timeouts};
+use plimsoll::{TaskError, TaskResult, Timeouts};
 
 use crate::names::{Check, Seen};
-use crate::values::{Failure, Output};
+use crate::values::Service;
 use crate::world::World;
 
 /// What has happened to a job.
@@ -64,9 +64,9 @@ impl Record {
 
 impl World {
     /// Notes the outcome of a job, and checks that it is the first one and possible.
-    pub fn judge(&self, record: &Record, outcome: &Outcome<Output, Failure>) {
+    pub fn judge(&self, record: &Record, result: &TaskResult<Service>) {
         let Timeouts { schedule_to_start, start_to_close, schedule_to_close, .. } = record.timeouts;
-        let (seen, possible) = match outcome {
+        let (seen, possible) = match result {
             Ok(output) => (Seen::Completed, output.number == record.number && record.has(flag::RETURNED)),
             Err(TaskError::Failed(failure)) => {
                 (Seen::Failed, failure.number == record.number && record.has(flag::FAILED))
@@ -80,6 +80,8 @@ impl World {
             }
             Err(TaskError::Expired) => (Seen::Expired, record.has_waited(&[schedule_to_start])),
             Err(TaskError::Cancelled) => (Seen::Cancelled, self.is_ending() || record.has(flag::CANCELLED)),
+            // Nobody but a handle is told of anything else.
+            Err(_) => (Seen::Ended, false),
         };
         seen.count();
         self.note_outcome(record, seen.name());

@@ -224,6 +224,13 @@ impl Book {
         ensure(!told, || "the outcome is told twice".into())
     }
 
+    /// Somebody is told how many attempts at a task were started. Not for each of them a handler was called.
+    pub(super) fn has_started(&self, task: u32, attempts: u32) -> Answer {
+        let task = &self.tasks[task as usize];
+        let is_right = (task.attempts.len() as u32..=task.order.tries()).contains(&attempts);
+        ensure(is_right, || format!("{attempts} attempts are told of at {task:?}"))
+    }
+
     /// Whether the attempts at a task are in vain, though they may not have been told yet.
     pub(super) fn is_unwanted(&self, task: u32, now: Instant) -> bool {
         let task = &self.tasks[task as usize];

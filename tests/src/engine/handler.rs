@@ -17,7 +17,7 @@ use super::token::{Error, Job, Kind, Output, Token, Value, throw};
 /// The handler of a script: calls are noted, and so is every end of an attempt.
 pub(super) fn handle(job: Job, cx: Context<u32>) -> impl Future<Output = Result<Output, Error>> + Send {
     let stage = job.token.stage().clone();
-    let called = stage.book().task(job.task).options(cx.attempt()).call(stage.now());
+    let called = stage.book().call(job.task, cx.attempt(), stage.now());
     stage.expect(called.map_err(|fault| format!("task {}: {fault}", job.task)));
     stage.expect(if cx.is_cancelled() {
         Err(format!("task {} is called in vain", job.task))

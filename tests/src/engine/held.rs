@@ -7,13 +7,13 @@ use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use plimsoll::{
-    CancelOnDrop, Handle, Idle, Notice, Phase, SourceHandle, SubmitWait, Subscription, TaskError,
+    CancelOnDrop, Handle, Idle, Notice, Phase, SourceHandle, SubmitWait, Subscription, TaskError, TaskResult,
 };
 
 use super::book::Discards;
 use super::plan::Deed;
-use super::stage::Stage;
-use super::token::{Error, Flag, Job, Output};
+use super::stage::{Service, Stage};
+use super::token::Flag;
 
 /// Something that is held, and the waker that was left with it.
 pub(super) struct Held {
@@ -22,13 +22,13 @@ pub(super) struct Held {
 }
 
 pub(super) enum Thing {
-    Handle(u32, Handle<fn(Job, Context<u32>) -> Result<Output, Error>>),
-    Cancelling(u32, CancelOnDrop<fn(Job, Context<u32>) -> Result<Output, Error>>),
-    Wait(u32, SubmitWait<fn(Job, Context<u32>) -> Result<Output, Error>>),
+    Handle(u32, Handle<Service>),
+    Cancelling(u32, CancelOnDrop<Service>),
+    Wait(u32, SubmitWait<Service>),
     /// Until every task is settled, and how many had been admitted when it was polled first.
-    Idle(Idle<fn(Job, Context<u32>) -> Result<Output, Error>>, Option<u64>),
-    Subscription(Subscription<fn(Job, Context<u32>) -> Result<Output, Error>>),
-    Source(SourceHandle<fn(Job, Context<u32>) -> Result<Output, Error>>),
+    Idle(Idle<Service>, Option<u64>),
+    Subscription(Subscription<Service>),
+    Source(SourceHandle<Service>),
 }
 
 /// What a poll came to.
@@ -133,25 +133,20 @@ impl Held {
 }
 
 /// What has come out of a handle, when this became of outcomes that were fixed.
-fn claimed(
-    stage: &Arc<Stage>,
-    task: u32,
-    polled: Poll<Result<Outcome<Output, Error>, Ended>>,
-    discards: Discards,
-) -> Answer {
+fn claimed(stage: &Arc<Stage>, task: u32, polled: Poll<TaskResult<Service>>, discards: Discards) -> Answer {
     match polled {
         Poll::Pending => Ok(Polled::Pending),
-        Poll::Ready(Ok(outcome)) => {
-            stage.tell(task, outcome);
+        Poll::Ready(Err(TaskError::Ended)) if discards == Discards::No => {
+            Err("its outcome was discarded".into())
+        }
+        Poll::Ready(Err(TaskError::Ended)) => Ok(Polled::Over),
+        Poll::Ready(result) => {
+            stage.tell(task, result);
             if discards == Discards::Yes {
                 Err("an outcome that was to be discarded".into())
             } else {
                 Ok(Polled::Over)
             }
         }
-        Poll::Ready(Err(TaskError::Ended)) if discards == Discards::No => {
-            Err("its outcome was discarded".into())
-        }
-        Poll::Ready(Err(TaskError::Ended)) => Ok(Polled::Over),
     }
 }
