@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use plimsoll_core::{
-    Conditions, Instant, Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, WaitRefusal, WaiterId,
+    Conditions, Instant, PermitId, PermitRefusal, Refusal, Refused, RoomStatus, Route, TaskId, WaitRefusal,
 };
 
 use crate::engine::machine::{Machine, Shared};
@@ -27,7 +28,7 @@ pub struct SubmitWait<J, O, E, M: Copy = ()> {
     conditions: Option<Conditions>,
     /// Why this cannot be submitted at all.
     refusal: Option<Refusal>,
-    place: Option<WaiterId>,
+    place: Option<PermitId>,
 }
 
 impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
@@ -61,7 +62,7 @@ enum Attempt<J> {
     Admitted(TaskId),
     Refused(Refusal, J),
     /// In this place of the line.
-    Waiting(WaiterId, J),
+    Waiting(PermitId, J),
 }
 
 impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
@@ -107,7 +108,7 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         &self,
         shared: &Shared<J, O, E, M>,
         job: J,
-        place: WaiterId,
+        place: PermitId,
         waker: &mut Option<Waker>,
     ) -> Attempt<J> {
         let Some(new) = waker.take() else { return Attempt::Waiting(place, job) };
@@ -116,11 +117,21 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         shared.act(|machine| match machine.rewait(place, new) {
             RoomStatus::Granted(unused) => {
                 *waker = Some(unused);
-                admit(machine.submit_reserved_on(now, place, job, self.meta, Route::Handle, conditions))
+                let submitted =
+                    machine.submit_reserved_on(now, place, job, self.meta, Route::Handle, conditions);
+                if submitted.is_err() {
+                    // A permit holds no waker.
+                    let _ = machine.leave(now, place);
+                }
+                admit(submitted)
             }
             RoomStatus::Waiting(replaced) => {
                 *waker = replaced;
                 Attempt::Waiting(place, job)
+            }
+            RoomStatus::Unclaimed(unused) => {
+                *waker = Some(unused);
+                Attempt::Refused(Refusal::Unclaimed, job)
             }
             RoomStatus::Gone(unused) => {
                 *waker = Some(unused);
@@ -138,7 +149,7 @@ fn join<J, O, E, M: Copy>(
     waker: &mut Option<Waker>,
 ) -> Attempt<J> {
     let Some(new) = waker.take() else { return Attempt::Refused(Refusal::Full, job) };
-    match machine.wait_for_room(now, new) {
+    match machine.wait_for_room(now, new, NonZeroU32::MIN) {
         Ok(place) => Attempt::Waiting(place, job),
         Err(refused) => {
             let closed = refused.reason == WaitRefusal::Closed;
@@ -148,12 +159,12 @@ fn join<J, O, E, M: Copy>(
     }
 }
 
-fn admit<J, R>(result: Result<TaskId, Refused<(J, R), ReservedRefusal>>) -> Attempt<J> {
+fn admit<J, R>(result: Result<TaskId, Refused<(J, R), PermitRefusal>>) -> Attempt<J> {
     match result {
         Ok(task) => Attempt::Admitted(task),
         Err(refused) => {
             let reason = match refused.reason {
-                ReservedRefusal::Task(reason) => reason,
+                PermitRefusal::Task(reason) => reason,
                 // Asked for under the same lock hold, so it was granted.
                 _ => Refusal::Full,
             };
