@@ -85,6 +85,7 @@ mod inspect;
 mod options;
 mod panics;
 mod park;
+mod permit;
 mod processor;
 pub mod runtime;
 mod settlement;
@@ -117,6 +118,7 @@ pub use idle::Idle;
 pub use inspect::Inspection;
 pub use options::Options;
 pub use panics::PanicMessage;
+pub use permit::{Permit, Reserve};
 pub use processor::{Processor, Report, Shutdown};
 #[cfg(feature = "smol")]
 pub use runtime::smol::Smol;
@@ -138,6 +140,6 @@ pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
     Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits,
     Jitter, LastError, Ledger, Limits, Message, OutcomeKind, Phase, Policy, Priority, Refusal, Refused,
-    Remains, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView,
-    Timeouts, Totals,
+    Remains, ReserveRefusal, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId,
+    TaskView, Timeouts, Totals,
 };

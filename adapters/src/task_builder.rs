@@ -10,6 +10,7 @@ use crate::completions::{CompletionQueue, Completions};
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
 use crate::options::Options;
+use crate::permit::Permit;
 use crate::settlement::Settlement;
 use crate::wait::SubmitWait;
 use crate::work::Work;
@@ -30,14 +31,34 @@ pub(crate) enum Recipient<W: Work> {
 /// [`Access::task`](crate::Access::task).
 #[must_use = "a task is submitted by `submit`, `call`, `post` or `retain`"]
 pub struct TaskBuilder<'a, W: Work> {
-    shared: &'a Arc<Shared<W>>,
+    room: Room<'a, W>,
     job: W::Job,
     options: Options<W::Meta>,
 }
 
+/// Where a task finds room.
+enum Room<'a, W: Work> {
+    /// Wherever there is some.
+    Any(&'a Arc<Shared<W>>),
+    Reserved(&'a mut Permit<W>),
+}
+
+impl<W: Work> Room<'_, W> {
+    fn shared(&self) -> &Arc<Shared<W>> {
+        match self {
+            Self::Any(shared) => shared,
+            Self::Reserved(permit) => permit.shared(),
+        }
+    }
+}
+
 impl<'a, W: Work> TaskBuilder<'a, W> {
     pub(crate) const fn new(shared: &'a Arc<Shared<W>>, job: W::Job, meta: W::Meta) -> Self {
-        Self { shared, job, options: Options::new(meta) }
+        Self { room: Room::Any(shared), job, options: Options::new(meta) }
+    }
+
+    pub(crate) const fn with_permit(permit: &'a mut Permit<W>, job: W::Job, meta: W::Meta) -> Self {
+        Self { room: Room::Reserved(permit), job, options: Options::new(meta) }
     }
 
     /// Sets all terms, the metadata too.
@@ -87,21 +108,22 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
     /// # Errors
     /// The job comes back with the reason: [`Full`](crate::Refusal::Full), for instance.
     pub fn submit(self) -> Result<Handle<W>, Refused<W::Job>> {
-        let shared = self.shared;
+        let shared = self.room.shared().clone();
         let task = self.offer(Route::Handle).map_err(only_job)?;
-        Ok(Handle::new(shared.clone(), task))
+        Ok(Handle::new(shared, task))
     }
 
     /// Submits it as soon as there is room, first come first served; the result goes to the handle. The job is in the future
-    /// until then, and is dropped with it.
+    /// until then, and is dropped with it. Of a [`Permit`] no place is used.
     ///
     /// The future is ready with an error when the processor ends, when too many wait
     /// ([`Limits::waiters`](crate::Limits::waiters)), or when more results than
     /// [`Limits::unclaimed`](crate::Limits::unclaimed) are not taken: the waiter might be the one that has to take them.
     pub fn submit_wait(self) -> SubmitWait<W> {
-        let Self { shared, job, options } = self;
+        let Self { room, job, options } = self;
+        let shared = room.shared().clone();
         let conditions = shared.defaults.with(&options);
-        SubmitWait::new(shared.clone(), job, options.meta, conditions.map(Some))
+        SubmitWait::new(shared, job, options.meta, conditions.map(Some))
     }
 
     /// Submits it and has `callback` called with the [`Settlement`], exactly once, however the task ends: by a worker, or by
@@ -161,18 +183,22 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
     }
 
     fn offer(self, route: Route<Recipient<W>>) -> Result<TaskId, Refused<Routed<W>>> {
-        let Self { shared, job, options } = self;
-        let conditions = match shared.defaults.with(&options) {
+        let Self { room, job, options } = self;
+        let conditions = match room.shared().defaults.with(&options) {
             Ok(conditions) => conditions,
             Err(reason) => return Err(Refused::new(reason, (job, route))),
         };
-        shared
-            .submit(&conditions, |machine, now| machine.submit_on(now, job, options.meta, route, &conditions))
+        match room {
+            Room::Any(shared) => shared.submit(&conditions, |machine, now| {
+                machine.submit_on(now, job, options.meta, route, &conditions)
+            }),
+            Room::Reserved(permit) => permit.offer(job, options.meta, route, &conditions),
+        }
     }
 }
 
 /// A job and where its result was to go.
-type Routed<W> = (<W as Work>::Job, Route<Recipient<W>>);
+pub(crate) type Routed<W> = (<W as Work>::Job, Route<Recipient<W>>);
 
 /// Leaves the route behind: it has no callback.
 pub(crate) fn only_job<J, C>(refused: Refused<(J, C)>) -> Refused<J> {

@@ -42,9 +42,9 @@ pub struct Census {
     pub sources: u32,
     /// Subscribers.
     pub subscribers: u32,
-    /// Those who wait for room, and those who were granted it.
+    /// Those who wait for room, those who hold a permit, and those who were denied one and have not asked again.
     pub waiters: u32,
-    /// Of these, those who were granted room: each holds a place of the queue.
+    /// Places that permits hold.
     pub permits: u32,
     /// Cache entries.
     pub cached: u32,
@@ -176,8 +176,10 @@ pub struct Ledger {
     pub running: Account,
     /// Results retained.
     pub results: Account,
-    /// Those who waited for room.
+    /// Those who waited for room or reserved some.
     pub waiters: Account,
+    /// Places that permits hold.
+    pub permits: Account,
     /// Sleeps of running attempts.
     pub sleeps: Account,
 }

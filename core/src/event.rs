@@ -97,6 +97,8 @@ pub struct Health {
     pub orphans: u32,
     /// How many more tasks without a delay would be admitted now.
     pub free_room: u32,
+    /// Places that permits hold: room that is set aside for tasks to come.
+    pub permits: u32,
     /// Tasks settled since the last health event.
     pub settled: ByOutcome,
     /// How long the task that has been in the queue longest has been there; zero when it is empty.

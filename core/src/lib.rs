@@ -116,6 +116,14 @@
 //!
 //! Attempts are not pushed at the host: it pulls them with [`Processor::start_next`] when it has a place.
 //!
+//! # Room
+//!
+//! [`Processor::submit`] refuses a task for which there is no room. A host that would rather wait, or has to know before it
+//! makes a job, asks for a permit first: [`Processor::reserve`] grants one at once or not at all,
+//! [`Processor::wait_for_room`] joins a line, first come first served. Each place of a permit is one of the queue's room, a
+//! task slot, and one of [`Limits::unclaimed`], and is taken as long as the permit holds it. So nothing that it stands for
+//! refuses [`Processor::submit_reserved`].
+//!
 //! # What calls cost
 //!
 //! Every call is O(1) and allocates nothing, with these exceptions: [`Processor::new`] (O(limits), the only
@@ -187,11 +195,11 @@ pub use clock::Clock;
 pub use conditions::Conditions;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
 pub use error::{
-    AttachRefusal, BuildError, CancelError, FeedRefusal, InvalidLimits, Late, Refusal, Refused,
-    ReservedRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
+    AttachRefusal, BuildError, CancelError, FeedRefusal, InvalidLimits, Late, PermitRefusal, Refusal,
+    Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
 };
 pub use event::{Event, Health, Hold};
-pub use ids::{AttemptId, SleepId, SourceId, SubscriberId, TaskId, WaiterId};
+pub use ids::{AttemptId, PermitId, SleepId, SourceId, SubscriberId, TaskId};
 pub use last_error::{ErrorKind, LastError};
 pub use limits::{Footprint, Limits, ResultLimits};
 pub use line::RoomStatus;

@@ -35,7 +35,8 @@ pub struct Limits {
     /// With this many orphans nothing more is started until one has stopped. Default: unlimited, which the
     /// concurrency limit bounds.
     pub orphans: u32,
-    /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Default `None`: as many
+    /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Each place of a permit counts
+    /// as one of them, for it may be used for such a task. Default `None`: as many
     /// as `queue`, `concurrency` and `delayed` admit together, so that nobody is refused for it who takes outcomes as
     /// they come. Whoever collects handles first and takes outcomes afterwards needs room for all of them.
     pub unclaimed: Option<u32>,
@@ -43,7 +44,7 @@ pub struct Limits {
     pub results: ResultLimits,
     /// How many sleeps a running attempt may have at a time. 0 is legal. Default 4.
     pub sleeps: u32,
-    /// How many may wait for room at a time. Default 256.
+    /// How many may wait for room or hold a permit for some at a time. Default 256.
     pub waiters: u32,
     /// How many sources may be attached at a time. Default 8.
     pub sources: u32,
@@ -197,6 +198,12 @@ impl Limits {
             Some(unclaimed) => unclaimed,
             None => self.unsettled(),
         }
+    }
+
+    /// How many places one permit can have, however empty the machine is.
+    pub(crate) const fn reservable(&self) -> u32 {
+        let (room, unclaimed) = (self.queue.saturating_add(self.concurrency), self.unclaimed_slots());
+        if room < unclaimed { room } else { unclaimed }
     }
 
     /// How many sleeps there can be at the same time.

@@ -51,7 +51,7 @@ fn auto_traits_are_pinned() {
     value::<AttemptId>();
     value::<SourceId>();
     value::<SubscriberId>();
-    value::<WaiterId>();
+    value::<PermitId>();
     value::<Instant>();
     value::<Limits>();
     value::<Footprint>();
@@ -75,8 +75,9 @@ fn auto_traits_are_pinned() {
     error::<InvalidLimits>();
     error::<Refused<(), Refusal>>();
     error::<Refused<(), FeedRefusal>>();
-    error::<Refused<(), ReservedRefusal>>();
+    error::<Refused<(), PermitRefusal>>();
     error::<Refused<(), WaitRefusal>>();
+    error::<ReserveRefusal>();
     error::<Refused<(), AttachRefusal>>();
     error::<SubscribeRefusal>();
     error::<CancelError>();

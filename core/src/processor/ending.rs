@@ -286,7 +286,6 @@ impl<P: Plan> Processor<P> {
     /// Sends the waiters for room away, and detaches the sources.
     pub(super) fn poll_closing(&mut self) -> Option<Effect<P>> {
         while let Some(waiter) = self.line.leave_any() {
-            self.ledger.waiters.leave();
             self.remains.waiters = self.remains.waiters.saturating_add(1);
             if let Some(waiter) = waiter {
                 return Some(Effect::Wake(waiter));

@@ -137,7 +137,7 @@ impl<P: Plan> Processor<P> {
             sweep: None,
             sweep_due: false,
             sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
-            line: Line::new(limits.waiters, limits.origin),
+            line: Line::new(limits.waiters, limits.reservable(), limits.origin),
             sources: Sources::new(limits.sources, limits.origin),
             subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),
@@ -190,13 +190,13 @@ impl<P: Plan> Processor<P> {
         self.gate.saturating_sub(self.tally.placed())
     }
 
-    /// How much of the queue's room is taken: by tasks that wait for a place now, by permits, and by tasks that back off
-    /// beyond what `delayed` allows.
+    /// How much of the queue's room is taken: by tasks that wait for a place now, by places that permits hold, and by tasks
+    /// that back off beyond what `delayed` allows.
     #[inline]
     fn waiting_now(&self) -> u32 {
         // Each of these is bounded by a limit, and the sum of the limits is far below 2^32.
         let surplus = self.tally.delayed().saturating_sub(self.limits.delayed);
-        self.tally.of(State::Queued).wrapping_add(surplus).wrapping_add(self.line.permits())
+        self.tally.of(State::Queued).wrapping_add(surplus).wrapping_add(self.line.held())
     }
 
     /// How many more tasks the queue takes now.
@@ -211,19 +211,25 @@ impl<P: Plan> Processor<P> {
         self.waiting_now() < self.limits.queue || self.queue_room() > 0
     }
 
-    /// Whether one more delayed task is taken now. What has fallen due into a full queue takes its room, as what backs
-    /// off beyond `delayed` takes that of the queue. So unsettled tasks, orphans and permits together are never more
-    /// than [`Limits::unsettled`], and their slots suffice.
+    /// Whether one more delayed task is taken now, beside so many places that permits hold. What has fallen due into a full
+    /// queue takes its room, as what backs off beyond `delayed` takes that of the queue. So unsettled tasks, orphans and
+    /// places of permits together are never more than [`Limits::unsettled`], and their slots suffice.
     #[inline]
-    fn has_delayed_room(&self) -> bool {
-        let all = self.tally.waiting().wrapping_add(self.tally.placed()).wrapping_add(self.line.permits());
+    fn has_delayed_room(&self, held: u32) -> bool {
+        let all = self.tally.waiting().wrapping_add(self.tally.placed()).wrapping_add(held);
         self.tally.delayed() < self.limits.delayed && all < self.limits.unsettled()
     }
 
     /// How many task slots are neither in use nor promised.
     #[inline]
     fn slot_room(&self) -> u32 {
-        self.tasks.free().saturating_sub(self.line.permits())
+        self.tasks.free().saturating_sub(self.line.held())
+    }
+
+    /// How many more tasks may be routed to handles, beside so many places that permits hold.
+    #[inline]
+    fn unclaimed_room(&self, held: u32) -> u32 {
+        self.limits.unclaimed_slots().saturating_sub(self.handles.wrapping_add(held))
     }
 
     #[inline]
@@ -231,10 +237,14 @@ impl<P: Plan> Processor<P> {
         self.ending.phase() == Phase::Open
     }
 
-    /// Whether the first of those who wait for room can have some.
+    /// Whether there is as much room as the first of those in line waits for.
     #[inline]
-    fn can_grant(&self) -> bool {
-        self.line.is_waiting() && self.is_open() && self.has_queue_room() && self.slot_room() > 0
+    fn can_call_first(&self) -> bool {
+        self.line.is_waiting() && self.is_open() && self.has_room_for(self.line.wanted())
+    }
+
+    fn has_room_for(&self, count: u32) -> bool {
+        self.queue_room() >= count && self.slot_room() >= count
     }
 }
 
@@ -262,7 +272,9 @@ fn accounts(limits: &Limits) -> Ledger {
         queued: Account::with_bound(limits.unsettled()),
         running: Account::with_bound(limits.concurrency),
         results: Account::with_bound(limits.results.entries),
-        waiters: Account::with_bound(limits.waiters),
+        // Both are kept with the line.
+        waiters: Account::default(),
+        permits: Account::default(),
         sleeps: Account::with_bound(limits.sleep_slots()),
     }
 }

@@ -69,7 +69,10 @@ impl<P: Plan> Processor<P> {
         let left = stats.evicted.wrapping_add(stats.expired).wrapping_add(stats.removed);
         let highest = u32::try_from(stats.highest).unwrap_or(u32::MAX);
         let Ledger { tasks, queued, running, .. } = self.ledger;
+        let (waiters, permits) = self.line.accounts();
         Ledger {
+            waiters,
+            permits,
             tasks: tasks.with(self.totals.admitted, self.tasks.len()),
             queued: queued.with(self.queue.arrivals(), self.queue.len()),
             timers: self.deadlines.account,
@@ -94,6 +97,7 @@ impl<P: Plan> Processor<P> {
             delayed: self.tally.delayed(),
             orphans: self.tally.orphans(),
             free_room: self.free_room(),
+            permits: self.line.held(),
             settled: self.settled_since_health,
             oldest_wait: self
                 .queue
@@ -149,8 +153,8 @@ impl<P: Plan> Processor<P> {
             sleeps: self.sleeps.len(),
             sources: self.ledger.listeners.live() / 3,
             subscribers: self.ledger.subscribers.live(),
-            waiters: self.ledger.waiters.live(),
-            permits: self.line.permits(),
+            waiters: self.line.len(),
+            permits: self.line.held(),
             cached: self.ledger().cache.live(),
             retired: self.retired(),
         }

@@ -111,7 +111,10 @@ impl<P: Plan> Processor<P> {
     /// Whether there is an effect in a list.
     #[cold]
     fn lists_have_effect(&self) -> bool {
-        !self.outbox.is_empty() || self.sleeps.has_wake() || self.can_grant() || self.subscribers.has_wake()
+        !self.outbox.is_empty()
+            || self.sleeps.has_wake()
+            || self.can_call_first()
+            || self.subscribers.has_wake()
     }
 
     /// Takes the next thing the host has to do, starts apart. Call it until `None` after every call that
@@ -138,7 +141,7 @@ impl<P: Plan> Processor<P> {
     #[cold]
     fn poll_others(&mut self) -> Option<Effect<P>> {
         if self.is_open() {
-            if let Some(waiter) = self.grant_room() {
+            if let Some(waiter) = self.call_first() {
                 return Some(Effect::Wake(waiter));
             }
         } else if let Some(effect) = self.poll_closing() {
@@ -153,9 +156,13 @@ impl<P: Plan> Processor<P> {
         self.poll_end()
     }
 
-    /// Grants room to the first of those who wait for it, if there is some.
-    fn grant_room(&mut self) -> Option<P::Waiter> {
-        if self.can_grant() { self.line.grant() } else { None }
+    /// Grants the first in line its permit if there is room, or denies it where waiting does not help.
+    fn call_first(&mut self) -> Option<P::Waiter> {
+        if !self.can_call_first() {
+            return None;
+        }
+        let is_denied = self.unclaimed_room(self.line.held()) < self.line.wanted();
+        if is_denied { self.line.deny() } else { self.line.grant() }
     }
 
     /// Takes the first effect that the task in slot `index`, the first in the outbox, owes.

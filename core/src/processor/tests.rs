@@ -5,6 +5,7 @@
 mod admission;
 mod attempts;
 mod ending;
+mod permits;
 mod sleep;
 
 use core::time::Duration;
@@ -81,7 +82,7 @@ fn ids_mean_nothing_to_a_machine_of_another_origin() {
         for _ in 0..4 {
             machine.submit(ms(0), 0, terms()).unwrap();
         }
-        let waiter = machine.wait_for_room(ms(0), 71).unwrap();
+        let waiter = machine.wait_for_room(ms(0), 71, core::num::NonZeroU32::MIN).unwrap();
         ids.push((task, attempt, sleep, source, subscriber, waiter));
     }
     let (task, attempt, sleep, source, subscriber, waiter) = ids[0];

@@ -3,11 +3,11 @@
 
 use alloc::vec::Vec;
 
-use super::call::{
-    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Slept, Started, Swept,
-    Why,
+use super::answer::{
+    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Swept, Why,
 };
-use super::script::Way;
+use super::call::{Call, Offer};
+use super::order::Way;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
     BuildError, Claim, Conditions, Effect, Guard, Inserted, Instant, Late, Limits, Message, Outcome,
@@ -92,17 +92,17 @@ impl Host {
                     (Why::Submit(reason), returned(job))
                 }))
             }
-            Call::SubmitReserved { now, waiter, offer } => {
+            Call::SubmitReserved { now, permit, offer } => {
                 let (job, terms) = self.job(offer);
                 let answer = if offer.meta % 2 == 0 {
-                    self.machine.submit_reserved(now, waiter, job, terms)
+                    self.machine.submit_reserved(now, permit, job, terms)
                 } else {
                     let (meta, route, conditions) = parts(terms);
-                    let answer = self.machine.submit_reserved_on(now, waiter, job, meta, route, &conditions);
+                    let answer = self.machine.submit_reserved_on(now, permit, job, meta, route, &conditions);
                     answer.map_err(|refused| whole(refused, meta))
                 };
                 Answer::Task(
-                    answer.map_err(|refused| (Why::Reserved(refused.reason), returned(refused.into_value()))),
+                    answer.map_err(|refused| (Why::Permit(refused.reason), returned(refused.into_value()))),
                 )
             }
             Call::Feed { now, source, offer } => {
@@ -119,14 +119,17 @@ impl Host {
                 let left = batch.into_iter().map(|offer| offer.map(returned)).collect();
                 Answer::Batch { admitted: answer.admitted, refused: answer.refused, left }
             }
-            Call::WaitForRoom { now, waiter } => {
-                let answer = self.machine.wait_for_room(now, self.books.token(waiter));
+            Call::Reserve { now, count } => Answer::Permit(self.machine.reserve(now, count)),
+            Call::GiveBack { now, id, count } => Answer::GivenBack(self.machine.give_back(now, id, count)),
+            Call::WaitForRoom { now, waiter, count } => {
+                let answer = self.machine.wait_for_room(now, self.books.token(waiter), count);
                 Answer::Waiter(answer.map_err(|refused| (refused.reason, refused.into_value().out())))
             }
             Call::Rewait { id, waiter } => {
                 Answer::Room(match self.machine.rewait(id, self.books.token(waiter)) {
                     RoomStatus::Granted(waiter) => Room::Granted(waiter.out()),
                     RoomStatus::Waiting(waiter) => Room::Waiting(waiter.map(Token::out)),
+                    RoomStatus::Unclaimed(waiter) => Room::Unclaimed(waiter.out()),
                     RoomStatus::Gone(waiter) => Room::Gone(waiter.out()),
                 })
             }

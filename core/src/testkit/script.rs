@@ -7,7 +7,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::{CacheLimits, Drain, Instant, Jitter, Limits, Policy, Priority, ResultLimits, Retry, Timeouts};
+use super::Order;
+use crate::{CacheLimits, Drain, Instant, Limits, Policy, ResultLimits};
 
 /// Limits and what is done under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,15 +117,24 @@ pub enum Step {
     Submit(Order),
     TrySubmit(Order),
     SubmitReserved {
-        waiter: u8,
+        permit: u8,
         order: Order,
     },
-    WaitForRoom,
+    Reserve {
+        count: u8,
+    },
+    WaitForRoom {
+        count: u8,
+    },
     Rewait {
-        waiter: u8,
+        permit: u8,
+    },
+    GiveBack {
+        permit: u8,
+        count: u8,
     },
     Leave {
-        waiter: u8,
+        permit: u8,
     },
     Cancel {
         task: u8,
@@ -264,11 +274,13 @@ impl Step {
             0..=31 if d >= 192 => Self::TrySubmit(order),
             0..=31 => Self::Submit(order),
             32..=39 => Self::Sleep { attempt: a, until: b, asks: c < 128 },
-            40..=45 => Self::SubmitReserved { waiter: d, order },
-            46..=51 => Self::WaitForRoom,
+            40..=45 => Self::SubmitReserved { permit: d, order },
+            46..=51 if b >= 160 => Self::Reserve { count: a % 3 + 1 },
+            46..=51 => Self::WaitForRoom { count: a % 3 + 1 },
             52..=54 | 107 | 108 => Self::Resleep { sleep: a },
-            55..=57 => Self::Rewait { waiter: a },
-            58..=60 => Self::Leave { waiter: a },
+            55..=57 => Self::Rewait { permit: a },
+            58..=60 if b >= 160 => Self::GiveBack { permit: a, count: c % 4 },
+            58..=60 => Self::Leave { permit: a },
             61..=68 => Self::Cancel { task: a },
             69..=74 => Self::Claim { task: a },
             75 | 76 => Self::TryClaim { task: a },
@@ -313,88 +325,6 @@ impl Step {
     }
 }
 
-/// Bytes that choose the terms of a task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Order(pub [u8; 3]);
-
-/// Where an order sends its outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Nowhere,
-    Callback,
-    Handle,
-    Retain,
-}
-
-impl Order {
-    pub(super) const fn priority(self) -> Priority {
-        Priority::new(self.0[0] & 7)
-    }
-
-    pub(super) const fn way(self) -> Way {
-        match self.0[0] >> 3 & 3 {
-            0 => Way::Callback,
-            1 => Way::Handle,
-            2 => Way::Retain,
-            _ => Way::Nowhere,
-        }
-    }
-
-    /// The order as a batch makes it, which tells no ids, so that no handle could be claimed: then nobody wants the
-    /// outcome.
-    pub(super) const fn in_batch(self) -> Self {
-        match self.way() {
-            Way::Handle => Self([self.0[0] | 3 << 3, self.0[1], self.0[2]]),
-            _ => self,
-        }
-    }
-
-    pub(super) fn retry(self) -> Retry {
-        let tries = u32::from(self.0[0] >> 5 & 3);
-        let (base, cap) = self.backoff();
-        let retry = Retry::NONE.base(Duration::from_millis(base)).cap(Duration::from_millis(cap));
-        retry.attempts(tries + 1).on_panic(self.0[0] & 128 != 0).jitter(self.jitter())
-    }
-
-    fn jitter(self) -> Jitter {
-        pick(&[Jitter::Full, Jitter::Full, Jitter::Equal, Jitter::None], (self.0[1] ^ self.0[2]) >> 6)
-    }
-
-    /// To within a millisecond.
-    pub(super) fn shortest_backoff(self, failed: u32) -> Duration {
-        let longest = self.longest_backoff(failed);
-        let least = match self.jitter() {
-            Jitter::Equal => longest / 2,
-            Jitter::None => longest,
-            _ => Duration::ZERO,
-        };
-        least.saturating_sub(Duration::from_millis(1))
-    }
-
-    pub(super) fn longest_backoff(self, failed: u32) -> Duration {
-        let (base, cap) = self.backoff();
-        let doubled = u128::from(base) << failed.saturating_sub(1).min(60);
-        let millis = doubled.min(u128::from(cap)).min(u128::from(u64::MAX / 1_000_000 + 1));
-        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
-    }
-
-    fn backoff(self) -> (u64, u64) {
-        pick(&[(3, 10), (0, 10), (70, 1_000), (1_000_000, u64::MAX)], self.0[2] & 3)
-    }
-
-    pub(super) fn delay(self) -> Duration {
-        span(self.0[1] & 15).unwrap_or_default()
-    }
-
-    pub(super) fn timeouts(self) -> Timeouts {
-        Timeouts {
-            schedule_to_start: span(self.0[1] >> 4),
-            start_to_close: span(self.0[2] & 15),
-            schedule_to_close: span(self.0[2] >> 4),
-        }
-    }
-}
-
 /// How far the clock jumps: mostly little, now and then centuries.
 pub(super) fn jump(choice: u8) -> Duration {
     let nanos = [0, 1, 300_000, 999_999, 1_000_000, 1_500_000, 2_000_000, 3_000_000, 5_000_000, 10_000_000];
@@ -408,18 +338,7 @@ pub(super) fn jump(choice: u8) -> Duration {
     }
 }
 
-/// A time-out or a delay, often none.
-fn span(choice: u8) -> Option<Duration> {
-    let micros = [300, 1_000, 2_000, 3_000, 5_000, 10_000, 70_000, 1_000_000];
-    match choice {
-        0..=5 => None,
-        6 => Some(Duration::ZERO),
-        15 => Some(Duration::MAX),
-        _ => Some(Duration::from_micros(pick(&micros, choice - 7))),
-    }
-}
-
-fn pick<T: Copy + Default>(table: &[T], choice: u8) -> T {
+pub(super) fn pick<T: Copy + Default>(table: &[T], choice: u8) -> T {
     let at = usize::from(choice).checked_rem(table.len()).unwrap_or(0);
     table.get(at).copied().unwrap_or_default()
 }

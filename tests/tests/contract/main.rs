@@ -6,10 +6,10 @@ mod scenes;
 mod short;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plimsoll_core::testkit::{
-    Answer, Call, Done, Flaw, Host, Script, Settled, Setup, Slept, Step, check, check_flawed, trace,
+    Answer, Call, Done, Flaw, Host, Room, Script, Settled, Setup, Slept, Step, check, check_flawed, trace,
 };
 use plimsoll_core::{Drain, OutcomeKind, Phase, Wake};
 use proptest::collection::vec;
@@ -196,6 +196,8 @@ fn scripts_reach_everything() {
     let mut kinds: BTreeMap<OutcomeKind, u32> = BTreeMap::new();
     let (mut retried, mut orphaned, mut stops, mut remains) = (0, 0, 0, 0);
     let (mut waited, mut ran) = (0, 0);
+    let (mut reserved, mut granted, mut denied, mut given_back) = (0, 0, 0, 0);
+    let mut permits = BTreeSet::new();
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     for script in seeded(300) {
         for (call, answer) in trace(&script).unwrap() {
@@ -208,6 +210,11 @@ fn scripts_reach_everything() {
             }
             match answer {
                 Answer::Effect(Some(Done::Stop(_))) => stops += 1,
+                Answer::Permit(Ok(_)) => reserved += 1,
+                Answer::Permit(Err(reason)) => drop(permits.insert(reason.to_string())),
+                Answer::Room(Room::Granted(_)) => granted += 1,
+                Answer::Room(Room::Unclaimed(_)) => denied += 1,
+                Answer::GivenBack(places) => given_back += places,
                 Answer::Slept(Slept::Over(..)) => slept += 1,
                 Answer::Slept(Slept::Sleeping(_)) => slept_on += 1,
                 Answer::Slept(Slept::Gone(_)) => cut_short += 1,
@@ -223,12 +230,14 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 41, "{calls:?}");
-    assert_eq!(answers.len(), 31, "{answers:?}");
+    assert_eq!(calls.len(), 43, "{calls:?}");
+    assert_eq!(answers.len(), 33, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
     assert!(waited > 50 && ran > 50, "{waited} {ran}");
+    assert!(reserved > 50 && granted > 50 && denied > 5, "{reserved} {granted} {denied}");
+    assert!(given_back > 20 && permits.len() >= 5, "{given_back} {permits:?}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);
     assert!(kept > 50 && abandoned > 50, "{kept} {abandoned}");
 }

@@ -19,8 +19,9 @@ fn check_all(steps: [Step; 12], setups: &[[u8; Setup::BYTES]]) {
     }
 }
 
-/// A queue of one; no queue, and no second orphan; room for everything.
+/// A queue of one; the same, and two outcomes that are not taken; no queue, and no second orphan; room for everything.
 const TIGHT: [u8; Setup::BYTES] = [1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+const PAIR: [u8; Setup::BYTES] = [1, 0, 0, 0, 1, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0];
 const NONE: [u8; Setup::BYTES] = [0, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
 const ROOMY: [u8; Setup::BYTES] = [6, 1, 0, 3, 2, 0, 3, 2, 1, 2, 0, 0, 0, 0, 0, 0];
 
@@ -42,10 +43,29 @@ fn all_short_lives() {
         Step::Claim { task: 0 },
         Step::Advance { jump: 4, budget: 0 },
         Step::Poll { count: 1 },
-        Step::WaitForRoom,
+        Step::WaitForRoom { count: 1 },
         Step::Abort,
     ];
     check_all(steps, &[TIGHT, NONE, ROOMY]);
+}
+
+#[test]
+fn all_short_permits() {
+    let steps = [
+        Step::Submit(CALLBACK),
+        Step::Submit(HANDLE),
+        Step::Start { count: 1 },
+        Step::Complete { attempt: 0 },
+        Step::TryClaim { task: 0 },
+        Step::Reserve { count: 2 },
+        Step::WaitForRoom { count: 2 },
+        Step::WaitForRoom { count: 1 },
+        Step::SubmitReserved { permit: 0, order: HANDLE },
+        Step::Rewait { permit: 0 },
+        Step::Leave { permit: 0 },
+        Step::Poll { count: 1 },
+    ];
+    check_all(steps, &[TIGHT, PAIR, ROOMY]);
 }
 
 #[test]

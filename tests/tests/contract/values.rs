@@ -73,7 +73,9 @@ fn returned(answer: &Answer) -> Vec<u32> {
             }
         }
         Answer::Waiter(Err((_, waiter))) | Answer::Waits(Err(waiter)) => out.push(*waiter),
-        Answer::Room(Room::Granted(waiter) | Room::Gone(waiter)) => out.push(*waiter),
+        Answer::Room(Room::Granted(waiter) | Room::Unclaimed(waiter) | Room::Gone(waiter)) => {
+            out.push(*waiter)
+        }
         Answer::Room(Room::Waiting(waiter)) | Answer::Waits(Ok(waiter)) => out.extend(*waiter),
         Answer::Sleep(Err((_, waiter))) | Answer::Slept(Slept::Gone(waiter)) => out.push(*waiter),
         Answer::Slept(Slept::Over(waiter, old)) => out.extend([Some(*waiter), *old].into_iter().flatten()),

@@ -3,14 +3,15 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::stores::{SourceModel, Waiting};
+use super::stores::SourceModel;
 use super::{Model, Stage, Task, after};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Call, Claimed, Detached, Offer, Returned, Room, Settled, Why};
-use crate::testkit::script::Way;
+use crate::testkit::answer::{Answer, Claimed, Detached, Returned, Settled, Why};
+use crate::testkit::call::{Call, Offer};
+use crate::testkit::order::Way;
 use crate::{
     AttachRefusal, CancelError, Cancelled, ErrorKind, Event, Fed, FeedRefusal, Instant, Message, OutcomeKind,
-    Phase, Refusal, ReservedRefusal, SourceId, SubscribeRefusal, TaskId, WaitRefusal, WaiterId,
+    Phase, Refusal, SourceId, SubscribeRefusal, TaskId,
 };
 
 impl Model {
@@ -24,9 +25,11 @@ impl Model {
                 (None, Some(reason)) => Answer::Task(Err((Why::Submit(reason), (offer.job, offer.callback)))),
                 (refusal, _) => self.offered(offer, refusal, given, Why::Submit),
             },
-            Call::SubmitReserved { waiter, offer, .. } => self.submit_reserved(waiter, offer, given),
-            Call::WaitForRoom { waiter, .. } => self.wait_for_room(waiter, given),
+            Call::SubmitReserved { permit, offer, .. } => self.submit_reserved(permit, offer, given),
+            Call::Reserve { count, .. } => self.reserve(count, given),
+            Call::WaitForRoom { waiter, count, .. } => self.wait_for_room(waiter, count, given),
             Call::Rewait { id, waiter } => self.rewait(id, waiter),
+            Call::GiveBack { id, count, .. } => self.give_back(id, count),
             Call::Leave { id, .. } => Answer::Left(self.leave(id)),
             Call::Cancel { task, .. } => Answer::Cancelled(self.cancel(task)),
             Call::Claim { task, waiter, .. } => Answer::Claimed(self.claim(task, waiter)),
@@ -85,7 +88,7 @@ impl Model {
         }
     }
 
-    fn terms_refusal(&self, offer: Offer) -> Option<Refusal> {
+    pub(super) fn terms_refusal(&self, offer: Offer) -> Option<Refusal> {
         if self.phase != Phase::Open {
             return Some(Refusal::Closed);
         }
@@ -93,7 +96,7 @@ impl Model {
             return Some(Refusal::Attempts);
         }
         match offer.order.way() {
-            Way::Handle if self.handles() >= self.limits.unclaimed_slots() => Some(Refusal::Unclaimed),
+            Way::Handle if self.unclaimed_room() == 0 => Some(Refusal::Unclaimed),
             Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ if !offer.order.delay().is_zero() && !self.has_delayed_room() => Some(Refusal::Delayed),
             _ => None,
@@ -119,7 +122,13 @@ impl Model {
         (self.slot_room() == 0).then_some(Refusal::Backlog)
     }
 
-    fn offered<W>(&mut self, offer: Offer, refusal: Option<Refusal>, given: &Answer, why: W) -> Answer
+    pub(super) fn offered<W>(
+        &mut self,
+        offer: Offer,
+        refusal: Option<Refusal>,
+        given: &Answer,
+        why: W,
+    ) -> Answer
     where
         W: FnOnce(Refusal) -> Why,
     {
@@ -177,47 +186,6 @@ impl Model {
         }
         self.publish(|model| Event::Admitted { task: model.id_of(meta), meta });
         Ok(())
-    }
-
-    fn submit_reserved(&mut self, id: WaiterId, offer: Offer, given: &Answer) -> Answer {
-        let place = self.line.iter().position(|waiting| waiting.id == id && waiting.granted);
-        if place.is_none() && self.phase == Phase::Open {
-            let returned = (offer.job, offer.callback);
-            return Answer::Task(Err((Why::Reserved(ReservedRefusal::NotGranted), returned)));
-        }
-        if let Some(place) = place {
-            self.line.remove(place);
-        }
-        let refusal = self.terms_refusal(offer);
-        self.offered(offer, refusal, given, |reason| Why::Reserved(ReservedRefusal::Task(reason)))
-    }
-
-    fn wait_for_room(&mut self, waiter: u32, given: &Answer) -> Answer {
-        if self.phase != Phase::Open {
-            return Answer::Waiter(Err((WaitRefusal::Closed, waiter)));
-        }
-        let Answer::Waiter(Ok(id)) = *given else { return Answer::Waiter(Err((WaitRefusal::Full, waiter))) };
-        if self.line.len() >= self.limits.waiters as usize {
-            return Answer::Waiter(Err((WaitRefusal::Full, waiter)));
-        }
-        if self.line.iter().any(|waiting| waiting.id == id) {
-            self.complain("a waiter's id was given out twice");
-        }
-        self.line.push(Waiting { id, waiter: Some(waiter), granted: false });
-        Answer::Waiter(Ok(id))
-    }
-
-    fn rewait(&mut self, id: WaiterId, waiter: u32) -> Answer {
-        Answer::Room(match self.line.iter_mut().find(|waiting| waiting.id == id) {
-            None => Room::Gone(waiter),
-            Some(waiting) if waiting.granted => Room::Granted(waiter),
-            Some(waiting) => Room::Waiting(waiting.waiter.replace(waiter)),
-        })
-    }
-
-    fn leave(&mut self, id: WaiterId) -> Option<Option<u32>> {
-        let place = self.line.iter().position(|waiting| waiting.id == id)?;
-        Some(self.line.remove(place).waiter)
     }
 
     fn cancel(&mut self, id: TaskId) -> Result<Cancelled, CancelError> {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Model, Parting, STAND_IN, Stage, Task, one};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Done, Settled, Started, Swept};
+use crate::testkit::answer::{Answer, Done, Settled, Started, Swept};
 use crate::{Event, Next, Phase, Stop, SubscriberId, TaskId};
 
 /// The most tasks that one call finds to have waited for too long.
@@ -80,7 +80,7 @@ impl Model {
 
     pub(super) fn has_effect(&self) -> bool {
         let in_line = match self.phase {
-            Phase::Open => self.can_grant(),
+            Phase::Open => self.can_call_first(),
             Phase::Draining => !self.line.is_empty() || !self.sources.is_empty() || self.has_last_effect(),
             Phase::Drained => false,
         };
@@ -99,7 +99,7 @@ impl Model {
             return self.sleeps.wake();
         }
         let in_line = match self.phase {
-            Phase::Open => self.wake_granted(),
+            Phase::Open => self.call_first(),
             _ => self.send_away(),
         };
         if in_line.is_some() {
@@ -113,15 +113,6 @@ impl Model {
             return Some(Done::Sweep);
         }
         self.last_effect()
-    }
-
-    fn wake_granted(&mut self) -> Option<Done> {
-        if !self.can_grant() {
-            return None;
-        }
-        let first = self.line.iter_mut().find(|waiting| !waiting.granted)?;
-        first.granted = true;
-        first.waiter.take().map(Done::Wake)
     }
 
     fn task_effect(&mut self, meta: u32, given: &Answer) -> Option<Done> {

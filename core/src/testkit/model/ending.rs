@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::{Model, Owner, Parting, Stage, Task};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Done};
-use crate::testkit::script::Way;
+use crate::testkit::answer::{Answer, Done};
+use crate::testkit::order::Way;
 use crate::{Drain, Event, OutcomeKind, Phase};
 
 impl Model {
@@ -135,10 +135,9 @@ impl Model {
 
     /// Those in line are sent away, then sources are detached.
     pub(super) fn send_away(&mut self) -> Option<Done> {
-        self.line.sort_by_key(|waiting| waiting.granted);
-        while !self.line.is_empty() {
+        while let Some(permit) = self.send_away_any() {
             self.remains.waiters += 1;
-            if let Some(waiter) = self.line.remove(0).waiter {
+            if let Some(waiter) = permit.waiter {
                 return Some(Done::Wake(waiter));
             }
         }

@@ -11,6 +11,7 @@ mod effects;
 mod ending;
 mod observe;
 mod reports;
+mod room;
 mod settle;
 mod sleeps;
 mod stores;
@@ -23,16 +24,18 @@ use core::time::Duration;
 use fastrand::Rng;
 
 use super::Flaw;
-use super::call::{Answer, Call};
-use super::script::{Order, Way};
+use super::answer::Answer;
+use super::call::Call;
+use super::order::{Order, Way};
 use crate::{
     AttemptId, ByOutcome, Event, Instant, LastError, Limits, OutcomeKind, Phase, Remains, SleepId, TaskId,
     Totals,
 };
 use cached::CacheModel;
 pub(super) use observe::Difference;
+use room::Permit;
 use sleeps::Sleepers;
-use stores::{Ring, SourceModel, Waiting};
+use stores::{Ring, SourceModel};
 
 /// Stands for the id of a task that no answer has named yet.
 const STAND_IN: TaskId = match TaskId::from_bits(u64::MAX) {
@@ -75,7 +78,7 @@ pub struct Model {
     /// nearer than their next turn; then they are there without a timer.
     intervals: [bool; 2],
     sleeps: Sleepers,
-    line: Vec<Waiting>,
+    line: Vec<Permit>,
     sources: Vec<SourceModel>,
     ring: Ring,
     cache: CacheModel,
@@ -368,10 +371,6 @@ impl Model {
         if self.has(Flaw::ForgetsOrphans) { 0 } else { self.count(Task::is_orphan) }
     }
 
-    fn permits(&self) -> u32 {
-        size(self.line.iter().filter(|waiting| waiting.granted))
-    }
-
     /// Tasks for later: delayed, or backing off.
     fn for_later(&self) -> u32 {
         self.count(|task| task.is_waiting() && !task.is_queued())
@@ -398,15 +397,6 @@ impl Model {
     fn slot_room(&self) -> u32 {
         let used = size(self.tasks.iter()) + self.permits();
         self.limits.task_slots().saturating_sub(used)
-    }
-
-    fn somebody_waits(&self) -> bool {
-        self.line.iter().any(|waiting| !waiting.granted)
-    }
-
-    /// Whether the first in line can have room.
-    fn can_grant(&self) -> bool {
-        self.phase == Phase::Open && self.somebody_waits() && self.queue_room() > 0 && self.slot_room() > 0
     }
 
     fn queue(&mut self, meta: u32) {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Model, Owner, STAND_IN, Stage, Task, size};
-use crate::testkit::script::Way;
+use crate::testkit::order::Way;
 use crate::{
     Census, Event, Health, Hold, Instant, LastError, OutcomeKind, Phase, Plan, Processor, TaskView, Totals,
 };
@@ -68,6 +68,7 @@ impl Model {
             delayed: self.for_later(),
             orphans: self.orphans(),
             free_room: self.free_room(),
+            permits: self.permits(),
             settled: self.since_health,
             oldest_wait: oldest.unwrap_or_default(),
             last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
@@ -182,6 +183,7 @@ impl Model {
             ("running", ledger.running, census.running + census.orphans),
             ("results", ledger.results, census.results),
             ("waiters", ledger.waiters, census.waiters),
+            ("permits", ledger.permits, census.permits),
             ("sleeps", ledger.sleeps, census.sleeps),
         ];
         let mut accounts = accounts.into_iter();

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Model, Stage, after, one};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Failure};
+use crate::testkit::answer::{Answer, Failure};
 use crate::{AttemptId, ErrorKind, Event, Instant, Message, OutcomeKind};
 
 /// What the machine makes of a report.

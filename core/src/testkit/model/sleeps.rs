@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::{Model, Owner, Task, size};
-use crate::testkit::call::{Answer, Done, Slept};
+use crate::testkit::answer::{Answer, Done, Slept};
 use crate::{AttemptId, Instant, SleepId, SleepRefusal};
 
 /// All sleeps in the order in which they began, and those whose waiters are to be woken, in the order of that.

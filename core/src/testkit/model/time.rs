@@ -2,7 +2,7 @@
 
 use super::{Model, Owner, Stage, Task, Timer, tick};
 use crate::testkit::Flaw;
-use crate::testkit::call::Answer;
+use crate::testkit::answer::Answer;
 use crate::{Instant, OutcomeKind, Reason, Wake};
 
 impl Model {

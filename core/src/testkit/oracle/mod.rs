@@ -7,13 +7,15 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::call::{Answer, Call, Done, Offer, Started};
+use super::answer::{Answer, Done, Started};
+use super::call::{Call, Offer};
 use super::host::Host;
 use super::model::{Difference, Model};
-use super::script::{Order, Script, Setup, Way};
+use super::order::{Order, Way};
+use super::script::{Script, Setup};
 use super::{AMPLE, Flaw};
 use crate::{
-    AttemptId, BuildError, Drain, Instant, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals, WaiterId,
+    AttemptId, BuildError, Drain, Instant, PermitId, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals,
     Wake,
 };
 
@@ -103,7 +105,7 @@ pub struct Oracle {
     tokens: u32,
     metas: u32,
     tasks: Vec<TaskId>,
-    waiters: Vec<WaiterId>,
+    permits: Vec<PermitId>,
     sleeps: Vec<SleepId>,
     sources: Vec<SourceId>,
     subscribers: Vec<SubscriberId>,
@@ -139,7 +141,7 @@ impl Oracle {
             tokens: 0,
             metas: 0,
             tasks: Vec::new(),
-            waiters: Vec::new(),
+            permits: Vec::new(),
             sleeps: Vec::new(),
             sources: Vec::new(),
             subscribers: Vec::new(),
@@ -235,7 +237,7 @@ impl Oracle {
     fn learn(&mut self, answer: &Answer) {
         match *answer {
             Answer::Task(Ok(id)) => self.tasks.push(id),
-            Answer::Waiter(Ok(id)) => self.waiters.push(id),
+            Answer::Permit(Ok(id)) | Answer::Waiter(Ok(id)) => self.permits.push(id),
             Answer::Sleep(Ok(id)) => self.sleeps.push(id),
             Answer::Source(Ok(id)) => self.sources.push(id),
             Answer::Subscriber(Ok(id)) => self.subscribers.push(id),

@@ -1,11 +1,14 @@
 //! From the steps of a script to calls.
 
+use core::num::NonZeroU32;
+
 use super::Oracle;
 use crate::testkit::AMPLE;
-use crate::testkit::call::{Answer, Call};
+use crate::testkit::answer::Answer;
+use crate::testkit::call::Call;
 use crate::testkit::oracle::Fault;
 use crate::testkit::script::{Step, jump};
-use crate::{AttemptId, Drain, Instant, Reason, SleepId, SourceId, SubscriberId, TaskId, WaiterId, Wake};
+use crate::{AttemptId, Drain, Instant, PermitId, Reason, SleepId, SourceId, SubscriberId, TaskId, Wake};
 
 /// How many calls a good host makes at most at one instant; more of them is a spin.
 const MOST_CALLS: u32 = 20_000;
@@ -55,18 +58,22 @@ impl Oracle {
         Some(match step {
             Step::Submit(order) => Call::Submit { now, offer: self.offer(order) },
             Step::TrySubmit(order) => Call::TrySubmit { now, offer: self.offer(order) },
-            Step::SubmitReserved { waiter, order } => {
-                let waiter = chosen(&self.waiters, waiter, WaiterId::from_bits)?;
-                Call::SubmitReserved { now, waiter, offer: self.offer(order) }
+            Step::SubmitReserved { permit, order } => {
+                let permit = self.permit(permit)?;
+                Call::SubmitReserved { now, permit, offer: self.offer(order) }
             }
-            Step::WaitForRoom => Call::WaitForRoom { now, waiter: self.token() },
-            Step::Rewait { waiter } => {
-                let id = chosen(&self.waiters, waiter, WaiterId::from_bits)?;
+            Step::Reserve { count } => Call::Reserve { now, count: places(count) },
+            Step::WaitForRoom { count } => {
+                Call::WaitForRoom { now, waiter: self.token(), count: places(count) }
+            }
+            Step::Rewait { permit } => {
+                let id = self.permit(permit)?;
                 Call::Rewait { id, waiter: self.token() }
             }
-            Step::Leave { waiter } => {
-                Call::Leave { now, id: chosen(&self.waiters, waiter, WaiterId::from_bits)? }
+            Step::GiveBack { permit, count } => {
+                Call::GiveBack { now, id: self.permit(permit)?, count: u32::from(count) }
             }
+            Step::Leave { permit } => Call::Leave { now, id: self.permit(permit)? },
             Step::Cancel { task } => Call::Cancel { now, task: self.task(task)? },
             Step::Claim { task } => Call::Claim { now, task: self.task(task)?, waiter: self.token() },
             Step::TryClaim { task } => Call::TryClaim { task: self.task(task)? },
@@ -133,6 +140,10 @@ impl Oracle {
 
     fn task(&self, choice: u8) -> Option<TaskId> {
         chosen(&self.tasks, choice, TaskId::from_bits)
+    }
+
+    fn permit(&self, choice: u8) -> Option<PermitId> {
+        chosen(&self.permits, choice, PermitId::from_bits)
     }
 
     fn source(&self, choice: u8) -> Option<SourceId> {
@@ -255,6 +266,11 @@ impl Oracle {
         }
         Err(self.fault(&"settle", "a host that does what it is asked to never comes to rest", &"", &""))
     }
+}
+
+/// How many places a number asks for: one at least.
+fn places(count: u8) -> NonZeroU32 {
+    NonZeroU32::new(u32::from(count)).unwrap_or(NonZeroU32::MIN)
 }
 
 /// The id that a number chooses: one of the newest, or one that was never given out.
