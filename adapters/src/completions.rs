@@ -50,6 +50,8 @@ pub struct CompletionQueue<W: Work> {
     capacity: u32,
     /// Tasks that were submitted and whose results were not handed out.
     tasks: u32,
+    /// Empty between two calls: for jobs on the way to the machine.
+    pulled: Vec<W::Job>,
 }
 
 /// Where workers leave the results. It has no lock below it, and no code of a user runs under its own.
@@ -101,6 +103,7 @@ impl<W: Work> Access<W> {
             taken: list()?,
             capacity,
             tasks: 0,
+            pulled: Vec::new(),
         })
     }
 }
@@ -161,6 +164,18 @@ impl<W: Work> CompletionQueue<W> {
     /// For a task that is to be submitted: where its result goes, if there is room for it.
     pub(crate) fn recipient(&self) -> Result<Arc<Completions<W>>, Refusal> {
         if self.tasks < self.capacity { Ok(self.completions.clone()) } else { Err(Refusal::Untaken) }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared<W>> {
+        &self.shared
+    }
+
+    pub(crate) const fn completions(&self) -> &Arc<Completions<W>> {
+        &self.completions
+    }
+
+    pub(crate) const fn pulled(&mut self) -> &mut Vec<W::Job> {
+        &mut self.pulled
     }
 
     /// Counts tasks that were admitted.

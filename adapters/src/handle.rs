@@ -89,6 +89,27 @@ impl<W: Work> Handle<W> {
         park::block_on_for(&mut self, limit).ok_or(self)
     }
 
+    /// As polling it, with all that leaves with the task; `None` where that ends with [`TaskError::Ended`].
+    pub(crate) fn poll_settlement(&mut self, cx: &mut Context<'_>) -> Poll<Option<crate::Settlement<W>>> {
+        let Some(shared) = &self.shared else { return Poll::Ready(None) };
+        let task = self.task;
+        // Cloned and dropped without the lock, for a waker is foreign code.
+        let waker = cx.waker().clone();
+        let (answer, unused) = match shared.act(|machine| machine.claim(machine.now(), task, waker)) {
+            Claim::Ready(settlement, waker) => {
+                (Poll::Ready(Some(crate::Settlement::of(settlement))), Some(waker))
+            }
+            Claim::Pending(replaced) => (Poll::Pending, replaced),
+            Claim::Gone(waker) => (Poll::Ready(None), Some(waker)),
+            _ => (Poll::Ready(None), None),
+        };
+        shared.discard(unused);
+        if answer.is_ready() {
+            self.shared = None;
+        }
+        answer
+    }
+
     /// Leaves a waker where the outcome will be, if it is not there yet.
     #[cold]
     fn claim(&mut self, waker: &Waker) -> Poll<TaskResult<W>> {

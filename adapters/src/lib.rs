@@ -69,6 +69,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;
+mod batch;
 mod builder;
 mod cache;
 mod completions;
@@ -89,8 +90,10 @@ mod permit;
 mod processor;
 pub mod runtime;
 mod settlement;
+mod sink;
 mod sleep;
 mod source;
+mod stream;
 mod submitter;
 mod subscription;
 mod task_builder;
@@ -105,6 +108,7 @@ mod work;
 pub use plimsoll_core as machine;
 
 pub use access::Access;
+pub use batch::Submitted;
 pub use builder::{Builder, Cloning, EngineFuture, Mode, Once};
 pub use cache::Cache;
 pub use completions::CompletionQueue;
@@ -127,8 +131,10 @@ pub use runtime::thread::Thread;
 pub use runtime::tokio::Tokio;
 pub use runtime::{Runtime, Threads, Timer, since_start};
 pub use settlement::Settlement;
+pub use sink::JobSink;
 pub use sleep::Sleep;
 pub use source::SourceHandle;
+pub use stream::{Process, ProcessOrdered, StreamRefusal};
 pub use submitter::Submitter;
 pub use subscription::{Notice, Subscription};
 pub use task_builder::{Callback, RefusedCall, TaskBuilder};

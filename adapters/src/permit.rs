@@ -78,10 +78,7 @@ impl<W: Work> Access<W> {
     /// # Errors
     /// [`ReserveRefusal`]: [`Full`](ReserveRefusal::Full), for instance.
     pub fn try_reserve(&self, places: u32) -> Result<Permit<W>, ReserveRefusal> {
-        let Some(count) = NonZeroU32::new(places) else { return Ok(Permit::empty(self.shared.clone())) };
-        let now = self.shared.now();
-        let id = self.shared.act(|machine| machine.reserve(now, count))?;
-        Ok(Permit { shared: self.shared.clone(), held: Some((id, count)) })
+        Permit::take(&self.shared, places)
     }
 }
 
@@ -90,8 +87,16 @@ impl<W: Work> Permit<W> {
         Self { shared, held: None }
     }
 
-    pub(crate) const fn new(shared: Arc<Shared<W>>, id: PermitId, count: NonZeroU32) -> Self {
+    const fn new(shared: Arc<Shared<W>>, id: PermitId, count: NonZeroU32) -> Self {
         Self { shared, held: Some((id, count)) }
+    }
+
+    /// See [`Access::try_reserve`].
+    pub(crate) fn take(shared: &Arc<Shared<W>>, places: u32) -> Result<Self, ReserveRefusal> {
+        let Some(count) = NonZeroU32::new(places) else { return Ok(Self::empty(shared.clone())) };
+        let now = shared.now();
+        let id = shared.act(|machine| machine.reserve(now, count))?;
+        Ok(Self::new(shared.clone(), id, count))
     }
 
     /// How many tasks it has room for.
@@ -144,14 +149,54 @@ impl<W: Work> Permit<W> {
         if submitted.is_ok() {
             self.held = NonZeroU32::new(count.get().saturating_sub(1)).map(|rest| (id, rest));
         }
-        submitted.map_err(|refused| {
-            let reason = match refused.reason {
-                PermitRefusal::Task(reason) => reason,
-                // The machine is draining, which takes all permits.
-                _ => Refusal::Closed,
-            };
-            refused.because(|_| reason)
-        })
+        submitted.map_err(|refused| refused.because(task_refusal))
+    }
+
+    /// Submits with one of its places each, in one hold of the lock. Jobs that are refused are added to `refused`: the last
+    /// reason.
+    pub(crate) fn offer_many(
+        &mut self,
+        offers: impl Iterator<Item = (W::Job, Route<Recipient<W>>)>,
+        meta: W::Meta,
+        conditions: &Conditions,
+        refused: &mut Vec<W::Job>,
+    ) -> Option<Refusal> {
+        let (id, count) = self.held?;
+        let mut used = 0;
+        let reason = self.shared.submit(conditions, |machine, now| {
+            let mut reason = None;
+            for (job, route) in offers {
+                match machine.submit_reserved_on(now, id, job, meta, route, conditions) {
+                    Ok(_) => used += 1,
+                    Err(back) => {
+                        reason = Some(task_refusal(back.reason));
+                        refused.push(back.into_value().0);
+                    }
+                }
+            }
+            reason
+        });
+        self.held = NonZeroU32::new(count.get().saturating_sub(used)).map(|rest| (id, rest));
+        reason
+    }
+}
+
+/// Why a task was refused that had a place.
+const fn task_refusal(reason: PermitRefusal) -> Refusal {
+    match reason {
+        PermitRefusal::Task(reason) => reason,
+        // The machine is draining, which takes all permits.
+        _ => Refusal::Closed,
+    }
+}
+
+/// Why a job is refused for which no place could be had.
+pub(crate) const fn refusal_of(reason: ReserveRefusal) -> Refusal {
+    match reason {
+        ReserveRefusal::Closed => Refusal::Closed,
+        ReserveRefusal::Unclaimed => Refusal::Unclaimed,
+        ReserveRefusal::Backlog => Refusal::Backlog,
+        _ => Refusal::Full,
     }
 }
 

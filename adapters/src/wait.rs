@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use plimsoll_core::{Conditions, Refusal, Refused, ReserveRefusal, Route, TaskId};
+use plimsoll_core::{Conditions, Refusal, Refused, Route, TaskId};
 
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
-use crate::permit::{Permit, Reserve};
+use crate::permit::{Permit, Reserve, refusal_of};
 use crate::work::Work;
 
 /// Submits a job as soon as there is room. See [`TaskBuilder::submit_wait`](crate::TaskBuilder::submit_wait).
@@ -78,16 +78,6 @@ impl<W: Work> SubmitWait<W> {
             Ok(task) => Ok(Handle::new(shared.clone(), task)),
             Err(refused) => Err(refused.map(|(job, _)| job)),
         }
-    }
-}
-
-/// Why a job is refused for which no room could be reserved.
-const fn refusal_of(reason: ReserveRefusal) -> Refusal {
-    match reason {
-        ReserveRefusal::Closed => Refusal::Closed,
-        ReserveRefusal::Unclaimed => Refusal::Unclaimed,
-        ReserveRefusal::Backlog => Refusal::Backlog,
-        _ => Refusal::Full,
     }
 }
 

@@ -12,8 +12,10 @@ mod loads;
 mod outcomes;
 mod owner;
 mod panics;
+mod permits;
 mod races;
 mod sleep;
+mod streams;
 mod turns;
 
 /// What users hold can be sent and shared, whatever their jobs are, as long as those can be sent.
