@@ -102,7 +102,7 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
         self.dispose(cell);
         if let Some(attempt) = attempt {
             // Late when another thread has brought the machine to its end meanwhile.
-            let _ = self.shared.act(|machine| machine.stopped(now, attempt));
+            let _ = self.shared.act(|machine| machine.stopped(now, attempt, None));
         }
     }
 

@@ -252,7 +252,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                 }
             },
             // Late when the end of the machine has abandoned it: then nobody counts on it.
-            End::Stopped => drop(machine.stopped(now, attempt)),
+            End::Stopped => drop(machine.stopped(now, attempt, None)),
         }
         this.end.is_some() || this.copy.is_some()
     }
