@@ -20,7 +20,7 @@ pub struct Census {
     pub running: u32,
     /// Attempts that run on although their task is settled.
     pub orphans: u32,
-    /// Settled tasks with an effect (`Stop`, `Settle`, `Wake`, `Discard`) that was not taken yet.
+    /// Tasks with an effect (`Stop`, `Settle`, `Wake`, `Discard`) that was not taken yet.
     pub pending: u32,
     /// Settled tasks whose outcome waits for its handle.
     pub unclaimed: u32,
@@ -82,7 +82,7 @@ pub struct Totals {
     pub settled: ByOutcome,
     /// Attempts started.
     pub started: u64,
-    /// Attempts that failed or panicked and were followed by a backoff.
+    /// Attempts that failed, panicked or timed out and were followed by a backoff.
     pub retried: u64,
     /// Attempts that became orphans.
     pub orphaned: u64,

@@ -40,8 +40,9 @@ impl<P: Plan> fmt::Debug for Start<P> {
 #[must_use = "an effect carries values that leave the machine, and duties that nobody else has"]
 #[non_exhaustive]
 pub enum Effect<P: Plan> {
-    /// Make this attempt stop, and report [`stopped`](crate::Processor::stopped) (or any other report, whose
-    /// value comes back as `Late`) once it has. Until then it is an orphan and keeps its concurrency place.
+    /// Make this attempt stop, and report [`stopped`](crate::Processor::stopped) once it has, or what it came to after all.
+    /// Until then it keeps its concurrency place: as an orphan if its task is settled, and any value that is reported comes
+    /// back as `Late`; else because another attempt follows, and all reports count.
     Stop(Stop),
     /// Call the callback, if there is one, with the outcome; drop the rest.
     Settle(Settlement<P>),
@@ -79,7 +80,7 @@ impl<P: Plan> fmt::Debug for Effect<P> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stop {
-    /// Which task. It is settled already.
+    /// Which task. It is settled, or tried again when the attempt has stopped.
     pub task: TaskId,
     /// Which attempt.
     pub attempt: AttemptId,

@@ -32,7 +32,7 @@ pub enum Event<M> {
         /// Its metadata.
         meta: M,
     },
-    /// An attempt failed or panicked, and a further one will follow.
+    /// An attempt failed, panicked or timed out, and a further one will follow.
     Retrying {
         /// Which task.
         task: TaskId,

@@ -37,7 +37,7 @@ pub enum ErrorKind {
     Failed,
     /// An attempt panicked, whether or not it was tried again.
     Panicked,
-    /// A task timed out.
+    /// An attempt timed out, whether or not there is another one, or a task did.
     TimedOut,
     /// A task expired in the queue.
     Expired,

@@ -63,10 +63,10 @@
 //! # The life of a task
 //!
 //! ```text
-//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐
-//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running │
-//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘
-//!   └─ no delay ┼────────────┼───────▲                 │ │ │
+//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐  Halt   ┌─────────┐
+//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running ├───────► │ Halting │
+//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘         └────┬────┘
+//!   └─ no delay ┼────────────┼───────▲                 │ │ │ ◄── as Running ───┘
 //!               │            │ Ready │    Retry        │ │ │ TimeOut, Cancel
 //!               │      ┌─────┴───┐   │  ┌──────────────┘ │ └────────────────┐
 //!               │      │ Backoff │ ◄─┼──┘                │ Complete, Fail,  ▼
@@ -83,6 +83,10 @@
 //! outcome has left the machine and no attempt of it runs on. A task that is timed out or cancelled while
 //! it runs settles at once; its attempt is then an **orphan**, which keeps its concurrency place until the
 //! host reports that it has stopped, or the end abandons it.
+//!
+//! A task that is to be tried again after a time-out ([`Retry::on_timeout`]) is not settled when its attempt has missed its
+//! start-to-close deadline. The attempt is asked to stop, and the task backs off when that has: two attempts at a task
+//! never run at the same time.
 //!
 //! # The clock rule
 //!
@@ -105,7 +109,7 @@
 //!
 //! | effect | the host |
 //! |---|---|
-//! | [`Effect::Stop`] | makes the attempt stop, then reports [`Processor::stopped`] |
+//! | [`Effect::Stop`] | makes the attempt stop, then reports [`Processor::stopped`], with the job if it has a copy |
 //! | [`Effect::Settle`] | calls the callback with the outcome |
 //! | [`Effect::Wake`] | wakes the waiter |
 //! | [`Effect::Discard`] | drops an outcome that nobody took |

@@ -13,7 +13,8 @@ pub enum Outcome<O, E, P = ()> {
     Completed(O),
     /// An attempt reported an error, and no further try was left or allowed.
     Failed(E),
-    /// The start-to-close or the schedule-to-close time-out passed, and no report came first.
+    /// The start-to-close or the schedule-to-close time-out passed, no report came first, and no further try was left or
+    /// allowed.
     TimedOut,
     /// Somebody cancelled it, its host stopped it, or the machine ended.
     Cancelled,

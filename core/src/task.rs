@@ -33,8 +33,8 @@ pub(crate) struct Task<P: Plan> {
     pub(crate) tries: Tries,
     /// The slot of the running attempt's first sleep.
     pub(crate) sleeps: u32,
-    /// Delayed and backing off: when it is ready. Queued: since when. Running: since when, as far as its start-to-close
-    /// time-out is concerned. Settled: since when.
+    /// Delayed and backing off: when it is ready. Queued: since when. Running and halting: since when it runs, as far as its
+    /// start-to-close time-out is concerned. Settled: since when.
     pub(crate) since: Instant,
     /// Unsettled: its schedule-to-close deadline. Settled: until when it had waited.
     close_by_or_waited_until: Instant,
@@ -78,7 +78,7 @@ pub(crate) struct Record<M> {
     pub(crate) ran: Duration,
 }
 
-/// A set of effects that a settled task owes the host, taken in this order.
+/// A set of effects that a task owes the host, taken in this order. All but the first are those of a settled one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending(u8);
 
@@ -159,7 +159,8 @@ impl<P: Plan> Task<P> {
         match state {
             State::Delayed | State::Backoff => self.since.min(self.close_by()),
             State::Queued => self.start_by().min(self.close_by()),
-            State::Running => after(self.since, self.start_to_close).min(self.close_by()),
+            State::Running => self.overdue_at().min(self.close_by()),
+            State::Halting => self.close_by(),
             State::Stopping | State::Orphan | State::Settled => NEVER,
         }
     }
@@ -168,6 +169,12 @@ impl<P: Plan> Task<P> {
     #[inline]
     pub(crate) fn start_by(&self) -> Instant {
         after(self.since, self.schedule_to_start)
+    }
+
+    /// When its attempt has run for too long, while one runs.
+    #[inline]
+    pub(crate) fn overdue_at(&self) -> Instant {
+        after(self.since, self.start_to_close)
     }
 
     /// Its schedule-to-close deadline, while it is unsettled.

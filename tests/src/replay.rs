@@ -364,7 +364,7 @@ impl<'t> Replay<'t> {
             let now = self.clock();
             match effect {
                 // Nothing really runs, so nothing goes on running.
-                Effect::Stop(stop) => drop(self.machine.stopped(now, stop.attempt)),
+                Effect::Stop(stop) => drop(self.machine.stopped(now, stop.attempt, None)),
                 Effect::Settle(settlement) => {
                     if settlement.attempts > 0 {
                         self.answer.makespan_ms = self.now;

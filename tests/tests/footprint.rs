@@ -133,7 +133,7 @@ fn churn_does_not_allocate() {
         }
         while let Some(effect) = machine.poll_effect() {
             match effect {
-                Effect::Stop(stop) => drop(machine.stopped(now, stop.attempt)),
+                Effect::Stop(stop) => drop(machine.stopped(now, stop.attempt, None)),
                 Effect::Settle(settled) => {
                     if let (Some(callback), Outcome::Completed(output)) = (settled.callback, settled.outcome)
                     {

@@ -100,7 +100,7 @@ impl<W: Work, H, F> Engine<W, H, F> {
         self.dispose(cell);
         if let Some(attempt) = attempt {
             // Late when another thread has brought the machine to its end meanwhile.
-            let _ = self.shared.act(|machine| machine.stopped(now, attempt));
+            let _ = self.shared.act(|machine| machine.stopped(now, attempt, None));
         }
     }
 

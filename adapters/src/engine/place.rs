@@ -175,12 +175,15 @@ impl<W: Work, H, F> Cell<W, H, F> {
         this.future.set(Some(handler.call(job, context)));
     }
 
-    /// Drops the future of an attempt that was asked to stop, or its job if it was not begun. Returns the panic of that.
+    /// Drops the future of an attempt that was asked to stop; the job of one that was not begun is kept for a further one.
+    /// Returns the panic of that.
     pub(super) fn stop(mut self: Pin<&mut Self>) -> Option<Panic> {
         // Of one that was begun this need not be looked at, and is cold.
-        let start = if self.is_begun { None } else { self.as_mut().project().start.take() };
-        let panic = catch(|| drop(start)).err();
-        self.end_with(End::Stopped, panic)
+        if !self.is_begun {
+            let this = self.as_mut().project();
+            *this.copy = this.start.take().map(|start| start.job);
+        }
+        self.end_with(End::Stopped, None)
     }
 
     /// Notes how the attempt ended, and drops its future and what that had left. If something panics the attempt has
@@ -251,8 +254,12 @@ impl<W: Work, H, F> Cell<W, H, F> {
                     }
                 }
             }
-            // Late when the end of the machine has abandoned it: then nobody counts on it.
-            End::Stopped => drop(machine.stopped(now, attempt)),
+            End::Stopped => match machine.stopped(now, attempt, this.copy.take()) {
+                Ok(Failure::Settled { job }) => *this.copy = job,
+                Ok(_) => {}
+                // The end of the machine has abandoned it: then nobody counts on it.
+                Err(late) => *this.copy = late.value,
+            },
         }
         this.end.is_some() || this.copy.is_some()
     }

@@ -129,10 +129,13 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Settles the task in slot `index`, whose deadline is over.
+    /// Settles the task in slot `index`, whose deadline is over, unless only its attempt is and there may be another one.
     #[cold]
     pub(super) fn overdue(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
+        if task.state == State::Running && self.has_time_for_another(task) {
+            return self.halt(index);
+        }
         let expired = task.state == State::Queued && task.start_by() <= task.close_by();
         self.end(index, if expired { Input::Expire } else { Input::TimeOut }, None, false);
     }

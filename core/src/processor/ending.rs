@@ -240,7 +240,7 @@ impl<P: Plan> Processor<P> {
     fn end_task(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
         match task.state {
-            State::Delayed | State::Queued | State::Running | State::Backoff => {
+            State::Delayed | State::Queued | State::Running | State::Halting | State::Backoff => {
                 self.remains.cancelled = self.remains.cancelled.saturating_add(1);
                 self.end(index, Input::Cancel, None, false);
             }

@@ -47,6 +47,11 @@ pub enum Stage {
         /// Since then, as far as its start-to-close time-out is concerned.
         since: Instant,
     },
+    /// Its attempt has missed its start-to-close deadline and was asked to stop. A further one follows when it has.
+    Stopping {
+        /// Since that deadline.
+        since: Instant,
+    },
     /// It is settled, and its attempt runs on.
     Orphaned {
         /// Since then.
@@ -96,6 +101,7 @@ fn stage<P: Plan>(task: &Task<P>) -> Stage {
         State::Backoff => Stage::BackingOff { until: since },
         State::Queued => Stage::Queued { since },
         State::Running => Stage::Running { since },
+        State::Halting => Stage::Stopping { since: task.overdue_at() },
         State::Stopping | State::Orphan => Stage::Orphaned { since, outcome },
         State::Settled => Stage::Settled { since, outcome },
     }

@@ -1,7 +1,7 @@
 //! The machine itself: what it is made of, and the few steps that all of its calls share.
 //!
 //! The calls stand in files of their own, by what they are for: [`submit`], [`feed`], [`room`],
-//! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`clock`] handles time, [`output`]
+//! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`retry`] tries tasks again, [`clock`] handles time, [`output`]
 //! hands out attempts and effects, [`keep`] kept outcomes, [`events`] events, [`ending`] is the end, and
 //! [`observe`] tells what there is. [`settle`] is the one way by which an outcome is fixed and released.
 
@@ -16,6 +16,7 @@ mod keep;
 mod observe;
 mod output;
 mod report;
+mod retry;
 mod room;
 mod settle;
 mod sleep;
@@ -78,7 +79,7 @@ pub struct Processor<P: Plan> {
     tasks: Slots<TaskId, Task<P>>,
     tally: Tally,
     queue: Queue,
-    /// Settled tasks that owe the host an effect.
+    /// Tasks that owe the host an effect.
     outbox: List<QUEUE>,
     /// Retained results, oldest first.
     results: List<RESULTS>,

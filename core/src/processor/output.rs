@@ -121,8 +121,8 @@ impl<P: Plan> Processor<P> {
     /// may change effects. What is pending is a state of the slots, so nothing is lost and nothing grows
     /// if you do not; but settled tasks keep their slots until then.
     ///
-    /// Effects of tasks come first, in the order in which the tasks were settled; for one task `Stop` comes
-    /// before its settlement. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
+    /// Effects of tasks come first, in the order in which the tasks were settled, or timed out to be tried again; for one
+    /// task `Stop` comes before its settlement. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
     /// sources), wakes of subscribers, the request to sweep, and the end.
     #[inline(always)]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
@@ -180,7 +180,7 @@ impl<P: Plan> Processor<P> {
     fn poll_task_with_more(&mut self, index: u32) -> Option<Effect<P>> {
         let (id, task) = self.tasks.entry(index)?;
         if task.pending.has(Pending::STOP) {
-            let (number, why) = (task.attempts, task.kind.unwrap_or(OutcomeKind::Cancelled));
+            let (number, why) = (task.attempts, task.kind.unwrap_or(OutcomeKind::TimedOut));
             let attempt = self.attempt(id, number);
             self.withdraw(index, Pending::STOP);
             return Some(Effect::Stop(Stop { task: id, attempt: attempt?, why }));

@@ -6,14 +6,17 @@ use super::Processor;
 use crate::last_error::ErrorKind;
 use crate::lifecycle::{Input, Next, State};
 use crate::list::NIL;
-use crate::task::{NEVER, Payload, Pending};
+use crate::task::{Payload, Pending};
 use crate::{AttemptId, Event, Instant, Late, Message, Plan};
 use core::time::Duration;
 
 /// What became of an attempt that failed or panicked with a `V`, unless it was over: then value and job come back.
 type Verdict<V, P> = Result<Failure<V, <P as Plan>::Job>, Late<(V, Option<<P as Plan>::Job>)>>;
 
-/// What became of an attempt that failed or panicked with a value of type `V`.
+/// The same of an attempt that has stopped, which has no value.
+type StopVerdict<P> = Result<Failure<(), <P as Plan>::Job>, Late<Option<<P as Plan>::Job>>>;
+
+/// What became of an attempt that failed or panicked with a value of type `V`, or has stopped without one.
 #[derive(PartialEq, Eq)]
 #[must_use = "it hands a value back"]
 #[non_exhaustive]
@@ -125,7 +128,7 @@ impl<P: Plan> Processor<P> {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, (error, job))),
         };
-        let failure = match self.retry(index, job, false, delay) {
+        let failure = match self.retry(index, job, ErrorKind::Failed, delay) {
             Ok(delay) => Failure::Retrying { value: error, delay },
             Err(job) => {
                 self.end(index, Input::Fail, Some(Payload::Error(error)), false);
@@ -153,7 +156,7 @@ impl<P: Plan> Processor<P> {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, (panic, job))),
         };
-        let failure = match self.retry(index, job, true, None) {
+        let failure = match self.retry(index, job, ErrorKind::Panicked, None) {
             Ok(delay) => Failure::Retrying { value: panic, delay },
             Err(job) => {
                 self.end(index, Input::Panic, Some(Payload::Panic(panic)), false);
@@ -165,21 +168,44 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The attempt has stopped without an outcome: it gives its concurrency place back. That is the answer
-    /// to [`Effect::Stop`](crate::Effect::Stop). A task whose attempt was not asked to stop is settled by it, as
-    /// cancelled.
+    /// to [`Effect::Stop`](crate::Effect::Stop). If its task is to be tried again and the job comes with the report, the task
+    /// backs off, as after a failure; without the job, or where there is no time for a further try any more, it is settled
+    /// as timed out. A task whose attempt was not asked to stop is settled by it, as cancelled.
+    ///
+    /// May change: as [`failed`](Self::failed).
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Effect, Failure, Instant, Limits, Processor, Retry, Terms, Timeouts};
+    /// # use core::time::Duration;
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let retry = Retry::times(1).fixed(Duration::from_millis(5)).on_timeout(true);
+    /// let limit = Some(Duration::from_millis(10));
+    /// let timeouts = Timeouts { start_to_close: limit, ..Timeouts::NONE };
+    /// processor.submit(Instant::ZERO, "job", Terms { timeouts, retry, ..Terms::new(()) })?;
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// let now = Instant::from_millis(10);
+    /// let _ = processor.advance(now, 64);
+    /// assert!(matches!(processor.poll_effect(), Some(Effect::Stop(stop)) if stop.attempt == start.attempt));
+    /// assert_eq!(processor.census().running, 1, "it keeps its place until it has stopped");
+    /// let answer = processor.stopped(now, start.attempt, Some("job"))?;
+    /// assert_eq!(answer, Failure::Retrying { value: (), delay: Duration::from_millis(5) });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// No such attempt runs.
-    pub fn stopped(&mut self, now: Instant, attempt: AttemptId) -> Result<(), Late<()>> {
+    /// No such attempt runs: the job is handed back.
+    pub fn stopped(&mut self, now: Instant, attempt: AttemptId, job: Option<P::Job>) -> StopVerdict<P> {
         self.tell(now);
-        let index = self.index_of(attempt).ok_or(Late { settled: None, value: () })?;
-        let task = self.tasks.at(index);
-        let settled = task.and_then(|task| task.kind);
-        if task.is_some_and(|task| task.state == State::Running) {
-            self.end(index, Input::Cancel, None, true);
-            return Ok(());
+        let index = self.index_of(attempt).unwrap_or(NIL);
+        let Some(task) = self.tasks.at(index) else { return Err(Late { settled: None, value: job }) };
+        let (state, settled) = (task.state, task.kind);
+        match state {
+            State::Running => self.end(index, Input::Cancel, None, true),
+            State::Halting => return Ok(self.halted(index, job)),
+            _ if self.stop(index) => {}
+            _ => return Err(Late { settled, value: job }),
         }
-        if self.stop(index) { Ok(()) } else { Err(Late { settled, value: () }) }
+        Ok(Failure::Settled { job })
     }
 
     /// Counts a panic that came after an outcome was fixed, in a callback or in the drop of a value. It
@@ -188,15 +214,13 @@ impl<P: Plan> Processor<P> {
         self.totals.late_panics = self.totals.late_panics.wrapping_add(1);
     }
 
-    /// The slot of a running attempt that a report counts for, or of one that is over.
+    /// The slot of an attempt that a report counts for, or of one that is over.
     #[inline]
     fn running(&mut self, now: Instant, attempt: AttemptId) -> Result<u32, Option<u32>> {
         self.tell(now);
         let index = self.index_of(attempt).ok_or(None)?;
-        match self.tasks.at(index) {
-            Some(task) if task.state == State::Running => Ok(index),
-            _ => Err(Some(index)),
-        }
+        let runs = self.tasks.at(index).is_some_and(|task| task.state == State::Running);
+        if runs || self.has_halted(index) { Ok(index) } else { Err(Some(index)) }
     }
 
     /// A report about an attempt that is over shows at least that it has stopped.
@@ -229,44 +253,5 @@ impl<P: Plan> Processor<P> {
         let (id, task) = self.tasks.entry(index)?;
         let nth = task.attempts.checked_sub(1)?;
         self.tasks.is_further(id, nth, attempt).then_some(index)
-    }
-
-    /// Lets the running task in slot `index` back off, and tells for how long; hands the job back when no
-    /// further try is allowed.
-    fn retry(
-        &mut self,
-        index: u32,
-        job: Option<P::Job>,
-        panicked: bool,
-        delay: Option<Duration>,
-    ) -> Result<Duration, Option<P::Job>> {
-        let Some((id, task)) = self.tasks.entry(index) else { return Err(job) };
-        let (tries, attempts, meta, deadline) = (task.tries, task.attempts, task.meta, task.deadline());
-        let allowed = tries.allow(attempts) && (!panicked || tries.on_panic());
-        let Some(job) = job else { return Err(None) };
-        if !allowed || self.ending.is_ending() {
-            return Err(Some(job));
-        }
-        let delay = delay.unwrap_or_else(|| task.backoff.delay(attempts, tries.jitter(), &mut self.rng));
-        let ready_at = self.now.saturating_add(delay);
-        if ready_at > task.close_by() || ready_at == NEVER {
-            return Err(Some(job));
-        }
-        if self.tally.step(task, Input::Retry).is_none() {
-            return Err(Some(job));
-        }
-        task.payload = Payload::Job(job);
-        task.since = ready_at;
-        let ready_by = task.deadline();
-        let sleeps = core::mem::replace(&mut task.sleeps, NIL);
-        if sleeps != NIL {
-            self.end_sleeps(sleeps);
-        }
-        self.deadlines.disarm(index, deadline);
-        self.deadlines.arm(index, ready_by);
-        self.ledger.jobs.enter();
-        self.totals.retried = self.totals.retried.wrapping_add(1);
-        self.publish(|| Event::Retrying { task: id, meta, attempts, delay });
-        Ok(delay)
     }
 }

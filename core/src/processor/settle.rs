@@ -16,9 +16,7 @@ impl<P: Plan> Processor<P> {
     /// need. What settles a task in another way calls [`end`](Self::end).
     #[inline(always)]
     pub(super) fn settle(&mut self, index: u32, input: Input, value: Option<Payload<P>>, stopped: bool) {
-        if input.can_end_a_wait() {
-            self.leave_queue(index);
-        }
+        let asks = !input.can_end_a_wait() || self.leave_list(index);
         let (Some(kind), Some((id, task))) = (kind_of(input), self.tasks.entry(index)) else { return };
         let (from, deadline, meta) = (task.state, task.deadline(), task.meta);
         let Some(next) = self.tally.step(task, input) else {
@@ -31,11 +29,11 @@ impl<P: Plan> Processor<P> {
             runs_on = false;
         }
         let sleeps = core::mem::replace(&mut task.sleeps, NIL);
-        task.settle(kind, from == State::Running, self.now);
+        task.settle(kind, from.runs(), self.now);
         if let Some(value) = value {
             task.payload = value;
         }
-        let mut pending = if runs_on { Pending::STOP } else { Pending::NONE };
+        let mut pending = if runs_on && asks { Pending::STOP } else { Pending::NONE };
         let mut is_retained = false;
         match &task.claimant {
             Claimant::Nobody | Claimant::Callback(_) => pending = pending.with(Pending::SETTLE),
@@ -67,6 +65,8 @@ impl<P: Plan> Processor<P> {
         self.settled_since_health.add(kind);
         self.totals.orphaned = self.totals.orphaned.wrapping_add(u64::from(runs_on));
         match kind {
+            // What has stopped was noted when it was asked to.
+            OutcomeKind::TimedOut if stopped => {}
             OutcomeKind::TimedOut => self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY),
             OutcomeKind::Expired => self.note_task_error(ErrorKind::Expired, index, &Message::EMPTY),
             OutcomeKind::Completed => self.streak = 0,
@@ -81,11 +81,17 @@ impl<P: Plan> Processor<P> {
         self.settle(index, input, value, stopped);
     }
 
-    /// Takes the task in slot `index` out of the queue, if it is there.
-    fn leave_queue(&mut self, index: u32) {
-        if self.tasks.at(index).is_some_and(|task| task.state == State::Queued) {
-            self.queue.remove(&mut self.tasks, index);
+    /// Takes the unsettled task in slot `index` out of the queue or the outbox, if it is there. Whether its attempt, if it
+    /// has one that runs, has yet to be asked to stop: that happens once.
+    fn leave_list(&mut self, index: u32) -> bool {
+        let Some(task) = self.tasks.at(index) else { return true };
+        let (state, pending) = (task.state, task.pending);
+        match state {
+            State::Queued => self.queue.remove(&mut self.tasks, index),
+            State::Halting => self.withdraw(index, Pending::STOP),
+            _ => {}
         }
+        state != State::Halting || pending.has(Pending::STOP)
     }
 
     /// Adds an effect to those that the task in slot `index` owes the host.
@@ -245,7 +251,7 @@ impl<P: Plan> Processor<P> {
             meta,
             message: *message,
             pending: self.tally.waiting(),
-            running: self.tally.of(State::Running),
+            running: self.tally.running(),
             at: self.now,
             streak: self.streak,
         });

@@ -7,6 +7,7 @@ mod attempts;
 mod ending;
 mod permits;
 mod sleep;
+mod timeouts;
 
 use core::time::Duration;
 use std::vec::Vec;
@@ -221,7 +222,7 @@ fn the_orphan_limit_stops_starting() {
     let start = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
     assert_eq!((machine.startable(), machine.health(ms(0)).hold), (0, Hold::Orphans));
-    machine.stopped(ms(0), start.attempt).unwrap();
+    let _ = machine.stopped(ms(0), start.attempt, None).unwrap();
     assert_eq!((machine.startable(), machine.health(ms(0)).hold), (1, Hold::None));
 }
 

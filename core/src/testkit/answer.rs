@@ -38,7 +38,7 @@ pub enum Answer {
     Completed(Result<(), (Option<OutcomeKind>, u32)>),
     Failed(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
     Panicked(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
-    Stopped(Result<(), Option<OutcomeKind>>),
+    Stopped(Result<Stopped, (Option<OutcomeKind>, Option<u32>)>),
     Progress { used: u32, more: bool },
     Swept { items: Vec<Swept>, due: bool },
     Effect(Option<Done>),
@@ -93,6 +93,14 @@ pub enum Slept {
 #[allow(missing_docs, reason = "as there")]
 pub enum Failure {
     Retrying { value: u32, delay: Duration },
+    Settled { job: Option<u32> },
+}
+
+/// See [`Failure`](crate::Failure), of an attempt that has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as there")]
+pub enum Stopped {
+    Retrying { delay: Duration },
     Settled { job: Option<u32> },
 }
 

@@ -173,6 +173,7 @@ pub enum Call {
     Stopped {
         now: Instant,
         attempt: AttemptId,
+        job: Option<u32>,
     },
     LatePanic,
     Advance {

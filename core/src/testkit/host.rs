@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::answer::{
-    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Swept, Why,
+    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Stopped, Swept, Why,
 };
 use super::call::{Call, Offer};
 use super::order::Way;
@@ -221,8 +221,13 @@ impl Host {
                 let answer = self.machine.panicked(now, attempt, panic, job, &Message::of(&text));
                 Answer::Panicked(answer.map(failure).map_err(late_failure))
             }
-            Call::Stopped { now, attempt } => {
-                Answer::Stopped(self.machine.stopped(now, attempt).map_err(|late| late.settled))
+            Call::Stopped { now, attempt, job } => {
+                let job = job.map(|job| self.token(job));
+                Answer::Stopped(match self.machine.stopped(now, attempt, job) {
+                    Ok(crate::Failure::Retrying { value: (), delay }) => Ok(Stopped::Retrying { delay }),
+                    Ok(crate::Failure::Settled { job }) => Ok(Stopped::Settled { job: job.map(Token::out) }),
+                    Err(late) => Err((late.settled, late.value.map(Token::out))),
+                })
             }
             Call::LatePanic => {
                 self.machine.late_panic();

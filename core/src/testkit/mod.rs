@@ -24,7 +24,7 @@ mod token;
 mod wheel;
 
 pub use answer::{
-    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Swept, Why,
+    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Stopped, Swept, Why,
 };
 pub use call::{Call, Offer};
 pub use host::Host;
@@ -58,11 +58,14 @@ pub enum Flaw {
     UsesTwoPlaces,
     GrantsRoomForOne,
     LeavesOnePlace,
+    NeverHalts,
+    HaltingTakesNoPlace,
+    HaltsTooLate,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -79,5 +82,8 @@ impl Flaw {
         Self::UsesTwoPlaces,
         Self::GrantsRoomForOne,
         Self::LeavesOnePlace,
+        Self::NeverHalts,
+        Self::HaltingTakesNoPlace,
+        Self::HaltsTooLate,
     ];
 }

@@ -45,22 +45,22 @@ impl Order {
         let tries = u32::from(self.0[0] >> 5 & 3);
         let (base, cap) = self.backoff();
         let retry = Retry::NONE.base(Duration::from_millis(base)).cap(Duration::from_millis(cap));
-        retry.attempts(tries + 1).on_panic(self.0[0] & 128 != 0).jitter(self.jitter())
+        let on_timeout = (self.0[0] >> 1 ^ self.0[1] >> 4) & 1 == 1;
+        let retry = retry.on_panic(self.0[0] & 128 != 0).on_timeout(on_timeout);
+        retry.attempts(tries + 1).jitter(self.jitter())
     }
 
     fn jitter(self) -> Jitter {
         pick(&[Jitter::Full, Jitter::Full, Jitter::Equal, Jitter::None], (self.0[1] ^ self.0[2]) >> 6)
     }
 
-    /// To within a millisecond.
     pub(super) fn shortest_backoff(self, failed: u32) -> Duration {
         let longest = self.longest_backoff(failed);
-        let least = match self.jitter() {
+        match self.jitter() {
             Jitter::Equal => longest / 2,
             Jitter::None => longest,
             _ => Duration::ZERO,
-        };
-        least.saturating_sub(Duration::from_millis(1))
+        }
     }
 
     pub(super) fn longest_backoff(self, failed: u32) -> Duration {

@@ -222,6 +222,7 @@ pub enum Step {
     },
     Stopped {
         attempt: u8,
+        with_job: bool,
     },
     LatePanic,
     /// The clock moves on, and nobody tells the machine.
@@ -306,7 +307,7 @@ impl Step {
             151..=166 => Self::Complete { attempt: a },
             167..=176 => Self::Fail { attempt: a, with_job: b < 192 },
             177..=181 => Self::Panic { attempt: a, with_job: b < 192 },
-            182..=186 => Self::Stopped { attempt: a },
+            182..=186 => Self::Stopped { attempt: a, with_job: b < 192 },
             187 => Self::LatePanic,
             188..=193 => Self::Wait { jump: a },
             194..=196 => Self::Regress { jump: a },

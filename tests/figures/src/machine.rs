@@ -93,7 +93,7 @@ pub fn fail(machine: &mut Machine, now: Instant, attempt: AttemptId, job: Option
 
 #[inline(never)]
 pub fn stopped(machine: &mut Machine, now: Instant, attempt: AttemptId) {
-    machine.stopped(now, attempt).expect("the attempt was asked to stop");
+    let _ = machine.stopped(now, attempt, None).expect("the attempt was asked to stop");
 }
 
 #[inline(never)]

@@ -80,7 +80,7 @@ impl Load {
             Happening::Panics(attempt) => {
                 drop(self.machine.panicked(now, attempt, (), None, &Message::from("it panicked")))
             }
-            Happening::Stops(attempt) => drop(self.machine.stopped(now, attempt)),
+            Happening::Stops(attempt) => drop(self.machine.stopped(now, attempt, None)),
             Happening::IsCancelled(task) => drop(self.machine.cancel(now, task)),
             Happening::IsClaimed(task) => self.claim(task),
             Happening::IsDropped(task) => {

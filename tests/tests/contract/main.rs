@@ -9,7 +9,8 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 
 use plimsoll_core::testkit::{
-    Answer, Call, Done, Flaw, Host, Room, Script, Settled, Setup, Slept, Step, check, check_flawed, trace,
+    Answer, Call, Done, Flaw, Host, Room, Script, Settled, Setup, Slept, Step, Stopped, check, check_flawed,
+    trace,
 };
 use plimsoll_core::{Drain, OutcomeKind, Phase, Wake};
 use proptest::collection::vec;
@@ -195,7 +196,7 @@ fn scripts_reach_everything() {
     let word = |text: String| text.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
     let mut kinds: BTreeMap<OutcomeKind, u32> = BTreeMap::new();
     let (mut retried, mut orphaned, mut stops, mut remains) = (0, 0, 0, 0);
-    let (mut waited, mut ran) = (0, 0);
+    let (mut waited, mut ran, mut tried_again) = (0, 0, 0);
     let (mut reserved, mut granted, mut denied, mut given_back) = (0, 0, 0, 0);
     let mut permits = BTreeSet::new();
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
@@ -210,6 +211,7 @@ fn scripts_reach_everything() {
             }
             match answer {
                 Answer::Effect(Some(Done::Stop(_))) => stops += 1,
+                Answer::Stopped(Ok(Stopped::Retrying { .. })) => tried_again += 1,
                 Answer::Permit(Ok(_)) => reserved += 1,
                 Answer::Permit(Err(reason)) => drop(permits.insert(reason.to_string())),
                 Answer::Room(Room::Granted(_)) => granted += 1,
@@ -238,6 +240,7 @@ fn scripts_reach_everything() {
     assert!(waited > 50 && ran > 50, "{waited} {ran}");
     assert!(reserved > 50 && granted > 50 && denied > 5, "{reserved} {granted} {denied}");
     assert!(given_back > 20 && permits.len() >= 5, "{given_back} {permits:?}");
+    assert!(tried_again > 5, "{tried_again}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);
     assert!(kept > 50 && abandoned > 50, "{kept} {abandoned}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_core::testkit::{Answer, Call, Claimed, Done, Failure, Room, Settled, Slept, Swept};
+use plimsoll_core::testkit::{Answer, Call, Claimed, Done, Failure, Room, Settled, Slept, Stopped, Swept};
 
 /// The tokens that are in the machine, as seen from the calls and answers alone.
 #[derive(Default)]
@@ -52,6 +52,7 @@ impl Values {
                 self.enter(panic, "panic");
                 job.into_iter().for_each(|job| self.enter(job, "job"));
             }
+            Call::Stopped { job, .. } => job.into_iter().for_each(|job| self.enter(job, "job")),
             Call::CacheInsert { token, value, .. } => {
                 self.enter(token, "key");
                 self.enter(value, "value");
@@ -96,6 +97,7 @@ fn returned(answer: &Answer) -> Vec<u32> {
         Answer::Failed(Err((_, value, job))) | Answer::Panicked(Err((_, value, job))) => {
             out.extend([Some(*value), *job].into_iter().flatten());
         }
+        Answer::Stopped(Ok(Stopped::Settled { job }) | Err((_, job))) => out.extend(*job),
         Answer::Swept { items, .. } => {
             for item in items {
                 if let Swept::Cached(_, key, value) = item {

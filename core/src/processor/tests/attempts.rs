@@ -16,7 +16,7 @@ fn a_timed_out_attempt_is_an_orphan_until_it_stops() {
     assert_eq!((machine.census().orphans, machine.startable()), (1, 0));
     assert!(machine.start_next(ms(11)).is_none(), "an orphan keeps its concurrency place");
     assert_eq!(machine.last_error().unwrap().kind, ErrorKind::TimedOut);
-    machine.stopped(ms(12), start.attempt).unwrap();
+    let _ = machine.stopped(ms(12), start.attempt, None).unwrap();
     assert_eq!(machine.start_next(ms(12)).unwrap().job, 2);
     assert_eq!(machine.census().tasks, 1);
 }
@@ -60,7 +60,7 @@ fn the_time_of_an_attempt_counts_from_the_call_of_its_handler() {
         assert_eq!((machine.totals().settled.timed_out, machine.census().orphans), (1, 1));
         assert!(!machine.began(ms(deadline), start.attempt, ms(deadline)));
         assert_eq!((machine.census().orphans, machine.audit().timers), (1, 0), "it is an orphan still");
-        machine.stopped(ms(deadline), start.attempt).unwrap();
+        let _ = machine.stopped(ms(deadline), start.attempt, None).unwrap();
         assert!(!machine.began(ms(deadline), start.attempt, ms(deadline)));
     }
 }
@@ -135,7 +135,7 @@ fn a_stop_that_was_not_asked_for_is_a_cancellation_whatever_the_deadline() {
     let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
     machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
-    machine.stopped(ms(20), start.attempt).unwrap();
+    let _ = machine.stopped(ms(20), start.attempt, None).unwrap();
     assert_eq!(settled(&mut machine).outcome, Outcome::Cancelled);
 }
 

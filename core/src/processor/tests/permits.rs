@@ -45,7 +45,7 @@ fn room_for_many_is_granted_one_effect_at_a_time() {
     for waiter in 0..12 {
         machine.wait_for_room(ms(0), waiter, places(1)).unwrap();
     }
-    machine.stopped(ms(0), start.attempt).unwrap();
+    let _ = machine.stopped(ms(0), start.attempt, None).unwrap();
     for granted in 0..9 {
         assert_eq!(machine.census().permits, granted);
         assert!(matches!(machine.poll_effect(), Some(Effect::Wake(waiter)) if waiter == granted));

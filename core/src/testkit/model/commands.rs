@@ -67,7 +67,7 @@ impl Model {
                 self.failed(attempt, error, job, delay, text)
             }
             Call::Panicked { attempt, panic, job, text, .. } => self.panicked(attempt, panic, job, text),
-            Call::Stopped { attempt, .. } => self.stopped(attempt),
+            Call::Stopped { attempt, job, .. } => self.stopped(attempt, job),
             Call::LatePanic => {
                 super::one(&mut self.totals.late_panics);
                 Answer::Nothing

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Model, Parting, STAND_IN, Stage, Task, one};
 use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Done, Settled, Started, Swept};
-use crate::{Event, Next, Phase, Stop, SubscriberId, TaskId};
+use crate::{Event, Next, OutcomeKind, Phase, Stop, SubscriberId, TaskId};
 
 /// The most tasks that one call finds to have waited for too long.
 const EXPIRED_A_START: u32 = 64;
@@ -125,7 +125,8 @@ impl Model {
         let task = self.at(meta)?;
         if task.stop {
             task.stop = false;
-            let stop = Stop { task: id?, attempt: task.attempt?, why: task.kind? };
+            let stop =
+                Stop { task: id?, attempt: task.attempt?, why: task.kind.unwrap_or(OutcomeKind::TimedOut) };
             self.unpost(meta);
             if self.ending && self.has(Flaw::AbandonsAtOnce) {
                 self.abandon(meta);

@@ -15,27 +15,26 @@ mod room;
 mod settle;
 mod sleeps;
 mod stores;
+mod task;
 mod time;
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use fastrand::Rng;
 
 use super::Flaw;
 use super::answer::Answer;
 use super::call::Call;
-use super::order::{Order, Way};
 use crate::{
-    AttemptId, ByOutcome, Event, Instant, LastError, Limits, OutcomeKind, Phase, Remains, SleepId, TaskId,
-    Totals,
+    AttemptId, ByOutcome, Event, Instant, LastError, Limits, Phase, Remains, SleepId, TaskId, Totals,
 };
 use cached::CacheModel;
 pub(super) use observe::Difference;
 use room::Permit;
 use sleeps::Sleepers;
 use stores::{Ring, SourceModel};
+use task::{Parting, Stage, Task, after};
 
 /// Stands for the id of a task that no answer has named yet.
 const STAND_IN: TaskId = match TaskId::from_bits(u64::MAX) {
@@ -94,61 +93,6 @@ pub struct Model {
     pub(super) complaint: Option<&'static str>,
 }
 
-/// A task that has a slot.
-#[derive(Debug)]
-struct Task {
-    /// Its metadata, by which the model names it.
-    meta: u32,
-    /// `None` as long as no answer has named it.
-    id: Option<TaskId>,
-    slot: u32,
-    order: Order,
-    /// Where its outcome goes: as ordered, until its handle is given up.
-    way: Way,
-    callback: Option<u32>,
-    admitted_at: Instant,
-    close_by: Option<Instant>,
-    stage: Stage,
-    attempts: u32,
-    /// The latest attempt.
-    attempt: Option<AttemptId>,
-    /// Whether that keeps a place: it runs, for the task or on after it.
-    placed: bool,
-    job: Option<u32>,
-    /// The value of the outcome.
-    value: Option<u32>,
-    /// How it ended, once it has.
-    kind: Option<OutcomeKind>,
-    settled_at: Instant,
-    /// How long it had waited by then, and how long an attempt had run.
-    waited: Duration,
-    ran: Duration,
-    /// Whether its outcome has left.
-    released: bool,
-    /// The waiter of its handle.
-    waiter: Option<u32>,
-    stop: bool,
-    parting: Vec<Parting>,
-}
-
-/// Where an unsettled task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Delayed { until: Option<Instant> },
-    Backoff { until: Option<Instant> },
-    Queued { since: Instant, place: u64 },
-    Running { since: Instant, deadline: Option<Instant> },
-    Over,
-}
-
-/// How an outcome leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parting {
-    Settle,
-    Wake,
-    Discard,
-}
-
 /// An armed timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Timer {
@@ -164,67 +108,6 @@ enum Owner {
     Sweep,
     Drain,
     Sleep(SleepId),
-}
-
-impl Task {
-    fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::Delayed { .. } | Stage::Backoff { .. } | Stage::Queued { .. })
-    }
-
-    fn is_running(&self) -> bool {
-        matches!(self.stage, Stage::Running { .. })
-    }
-
-    fn is_queued(&self) -> bool {
-        matches!(self.stage, Stage::Queued { .. })
-    }
-
-    fn is_orphan(&self) -> bool {
-        self.stage == Stage::Over && self.placed
-    }
-
-    /// Settled, and its outcome is still here.
-    fn is_kept(&self) -> bool {
-        self.stage == Stage::Over && !self.released
-    }
-
-    fn owes(&self) -> bool {
-        self.stop || !self.parting.is_empty()
-    }
-
-    /// When a queued task has waited too long, and what that is.
-    fn waits_until(&self) -> Option<(Instant, OutcomeKind)> {
-        let Stage::Queued { since, .. } = self.stage else { return None };
-        let start_by = self.order.timeouts().schedule_to_start.and_then(|d| after(since, d));
-        let expires = start_by.map(|at| (at, OutcomeKind::Expired));
-        let closes = self.close_by.map(|at| (at, OutcomeKind::TimedOut));
-        // `min_by_key` takes the first of equals: schedule-to-start wins.
-        expires.into_iter().chain(closes).min_by_key(|(at, _)| *at)
-    }
-
-    /// When an attempt that began then times out.
-    fn closes(&self, since: Instant) -> Option<Instant> {
-        let closes = self.order.timeouts().start_to_close.and_then(|d| after(since, d));
-        earlier(closes, self.close_by)
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Delayed { until } | Stage::Backoff { until } => earlier(until, self.close_by),
-            Stage::Queued { .. } => self.waits_until().map(|(at, _)| at),
-            Stage::Running { deadline, .. } => deadline,
-            Stage::Over => None,
-        }
-    }
-}
-
-/// `None` when there is no such instant; the last one there is counts as never, too.
-fn after(now: Instant, duration: Duration) -> Option<Instant> {
-    now.checked_add(duration).filter(|at| *at < Instant::MAX)
-}
-
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    a.into_iter().chain(b).min()
 }
 
 /// A deadline rounded up to the millisecond at which it fires.
@@ -386,7 +269,9 @@ impl Model {
         if self.paused || self.ending || self.orphans() >= self.limits.orphans {
             return 0;
         }
-        self.concurrency.saturating_sub(self.count(Task::is_running) + self.orphans())
+        let takes_place =
+            |task: &Task| task.is_running() && !(self.has(Flaw::HaltingTakesNoPlace) && task.is_halting());
+        self.concurrency.saturating_sub(self.count(takes_place) + self.orphans())
     }
 
     fn queue_room(&self) -> u32 {

@@ -206,6 +206,7 @@ impl Task {
             Stage::Backoff { until: at } => crate::Stage::BackingOff { until: until(at) },
             Stage::Queued { since, .. } => crate::Stage::Queued { since },
             Stage::Running { since, .. } => crate::Stage::Running { since },
+            Stage::Halting { missed, .. } => crate::Stage::Stopping { since: missed },
             Stage::Over if self.placed => crate::Stage::Orphaned { since, outcome },
             Stage::Over => crate::Stage::Settled { since, outcome },
         };

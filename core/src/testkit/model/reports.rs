@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Model, Stage, after, one};
 use crate::testkit::Flaw;
-use crate::testkit::answer::{Answer, Failure};
+use crate::testkit::answer::{Answer, Failure, Stopped};
 use crate::{AttemptId, ErrorKind, Event, Instant, Message, OutcomeKind};
 
 /// What the machine makes of a report.
@@ -21,6 +21,10 @@ impl Model {
             return Verdict::Late(None);
         };
         let (meta, kind) = (task.meta, task.kind);
+        if task.is_halting() {
+            self.has_stopped(meta);
+            return Verdict::Counts(meta);
+        }
         let Stage::Running { deadline, .. } = task.stage else {
             if task.is_orphan() {
                 self.orphan_stopped(meta);
@@ -35,11 +39,16 @@ impl Model {
         Verdict::Counts(meta)
     }
 
-    fn orphan_stopped(&mut self, meta: u32) {
+    /// The attempt has stopped, and need not be asked to any more.
+    fn has_stopped(&mut self, meta: u32) {
         let Some(task) = self.at(meta) else { return };
         task.placed = false;
         task.stop = false;
         self.unpost(meta);
+    }
+
+    fn orphan_stopped(&mut self, meta: u32) {
+        self.has_stopped(meta);
         self.publish(|model| Event::OrphanStopped { task: model.id_of(meta) });
         self.forget_if_over(meta);
     }
@@ -120,21 +129,52 @@ impl Model {
         Answer::Panicked(Ok(failure))
     }
 
-    pub(super) fn stopped(&mut self, attempt: AttemptId) -> Answer {
+    pub(super) fn stopped(&mut self, attempt: AttemptId, job: Option<u32>) -> Answer {
         let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
-            return Answer::Stopped(Err(None));
+            return Answer::Stopped(Err((None, job)));
         };
         let (meta, kind) = (task.meta, task.kind);
         if !task.placed {
-            return Answer::Stopped(Err(kind));
+            return Answer::Stopped(Err((kind, job)));
         }
-        if task.is_running() {
+        if task.is_halting() {
+            self.has_stopped(meta);
+            if let Some(delay) = self.backoff(meta, job, true, None) {
+                return Answer::Stopped(Ok(Stopped::Retrying { delay }));
+            }
+            self.settle(meta, OutcomeKind::TimedOut, None);
+        } else if task.is_running() {
             task.placed = false;
             self.settle(meta, OutcomeKind::Cancelled, None);
         } else {
             self.orphan_stopped(meta);
         }
-        Answer::Stopped(Ok(()))
+        Answer::Stopped(Ok(Stopped::Settled { job }))
+    }
+
+    /// Whether a running attempt that is overdue may be followed by another one, which has to be ready in time.
+    pub(super) fn has_time_for_another(&self, meta: u32) -> bool {
+        let Some(task) = self.task(meta) else { return false };
+        let (retry, failed) = (task.order.retry(), task.attempts);
+        let may = retry.retries_timeouts() && failed < retry.total() && !self.ending;
+        let ready_at = after(self.now, task.order.shortest_backoff(failed));
+        let in_time = |ready_at| {
+            let late = self.has(Flaw::HaltsTooLate);
+            task.close_by.is_none_or(|close_by| self.now < close_by && (late || ready_at <= close_by))
+        };
+        may && ready_at.is_some_and(in_time) && !self.has(Flaw::NeverHalts)
+    }
+
+    /// Asks an attempt that is overdue to stop, for a further one.
+    pub(super) fn halt(&mut self, meta: u32, since: Instant) {
+        self.end_sleeps(meta);
+        let Some(task) = self.at(meta) else { return };
+        let missed = task.order.timeouts().start_to_close.and_then(|d| after(since, d));
+        task.stage = Stage::Halting { since, missed: missed.unwrap_or(Instant::MAX) };
+        task.stop = true;
+        self.rearm(meta);
+        self.post(meta);
+        self.task_error(ErrorKind::TimedOut, meta, Message::default());
     }
 
     /// Sets the task back for a further try, if it may have one: the delay.
@@ -155,7 +195,9 @@ impl Model {
         }
         let delay = delay.unwrap_or_else(|| {
             let drawn = retry.delay(attempts, &mut self.rng);
-            if drawn > order.longest_backoff(attempts) || drawn < order.shortest_backoff(attempts) {
+            let a_millisecond = Duration::from_millis(1);
+            let shortest = order.shortest_backoff(attempts).saturating_sub(a_millisecond);
+            if drawn > order.longest_backoff(attempts) || drawn < shortest {
                 self.complain("a backoff is not within its bounds");
             }
             drawn

@@ -15,16 +15,19 @@ impl Model {
         let forgets = self.has(Flaw::ForgetsCallbacks) && kind == OutcomeKind::Expired;
         let Some(task) = self.at(meta) else { return };
         let began = match task.stage {
-            Stage::Running { since, .. } => since,
+            Stage::Running { since, .. } | Stage::Halting { since, .. } => since,
             _ => now,
         };
+        // An attempt is asked to stop once.
+        let was_asked = task.is_halting() && !task.stop;
+        let has_stopped = task.is_halting() && !task.placed;
         task.waited = began.saturating_since(task.admitted_at);
         task.ran = now.saturating_since(began);
         task.stage = Stage::Over;
         task.kind = Some(kind);
         task.value = value;
         task.settled_at = now;
-        task.stop = task.placed;
+        task.stop = task.placed && !was_asked;
         if forgets {
             task.callback = None;
         }
@@ -42,11 +45,13 @@ impl Model {
         self.totals.settled.add(kind);
         self.since_health.add(kind);
         match kind {
+            OutcomeKind::TimedOut if has_stopped => {}
             OutcomeKind::TimedOut => self.task_error(ErrorKind::TimedOut, meta, Message::default()),
             OutcomeKind::Expired => self.task_error(ErrorKind::Expired, meta, Message::default()),
             OutcomeKind::Completed => self.streak = 0,
             _ => {}
         }
+        self.outbox.retain(|&other| other != meta);
         self.post(meta);
         if way == Some(Way::Retain) && !ending {
             self.retain(meta);

@@ -61,7 +61,7 @@ impl Model {
         waiter: u32,
         given: &Answer,
     ) -> Answer {
-        let runs = |task: &&Task| task.attempt == Some(attempt) && task.is_running();
+        let runs = |task: &&Task| task.attempt == Some(attempt) && task.is_running() && !task.is_halting();
         let Some(meta) = self.tasks.iter().find(runs).map(|task| task.meta) else {
             return Answer::Sleep(Err((SleepRefusal::Over, waiter)));
         };

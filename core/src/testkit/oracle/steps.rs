@@ -124,7 +124,10 @@ impl Oracle {
                 let panic = self.token();
                 Call::Panicked { now, attempt, panic, job: with_job.then_some(job), text: panic }
             }
-            Step::Stopped { attempt } => Call::Stopped { now, attempt: self.report(attempt)?.0 },
+            Step::Stopped { attempt, with_job } => {
+                let (attempt, job) = self.report(attempt)?;
+                Call::Stopped { now, attempt, job: with_job.then_some(job) }
+            }
             Step::LatePanic => Call::LatePanic,
             Step::Sweep { budget } => Call::Sweep { now, budget: u32::from(budget) },
             Step::CacheInsert { key } => {
@@ -258,9 +261,10 @@ impl Oracle {
                         return Ok(());
                     }
                     let Some(attempt) = self.stopping.pop() else { return Ok(()) };
-                    self.running.retain(|(other, _)| *other != attempt);
+                    let at = self.running.iter().position(|(other, _)| *other == attempt);
+                    let job = at.map(|at| self.running.remove(at).1);
                     let now = self.now();
-                    self.call(Call::Stopped { now, attempt })?;
+                    self.call(Call::Stopped { now, attempt, job })?;
                 }
             }
         }
