@@ -16,6 +16,7 @@ mod permits;
 mod races;
 mod sleep;
 mod streams;
+mod timeouts;
 mod turns;
 
 /// What users hold can be sent and shared, whatever their jobs are, as long as those can be sent.
