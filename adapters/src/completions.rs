@@ -10,6 +10,7 @@ use futures_core::Stream;
 use plimsoll_core::{BuildError, Refusal, Refused, TaskId};
 
 use crate::access::Access;
+use crate::batch::Offer;
 use crate::engine::machine::{Shared, Types};
 use crate::settlement::Settlement;
 use crate::task_builder::TaskBuilder;
@@ -51,7 +52,7 @@ pub struct CompletionQueue<W: Work> {
     /// Tasks that were submitted and whose results were not handed out.
     tasks: u32,
     /// Empty between two calls: for jobs on the way to the machine.
-    pulled: Vec<W::Job>,
+    offers: Vec<Offer<W>>,
 }
 
 /// Where workers leave the results. It has no lock below it, and no code of a user runs under its own.
@@ -103,7 +104,7 @@ impl<W: Work> Access<W> {
             taken: list()?,
             capacity,
             tasks: 0,
-            pulled: Vec::new(),
+            offers: Vec::new(),
         })
     }
 }
@@ -174,8 +175,8 @@ impl<W: Work> CompletionQueue<W> {
         &self.completions
     }
 
-    pub(crate) const fn pulled(&mut self) -> &mut Vec<W::Job> {
-        &mut self.pulled
+    pub(crate) const fn offers(&mut self) -> &mut Vec<Offer<W>> {
+        &mut self.offers
     }
 
     /// Counts tasks that were admitted.

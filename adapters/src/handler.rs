@@ -11,8 +11,8 @@ use pin_project_lite::pin_project;
 use crate::context::Context;
 use crate::work::Work;
 
-/// What makes the future of each attempt. A closure of the job, or of the job and the attempt's [`Context`]; a handler that
-/// never fails, by [`infallible`]; a value of a type of yours, by [`running`].
+/// What makes the future of each attempt. A closure of the job, or of the job and the attempt's [`Context`]; one that never
+/// fails, by [`infallible`]; one for work that is a type of yours, by [`typed`]; a value of such a type, by [`running`].
 ///
 /// The parameter `A` tells the kinds apart, so that any can be given where a handler is asked for; it is never written
 /// out. A closure of the job alone does not pay for a context.
@@ -134,6 +134,65 @@ impl<F: Future> Future for NeverFails<F> {
     }
 }
 
+/// A handler from a closure, for [`Work`] that is a type of yours: the closure takes its job, or its job and the
+/// [`Context`].
+///
+/// ```
+/// use plimsoll::{Processor, Thread, Work, typed};
+///
+/// struct Squares;
+///
+/// impl Work for Squares {
+///     type Job = u32;
+///     type Output = u32;
+///     type Error = std::io::Error;
+///     /// Of whom.
+///     type Meta = u64;
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let processor: Processor<Squares> =
+///     Processor::builder().spawn_on(Thread::start()?, typed(|n: u32| async move { Ok(n * n) }))?;
+/// assert_eq!(processor.task(3).meta(77).submit()?.wait()?, 9);
+/// # Ok(())
+/// # }
+/// ```
+pub const fn typed<C>(closure: C) -> TypedHandler<C> {
+    TypedHandler(closure)
+}
+
+/// Made by [`typed`].
+#[derive(Clone, Copy, Debug)]
+pub struct TypedHandler<C>(C);
+
+impl<C, W, F> Handler<W, (W::Job,)> for TypedHandler<C>
+where
+    C: Fn(W::Job) -> F,
+    W: Work,
+    F: Future<Output = Result<W::Output, W::Error>>,
+{
+    type Future = F;
+
+    #[inline]
+    fn call(&self, job: W::Job, _: impl FnOnce() -> Context<W::Meta>) -> F {
+        (self.0)(job)
+    }
+}
+
+impl<C, W, F> Handler<W, (W::Job, Context<W::Meta>)> for TypedHandler<C>
+where
+    C: Fn(W::Job, Context<W::Meta>) -> F,
+    W: Work,
+    F: Future<Output = Result<W::Output, W::Error>>,
+{
+    type Future = F;
+
+    #[inline]
+    fn call(&self, job: W::Job, context: impl FnOnce() -> Context<W::Meta>) -> F {
+        (self.0)(job, context())
+    }
+}
+
 /// A handler that is a value of a type of yours, with what it needs in its fields: see [`running`].
 pub trait Run: Work {
     /// Makes one attempt at a job.
@@ -174,32 +233,15 @@ pub trait Run: Work {
 /// # Ok(())
 /// # }
 /// ```
-pub fn running<R>(handler: R) -> impl Handler<R, Context<R::Meta>, Future: Send> + Send + Sync
+pub fn running<R>(handler: R) -> impl Handler<R, (R::Job, Context<R::Meta>), Future: Send> + Send + Sync
 where
     R: Run + Send + Sync + 'static,
     R::Job: Send,
     R::Meta: Send,
 {
     let handler = Arc::new(handler);
-    Running(move |job: R::Job, context: Context<R::Meta>| {
+    typed(move |job: R::Job, context: Context<R::Meta>| {
         let handler = handler.clone();
         async move { handler.run(job, context).await }
     })
-}
-
-/// What [`running`] makes: a closure with the work of the type that it runs.
-struct Running<C>(C);
-
-impl<R, C, F> Handler<R, Context<R::Meta>> for Running<C>
-where
-    R: Run,
-    C: Fn(R::Job, Context<R::Meta>) -> F,
-    F: Future<Output = Result<R::Output, R::Error>>,
-{
-    type Future = F;
-
-    #[inline]
-    fn call(&self, job: R::Job, context: impl FnOnce() -> Context<R::Meta>) -> F {
-        (self.0)(job, context())
-    }
 }

@@ -117,7 +117,7 @@ pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};
 pub use footprint::Footprint;
 pub use handle::{CancelOnDrop, Handle};
-pub use handler::{Handler, InfallibleHandler, NeverFails, Run, infallible, running};
+pub use handler::{Handler, InfallibleHandler, NeverFails, Run, TypedHandler, infallible, running, typed};
 pub use idle::Idle;
 pub use inspect::Inspection;
 pub use options::Options;

@@ -13,6 +13,7 @@ use plimsoll_core::{
 };
 
 use crate::access::Access;
+use crate::batch::Offer;
 use crate::engine::machine::{Machine, Shared};
 use crate::handle::Handle;
 use crate::task_builder::{Recipient, Routed, TaskBuilder};
@@ -156,17 +157,15 @@ impl<W: Work> Permit<W> {
     /// reason.
     pub(crate) fn offer_many(
         &mut self,
-        offers: impl Iterator<Item = (W::Job, Route<Recipient<W>>)>,
-        meta: W::Meta,
-        conditions: &Conditions,
+        offers: impl Iterator<Item = Offer<W>>,
+        route: &impl Fn() -> Route<Recipient<W>>,
         refused: &mut Vec<W::Job>,
     ) -> Option<Refusal> {
         let (id, count) = self.held?;
-        let mut used = 0;
-        let reason = self.shared.submit(conditions, |machine, now| {
-            let mut reason = None;
-            for (job, route) in offers {
-                match machine.submit_reserved_on(now, id, job, meta, route, conditions) {
+        let (now, mut used, mut reason) = (self.shared.now(), 0, None);
+        self.shared.act(|machine| {
+            for Offer { job, meta, conditions } in offers {
+                match machine.submit_reserved_on(now, id, job, meta, route(), &conditions) {
                     Ok(_) => used += 1,
                     Err(back) => {
                         reason = Some(task_refusal(back.reason));
@@ -174,7 +173,6 @@ impl<W: Work> Permit<W> {
                     }
                 }
             }
-            reason
         });
         self.held = NonZeroU32::new(count.get().saturating_sub(used)).map(|rest| (id, rest));
         reason
