@@ -360,3 +360,62 @@ fn what_is_decided_goes_with_its_attempt() {
         assert_eq!(processor.submit(false).unwrap().wait(), Ok(2));
     }
 }
+
+#[test]
+fn any_future_is_a_job() {
+    let processor = Processor::builder().spawn_on(thread(), Spawned::<String, String, u32>::new()).unwrap();
+    let own = String::from("own");
+    let limit = Duration::from_millis(5);
+    let handle = processor.spawn(async move { Ok(own) }).timeout(LONG).meta(3).submit().unwrap();
+    assert_eq!(handle.wait(), Ok("own".into()));
+    let never = processor.spawn(pending()).timeout(limit).submit().unwrap();
+    assert_eq!(never.wait(), Err(TaskError::TimedOut));
+    let naps = processor.spawn_with(move |cx| async move {
+        cx.sleep(limit).await.map_err(|refusal| refusal.to_string())?;
+        Ok(format!("{} {}", cx.meta(), cx.attempt()))
+    });
+    assert_eq!(naps.meta(9).submit().unwrap().wait(), Ok("9 1".into()));
+    let panics = processor.spawn(async { panic!("no {}", "way") }).submit().unwrap();
+    let error = panics.wait().unwrap_err();
+    assert_eq!(error.to_string(), "the task panicked: no way");
+    assert!(!error.is_worth_retrying());
+}
+
+#[test]
+fn a_callback_gets_all_that_leaves_with_its_task() {
+    type Work = fn(u32, Context<u8>) -> Result<u32, std::num::ParseIntError>;
+    let processor: Processor<Work> = Processor::builder()
+        .retry(Retry::times(1).fixed(Duration::from_millis(3)))
+        .spawn_on(thread(), |n: u32, cx: Context<u8>| async move {
+            let _ = cx.sleep(Duration::from_millis(10)).await;
+            if cx.attempt() == 1 { "no number".parse() } else { Ok(n + cx.attempt()) }
+        })
+        .unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let call = |task: TaskBuilder<'_, Work>| {
+        let sender = sender.clone();
+        task.call(move |settled| sender.send(settled).unwrap()).unwrap()
+    };
+    let id = call(processor.task(5).meta(7));
+    let settled = receiver.recv().unwrap();
+    assert_eq!(
+        (settled.task, settled.meta, settled.attempts, settled.kind()),
+        (id, 7, 2, OutcomeKind::Completed)
+    );
+    assert_eq!((settled.result, settled.job), (Ok(7), None));
+    assert!(settled.waited >= Duration::from_millis(13) && settled.ran >= Duration::from_millis(10));
+    let id = call(processor.task(6).delay(LONG));
+    processor.cancel(id).unwrap();
+    let settled = receiver.recv().unwrap();
+    assert_eq!((settled.result, settled.job), (Err(TaskError::Cancelled), Some(6)));
+    assert_eq!((settled.attempts, settled.ran), (0, Duration::ZERO));
+    // An error has its source.
+    let failed = call(processor.task(1).retry(Retry::NONE));
+    let settled = receiver.recv().unwrap();
+    let error = settled.result.unwrap_err();
+    assert_eq!(
+        (settled.task, error.source().unwrap().to_string().as_str()),
+        (failed, "invalid digit found in string")
+    );
+    assert!(error.is_worth_retrying() && error.into_failed().is_some());
+}
