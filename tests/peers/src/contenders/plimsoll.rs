@@ -65,11 +65,11 @@ impl<H: Host> Contender<H> for OnTokioAsleep {
     }
 }
 
-fn smol() -> impl Runtime {
+pub fn smol() -> impl Runtime {
     plimsoll::Smol::on_one_thread(Smol::executor().clone())
 }
 
-fn builder(limits: Limits) -> Builder {
+pub fn builder(limits: Limits) -> Builder {
     let places = |limit: usize| u32::try_from(limit).expect("a small limit");
     Processor::builder()
         .queue(places(limits.queue))
