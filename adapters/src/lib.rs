@@ -136,7 +136,7 @@ pub use sink::JobSink;
 pub use sleep::Sleep;
 pub use source::SourceHandle;
 pub use spawn::{Spawned, SpawnedJob};
-pub use stream::{Process, ProcessOrdered, StreamRefusal};
+pub use stream::{Process, ProcessOrdered, StreamRefusal, Usual};
 pub use submitter::Submitter;
 pub use subscription::{Notice, Subscription};
 pub use task_builder::{Callback, RefusedCall, TaskBuilder};

@@ -16,8 +16,10 @@ use crate::batch::{MOST_A_HOLD, reserve_some};
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
+use crate::options::Options;
 use crate::permit::{Permit, Reserve, refusal_of};
 use crate::settlement::Settlement;
+use crate::task_builder::TaskBuilder;
 use crate::work::Work;
 
 /// Why the rest of a stream was not processed, with the job that was pulled last if that was refused itself.
@@ -52,6 +54,8 @@ impl<W: Work> Access<W> {
     /// # }
     /// ```
     ///
+    /// [`Process::options`] sets the terms of each job.
+    ///
     /// # Errors
     /// [`BuildError::Memory`]: it has room for `limit` results.
     pub fn process<S>(&self, jobs: S, limit: u32) -> Result<Process<S, W>, BuildError>
@@ -60,7 +64,7 @@ impl<W: Work> Access<W> {
         W::Meta: Default,
     {
         Ok(Process {
-            feed: Feed::new(jobs, self.shared.clone()),
+            feed: Feed::new(jobs, self.shared.clone(), usual::<W> as Usual<W>),
             queue: self.completion_queue(limit.max(1))?,
         })
     }
@@ -78,16 +82,24 @@ impl<W: Work> Access<W> {
         let (limit, mut handles) = (limit.max(1), VecDeque::new());
         let bytes = (limit as usize).saturating_mul(size_of::<Handle<W>>());
         handles.try_reserve_exact(limit as usize).map_err(|_| BuildError::Memory { bytes })?;
-        Ok(ProcessOrdered { feed: Feed::new(jobs, self.shared.clone()), handles, limit })
+        let feed = Feed::new(jobs, self.shared.clone(), usual::<W> as Usual<W>);
+        Ok(ProcessOrdered { feed, handles, limit })
     }
+}
+
+/// What gives each job of a stream its terms, where nothing else was said: the default ones.
+pub type Usual<W> = fn(&<W as Work>::Job) -> Options<<W as Work>::Meta>;
+
+fn usual<W: Work<Meta: Default>>(_: &W::Job) -> Options<W::Meta> {
+    Options::default()
 }
 
 pin_project! {
     /// Processes a stream of jobs. See [`Access::process`].
     #[must_use = "a stream does nothing unless it is polled"]
-    pub struct Process<S, W> where W: Work {
+    pub struct Process<S, W, F = Usual<W>> where W: Work {
         #[pin]
-        feed: Feed<S, W>,
+        feed: Feed<S, W, F>,
         queue: CompletionQueue<W>,
     }
 }
@@ -95,28 +107,46 @@ pin_project! {
 pin_project! {
     /// Processes a stream of jobs in its order. See [`Access::process_ordered`].
     #[must_use = "a stream does nothing unless it is polled"]
-    pub struct ProcessOrdered<S, W> where W: Work {
+    pub struct ProcessOrdered<S, W, F = Usual<W>> where W: Work {
         #[pin]
-        feed: Feed<S, W>,
+        feed: Feed<S, W, F>,
         handles: VecDeque<Handle<W>>,
         limit: u32,
     }
 }
 
-impl<S, W> Stream for Process<S, W>
+impl<S, W: Work, F> Process<S, W, F> {
+    /// Sets the terms of each job, by this function; the metadata tell whose a result is. Default: the default terms.
+    pub fn options<G>(self, options: G) -> Process<S, W, G>
+    where
+        G: Fn(&W::Job) -> Options<W::Meta>,
+    {
+        Process { feed: self.feed.with(options), queue: self.queue }
+    }
+}
+
+impl<S, W: Work, F> ProcessOrdered<S, W, F> {
+    /// Sets the terms of each job, by this function. Default: the default terms.
+    pub fn options<G>(self, options: G) -> ProcessOrdered<S, W, G>
+    where
+        G: Fn(&W::Job) -> Options<W::Meta>,
+    {
+        ProcessOrdered { feed: self.feed.with(options), handles: self.handles, limit: self.limit }
+    }
+}
+
+impl<S, W, F> Stream for Process<S, W, F>
 where
     S: Stream<Item = W::Job>,
-    W: Work<Meta: Default>,
+    W: Work,
+    F: Fn(&W::Job) -> Options<W::Meta>,
 {
     type Item = Result<Settlement<W>, StreamRefusal<W>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         let room = this.queue.capacity().saturating_sub(this.queue.len());
-        let fed = this
-            .feed
-            .as_mut()
-            .poll_feed(cx, room, |permit, job| permit.task(job).submit_to(this.queue).map(drop));
+        let fed = this.feed.as_mut().poll_feed(cx, room, |task| task.submit_to(this.queue).map(drop));
         match Pin::new(this.queue).poll_next(cx) {
             Poll::Ready(Some(settled)) => Poll::Ready(Some(Ok(settled))),
             Poll::Pending => Poll::Pending,
@@ -125,18 +155,19 @@ where
     }
 }
 
-impl<S, W> Stream for ProcessOrdered<S, W>
+impl<S, W, F> Stream for ProcessOrdered<S, W, F>
 where
     S: Stream<Item = W::Job>,
-    W: Work<Meta: Default>,
+    W: Work,
+    F: Fn(&W::Job) -> Options<W::Meta>,
 {
     type Item = Result<Settlement<W>, StreamRefusal<W>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         let room = (*this.limit as usize).saturating_sub(this.handles.len());
-        let fed = this.feed.as_mut().poll_feed(cx, room, |permit, job| {
-            this.handles.push_back(permit.submit(job)?);
+        let fed = this.feed.as_mut().poll_feed(cx, room, |task| {
+            this.handles.push_back(task.submit()?);
             Ok(())
         });
         let Some(first) = this.handles.front_mut() else { return this.feed.end(fed) };
@@ -149,11 +180,12 @@ where
 
 pin_project! {
     /// Pulls jobs out of a stream as long as there is room for them.
-    struct Feed<S, W> where W: Work {
+    struct Feed<S, W, F> where W: Work {
         // Until it has ended, or the rest is refused.
         #[pin]
         jobs: Option<S>,
         shared: Arc<Shared<W>>,
+        options: F,
         // While it waits for room.
         reserve: Option<Reserve<W>>,
         // Why the rest is refused, until that was told.
@@ -161,9 +193,14 @@ pin_project! {
     }
 }
 
-impl<S, W: Work> Feed<S, W> {
-    const fn new(jobs: S, shared: Arc<Shared<W>>) -> Self {
-        Self { jobs: Some(jobs), shared, reserve: None, refused: None }
+impl<S, W: Work, F> Feed<S, W, F> {
+    const fn new(jobs: S, shared: Arc<Shared<W>>, options: F) -> Self {
+        Self { jobs: Some(jobs), shared, options, reserve: None, refused: None }
+    }
+
+    fn with<G>(self, options: G) -> Feed<S, W, G> {
+        let Self { jobs, shared, reserve, refused, .. } = self;
+        Feed { jobs, shared, options, reserve, refused }
     }
 
     /// What comes after the last result: whether all is done.
@@ -173,10 +210,11 @@ impl<S, W: Work> Feed<S, W> {
     }
 }
 
-impl<S, W> Feed<S, W>
+impl<S, W, F> Feed<S, W, F>
 where
     S: Stream<Item = W::Job>,
     W: Work,
+    F: Fn(&W::Job) -> Options<W::Meta>,
 {
     /// Submits up to `most` jobs. Ready when there are no more to be submitted; pending when it waits for a job or for room, or
     /// has submitted as many.
@@ -184,7 +222,7 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         most: usize,
-        mut submit: impl FnMut(&mut Permit<W>, W::Job) -> Result<(), Refused<W::Job>>,
+        mut submit: impl FnMut(TaskBuilder<'_, W>) -> Result<(), Refused<W::Job>>,
     ) -> Poll<()> {
         let mut this = self.project();
         // While the stream has nothing, it is given back.
@@ -203,7 +241,11 @@ where
                     Err(reason) => Some(Refused::new(refusal_of(reason), None)),
                 },
                 Some(permit) => match ready!(jobs.poll_next(cx)) {
-                    Some(job) => submit(permit, job).err().map(|refused| refused.map(Some)),
+                    Some(job) => {
+                        let options = (this.options)(&job);
+                        let task = permit.task_with_meta(job, options.meta).options(options);
+                        submit(task).err().map(|refused| refused.map(Some))
+                    }
                     None => {
                         this.jobs.set(None);
                         break;
@@ -239,7 +281,7 @@ fn poll_room<W: Work>(
     Poll::Ready(reserved)
 }
 
-impl<S, W: Work> fmt::Debug for Process<S, W> {
+impl<S, W: Work, F> fmt::Debug for Process<S, W, F> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
@@ -249,7 +291,7 @@ impl<S, W: Work> fmt::Debug for Process<S, W> {
     }
 }
 
-impl<S, W: Work> fmt::Debug for ProcessOrdered<S, W> {
+impl<S, W: Work, F> fmt::Debug for ProcessOrdered<S, W, F> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessOrdered")

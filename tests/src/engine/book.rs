@@ -126,6 +126,13 @@ impl Book {
         task.id = id;
     }
 
+    /// How many tasks were taken in for a completion queue, and have not told their outcome.
+    pub(super) fn untold_in_queues(&self) -> u32 {
+        let is_in_queue =
+            |task: &&Task| task.way == Way::Queue && task.entry == Entry::Admitted && !task.is_told();
+        self.tasks.iter().filter(is_in_queue).count() as u32
+    }
+
     pub(super) fn refuse(&mut self, task: u32) {
         self.task(task).entry = Entry::Refused;
     }

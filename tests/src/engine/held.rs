@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use plimsoll::{
-    CancelOnDrop, Handle, Idle, Notice, Phase, SourceHandle, SubmitWait, Subscription, TaskError, TaskResult,
+    CancelOnDrop, CompletionQueue, Handle, Idle, Notice, Permit, Phase, Refusal, Reserve, Settlement,
+    SourceHandle, StreamRefusal, SubmitWait, Subscription, TaskError, TaskResult,
 };
 
 use super::book::Discards;
@@ -27,9 +28,16 @@ pub(super) enum Thing {
     Wait(u32, SubmitWait<Service>),
     /// Until every task is settled, and how many had been admitted when it was polled first.
     Idle(Idle<Service>, Option<u64>),
+    Reserve(Reserve<Service>),
+    Permit(Permit<Service>),
+    Queue(CompletionQueue<Service>),
+    Stream(Results),
     Subscription(Subscription<Service>),
     Source(SourceHandle<Service>),
 }
+
+/// A stream of jobs that is processed.
+pub(super) type Results = Pin<Box<dyn Stream<Item = Result<Settlement<Service>, StreamRefusal<Service>>>>>;
 
 /// What a poll came to.
 pub(super) enum Polled {
@@ -102,13 +110,44 @@ impl Held {
                     true => Ok(Polled::Over),
                 };
             }
+            Thing::Reserve(reserve) => match Pin::new(reserve).poll(cx) {
+                Poll::Ready(Ok(permit)) => {
+                    *self = Self::new(Thing::Permit(permit));
+                    return Ok(Polled::More(None));
+                }
+                Poll::Ready(Err(_)) => return Ok(Polled::Over),
+                Poll::Pending if was_idle && stage.book().ending.is_closing => {
+                    return Err("waits for a permit after the end".into());
+                }
+                Poll::Pending => return Ok(Polled::Pending),
+            },
+            Thing::Queue(queue) => match Pin::new(queue).poll_next(cx) {
+                Poll::Pending => Ok(Polled::Pending),
+                Poll::Ready(Some(settled)) => {
+                    stage.hear(settled.meta, settled);
+                    Ok(Polled::More(None))
+                }
+                Poll::Ready(None) => Ok(Polled::Over),
+            },
+            Thing::Stream(results) => match results.as_mut().poll_next(cx) {
+                Poll::Pending => Ok(Polled::Pending),
+                Poll::Ready(Some(Ok(settled))) => {
+                    stage.hear(settled.meta, settled);
+                    Ok(Polled::More(None))
+                }
+                Poll::Ready(Some(Err(refused))) => {
+                    stream_refused(stage, refused);
+                    Ok(Polled::More(None))
+                }
+                Poll::Ready(None) => Ok(Polled::Over),
+            },
             Thing::Subscription(subscription) => match Pin::new(subscription).poll_next(cx) {
                 Poll::Pending => Ok(Polled::Pending),
                 Poll::Ready(Some(notice)) => Ok(Polled::More(Some(notice))),
                 Poll::Ready(None) if stage.desk().phase() == Phase::Drained => Ok(Polled::Over),
                 Poll::Ready(None) => Err("a subscription ends before the processor".into()),
             },
-            Thing::Source(_) => return Ok(Polled::Pending),
+            Thing::Source(_) | Thing::Permit(_) => return Ok(Polled::Pending),
         };
         match polled {
             Ok(Polled::Pending) if stage.desk().phase() == Phase::Drained => {
@@ -120,15 +159,30 @@ impl Held {
 
     /// Whether it is ready more than once.
     pub(super) const fn may_have_more(&self) -> bool {
-        matches!(self.thing, Thing::Wait(..) | Thing::Handle(..) | Thing::Subscription(_))
+        matches!(
+            self.thing,
+            Thing::Wait(..) | Thing::Handle(..) | Thing::Subscription(_) | Thing::Queue(_) | Thing::Stream(_)
+        )
     }
 
     /// Which task it stands for.
     pub(super) fn task(&self) -> Option<u32> {
         match &self.thing {
             Thing::Handle(task, _) | Thing::Cancelling(task, _) | Thing::Wait(task, _) => Some(*task),
-            Thing::Idle(..) | Thing::Subscription(_) | Thing::Source(_) => None,
+            _ => None,
         }
+    }
+}
+
+/// The rest of a stream is not processed.
+fn stream_refused(stage: &Arc<Stage>, refused: StreamRefusal<Service>) {
+    let (reason, job) = refused.into_parts();
+    let is_closing = stage.book().ending.is_closing;
+    let is_right = is_closing || reason != Refusal::Closed;
+    stage.expect(if is_right { Ok(()) } else { Err("a stream ends before the processor".into()) });
+    if let Some(job) = job {
+        stage.book().refuse(job.task);
+        job.come_back();
     }
 }
 

@@ -246,8 +246,8 @@ impl Stage {
         }
     }
 
-    /// A callback was told how its task ended.
-    fn hear(&self, task: u32, settled: Settlement<Service>) {
+    /// A callback or a completion queue was told how a task ended.
+    pub(super) fn hear(&self, task: u32, settled: Settlement<Service>) {
         let Settlement { meta, attempts, result, job, .. } = settled;
         let is_own = meta == task && job.as_ref().is_none_or(|job| job.task == task);
         self.expect(if is_own { Ok(()) } else { Err(format!("{task} is called with {meta} and {job:?}")) });

@@ -132,6 +132,14 @@ impl World {
                 Some(Thing::Cancelling(_, handle)) => handle.detach(),
                 other => self.held.extend(other.map(Held::new)),
             },
+            Action::Reserve { places } => {
+                self.held.push(Held::new(Thing::Reserve(self.stage.desk().reserve_many(places.into()))));
+                return self.poll(0, Deed::Nothing);
+            }
+            Action::SubmitReserved(order) => return self.submit_reserved(order),
+            Action::SubmitToQueue { order, room } => self.submit_to_queue(order, room),
+            Action::SubmitMany { order, count } => self.submit_many(order, count),
+            Action::Stream { order, count, is_ordered } => return self.stream(order, count, is_ordered),
             Action::Subscribe => {
                 if let Ok(subscription) = self.stage.desk().subscribe() {
                     self.held.push(Held::new(Thing::Subscription(subscription)));
@@ -193,7 +201,7 @@ impl World {
                 Ok(id) => (Ok(Some(id)), None),
                 Err(refused) => (Err(refused.reason), Some(refused.into_value().0)),
             },
-            Way::Retain | Way::Nowhere => match submission.retain() {
+            Way::Retain | Way::Nowhere | Way::Queue => match submission.retain() {
                 Ok(id) => (Ok(Some(id)), None),
                 Err(refused) => (Err(refused.reason), Some(refused.into_value())),
             },
