@@ -198,14 +198,14 @@ impl<W: Work> Future for Handle<W> {
         let Some(shared) = &self.shared else { return Poll::Ready(Err(TaskError::Ended)) };
         let claimed = shared.take(|machine| match machine.try_claim(task) {
             // Taken apart at once: the whole is large, and most of it is not needed.
-            Some(Settlement { outcome, job, .. }) => Ok((outcome, job)),
+            Some(Settlement { outcome, job, .. }) => Ok((result_of(outcome), job)),
             None => Err(machine.waiter(task).is_some_and(|left| left.will_wake(cx.waker()))),
         });
         match claimed {
-            Ok((outcome, job)) => {
+            Ok((result, job)) => {
                 shared.discard(job);
                 self.shared = None;
-                Poll::Ready(result_of(outcome))
+                Poll::Ready(result)
             }
             // A handle that is polled again with the same waker returns here, after one short hold of the lock.
             Err(true) => Poll::Pending,

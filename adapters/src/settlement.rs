@@ -32,8 +32,16 @@ pub struct Settlement<W: Work> {
 impl<W: Work> Settlement<W> {
     /// With what the machine hands out, but for the callback.
     pub(crate) fn of(settlement: plimsoll_core::Settlement<Types<W>>) -> Self {
-        let plimsoll_core::Settlement { task, meta, attempts, outcome, job, waited, ran, .. } = settlement;
-        Self { task, meta, attempts, result: result_of(outcome), job, waited, ran }
+        let plimsoll_core::Settlement { task, meta, attempts, outcome, job, times, .. } = settlement;
+        Self {
+            task,
+            meta,
+            attempts,
+            result: result_of(outcome),
+            job,
+            waited: times.waited(),
+            ran: times.ran(),
+        }
     }
 
     /// A settlement of the first attempt at a task, without its job, for a test of a callback.

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::{Plan, TaskId};
+use crate::{Instant, Plan, TaskId};
 
 /// How a task ended. Each admitted task gets exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,6 +140,35 @@ impl ByOutcome {
     }
 }
 
+/// When a task came, ran and ended, on the clock of its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Times {
+    /// When it was admitted.
+    pub admitted: Instant,
+    /// When its last attempt began, or when it was settled if none ran then. An attempt begins when
+    /// [`start_next`](crate::Processor::start_next) hands it out, or when it [`began`](crate::Processor::began), where that
+    /// is reported.
+    pub began: Instant,
+    /// When it was settled.
+    pub settled: Instant,
+}
+
+impl Times {
+    /// How long it waited: from its admission to the beginning of its last attempt, with all that came before that one. To
+    /// its end, if no attempt ran then.
+    #[must_use]
+    pub const fn waited(&self) -> Duration {
+        self.began.saturating_since(self.admitted)
+    }
+
+    /// How long its last attempt had run when the task ended; zero if none ran then.
+    #[must_use]
+    pub const fn ran(&self) -> Duration {
+        self.settled.saturating_since(self.began)
+    }
+}
+
 /// Everything that leaves the machine with a settled task: its outcome, its callback if it had one, and
 /// its job if no attempt has it.
 #[must_use]
@@ -151,12 +180,8 @@ pub struct Settlement<P: Plan> {
     pub meta: P::Meta,
     /// How many attempts were started.
     pub attempts: u32,
-    /// How long it waited: from its admission to the start of its last attempt, with all that came before that one. To
-    /// its end, if no attempt ran then. An attempt starts when [`start_next`](crate::Processor::start_next) hands it out,
-    /// or when it [`began`](crate::Processor::began), where that is reported.
-    pub waited: Duration,
-    /// How long its last attempt had run when the task ended; zero if none ran then.
-    pub ran: Duration,
+    /// When it came, ran and ended.
+    pub times: Times,
     /// How it ended.
     pub outcome: Outcome<P::Output, P::Error, P::Panic>,
     /// The job, when the task ended while it waited (delayed, queued or backing off).
@@ -173,8 +198,7 @@ impl<P: Plan> fmt::Debug for Settlement<P> {
         f.debug_struct("Settlement")
             .field("task", &self.task)
             .field("attempts", &self.attempts)
-            .field("waited", &self.waited)
-            .field("ran", &self.ran)
+            .field("times", &self.times)
             .field("outcome", &self.outcome.kind())
             .field("job", &self.job.is_some())
             .field("callback", &self.callback.is_some())

@@ -117,7 +117,7 @@ impl<I: Id, T> Slots<I, T> {
     pub(crate) fn insert(&mut self, value: T) -> Result<I, T> {
         let Some(vacant) = self.vacant() else { return Err(value) };
         let id = vacant.id();
-        vacant.insert(value);
+        let _ = vacant.insert(value);
         Ok(id)
     }
 
@@ -286,7 +286,7 @@ pub(crate) struct Vacant<'a, I, T> {
     class: PhantomData<fn() -> I>,
 }
 
-impl<I: Id, T> Vacant<'_, I, T> {
+impl<'a, I: Id, T> Vacant<'a, I, T> {
     /// The id that the value will have.
     #[inline]
     pub(crate) fn id(&self) -> I {
@@ -299,16 +299,18 @@ impl<I: Id, T> Vacant<'_, I, T> {
         *self.free
     }
 
-    /// Fills the slot.
-    #[inline]
-    pub(crate) fn insert(self, value: T) {
+    /// Fills the slot. The value is best made in place of the argument: then it is written there field by field, and not
+    /// copied as a whole right after it was written in pieces, which would stall.
+    #[inline(always)]
+    pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
         let Kept::Free { next } = self.slot.kept else {
             debug_assert!(false, "a slot in the list of free slots is free");
-            return;
+            return None;
         };
         self.slot.kept = Kept::Here(value);
         *self.free = next;
         *self.len = self.len.wrapping_add(1);
+        self.slot.value_mut()
     }
 }
 

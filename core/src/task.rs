@@ -1,13 +1,11 @@
 //! What a task's slot holds.
 
-use core::time::Duration;
-
 use crate::conditions::after;
 use crate::ids::TaskId;
 use crate::lifecycle::State;
 use crate::list::{Linked, Links, NIL};
 use crate::retry::{Backoff, Tries};
-use crate::{Conditions, Instant, OutcomeKind, Plan, Priority, Route};
+use crate::{Conditions, Instant, OutcomeKind, Plan, Priority, Route, Times};
 
 /// The lane of the queue and of the outbox. A task is never in both.
 pub(crate) const QUEUE: usize = 0;
@@ -74,8 +72,7 @@ pub(crate) struct Record<M> {
     pub(crate) meta: M,
     pub(crate) attempts: u32,
     pub(crate) kind: Option<OutcomeKind>,
-    pub(crate) waited: Duration,
-    pub(crate) ran: Duration,
+    pub(crate) times: Times,
 }
 
 /// A set of effects that a task owes the host, taken in this order. All but the first are those of a settled one.
@@ -194,15 +191,9 @@ impl<P: Plan> Task<P> {
     /// What is said of a settled task besides its values.
     #[inline]
     pub(crate) fn record(&self, task: TaskId) -> Record<P::Meta> {
-        let waited_until = self.close_by_or_waited_until;
-        Record {
-            task,
-            meta: self.meta,
-            attempts: self.attempts,
-            kind: self.kind,
-            waited: waited_until.saturating_since(self.admitted_at),
-            ran: self.since.saturating_since(waited_until),
-        }
+        let (admitted, began) = (self.admitted_at, self.close_by_or_waited_until);
+        let times = Times { admitted, began, settled: self.since };
+        Record { task, meta: self.meta, attempts: self.attempts, kind: self.kind, times }
     }
 
     /// Whether its outcome is fixed and still here.

@@ -144,7 +144,7 @@ impl<W: Work> State<W> {
 
     /// The demand at the beginning of a hold, for [`wakeups`](Self::wakeups): as good as endless while no worker is idle, for
     /// then nobody is woken for more.
-    #[inline]
+    #[inline(always)]
     fn demand_before(&self, wakes: &Wakes) -> u32 {
         if wakes.workers.has_idle() { self.demand() } else { u32::MAX }
     }

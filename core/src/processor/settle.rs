@@ -157,7 +157,7 @@ impl<P: Plan> Processor<P> {
         claimant: Claimant<P>,
         payload: Payload<P>,
     ) -> Settlement<P> {
-        let Record { task, meta, attempts, kind, waited, ran } = record;
+        let Record { task, meta, attempts, kind, times } = record;
         let (mut callback, mut waiter, mut job) = (None, None, None);
         match claimant {
             Claimant::Callback(held) => {
@@ -182,7 +182,7 @@ impl<P: Plan> Processor<P> {
                 outcome_without_value(kind)
             }
         };
-        Settlement { task, meta, attempts, waited, ran, outcome, job, callback, waiter }
+        Settlement { task, meta, attempts, times, outcome, job, callback, waiter }
     }
 
     /// Empties the slot of a task that is over and whose outcome has left, after so many attempts.

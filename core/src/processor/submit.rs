@@ -3,7 +3,7 @@
 use super::Processor;
 use crate::lifecycle::State;
 use crate::list::List;
-use crate::task::{QUEUE, Task};
+use crate::task::{NEVER, QUEUE, Task};
 use crate::{Conditions, Event, Instant, Plan, Refusal, Refused, Route, TaskId, Terms};
 
 /// A job and its terms, handed back.
@@ -184,15 +184,14 @@ impl<P: Plan> Processor<P> {
             return Err(self.refuse(Refusal::Backlog, meta, (job, route)));
         };
         let (id, index) = (vacant.id(), vacant.index());
-        let mut task = Task::new(now, job, meta, route, conditions, state);
-        let deadline = task.deadline_in(state);
+        let task = vacant.insert(Task::new(now, job, meta, route, conditions, state));
+        let deadline = task.as_ref().map_or(NEVER, |task| task.deadline_in(state));
         if state == State::Queued {
-            let before = self.queue.push(&mut task, index);
-            vacant.insert(task);
-            List::<QUEUE>::follow(&mut self.tasks, before, index);
+            if let Some(task) = task {
+                let before = self.queue.push(task, index);
+                List::<QUEUE>::follow(&mut self.tasks, before, index);
+            }
             self.ledger.queued.note(self.queue.len());
-        } else {
-            vacant.insert(task);
         }
         self.deadlines.arm(index, deadline);
         self.tally.enter(state);

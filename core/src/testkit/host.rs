@@ -320,8 +320,8 @@ fn settled(settlement: Settlement<Kit>) -> Settled {
         task: settlement.task,
         meta: settlement.meta,
         attempts: settlement.attempts,
-        waited: settlement.waited,
-        ran: settlement.ran,
+        waited: settlement.times.waited(),
+        ran: settlement.times.ran(),
         kind,
         value: match settlement.outcome {
             Outcome::Completed(value) | Outcome::Failed(value) | Outcome::Panicked(value) => {

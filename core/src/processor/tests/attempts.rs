@@ -152,7 +152,7 @@ fn a_settlement_tells_how_long_the_task_waited_and_ran() {
         }
         machine.completed(ms(20), start.attempt, 2).unwrap();
         let settlement = settled(&mut machine);
-        assert_eq!((settlement.waited, settlement.ran), (span(waited), span(20 - waited)));
+        assert_eq!((settlement.times.waited(), settlement.times.ran()), (span(waited), span(20 - waited)));
     }
 }
 
@@ -168,7 +168,7 @@ fn what_came_before_the_last_attempt_counts_as_waiting() {
         if cancelled_in_backoff {
             let _ = machine.cancel(ms(9), task).unwrap();
             let settlement = settled(&mut machine);
-            assert_eq!((settlement.waited, settlement.ran), (span(9), span(0)), "none runs");
+            assert_eq!((settlement.times.waited(), settlement.times.ran()), (span(9), span(0)), "none runs");
             continue;
         }
         let _ = machine.advance(ms(14), 10);
@@ -177,7 +177,7 @@ fn what_came_before_the_last_attempt_counts_as_waiting() {
         assert!(matches!(machine.poll_effect(), Some(Effect::Stop(_))));
         let settlement = settled(&mut machine);
         assert_eq!(
-            (settlement.waited, settlement.ran),
+            (settlement.times.waited(), settlement.times.ran()),
             (span(16), span(3)),
             "it runs on, but not for the task"
         );

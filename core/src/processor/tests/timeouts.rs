@@ -54,7 +54,10 @@ fn without_a_job_or_a_further_try_it_is_a_time_out() {
     assert_eq!(machine.stopped(ms(12), start.attempt, None), Ok(Failure::Settled { job: None }));
     let settlement = settled(&mut machine);
     assert_eq!((settlement.outcome, settlement.callback), (Outcome::TimedOut, Some(70)));
-    assert_eq!((settlement.waited, settlement.ran), (Duration::ZERO, Duration::from_millis(12)));
+    assert_eq!(
+        (settlement.times.waited(), settlement.times.ran()),
+        (Duration::ZERO, Duration::from_millis(12))
+    );
     assert_eq!((machine.last_error().unwrap().streak, machine.census().orphans), (1, 0), "it is one error");
 
     let once = Terms { retry: Retry::NONE.on_timeout(true), ..tried_again(None) };
@@ -98,7 +101,10 @@ fn a_report_counts_though_the_attempt_was_asked_to_stop() {
     let (mut machine, start) = halting(tried_again(None));
     machine.completed(ms(12), start.attempt, 5).unwrap();
     let settlement = settled(&mut machine);
-    assert_eq!((settlement.outcome, settlement.ran), (Outcome::Completed(5), Duration::from_millis(12)));
+    assert_eq!(
+        (settlement.outcome, settlement.times.ran()),
+        (Outcome::Completed(5), Duration::from_millis(12))
+    );
     assert_eq!(effects(&mut machine), Vec::<&str>::new(), "it need not be asked to stop");
 
     let (mut machine, start) = halting(tried_again(None));

@@ -97,7 +97,7 @@ impl<B: Body> Desk<B> {
         let mut ids = numbers.iter().map(|(_, id)| *id);
         let submitted = self.queue.submit_many(&mut ids, terms);
         taken += submitted.tasks;
-        assert!(matches!(submitted.stopped, None | Some(Refusal::Full)), "refused: {submitted:?}");
+        assert!(matches!(submitted.stopped, None | Some(Refusal::Full | Refusal::Untaken)), "refused: {submitted:?}");
         self.jobs.drain(..taken);
         self.jobs.is_empty()
     }
