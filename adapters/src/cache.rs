@@ -20,9 +20,7 @@ use crate::runtime::Clock;
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut limits = CacheLimits::default();
-/// (limits.entries, limits.ttl) = (100, Some(Duration::from_secs(60)));
-/// let pages = Cache::<String, String>::new(limits)?;
+/// let pages = Cache::<String, String>::new(CacheLimits::new(100).ttl(Duration::from_secs(60)))?;
 /// let handlers = pages.clone();
 /// let processor = Processor::builder().cache(&pages).spawn_on(Thread::start()?, move |url: String| {
 ///     let pages = handlers.clone();
@@ -133,9 +131,7 @@ impl<K, V> Cache<K, V> {
     /// use std::io;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut limits = CacheLimits::default();
-    /// limits.entries = 10;
-    /// let pages = Cache::<String, String>::new(limits)?;
+    /// let pages = Cache::<String, String>::new(CacheLimits::new(10))?;
     /// let page = |url: &str| {
     ///     let (pages, url) = (pages.clone(), url.to_owned());
     ///     async move { pages.get_or_insert_with(url.clone(), || async move { Ok::<_, io::Error>(format!("page of {url}")) }).await }

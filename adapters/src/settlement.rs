@@ -6,7 +6,7 @@ use std::time::Duration;
 use plimsoll_core::{OutcomeKind, TaskId};
 
 use crate::engine::machine::Types;
-use crate::task_error::{TaskError, TaskResult, result_of};
+use crate::task_error::{TaskResult, result_of};
 use crate::work::Work;
 
 /// A settled task with everything that leaves with it: what a callback gets. See [`TaskBuilder::call`](crate::TaskBuilder::call).
@@ -20,7 +20,8 @@ pub struct Settlement<W: Work> {
     pub attempts: u32,
     /// How it ended.
     pub result: TaskResult<W>,
-    /// The job, where it is still there: that of a task that ended while it waited, or was to be tried again.
+    /// The job, where it is still there: that of a task that ended while it waited (delayed, queued or backing off). Never
+    /// beside an output or a handler's error.
     pub job: Option<W::Job>,
     /// From the submission to the call of the handler for the last attempt, or to the end if none ran then. To within a
     /// millisecond.
@@ -52,14 +53,11 @@ impl<W: Work> Settlement<W> {
 
     /// The result without its value, for a log or a metric's label.
     pub const fn kind(&self) -> OutcomeKind {
-        match &self.result {
-            Ok(_) => OutcomeKind::Completed,
-            Err(TaskError::Failed(_)) => OutcomeKind::Failed,
-            Err(TaskError::TimedOut) => OutcomeKind::TimedOut,
-            Err(TaskError::Expired) => OutcomeKind::Expired,
-            Err(TaskError::Panicked(_)) => OutcomeKind::Panicked,
+        let Err(error) = &self.result else { return OutcomeKind::Completed };
+        match error.kind() {
+            Some(kind) => kind,
             // A settled task did not end with its processor.
-            Err(TaskError::Cancelled | TaskError::Ended) => OutcomeKind::Cancelled,
+            None => OutcomeKind::Cancelled,
         }
     }
 }

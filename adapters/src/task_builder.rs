@@ -61,7 +61,7 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
         Self { room: Room::Reserved(permit), job, options: Options::new(meta) }
     }
 
-    /// Sets all terms, the metadata too.
+    /// Sets all terms, the metadata too. What was set before is replaced.
     pub const fn options(mut self, options: Options<W::Meta>) -> Self {
         self.options = options;
         self

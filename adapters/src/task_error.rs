@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use plimsoll_core::Outcome;
+use plimsoll_core::{Outcome, OutcomeKind};
 
 use crate::panics::PanicMessage;
 use crate::work::Work;
@@ -12,6 +12,8 @@ use crate::work::Work;
 pub type TaskResult<W> = Result<<W as Work>::Output, TaskError<<W as Work>::Error>>;
 
 /// Why a task has no output: every way in which one can end, but for completing.
+///
+/// It is an [`Error`] where the handler's is one, so that `?` takes it. Where that is text, [`map`](Self::map) it or match.
 ///
 /// ```
 /// use plimsoll::{Processor, TaskError, Thread};
@@ -52,6 +54,20 @@ impl<E> TaskError<E> {
     #[must_use]
     pub const fn is_worth_retrying(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::TimedOut | Self::Expired)
+    }
+
+    /// As what the task counts, in [`Totals`](crate::Totals) and events; `None` for [`Ended`](Self::Ended), which tells nothing
+    /// of the task.
+    #[must_use]
+    pub const fn kind(&self) -> Option<OutcomeKind> {
+        match self {
+            Self::Failed(_) => Some(OutcomeKind::Failed),
+            Self::TimedOut => Some(OutcomeKind::TimedOut),
+            Self::Cancelled => Some(OutcomeKind::Cancelled),
+            Self::Expired => Some(OutcomeKind::Expired),
+            Self::Panicked(_) => Some(OutcomeKind::Panicked),
+            Self::Ended => None,
+        }
     }
 
     /// The handler's error, if that is why.

@@ -29,7 +29,8 @@ use crate::context::Context;
 /// # }
 /// ```
 ///
-/// Or it is a type of yours, which implements this and, as its handler, [`Run`](crate::Run).
+/// A handler that takes the context from one day on changes that type. Or it is a type of yours, which implements this, and
+/// stays whatever its handler is: [`typed`](crate::typed) makes one of a closure, and [`Run`](crate::Run) is its own.
 pub trait Work {
     /// What is to be done.
     type Job;
