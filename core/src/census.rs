@@ -20,9 +20,9 @@ pub struct Census {
     pub running: u32,
     /// Attempts that run on although their task is settled.
     pub orphans: u32,
-    /// Tasks with an effect (`Stop`, `Settle`, `Wake`, `Discard`) that was not taken yet.
+    /// Tasks with an effect (`Stop`, `Observe`, `Settle`, `Wake`, `Discard`) that was not taken yet.
     pub pending: u32,
-    /// Settled tasks whose outcome waits for its handle.
+    /// Settled tasks whose outcome waits for its handle, those that the host has to observe first among them.
     pub unclaimed: u32,
     /// Results retained.
     pub results: u32,
@@ -46,6 +46,8 @@ pub struct Census {
     pub waiters: u32,
     /// Places that permits hold.
     pub permits: u32,
+    /// Outcomes that the host has to observe, and has not given back.
+    pub observed: u32,
     /// Cache entries.
     pub cached: u32,
     /// Slots retired because their generations are used up, of all classes.
@@ -182,6 +184,8 @@ pub struct Ledger {
     pub permits: Account,
     /// Sleeps of running attempts.
     pub sleeps: Account,
+    /// Outcomes in the host's hands to be observed.
+    pub observed: Account,
 }
 
 /// What was left when the machine ended, counted up to [`Effect::Drained`](crate::Effect::Drained).

@@ -110,6 +110,7 @@
 //! | effect | the host |
 //! |---|---|
 //! | [`Effect::Stop`] | makes the attempt stop, then reports [`Processor::stopped`], with the job if it has a copy |
+//! | [`Effect::Observe`] | sees how a task ended, and gives the outcome back by [`Processor::observed`] |
 //! | [`Effect::Settle`] | calls the callback with the outcome |
 //! | [`Effect::Wake`] | wakes the waiter |
 //! | [`Effect::Discard`] | drops an outcome that nobody took |

@@ -78,7 +78,8 @@ pub struct Limits {
 pub struct ResultLimits {
     /// How many results are retained at most; one more discards the oldest. 0 turns retention off.
     pub entries: u32,
-    /// For how long a result is retained. An older one is never returned, and freed by `sweep`.
+    /// For how long a result is retained: from its settlement, or since the host has observed it. An older one is never
+    /// returned, and freed by `sweep`.
     pub ttl: Option<Duration>,
 }
 

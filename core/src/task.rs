@@ -40,7 +40,8 @@ pub(crate) struct Task<P: Plan> {
     close_by_or_waited_until: Instant,
     admitted_at: Instant,
     start_to_close: u64,
-    schedule_to_start: u64,
+    /// Unsettled: its schedule-to-start time-out. Retained: since when.
+    schedule_to_start_or_retained_at: u64,
     pub(crate) backoff: Backoff,
     /// The queue and the outbox; and the retained results or, while it is queued, its place in the order of
     /// arrival.
@@ -78,7 +79,8 @@ pub(crate) struct Record<M> {
     pub(crate) ran: Duration,
 }
 
-/// A set of effects that a task owes the host, taken in this order. All but the first are those of a settled one.
+/// A set of effects that a task owes the host. All but the first are those of a settled one. They are taken in the order
+/// stop, wake, observe, settle, discard.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending(u8);
 
@@ -88,8 +90,11 @@ impl Pending {
     pub(crate) const SETTLE: Self = Self(2);
     pub(crate) const WAKE: Self = Self(4);
     pub(crate) const DISCARD: Self = Self(8);
+    pub(crate) const OBSERVE: Self = Self(16);
+    /// Not an effect: nobody may have the outcome, for the host has yet to see it, or has it.
+    pub(crate) const HELD: Self = Self(32);
     /// Those that make no sense any more once the outcome has left.
-    pub(crate) const OF_OUTCOME: Self = Self(2 | 4 | 8);
+    pub(crate) const OF_OUTCOME: Self = Self(2 | 4 | 8 | 16 | 32);
 
     /// Whether it has any of these effects.
     pub(crate) const fn has(self, effect: Self) -> bool {
@@ -104,8 +109,22 @@ impl Pending {
         Self(self.0 & !effect.0)
     }
 
+    /// Those of a task that is settled now, if the host sees its outcome first: whoever waits for it is woken when the host
+    /// gives it back. What the end discards nobody has to wait for.
+    #[cold]
+    pub(crate) fn held(self) -> Self {
+        let held = self.with(Self::OBSERVE).with(Self::HELD);
+        if self.has(Self::DISCARD) { held } else { held.without(Self::WAKE) }
+    }
+
+    /// Whether the host is owed nothing.
     pub(crate) const fn is_empty(self) -> bool {
-        self.0 == 0
+        self.without(Self::HELD).0 == 0
+    }
+
+    /// Whether the host has the outcome, and may give it back.
+    pub(crate) const fn is_out(self) -> bool {
+        self.has(Self::HELD) && !self.has(Self::OBSERVE.with(Self::DISCARD))
     }
 }
 
@@ -132,7 +151,7 @@ impl<P: Plan> Task<P> {
             close_by_or_waited_until: after(now, conditions.schedule_to_close),
             admitted_at: now,
             start_to_close: conditions.start_to_close,
-            schedule_to_start: conditions.schedule_to_start,
+            schedule_to_start_or_retained_at: conditions.schedule_to_start,
             backoff: conditions.backoff,
             links: [Links::default(); 2],
             claimant: match route {
@@ -168,7 +187,7 @@ impl<P: Plan> Task<P> {
     /// When its stay in the queue is over.
     #[inline]
     pub(crate) fn start_by(&self) -> Instant {
-        after(self.since, self.schedule_to_start)
+        after(self.since, self.schedule_to_start_or_retained_at)
     }
 
     /// When its attempt has run for too long, while one runs.
@@ -211,6 +230,17 @@ impl<P: Plan> Task<P> {
         matches!(self.state, State::Settled | State::Stopping)
     }
 
+    /// Notes that it is retained from this instant on.
+    pub(crate) fn retain(&mut self, now: Instant) {
+        self.links[RESULTS] = Links::default();
+        self.schedule_to_start_or_retained_at = now.as_nanos();
+    }
+
+    /// Since when it is retained, while it is.
+    pub(crate) fn retained_at(&self) -> Instant {
+        Instant::from_nanos(self.schedule_to_start_or_retained_at)
+    }
+
     /// Notes the place of a task that is being queued in the order of arrival.
     #[inline]
     pub(crate) fn set_arrival(&mut self, number: u64) {
@@ -221,12 +251,6 @@ impl<P: Plan> Task<P> {
     #[inline]
     pub(crate) fn arrival(&self) -> u64 {
         self.links[RESULTS].number()
-    }
-
-    /// Forgets the place in the order of arrival, before the task is linked among the results.
-    #[inline]
-    pub(crate) fn clear_arrival(&mut self) {
-        self.links[RESULTS] = Links::default();
     }
 
     #[inline]

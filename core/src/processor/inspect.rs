@@ -59,7 +59,7 @@ pub enum Stage {
         /// How it ended.
         outcome: OutcomeKind,
     },
-    /// It is settled, and its outcome has not left yet.
+    /// It is settled, and its outcome has not left yet, but perhaps to be observed.
     Settled {
         /// Since then.
         since: Instant,

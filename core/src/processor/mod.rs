@@ -2,7 +2,7 @@
 //!
 //! The calls stand in files of their own, by what they are for: [`submit`], [`feed`], [`room`],
 //! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`retry`] tries tasks again, [`clock`] handles time, [`output`]
-//! hands out attempts and effects, [`keep`] kept outcomes, [`events`] events, [`ending`] is the end, and
+//! hands out attempts and effects, [`show`] outcomes to observe, [`keep`] kept ones, [`events`] events, [`ending`] is the end, and
 //! [`observe`] tells what there is. [`settle`] is the one way by which an outcome is fixed and released.
 
 mod clock;
@@ -19,6 +19,7 @@ mod report;
 mod retry;
 mod room;
 mod settle;
+mod show;
 mod sleep;
 mod submit;
 mod sweep;
@@ -71,6 +72,8 @@ pub struct Processor<P: Plan> {
     now: Instant,
     ending: Ending,
     paused: bool,
+    /// Whether the host sees outcomes before their claimants do.
+    observes: bool,
     concurrency: u32,
     /// How many attempts may run at the same time as things are: 0 while nothing may be started.
     gate: u32,
@@ -121,6 +124,7 @@ impl<P: Plan> Processor<P> {
             now,
             ending: Ending::default(),
             paused: false,
+            observes: false,
             concurrency: limits.concurrency,
             gate: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
@@ -277,6 +281,7 @@ fn accounts(limits: &Limits) -> Ledger {
         waiters: Account::default(),
         permits: Account::default(),
         sleeps: Account::with_bound(limits.sleep_slots()),
+        observed: Account::with_bound(slots),
     }
 }
 

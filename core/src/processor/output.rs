@@ -122,7 +122,7 @@ impl<P: Plan> Processor<P> {
     /// if you do not; but settled tasks keep their slots until then.
     ///
     /// Effects of tasks come first, in the order in which the tasks were settled, or timed out to be tried again; for one
-    /// task `Stop` comes before its settlement. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
+    /// task `Stop` comes before its settlement, and `Observe` before any wake for its outcome. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
     /// sources), wakes of subscribers, the request to sweep, and the end.
     #[inline(always)]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
@@ -192,6 +192,9 @@ impl<P: Plan> Processor<P> {
             };
             self.withdraw(index, Pending::WAKE);
             return waiter.map(Effect::Wake);
+        }
+        if task.pending.has(Pending::HELD) {
+            return self.poll_held(index);
         }
         let settles = task.pending.has(Pending::SETTLE);
         let settlement = self.release_outcome(index)?;

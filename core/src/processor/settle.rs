@@ -45,8 +45,10 @@ impl<P: Plan> Processor<P> {
                 if self.ending.discards() {
                     pending = pending.with(Pending::DISCARD);
                 }
+                if self.observes {
+                    pending = pending.held();
+                }
             }
-            Claimant::Retention if self.ending.is_ending() => pending = pending.with(Pending::DISCARD),
             Claimant::Retention => is_retained = true,
         }
         task.pending = pending;
@@ -59,7 +61,7 @@ impl<P: Plan> Processor<P> {
             self.end_sleeps(sleeps);
         }
         if is_retained {
-            self.retain(index);
+            self.keep_result(index);
         }
         self.totals.settled.add(kind);
         self.settled_since_health.add(kind);
@@ -151,7 +153,7 @@ impl<P: Plan> Processor<P> {
 
     /// What leaves with the outcome of a task.
     #[inline(always)]
-    fn hand_out(
+    pub(super) fn hand_out(
         &mut self,
         record: Record<P::Meta>,
         claimant: Claimant<P>,
@@ -202,9 +204,24 @@ impl<P: Plan> Processor<P> {
         self.tasks.take(index, attempts.saturating_sub(1))
     }
 
+    /// Retains the outcome of the task in slot `index`, unless the host has to see it first, or the machine ends.
+    #[cold]
+    fn keep_result(&mut self, index: u32) {
+        let is_ending = self.ending.is_ending();
+        let effects = if is_ending { Pending::DISCARD } else { Pending::NONE };
+        if self.observes {
+            self.tally.unretained = self.tally.unretained.wrapping_add(1);
+            self.owe(index, effects.held());
+        } else if is_ending {
+            self.owe(index, effects);
+        } else {
+            self.retain(index);
+        }
+    }
+
     /// Keeps the outcome of the task in slot `index`; the oldest makes room.
     #[cold]
-    fn retain(&mut self, index: u32) {
+    pub(super) fn retain(&mut self, index: u32) {
         if self.results.len() >= self.limits.results.entries {
             if let Some(oldest) = self.results.front() {
                 self.unretain(oldest);
@@ -212,7 +229,7 @@ impl<P: Plan> Processor<P> {
             }
         }
         if let Some(task) = self.tasks.at_mut(index) {
-            task.clear_arrival();
+            task.retain(self.now);
         }
         self.results.push_back(&mut self.tasks, index);
         self.ledger.results.enter();

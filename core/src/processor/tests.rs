@@ -6,6 +6,7 @@ mod admission;
 mod attempts;
 mod ending;
 mod permits;
+mod show;
 mod sleep;
 mod timeouts;
 

@@ -33,6 +33,7 @@ pub enum Answer {
     Subscriber(Result<SubscriberId, SubscribeRefusal>),
     Event(Option<crate::Next<crate::Event<u32>>>),
     Waits(Result<Option<u32>, u32>),
+    Observed(Result<(), Unwanted>),
     Concurrency(u32),
     Runs(bool),
     Completed(Result<(), (Option<OutcomeKind>, u32)>),
@@ -59,6 +60,9 @@ pub enum Why {
 
 /// The job and the callback of a refused task.
 pub type Returned = (u32, Option<u32>);
+
+/// An outcome that nobody waits for: its kind, its value, and the job.
+pub type Unwanted = (OutcomeKind, Option<u32>, Option<u32>);
 
 /// See [`RoomStatus`](crate::RoomStatus).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +146,7 @@ pub enum Swept {
 #[allow(missing_docs, reason = "as there")]
 pub enum Done {
     Stop(crate::Stop),
+    Observe(Settled),
     Settle(Settled),
     Wake(u32),
     Discard(Settled),

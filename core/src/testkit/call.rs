@@ -6,7 +6,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use super::Order;
-use crate::{AttemptId, Drain, Instant, PermitId, SleepId, SourceId, SubscriberId, TaskId};
+use crate::{AttemptId, Drain, Instant, OutcomeKind, PermitId, SleepId, SourceId, SubscriberId, TaskId};
 
 /// A task offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +131,16 @@ pub enum Call {
         id: SubscriberId,
         waiter: u32,
     },
+    Observe {
+        on: bool,
+    },
+    Observed {
+        now: Instant,
+        task: TaskId,
+        kind: OutcomeKind,
+        value: Option<u32>,
+        job: Option<u32>,
+    },
     Pause {
         now: Instant,
     },
@@ -229,6 +239,7 @@ impl Call {
             | Self::Feed { now, .. }
             | Self::FeedBatch { now, .. }
             | Self::FeedError { now, .. }
+            | Self::Observed { now, .. }
             | Self::Pause { now }
             | Self::Resume { now }
             | Self::SetConcurrency { now, .. }

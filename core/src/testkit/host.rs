@@ -199,6 +199,17 @@ impl Host {
                 self.machine.drain(now, mode);
                 Answer::Nothing
             }
+            Call::Observe { on } => {
+                self.machine.observe(on);
+                Answer::Nothing
+            }
+            Call::Observed { now, task, kind, value, job } => {
+                let outcome = outcome(kind, self.token(value.unwrap_or_default()));
+                let answer = self.machine.observed(now, task, outcome, job.map(|job| self.token(job)));
+                Answer::Observed(
+                    answer.map_err(|(outcome, job)| (outcome.kind(), value_of(outcome), job.map(Token::out))),
+                )
+            }
             _ => self.other_call(call),
         }
     }
@@ -314,6 +325,27 @@ fn late_failure(late: Late<(Token, Option<Token>)>) -> (Option<OutcomeKind>, u32
     (late.settled, value.out(), job.map(Token::out))
 }
 
+/// The outcome of this kind, with this value if it has one.
+fn outcome(kind: OutcomeKind, value: Token) -> Outcome<Token, Token, Token> {
+    let without_value = match kind {
+        OutcomeKind::Completed => return Outcome::Completed(value),
+        OutcomeKind::Failed => return Outcome::Failed(value),
+        OutcomeKind::Panicked => return Outcome::Panicked(value),
+        OutcomeKind::TimedOut => Outcome::TimedOut,
+        OutcomeKind::Cancelled => Outcome::Cancelled,
+        OutcomeKind::Expired => Outcome::Expired,
+    };
+    value.out();
+    without_value
+}
+
+fn value_of(outcome: Outcome<Token, Token, Token>) -> Option<u32> {
+    match outcome {
+        Outcome::Completed(value) | Outcome::Failed(value) | Outcome::Panicked(value) => Some(value.out()),
+        _ => None,
+    }
+}
+
 fn settled(settlement: Settlement<Kit>) -> Settled {
     let kind = settlement.outcome.kind();
     Settled {
@@ -323,12 +355,7 @@ fn settled(settlement: Settlement<Kit>) -> Settled {
         waited: settlement.waited,
         ran: settlement.ran,
         kind,
-        value: match settlement.outcome {
-            Outcome::Completed(value) | Outcome::Failed(value) | Outcome::Panicked(value) => {
-                Some(value.out())
-            }
-            _ => None,
-        },
+        value: value_of(settlement.outcome),
         job: settlement.job.map(Token::out),
         callback: settlement.callback.map(Token::out),
         waiter: settlement.waiter.map(Token::out),
@@ -360,6 +387,7 @@ fn swept(swept: crate::Swept<Kit>) -> Swept {
 fn done(effect: Effect<Kit>) -> Done {
     match effect {
         Effect::Stop(stop) => Done::Stop(stop),
+        Effect::Observe(settlement) => Done::Observe(settled(settlement)),
         Effect::Settle(settlement) => Done::Settle(settled(settlement)),
         Effect::Wake(waiter) => Done::Wake(waiter.out()),
         Effect::Discard(settlement) => Done::Discard(settled(settlement)),

@@ -86,6 +86,12 @@ impl Setup {
         }
     }
 
+    /// Whether outcomes are observed from the beginning.
+    #[must_use]
+    pub const fn observes(&self) -> bool {
+        self.0[6] & 4 != 0
+    }
+
     /// How the machine is ended after the last step.
     #[must_use]
     pub const fn end(&self) -> Drain {
@@ -189,6 +195,15 @@ pub enum Step {
     },
     WaitEvent {
         subscriber: u8,
+    },
+    /// Whether outcomes are observed from now on.
+    Observe {
+        on: bool,
+    },
+    /// An outcome is given back that was shown, or one that only looks like it.
+    Observed {
+        shown: u8,
+        how: u8,
     },
     Pause,
     Resume,
@@ -309,11 +324,13 @@ impl Step {
             177..=181 => Self::Panic { attempt: a, with_job: b < 192 },
             182..=186 => Self::Stopped { attempt: a, with_job: b < 192 },
             187 => Self::LatePanic,
-            188..=193 => Self::Wait { jump: a },
+            193 => Self::Observe { on: a < 192 },
+            188..=192 => Self::Wait { jump: a },
             194..=196 => Self::Regress { jump: a },
             197..=212 => Self::Advance { jump: a, budget: b },
             213..=219 => Self::Reach,
-            220..=230 => Self::Poll { count: a % 8 },
+            228..=230 => Self::Observed { shown: a, how: b },
+            220..=227 => Self::Poll { count: a % 8 },
             231 | 232 => Self::Sweep { budget: a % 4 },
             233..=239 => Self::CacheInsert { key: a % 6 },
             240..=243 => Self::CacheGet { key: a % 6 },

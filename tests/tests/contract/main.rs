@@ -101,16 +101,44 @@ proptest! {
     fn point_4_exactly_one_settlement(script in scripts(STEPS)) {
         let mut admitted: BTreeMap<u32, Option<u32>> = BTreeMap::new();
         let mut settled: BTreeMap<u32, Settled> = BTreeMap::new();
+        let mut shown: BTreeMap<u32, Settled> = BTreeMap::new();
         for (call, answer) in trace(&script).unwrap() {
             admitted.extend(admissions(&call, &answer));
+            if let Answer::Effect(Some(Done::Observe(outcome))) = answer {
+                prop_assert!(!settled.contains_key(&outcome.meta), "shown too late: {:?}", outcome);
+                prop_assert!(shown.insert(outcome.meta, outcome).is_none(), "shown twice: {:?}", outcome);
+            }
             for outcome in settlements(&answer) {
                 prop_assert!(settled.insert(outcome.meta, outcome).is_none(), "settled twice: {:?}", outcome);
             }
+        }
+        for (meta, outcome) in shown {
+            let as_shown = settled.entry(meta).or_insert(outcome);
+            prop_assert_eq!(Settled { waiter: None, ..*as_shown }, outcome);
         }
         prop_assert_eq!(admitted.len(), settled.len());
         for (meta, outcome) in settled {
             prop_assert_eq!(admitted.get(&meta), Some(&outcome.callback));
         }
+    }
+
+    /// Whoever observes all the time sees each task once, by one of two effects, and nobody has an outcome before.
+    #[test]
+    fn an_observer_sees_every_task_once_and_first(mut script in scripts(STEPS)) {
+        script.setup.0[6] |= 4;
+        script.steps.retain(|step| !matches!(step, Step::Observe { on: false }));
+        prop_assert!(script.setup.observes());
+        let (mut admitted, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        for (call, answer) in trace(&script).unwrap() {
+            admitted.extend(admissions(&call, &answer).into_iter().map(|(meta, _)| meta));
+            if let Answer::Effect(Some(Done::Observe(outcome) | Done::Settle(outcome))) = answer {
+                prop_assert!(seen.insert(outcome.meta), "seen twice: {:?}", outcome);
+            }
+            for outcome in settlements(&answer) {
+                prop_assert!(seen.contains(&outcome.meta), "not seen before: {:?}", outcome);
+            }
+        }
+        prop_assert_eq!(admitted, seen);
     }
 
     /// 9: the running counts are what a walk over all slots finds, after every call.
@@ -168,6 +196,8 @@ proptest! {
         prop_assert_eq!(host.machine().next_wake(), Wake::Never);
         for task in tasks {
             host.call(&Call::TryClaim { task });
+            // What the host has to observe, and does not give back, goes with its handle.
+            host.call(&Call::Release { now, task });
         }
         for id in subscribers {
             let reads = || host.call(&Call::NextEvent { id }) != Answer::Event(None);
@@ -199,6 +229,7 @@ fn scripts_reach_everything() {
     let (mut waited, mut ran, mut tried_again) = (0, 0, 0);
     let (mut reserved, mut granted, mut denied, mut given_back) = (0, 0, 0, 0);
     let mut permits = BTreeSet::new();
+    let (mut shown, mut taken_back, mut unwanted) = (0, 0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     for script in seeded(300) {
         for (call, answer) in trace(&script).unwrap() {
@@ -212,6 +243,9 @@ fn scripts_reach_everything() {
             match answer {
                 Answer::Effect(Some(Done::Stop(_))) => stops += 1,
                 Answer::Stopped(Ok(Stopped::Retrying { .. })) => tried_again += 1,
+                Answer::Effect(Some(Done::Observe(_))) => shown += 1,
+                Answer::Observed(Ok(())) => taken_back += 1,
+                Answer::Observed(Err(_)) => unwanted += 1,
                 Answer::Permit(Ok(_)) => reserved += 1,
                 Answer::Permit(Err(reason)) => drop(permits.insert(reason.to_string())),
                 Answer::Room(Room::Granted(_)) => granted += 1,
@@ -232,14 +266,15 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 43, "{calls:?}");
-    assert_eq!(answers.len(), 33, "{answers:?}");
+    assert_eq!(calls.len(), 45, "{calls:?}");
+    assert_eq!(answers.len(), 34, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
     assert!(waited > 50 && ran > 50, "{waited} {ran}");
     assert!(reserved > 50 && granted > 50 && denied > 5, "{reserved} {granted} {denied}");
     assert!(given_back > 20 && permits.len() >= 5, "{given_back} {permits:?}");
+    assert!(shown > 50 && taken_back > 50 && unwanted > 20, "{shown} {taken_back} {unwanted}");
     assert!(tried_again > 5, "{tried_again}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);
     assert!(kept > 50 && abandoned > 50, "{kept} {abandoned}");

@@ -52,6 +52,9 @@ impl Values {
                 self.enter(panic, "panic");
                 job.into_iter().for_each(|job| self.enter(job, "job"));
             }
+            Call::Observed { value, job, .. } => {
+                value.into_iter().chain(job).for_each(|token| self.enter(token, "shown"));
+            }
             Call::Stopped { job, .. } => job.into_iter().for_each(|job| self.enter(job, "job")),
             Call::CacheInsert { token, value, .. } => {
                 self.enter(token, "key");
@@ -105,6 +108,8 @@ fn returned(answer: &Answer) -> Vec<u32> {
                 }
             }
         }
+        Answer::Effect(Some(Done::Observe(shown))) => out.extend(shown.value.into_iter().chain(shown.job)),
+        Answer::Observed(Err((_, value, job))) => out.extend(value.iter().chain(job)),
         Answer::Effect(Some(Done::Wake(waiter))) => out.push(*waiter),
         Answer::Effect(Some(Done::Uncache(_, key, value))) => out.extend([*key, *value]),
         Answer::Started(Some(started)) => out.push(started.job),

@@ -13,6 +13,7 @@ mod observe;
 mod reports;
 mod room;
 mod settle;
+mod show;
 mod sleeps;
 mod stores;
 mod task;
@@ -57,6 +58,8 @@ pub struct Model {
     walked: u32,
     walked_again: u32,
     paused: bool,
+    /// Whether outcomes are seen by the host first.
+    observes: bool,
     concurrency: u32,
     rng: Rng,
     /// All tasks that have a slot, in order of admission.
@@ -137,6 +140,7 @@ impl Model {
             walked: 0,
             walked_again: 0,
             paused: false,
+            observes: false,
             concurrency: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
             tasks: Vec::new(),
