@@ -86,9 +86,11 @@ pub struct Totals {
     pub started: u64,
     /// Attempts that failed, panicked or timed out and were followed by a backoff.
     pub retried: u64,
+    /// Attempts that were snoozed.
+    pub snoozed: u64,
     /// Attempts that became orphans.
     pub orphaned: u64,
-    /// Outputs, errors and panics that were reported for attempts that were over.
+    /// Outputs, errors, panics and snoozes that were reported for attempts that were over.
     pub late: u64,
     /// Panics after the outcome was fixed, as counted by the host.
     pub late_panics: u64,

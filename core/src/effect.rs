@@ -12,7 +12,7 @@ pub struct Start<P: Plan> {
     pub task: TaskId,
     /// Which attempt: reports name it.
     pub attempt: AttemptId,
-    /// The attempt's number, from 1.
+    /// The attempt's number, from 1. One that follows a [`snoozed`](crate::Processor::snoozed) one has the number of that.
     pub number: u32,
     /// The payload. The host has it now; it comes back to the machine only with a report that allows a
     /// further try.
@@ -21,7 +21,7 @@ pub struct Start<P: Plan> {
     pub meta: P::Meta,
     /// When the attempt times out, unless [`began`](crate::Processor::began) says that it begins later.
     pub deadline: Option<Instant>,
-    /// How many further tries would be allowed. With 0 it is not worth keeping a copy of the job.
+    /// How many further tries would be allowed; never 0 without a bound. With 0 it is not worth keeping a copy of the job.
     pub further: u32,
 }
 

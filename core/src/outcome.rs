@@ -155,7 +155,7 @@ pub struct Settlement<P: Plan> {
     pub task: TaskId,
     /// The metadata it was submitted with.
     pub meta: P::Meta,
-    /// How many attempts were started.
+    /// How many attempts were started, without those that were snoozed.
     pub attempts: u32,
     /// How long it waited: from its admission to the start of its last attempt, with all that came before that one. To
     /// its end, if no attempt ran then. An attempt starts when [`start_next`](crate::Processor::start_next) hands it out,

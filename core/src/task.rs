@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::conditions::after;
 use crate::ids::TaskId;
 use crate::lifecycle::State;
-use crate::list::{Linked, Links, NIL};
+use crate::list::{Linked, Links};
 use crate::retry::{Backoff, Tries};
 use crate::{Conditions, Instant, OutcomeKind, Plan, Priority, Route};
 
@@ -28,11 +28,11 @@ pub(crate) struct Task<P: Plan> {
     pub(crate) pending: Pending,
     /// The kind of the outcome, once it is fixed.
     pub(crate) kind: Option<OutcomeKind>,
-    /// How many attempts were started.
+    /// How many attempts were started, without those that were snoozed: what its policy counts.
     pub(crate) attempts: u32,
+    /// How many were started, all told: each has a generation of the slot.
+    pub(crate) starts: u32,
     pub(crate) tries: Tries,
-    /// The slot of the running attempt's first sleep.
-    pub(crate) sleeps: u32,
     /// Delayed and backing off: when it is ready. Queued: since when. Running and halting: since when it runs, as far as its
     /// start-to-close time-out is concerned. Settled: since when.
     pub(crate) since: Instant,
@@ -44,7 +44,7 @@ pub(crate) struct Task<P: Plan> {
     schedule_to_start_or_retained_at: u64,
     pub(crate) backoff: Backoff,
     /// The queue and the outbox; and the retained results or, while it is queued, its place in the order of
-    /// arrival.
+    /// arrival, and while an attempt runs, the slot of that one's first sleep.
     links: [Links; 2],
     pub(crate) claimant: Claimant<P>,
     pub(crate) payload: Payload<P>,
@@ -145,8 +145,8 @@ impl<P: Plan> Task<P> {
             pending: Pending::NONE,
             kind: None,
             attempts: 0,
+            starts: 0,
             tries: conditions.tries,
-            sleeps: NIL,
             since: conditions.ready_at(now),
             close_by_or_waited_until: after(now, conditions.schedule_to_close),
             admitted_at: now,
@@ -251,6 +251,22 @@ impl<P: Plan> Task<P> {
     #[inline]
     pub(crate) fn arrival(&self) -> u64 {
         self.links[RESULTS].number()
+    }
+
+    /// Counts the start of an attempt, which has no sleeps yet.
+    #[inline]
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.since = now;
+        self.starts = self.starts.wrapping_add(1);
+        self.attempts = self.attempts.wrapping_add(1);
+        self.links[RESULTS] = Links::default();
+    }
+
+    /// The slot of the running attempt's first sleep, [`NIL`](crate::list::NIL) if it has none. Only while one runs, or has
+    /// just ended.
+    #[inline]
+    pub(crate) fn first_sleep(&mut self) -> &mut u32 {
+        self.links[RESULTS].index()
     }
 
     #[inline]

@@ -284,11 +284,11 @@ impl<P: Plan> Processor<P> {
     /// Gives up the orphan in slot `index`, if there is one.
     fn abandon(&mut self, index: u32) {
         let Some(task) = self.tasks.at_mut(index) else { return };
-        let attempts = task.attempts;
+        let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Abandon) else { return };
         self.remains.abandoned = self.remains.abandoned.saturating_add(1);
         if next == Next::Free {
-            self.free(index, attempts);
+            self.free(index, starts);
         }
     }
 

@@ -117,9 +117,13 @@ impl<P: Plan> Processor<P> {
     /// # Errors
     /// [`BuildError`]: the first limit that is out of its bounds, or too little memory.
     pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
+        Self::with_generation_bits(limits, now, u64::BITS)
+    }
+
+    /// Like [`Processor::new`], with generations of fewer bits for task slots than there is room for.
+    pub(crate) fn with_generation_bits(limits: Limits, now: Instant, bits: u32) -> Result<Self, BuildError> {
         limits.check()?;
         try_reserve(limits.footprint::<P>().total())?;
-        let further = u64::from(limits.attempts.saturating_sub(1));
         let mut machine = Self {
             now,
             ending: Ending::default(),
@@ -128,7 +132,7 @@ impl<P: Plan> Processor<P> {
             concurrency: limits.concurrency,
             gate: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
-            tasks: Slots::new(limits.task_slots(), further).with_origin(limits.origin),
+            tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(),
             outbox: List::new(),

@@ -65,15 +65,14 @@ impl<P: Plan> Processor<P> {
             return None;
         };
         self.tally.step(started, Input::Start)?;
-        started.since = now;
-        started.attempts = started.attempts.wrapping_add(1);
-        let (number, meta) = (started.attempts, started.meta);
+        started.start(now);
+        let (number, starts, meta) = (started.attempts, started.starts, started.meta);
         let deadline = started.deadline_in(State::Running);
         let further = started.tries.total().saturating_sub(number);
         self.queue.start(started);
         self.deadlines.disarm(index, waited_until);
         self.deadlines.arm(index, deadline);
-        let attempt = self.attempt(task, number)?;
+        let attempt = self.attempt(task, starts)?;
         self.totals.started = self.totals.started.wrapping_add(1);
         self.ledger.jobs.leave();
         self.ledger.running.note(self.tally.placed());
@@ -82,11 +81,11 @@ impl<P: Plan> Processor<P> {
         Some(Start { task, attempt, number, job, meta, deadline, further })
     }
 
-    /// The id of a task's attempt with this number, from 1. The first one has the task's own generation, so
+    /// The id of the attempt that was the last of so many to be started. The first one has the task's own generation, so
     /// that tasks that are tried once wear their slot out no faster, the others those that follow.
     #[inline]
-    pub(super) fn attempt(&self, task: TaskId, number: u32) -> Option<AttemptId> {
-        self.tasks.further(task, number.checked_sub(1)?)
+    pub(super) fn attempt(&self, task: TaskId, starts: u32) -> Option<AttemptId> {
+        self.tasks.further(task, starts.checked_sub(1)?)
     }
 
     /// Whether to call [`poll_effect`](Self::poll_effect). In the course of the end it may have nothing to hand
@@ -180,8 +179,8 @@ impl<P: Plan> Processor<P> {
     fn poll_task_with_more(&mut self, index: u32) -> Option<Effect<P>> {
         let (id, task) = self.tasks.entry(index)?;
         if task.pending.has(Pending::STOP) {
-            let (number, why) = (task.attempts, task.kind.unwrap_or(OutcomeKind::TimedOut));
-            let attempt = self.attempt(id, number);
+            let (starts, why) = (task.starts, task.kind.unwrap_or(OutcomeKind::TimedOut));
+            let attempt = self.attempt(id, starts);
             self.withdraw(index, Pending::STOP);
             return Some(Effect::Stop(Stop { task: id, attempt: attempt?, why }));
         }

@@ -160,14 +160,14 @@ impl<P: Plan> Processor<P> {
         self.note_unretained(index);
         let Some(task) = self.tasks.at_mut(index) else { return };
         task.pending = task.pending.without(Pending::HELD);
-        let attempts = task.attempts;
+        let starts = task.starts;
         if let Claimant::Handle(waiter) = core::mem::replace(&mut task.claimant, Claimant::Nobody) {
             debug_assert!(waiter.is_none(), "its waiter was woken, or handed out");
             self.handles = self.handles.wrapping_sub(1);
             self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
         }
         if self.tally.step(task, Input::Release) == Some(Next::Free) {
-            self.free(index, attempts);
+            self.free(index, starts);
         }
     }
 

@@ -9,6 +9,7 @@ mod permits;
 mod show;
 mod sleep;
 mod timeouts;
+mod tries;
 
 use core::time::Duration;
 use std::vec::Vec;

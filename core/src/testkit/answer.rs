@@ -40,6 +40,7 @@ pub enum Answer {
     Failed(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
     Panicked(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
     Stopped(Result<Stopped, (Option<OutcomeKind>, Option<u32>)>),
+    Snoozed(Result<Stopped, (Option<OutcomeKind>, u32)>),
     Progress { used: u32, more: bool },
     Swept { items: Vec<Swept>, due: bool },
     Effect(Option<Done>),
@@ -100,7 +101,7 @@ pub enum Failure {
     Settled { job: Option<u32> },
 }
 
-/// See [`Failure`](crate::Failure), of an attempt that has stopped.
+/// See [`Failure`](crate::Failure), of an attempt that has stopped or was snoozed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as there")]
 pub enum Stopped {

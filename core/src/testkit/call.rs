@@ -185,6 +185,12 @@ pub enum Call {
         attempt: AttemptId,
         job: Option<u32>,
     },
+    Snoozed {
+        now: Instant,
+        attempt: AttemptId,
+        job: u32,
+        delay: Duration,
+    },
     LatePanic,
     Advance {
         now: Instant,
@@ -249,6 +255,7 @@ impl Call {
             | Self::Failed { now, .. }
             | Self::Panicked { now, .. }
             | Self::Stopped { now, .. }
+            | Self::Snoozed { now, .. }
             | Self::Advance { now, .. }
             | Self::Sweep { now, .. }
             | Self::StartNext { now } => Some(now),

@@ -8,10 +8,11 @@ use super::answer::{
 };
 use super::call::{Call, Offer};
 use super::order::Way;
+use super::script::Setup;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
-    BuildError, Claim, Conditions, Effect, Guard, Inserted, Instant, Late, Limits, Message, Outcome,
-    OutcomeKind, Processor, Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
+    BuildError, Claim, Conditions, Effect, Guard, Inserted, Late, Message, Outcome, OutcomeKind, Processor,
+    Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
 };
 
 /// A machine whose payloads are counted.
@@ -28,8 +29,10 @@ impl Host {
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
-        Ok(Self { machine: Processor::new(limits, now)?, books: Books::default() })
+    pub fn new(setup: &Setup) -> Result<Self, BuildError> {
+        let machine =
+            Processor::with_generation_bits(setup.limits(), setup.start(), setup.generation_bits())?;
+        Ok(Self { machine, books: Books::default() })
     }
 
     /// The machine, to look at.
@@ -235,9 +238,15 @@ impl Host {
             Call::Stopped { now, attempt, job } => {
                 let job = job.map(|job| self.token(job));
                 Answer::Stopped(match self.machine.stopped(now, attempt, job) {
-                    Ok(crate::Failure::Retrying { value: (), delay }) => Ok(Stopped::Retrying { delay }),
-                    Ok(crate::Failure::Settled { job }) => Ok(Stopped::Settled { job: job.map(Token::out) }),
+                    Ok(failure) => Ok(stopped(failure)),
                     Err(late) => Err((late.settled, late.value.map(Token::out))),
+                })
+            }
+            Call::Snoozed { now, attempt, job, delay } => {
+                let job = self.token(job);
+                Answer::Snoozed(match self.machine.snoozed(now, attempt, job, delay) {
+                    Ok(failure) => Ok(stopped(failure)),
+                    Err(late) => Err((late.settled, late.value.out())),
                 })
             }
             Call::LatePanic => {
@@ -317,6 +326,13 @@ fn failure(failure: crate::Failure<Token, Token>) -> Failure {
     match failure {
         crate::Failure::Retrying { value, delay } => Failure::Retrying { value: value.out(), delay },
         crate::Failure::Settled { job } => Failure::Settled { job: job.map(Token::out) },
+    }
+}
+
+fn stopped(failure: crate::Failure<(), Token>) -> Stopped {
+    match failure {
+        crate::Failure::Retrying { value: (), delay } => Stopped::Retrying { delay },
+        crate::Failure::Settled { job } => Stopped::Settled { job: job.map(Token::out) },
     }
 }
 

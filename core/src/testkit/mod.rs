@@ -66,11 +66,13 @@ pub enum Flaw {
     FreesWhatIsShown,
     ForgetsWhoWaits,
     ShowsTwice,
+    CountsSnoozes,
+    WearsNothingOut,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -94,5 +96,7 @@ impl Flaw {
         Self::FreesWhatIsShown,
         Self::ForgetsWhoWaits,
         Self::ShowsTwice,
+        Self::CountsSnoozes,
+        Self::WearsNothingOut,
     ];
 }

@@ -78,11 +78,25 @@ impl Setup {
                 policy,
                 seed: 7,
             },
-            attempts: pick(&[4, 16, 4, 2], attempts),
+            attempts: pick(&[4, u32::MAX, 4, 2], attempts),
             health_every: pick(&every, health),
             sweep_every: pick(&every, sweep),
             seed: u64::from(attempts),
-            origin: pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], sources / 3),
+            origin: match self.generation_bits() {
+                u64::BITS => pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], sources / 3),
+                _ => 0,
+            },
+        }
+    }
+
+    /// How many bits the generations of task slots have: now and then so few that slots are used up soon.
+    #[must_use]
+    pub const fn generation_bits(&self) -> u32 {
+        match (self.0[6] >> 3 & 7, self.0[6] >> 6) {
+            (7, 0) => 1,
+            (7, 3) => 3,
+            (7, _) => 2,
+            _ => u64::BITS,
         }
     }
 
@@ -239,6 +253,11 @@ pub enum Step {
         attempt: u8,
         with_job: bool,
     },
+    /// An attempt ends, and does not count.
+    Snooze {
+        attempt: u8,
+        delay: u8,
+    },
     LatePanic,
     /// The clock moves on, and nobody tells the machine.
     Wait {
@@ -318,8 +337,9 @@ impl Step {
             122 if a < 16 => Self::Abort,
             122 if a < 48 => Self::CancelAll,
             121..=142 => Self::Start { count: a % 4 },
-            143..=150 => Self::Began { attempt: a, jump: b % 200, at: c },
-            151..=166 => Self::Complete { attempt: a },
+            149..=151 => Self::Snooze { attempt: a, delay: b },
+            143..=148 => Self::Began { attempt: a, jump: b % 200, at: c },
+            152..=166 => Self::Complete { attempt: a },
             167..=176 => Self::Fail { attempt: a, with_job: b < 192 },
             177..=181 => Self::Panic { attempt: a, with_job: b < 192 },
             182..=186 => Self::Stopped { attempt: a, with_job: b < 192 },

@@ -55,6 +55,7 @@ impl Values {
             Call::Observed { value, job, .. } => {
                 value.into_iter().chain(job).for_each(|token| self.enter(token, "shown"));
             }
+            Call::Snoozed { job, .. } => self.enter(job, "job"),
             Call::Stopped { job, .. } => job.into_iter().for_each(|job| self.enter(job, "job")),
             Call::CacheInsert { token, value, .. } => {
                 self.enter(token, "key");
@@ -100,7 +101,9 @@ fn returned(answer: &Answer) -> Vec<u32> {
         Answer::Failed(Err((_, value, job))) | Answer::Panicked(Err((_, value, job))) => {
             out.extend([Some(*value), *job].into_iter().flatten());
         }
-        Answer::Stopped(Ok(Stopped::Settled { job }) | Err((_, job))) => out.extend(*job),
+        Answer::Stopped(Ok(Stopped::Settled { job }) | Err((_, job)))
+        | Answer::Snoozed(Ok(Stopped::Settled { job })) => out.extend(*job),
+        Answer::Snoozed(Err((_, job))) => out.push(*job),
         Answer::Swept { items, .. } => {
             for item in items {
                 if let Swept::Cached(_, key, value) = item {

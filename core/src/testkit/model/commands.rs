@@ -75,6 +75,7 @@ impl Model {
             }
             Call::Panicked { attempt, panic, job, text, .. } => self.panicked(attempt, panic, job, text),
             Call::Stopped { attempt, job, .. } => self.stopped(attempt, job),
+            Call::Snoozed { attempt, job, delay, .. } => self.snoozed(attempt, job, delay),
             Call::LatePanic => {
                 super::one(&mut self.totals.late_panics);
                 Answer::Nothing
@@ -172,6 +173,7 @@ impl Model {
             close_by: order.timeouts().schedule_to_close.and_then(|d| after(self.now, d)),
             stage: Stage::Delayed { until: after(self.now, order.delay()) },
             attempts: 0,
+            starts: 0,
             attempt: None,
             placed: false,
             job: Some(job),

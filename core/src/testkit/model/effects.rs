@@ -61,6 +61,7 @@ impl Model {
         let task = self.at(meta)?;
         let deadline = task.closes(now);
         task.attempts += 1;
+        task.starts += 1;
         task.attempt = Some(given.attempt);
         task.placed = true;
         task.stage = Stage::Running { since: now, deadline };
@@ -212,6 +213,7 @@ fn task_in(event: &mut Event<u32>) -> Option<&mut TaskId> {
         Event::Admitted { task, .. }
         | Event::Started { task, .. }
         | Event::Retrying { task, .. }
+        | Event::Snoozed { task, .. }
         | Event::Settled { task, .. }
         | Event::OrphanStopped { task } => Some(task),
         _ => None,

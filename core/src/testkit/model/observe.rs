@@ -32,7 +32,7 @@ impl Model {
             permits: self.permits(),
             observed: self.count(|task| task.out),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
-            retired: 0,
+            retired: self.retired,
         }
     }
 
@@ -74,7 +74,7 @@ impl Model {
             oldest_wait: oldest.unwrap_or_default(),
             last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
             saturation: u32::try_from(load.checked_div(line).unwrap_or(0)).unwrap_or(u32::MAX),
-            retired: 0,
+            retired: self.retired,
             missed: 0,
         }
     }

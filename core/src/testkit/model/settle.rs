@@ -131,8 +131,20 @@ impl Model {
     pub(super) fn forget_if_over(&mut self, meta: u32) {
         let is_over = |task: &&Task| task.stage == Stage::Over && task.released && !task.placed;
         let Some(task) = self.task(meta).filter(is_over) else { return };
-        self.free_slots.push(task.slot);
+        let (slot, used) = (task.slot, task.starts.max(1));
         self.tasks.retain(|task| task.meta != meta);
+        *self.worn.entry(slot).or_default() += used;
+        if self.generations_left(slot) > 0 {
+            self.free_slots.push(slot);
+        } else {
+            self.retired += 1;
+        }
+    }
+
+    /// How many generations of a slot no finished stay has used.
+    pub(super) fn generations_left(&self, slot: u32) -> u64 {
+        let used = self.worn.get(&slot).copied().unwrap_or(0);
+        if self.has(Flaw::WearsNothingOut) { u64::MAX } else { self.generations.saturating_sub(used) }
     }
 
     pub(super) fn task_error(&mut self, kind: ErrorKind, meta: u32, message: Message) {

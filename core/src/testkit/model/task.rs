@@ -23,6 +23,8 @@ pub(super) struct Task {
     pub(super) close_by: Option<Instant>,
     pub(super) stage: Stage,
     pub(super) attempts: u32,
+    /// How many attempts were started, the snoozed ones too.
+    pub(super) starts: u64,
     /// The latest attempt.
     pub(super) attempt: Option<AttemptId>,
     /// Whether that keeps a place: it runs, for the task or on after it.

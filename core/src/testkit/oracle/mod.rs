@@ -125,7 +125,7 @@ impl Oracle {
     /// # Errors
     /// When the machine does not take the limits, all of which are valid.
     pub fn new(setup: &Setup, flaw: Option<Flaw>) -> Result<Self, Fault> {
-        let (limits, start) = (setup.limits(), setup.start());
+        let start = setup.start();
         let refused = |error: BuildError| Fault {
             step: 0,
             call: String::from("new"),
@@ -134,8 +134,8 @@ impl Oracle {
             machine: String::new(),
         };
         Ok(Self {
-            host: Host::new(limits, start).map_err(refused)?,
-            model: Model::new(limits, start, flaw),
+            host: Host::new(setup).map_err(refused)?,
+            model: Model::new(setup, flaw),
             clock: start,
             regress: Duration::ZERO,
             step: 0,

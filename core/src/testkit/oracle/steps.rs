@@ -132,6 +132,10 @@ impl Oracle {
                 let (attempt, job) = self.report(attempt)?;
                 Call::Stopped { now, attempt, job: with_job.then_some(job) }
             }
+            Step::Snooze { attempt, delay } => {
+                let (attempt, job) = self.report(attempt)?;
+                Call::Snoozed { now, attempt, job, delay: jump(delay) }
+            }
             Step::LatePanic => Call::LatePanic,
             Step::Sweep { budget } => Call::Sweep { now, budget: u32::from(budget) },
             Step::CacheInsert { key } => {
