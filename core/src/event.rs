@@ -38,9 +38,20 @@ pub enum Event<M> {
         task: TaskId,
         /// Its metadata.
         meta: M,
-        /// How many attempts there were.
+        /// How many attempts there were, without those that were snoozed.
         attempts: u32,
         /// The backoff before it is queued again.
+        delay: Duration,
+    },
+    /// An attempt was snoozed, and does not count.
+    Snoozed {
+        /// Which task.
+        task: TaskId,
+        /// Its metadata.
+        meta: M,
+        /// How many attempts there were, without those that were snoozed.
+        attempts: u32,
+        /// How long it backs off before it is queued again.
         delay: Duration,
     },
     /// A task's outcome was fixed.

@@ -84,6 +84,9 @@
 //! it runs settles at once; its attempt is then an **orphan**, which keeps its concurrency place until the
 //! host reports that it has stopped, or the end abandons it.
 //!
+//! An attempt can be *snoozed*: it has come too early, and does not count. The task backs off, and is tried again as if that
+//! attempt had not been ([`Processor::snoozed`]).
+//!
 //! A task that is to be tried again after a time-out ([`Retry::on_timeout`]) is not settled when its attempt has missed its
 //! start-to-close deadline. The attempt is asked to stop, and the task backs off when that has: two attempts at a task
 //! never run at the same time.
@@ -110,6 +113,7 @@
 //! | effect | the host |
 //! |---|---|
 //! | [`Effect::Stop`] | makes the attempt stop, then reports [`Processor::stopped`], with the job if it has a copy |
+//! | [`Effect::Observe`] | sees how a task ended, and gives the outcome back by [`Processor::observed`] |
 //! | [`Effect::Settle`] | calls the callback with the outcome |
 //! | [`Effect::Wake`] | wakes the waiter |
 //! | [`Effect::Discard`] | drops an outcome that nobody took |
@@ -149,7 +153,9 @@
 //! all the others its generation, which begins where [`Limits::origin`] says. A slot whose generations are used up is retired and counted, never
 //! wrapped. With up to 1,024 task slots that takes 570 years at 1,000,000 tasks a second through one slot
 //! (54 bits), with 1,000,000 slots 203 days (44 bits), after which one slot of the million is lost; an origin takes a
-//! sixteenth of that at most. Processors of different origins do not take each other's ids for their own, but for a
+//! sixteenth of that at most. Each attempt after a task's first one takes a generation too; a task whose slot has none left
+//! (after four billion attempts, or in a slot that is nearly used up) is not tried again, and settled as its last attempt has
+//! ended. Processors of different origins do not take each other's ids for their own, but for a
 //! chance of one in 2⁴⁸ a try with the default limits.
 
 #![no_std]

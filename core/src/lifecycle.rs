@@ -17,6 +17,8 @@
 //!                                                      └── Release ──► (free)
 //! ```
 //!
+//! *Retry* is the way into a backoff, after an attempt that was snoozed too.
+//!
 //! *Halting* means that the attempt has missed its start-to-close deadline and is asked to stop, for a further one: the
 //! task is not settled, and backs off only when the attempt has stopped. A report still counts, and a deadline or a cancel
 //! still ends the task, just as while it is *Running*.

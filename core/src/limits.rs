@@ -54,7 +54,9 @@ pub struct Limits {
     pub events: u32,
     /// The cache. Default: none.
     pub cache: CacheLimits,
-    /// The highest number of tries that a task may ask for. Default 16.
+    /// The highest number of attempts that a task may ask for. From [`Retry::UNLIMITED`](crate::Retry::UNLIMITED) on,
+    /// `u32::MAX` for instance, it may ask for any number, and for no bound. Nothing is built for it: it guards the machine
+    /// against terms that others choose. Default 16.
     pub attempts: u32,
     /// How often health is checked. Default: never.
     pub health_every: Option<Duration>,
@@ -78,7 +80,8 @@ pub struct Limits {
 pub struct ResultLimits {
     /// How many results are retained at most; one more discards the oldest. 0 turns retention off.
     pub entries: u32,
-    /// For how long a result is retained. An older one is never returned, and freed by `sweep`.
+    /// For how long a result is retained: from its settlement, or since the host has observed it. An older one is never
+    /// returned, and freed by `sweep`.
     pub ttl: Option<Duration>,
 }
 
@@ -164,9 +167,6 @@ impl Limits {
             if value > Self::MOST {
                 return refuse(field, "at most 2^28", u64::from(value));
             }
-        }
-        if self.attempts > Self::MOST {
-            return refuse("attempts", "at most 2^28", u64::from(self.attempts));
         }
         for (field, every) in [("health_every", self.health_every), ("sweep_every", self.sweep_every)] {
             if let Some(every) = every.filter(|every| *every < Self::SHORTEST_INTERVAL) {

@@ -69,7 +69,7 @@ impl<W> Line<W> {
     /// A line of at most `capacity`, permits included, which hold at most `places` places.
     pub(crate) fn new(capacity: u32, places: u32, origin: u64) -> Self {
         Self {
-            slots: Slots::new(capacity, 0).with_origin(origin),
+            slots: Slots::new(capacity).with_origin(origin),
             in_line: List::new(),
             called: List::new(),
             held: 0,

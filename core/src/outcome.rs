@@ -63,6 +63,12 @@ impl OutcomeKind {
     pub const ALL: [Self; Self::COUNT] =
         [Self::Completed, Self::Failed, Self::TimedOut, Self::Cancelled, Self::Expired, Self::Panicked];
 
+    /// Whether an outcome of this kind has a value: an output, an error or a panic.
+    #[must_use]
+    pub const fn has_value(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Panicked)
+    }
+
     /// The kind in lower case words: `timed out`, for instance.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -178,7 +184,7 @@ pub struct Settlement<P: Plan> {
     pub task: TaskId,
     /// The metadata it was submitted with.
     pub meta: P::Meta,
-    /// How many attempts were started.
+    /// How many attempts were started, without those that were snoozed.
     pub attempts: u32,
     /// When it came, ran and ended.
     pub times: Times,

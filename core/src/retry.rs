@@ -16,6 +16,7 @@ use core::time::Duration;
 /// assert!(retry.allows(4) && !retry.allows(5));
 /// let every_second = Retry::times(4).fixed(Duration::from_secs(1));
 /// assert_eq!(every_second.total(), 5);
+/// assert!(Retry::NONE.unlimited().allows(1_000_000));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Retry {
@@ -70,6 +71,7 @@ impl Tries {
         }
     }
 
+    /// The number of attempts that were started never comes to the one that stands for no bound.
     #[inline]
     pub(crate) const fn allow(self, failed: u32) -> bool {
         failed < self.total()
@@ -123,8 +125,8 @@ impl Retry {
     pub const NONE: Self =
         Self { backoff: Backoff { base: 100_000_000, cap: 30_000_000_000 }, tries: Tries(1) };
 
-    /// The largest number of attempts that can be asked for.
-    const MOST: u32 = Tries::TOTAL;
+    /// The number of attempts that stands for no bound, 2^28 - 1: see [`unlimited`](Self::unlimited).
+    pub const UNLIMITED: u32 = Tries::TOTAL;
 
     /// Up to so many further attempts after the first one.
     #[must_use]
@@ -132,17 +134,31 @@ impl Retry {
         Self::NONE.attempts(further.saturating_add(1))
     }
 
-    /// Sets how many attempts a task has in total, the first one included; zero is taken as one, and what is
-    /// beyond 2^28 - 1 as that.
+    /// Sets how many attempts a task has in total, the first one included; zero is taken as one, and
+    /// [`UNLIMITED`](Self::UNLIMITED) or more as no bound.
     #[must_use]
     pub const fn attempts(mut self, total: u32) -> Self {
         let total = match total {
             0 => 1,
-            1..=Self::MOST => total,
-            _ => Self::MOST,
+            1..=Self::UNLIMITED => total,
+            _ => Self::UNLIMITED,
         };
         self.tries.0 = (self.tries.0 & !Tries::TOTAL) | total;
         self
+    }
+
+    /// Lets a task be tried again until it completes, is cancelled, or comes to a deadline: there is no bound on its
+    /// attempts. It is taken only where [`Limits::attempts`](crate::Limits::attempts) sets none either.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use plimsoll_core::Retry;
+    /// let retry = Retry::NONE.unlimited().base(Duration::from_secs(1)).cap(Duration::from_secs(60));
+    /// assert!(retry.is_unlimited() && retry.total() == Retry::UNLIMITED);
+    /// ```
+    #[must_use]
+    pub const fn unlimited(self) -> Self {
+        self.attempts(Self::UNLIMITED)
     }
 
     /// Sets the upper bound of the first delay, which doubles with each further failure. What lies beyond
@@ -194,16 +210,22 @@ impl Retry {
         self
     }
 
-    /// How many attempts a task has in total, at least one.
+    /// How many attempts a task has in total, at least one; [`UNLIMITED`](Self::UNLIMITED) without a bound.
     #[must_use]
     pub const fn total(&self) -> u32 {
         self.tries.total()
     }
 
+    /// Whether there is no bound on the attempts.
+    #[must_use]
+    pub const fn is_unlimited(&self) -> bool {
+        self.total() == Self::UNLIMITED
+    }
+
     /// Whether a further attempt is allowed after `failed` of them.
     #[must_use]
     pub const fn allows(&self, failed: u32) -> bool {
-        self.tries.allow(failed)
+        self.is_unlimited() || self.tries.allow(failed)
     }
 
     /// Whether an attempt that panicked is tried again.
@@ -252,7 +274,12 @@ mod tests {
         assert_eq!(Retry::NONE.total(), 1);
         assert!(!Retry::NONE.allows(1) && !Retry::NONE.retries_panics() && !Retry::NONE.retries_timeouts());
         assert_eq!(Retry::NONE.attempts(0).total(), 1);
-        assert_eq!(Retry::NONE.on_panic(true).attempts(u32::MAX).total(), (1 << 28) - 1);
+        let unlimited = Retry::NONE.on_panic(true).unlimited();
+        assert_eq!(
+            (unlimited.total(), unlimited),
+            ((1 << 28) - 1, Retry::NONE.on_panic(true).attempts(u32::MAX))
+        );
+        assert!(unlimited.is_unlimited() && unlimited.allows(u32::MAX) && unlimited.retries_panics());
         let three = Retry::NONE.attempts(3).on_panic(true);
         assert_eq!(
             (three.attempts(2).retries_panics(), three.on_panic(false).retries_panics()),

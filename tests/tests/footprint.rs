@@ -79,7 +79,7 @@ fn scripts_do_not_allocate() {
         let bytes: Vec<u8> = (0..Setup::BYTES + 200 * Step::BYTES).map(|_| rng.u8(..)).collect();
         let script = Script::from_bytes(&bytes);
         let calls = trace(&script).unwrap();
-        let mut host = Host::new(script.setup.limits(), script.setup.start()).unwrap();
+        let mut host = Host::new(&script.setup).unwrap();
         for (call, _) in &calls {
             // For these two the host itself collects what comes back.
             if matches!(call, Call::FeedBatch { .. } | Call::Sweep { .. }) {

@@ -98,7 +98,7 @@ impl<P: Plan> Processor<P> {
                 let task = self.sleeps.fall_due(other.saturating_sub(OwnTimer::COUNT));
                 // The attempt will go on soon and needs its task then. Among many tasks that is cold in the caches, and
                 // here the memory of several can be on its way at once: nothing depends on it.
-                black_box(self.tasks.at(task).map(|task| (task.sleeps, task.since)));
+                black_box(self.tasks.at(task).map(|task| (task.starts, task.since)));
             }
         }
     }
@@ -133,7 +133,7 @@ impl<P: Plan> Processor<P> {
     #[cold]
     pub(super) fn overdue(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
-        if task.state == State::Running && self.has_time_for_another(task) {
+        if task.state == State::Running && self.has_time_for_another(index) {
             return self.halt(index);
         }
         let expired = task.state == State::Queued && task.start_by() <= task.close_by();

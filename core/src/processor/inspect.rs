@@ -17,7 +17,7 @@ pub struct TaskView<M> {
     pub meta: M,
     /// Its class of the queue.
     pub priority: Priority,
-    /// How many attempts were started.
+    /// How many attempts were started, without those that were snoozed.
     pub attempts: u32,
     /// Where it stands.
     pub stage: Stage,
@@ -32,7 +32,7 @@ pub enum Stage {
         /// Until then; the end of time means for ever.
         until: Instant,
     },
-    /// It is kept back after an attempt that failed.
+    /// It is kept back after an attempt that failed, timed out or was snoozed.
     BackingOff {
         /// Until then.
         until: Instant,
@@ -59,7 +59,7 @@ pub enum Stage {
         /// How it ended.
         outcome: OutcomeKind,
     },
-    /// It is settled, and its outcome has not left yet.
+    /// It is settled, and its outcome has not left yet, but perhaps to be observed.
     Settled {
         /// Since then.
         since: Instant,

@@ -2,7 +2,7 @@
 //!
 //! The calls stand in files of their own, by what they are for: [`submit`], [`feed`], [`room`],
 //! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`retry`] tries tasks again, [`clock`] handles time, [`output`]
-//! hands out attempts and effects, [`keep`] kept outcomes, [`events`] events, [`ending`] is the end, and
+//! hands out attempts and effects, [`show`] outcomes to observe, [`keep`] kept ones, [`events`] events, [`ending`] is the end, and
 //! [`observe`] tells what there is. [`settle`] is the one way by which an outcome is fixed and released.
 
 mod clock;
@@ -19,6 +19,7 @@ mod report;
 mod retry;
 mod room;
 mod settle;
+mod show;
 mod sleep;
 mod submit;
 mod sweep;
@@ -71,6 +72,8 @@ pub struct Processor<P: Plan> {
     now: Instant,
     ending: Ending,
     paused: bool,
+    /// Whether the host sees outcomes before their claimants do.
+    observes: bool,
     concurrency: u32,
     /// How many attempts may run at the same time as things are: 0 while nothing may be started.
     gate: u32,
@@ -114,17 +117,22 @@ impl<P: Plan> Processor<P> {
     /// # Errors
     /// [`BuildError`]: the first limit that is out of its bounds, or too little memory.
     pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
+        Self::with_generation_bits(limits, now, u64::BITS)
+    }
+
+    /// Like [`Processor::new`], with generations of fewer bits for task slots than there is room for.
+    pub(crate) fn with_generation_bits(limits: Limits, now: Instant, bits: u32) -> Result<Self, BuildError> {
         limits.check()?;
         try_reserve(limits.footprint::<P>().total())?;
-        let further = u64::from(limits.attempts.saturating_sub(1));
         let mut machine = Self {
             now,
             ending: Ending::default(),
             paused: false,
+            observes: false,
             concurrency: limits.concurrency,
             gate: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
-            tasks: Slots::new(limits.task_slots(), further).with_origin(limits.origin),
+            tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(),
             outbox: List::new(),
@@ -277,6 +285,7 @@ fn accounts(limits: &Limits) -> Ledger {
         waiters: Account::default(),
         permits: Account::default(),
         sleeps: Account::with_bound(limits.sleep_slots()),
+        observed: Account::with_bound(slots),
     }
 }
 

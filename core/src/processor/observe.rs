@@ -5,7 +5,7 @@ use super::clock::OwnTimer;
 use crate::cache::CacheMut;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
-use crate::task::Claimant;
+use crate::task::{Claimant, Pending};
 use crate::{Account, ByOutcome, Census, Health, Hold, Instant, Ledger, Limits, Plan, Totals};
 
 impl<P: Plan> Processor<P> {
@@ -155,6 +155,7 @@ impl<P: Plan> Processor<P> {
             subscribers: self.ledger.subscribers.live(),
             waiters: self.line.len(),
             permits: self.line.held(),
+            observed: self.ledger.observed.live(),
             cached: self.ledger().cache.live(),
             retired: self.retired(),
         }
@@ -165,6 +166,7 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub fn audit(&self) -> Census {
         let mut found = Census { retired: self.retired(), ..Census::default() };
+        let mut unretained = 0;
         for (_, task) in self.tasks.iter() {
             found.tasks += 1;
             let count = match task.state {
@@ -181,11 +183,18 @@ impl<P: Plan> Processor<P> {
             found.callbacks += u32::from(matches!(task.claimant, Claimant::Callback(_)));
             found.handles += u32::from(task.is_for_handle());
             found.unclaimed += u32::from(task.is_for_handle() && task.is_kept());
+            let is_held = task.pending.has(Pending::HELD);
+            found.observed += u32::from(is_held && !task.pending.has(Pending::OBSERVE));
+            unretained += u32::from(is_held && matches!(task.claimant, Claimant::Retention));
         }
         debug_assert_eq!(
             found.pending,
             count(self.outbox.iter(&self.tasks)),
             "who owes an effect is in the outbox"
+        );
+        debug_assert_eq!(
+            self.tally.unretained, unretained,
+            "what is observed before it is retained is counted"
         );
         debug_assert_eq!(found.results, count(self.results.iter(&self.tasks)), "what is retained is listed");
         let intervals = [OwnTimer::Health, OwnTimer::Sweep].map(|timer| self.number(timer));

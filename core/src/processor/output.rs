@@ -65,15 +65,14 @@ impl<P: Plan> Processor<P> {
             return None;
         };
         self.tally.step(started, Input::Start)?;
-        started.since = now;
-        started.attempts = started.attempts.wrapping_add(1);
-        let (number, meta) = (started.attempts, started.meta);
+        started.start(now);
+        let (number, starts, meta) = (started.attempts, started.starts, started.meta);
         let deadline = started.deadline_in(State::Running);
         let further = started.tries.total().saturating_sub(number);
         self.queue.start(started);
         self.deadlines.disarm(index, waited_until);
         self.deadlines.arm(index, deadline);
-        let attempt = self.attempt(task, number)?;
+        let attempt = self.attempt(task, starts)?;
         self.totals.started = self.totals.started.wrapping_add(1);
         self.ledger.jobs.leave();
         self.ledger.running.note(self.tally.placed());
@@ -82,11 +81,11 @@ impl<P: Plan> Processor<P> {
         Some(Start { task, attempt, number, job, meta, deadline, further })
     }
 
-    /// The id of a task's attempt with this number, from 1. The first one has the task's own generation, so
+    /// The id of the attempt that was the last of so many to be started. The first one has the task's own generation, so
     /// that tasks that are tried once wear their slot out no faster, the others those that follow.
     #[inline]
-    pub(super) fn attempt(&self, task: TaskId, number: u32) -> Option<AttemptId> {
-        self.tasks.further(task, number.checked_sub(1)?)
+    pub(super) fn attempt(&self, task: TaskId, starts: u32) -> Option<AttemptId> {
+        self.tasks.further(task, starts.checked_sub(1)?)
     }
 
     /// Whether to call [`poll_effect`](Self::poll_effect). In the course of the end it may have nothing to hand
@@ -122,7 +121,7 @@ impl<P: Plan> Processor<P> {
     /// if you do not; but settled tasks keep their slots until then.
     ///
     /// Effects of tasks come first, in the order in which the tasks were settled, or timed out to be tried again; for one
-    /// task `Stop` comes before its settlement. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
+    /// task `Stop` comes before its settlement, and `Observe` before any wake for its outcome. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
     /// sources), wakes of subscribers, the request to sweep, and the end.
     #[inline(always)]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
@@ -180,8 +179,8 @@ impl<P: Plan> Processor<P> {
     fn poll_task_with_more(&mut self, index: u32) -> Option<Effect<P>> {
         let (id, task) = self.tasks.entry(index)?;
         if task.pending.has(Pending::STOP) {
-            let (number, why) = (task.attempts, task.kind.unwrap_or(OutcomeKind::TimedOut));
-            let attempt = self.attempt(id, number);
+            let (starts, why) = (task.starts, task.kind.unwrap_or(OutcomeKind::TimedOut));
+            let attempt = self.attempt(id, starts);
             self.withdraw(index, Pending::STOP);
             return Some(Effect::Stop(Stop { task: id, attempt: attempt?, why }));
         }
@@ -192,6 +191,9 @@ impl<P: Plan> Processor<P> {
             };
             self.withdraw(index, Pending::WAKE);
             return waiter.map(Effect::Wake);
+        }
+        if task.pending.has(Pending::HELD) {
+            return self.poll_held(index);
         }
         let settles = task.pending.has(Pending::SETTLE);
         let settlement = self.release_outcome(index)?;

@@ -16,7 +16,7 @@ type Verdict<V, P> = Result<Failure<V, <P as Plan>::Job>, Late<(V, Option<<P as 
 /// The same of an attempt that has stopped, which has no value.
 type StopVerdict<P> = Result<Failure<(), <P as Plan>::Job>, Late<Option<<P as Plan>::Job>>>;
 
-/// What became of an attempt that failed or panicked with a value of type `V`, or has stopped without one.
+/// What became of an attempt that failed or panicked with a value of type `V`, or has stopped or was snoozed without one.
 #[derive(PartialEq, Eq)]
 #[must_use = "it hands a value back"]
 #[non_exhaustive]
@@ -208,6 +208,47 @@ impl<P: Plan> Processor<P> {
         Ok(Failure::Settled { job })
     }
 
+    /// The attempt has ended without a result, and does not count: what it needs is not there yet, or the other end asks
+    /// for a pause. The task backs off for so long and is tried again, and the numbers of attempts, the policy and its
+    /// backoff are as if this one had never been. So a task can be snoozed as often as one likes.
+    ///
+    /// A task that would not be ready by its schedule-to-close deadline is settled as timed out, with this attempt as its
+    /// last one; so is one whose delay reaches past the end of [`Instant`]'s range. In the course of the end, and in the rare
+    /// case that the slot has no id for a further attempt, it is settled as cancelled. The job is handed back then.
+    ///
+    /// May change: effects (its settlement), timers, [`startable`](Self::startable), room, the last error.
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Failure, Instant, Limits, Processor, Terms};
+    /// # use core::time::Duration;
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// processor.submit(Instant::ZERO, "job", Terms::new(()))?; // one attempt
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// let delay = Duration::from_secs(3);
+    /// let answer = processor.snoozed(Instant::ZERO, start.attempt, start.job, delay)?;
+    /// assert_eq!(answer, Failure::Retrying { value: (), delay });
+    /// let now = Instant::from_millis(3_000);
+    /// let _ = processor.advance(now, 64);
+    /// let again = processor.start_next(now).ok_or("nothing to start")?;
+    /// assert!(again.number == 1 && again.attempt != start.attempt);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The attempt is over: the job is handed back.
+    pub fn snoozed(
+        &mut self,
+        now: Instant,
+        attempt: AttemptId,
+        job: P::Job,
+        delay: Duration,
+    ) -> Result<Failure<(), P::Job>, Late<P::Job>> {
+        match self.running(now, attempt) {
+            Ok(index) => Ok(self.snooze(index, job, delay)),
+            Err(late) => Err(self.late(late, job)),
+        }
+    }
+
     /// Counts a panic that came after an outcome was fixed, in a callback or in the drop of a value. It
     /// changes no outcome.
     pub fn late_panic(&mut self) {
@@ -236,12 +277,12 @@ impl<P: Plan> Processor<P> {
     /// Ends the orphan in slot `index`: gives its concurrency place back, and withdraws the request to stop.
     fn stop(&mut self, index: u32) -> bool {
         let Some((id, task)) = self.tasks.entry(index) else { return false };
-        let attempts = task.attempts;
+        let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Stopped) else { return false };
         self.withdraw(index, Pending::STOP);
         self.publish(|| Event::OrphanStopped { task: id });
         if next == Next::Free {
-            self.free(index, attempts);
+            self.free(index, starts);
         }
         true
     }
@@ -251,7 +292,7 @@ impl<P: Plan> Processor<P> {
     pub(super) fn index_of(&mut self, attempt: AttemptId) -> Option<u32> {
         let index = self.tasks.index_of(attempt);
         let (id, task) = self.tasks.entry(index)?;
-        let nth = task.attempts.checked_sub(1)?;
+        let nth = task.starts.checked_sub(1)?;
         self.tasks.is_further(id, nth, attempt).then_some(index)
     }
 }

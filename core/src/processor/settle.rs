@@ -28,7 +28,7 @@ impl<P: Plan> Processor<P> {
             self.tally.step(task, Input::Stopped);
             runs_on = false;
         }
-        let sleeps = core::mem::replace(&mut task.sleeps, NIL);
+        let sleeps = if from.runs() { *task.first_sleep() } else { NIL };
         task.settle(kind, from.runs(), self.now);
         if let Some(value) = value {
             task.payload = value;
@@ -45,8 +45,10 @@ impl<P: Plan> Processor<P> {
                 if self.ending.discards() {
                     pending = pending.with(Pending::DISCARD);
                 }
+                if self.observes {
+                    pending = pending.held();
+                }
             }
-            Claimant::Retention if self.ending.is_ending() => pending = pending.with(Pending::DISCARD),
             Claimant::Retention => is_retained = true,
         }
         task.pending = pending;
@@ -59,14 +61,14 @@ impl<P: Plan> Processor<P> {
             self.end_sleeps(sleeps);
         }
         if is_retained {
-            self.retain(index);
+            self.keep_result(index);
         }
         self.totals.settled.add(kind);
         self.settled_since_health.add(kind);
         self.totals.orphaned = self.totals.orphaned.wrapping_add(u64::from(runs_on));
         match kind {
             // What has stopped was noted when it was asked to.
-            OutcomeKind::TimedOut if stopped => {}
+            OutcomeKind::TimedOut if stopped && from == State::Halting => {}
             OutcomeKind::TimedOut => self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY),
             OutcomeKind::Expired => self.note_task_error(ErrorKind::Expired, index, &Message::EMPTY),
             OutcomeKind::Completed => self.streak = 0,
@@ -132,8 +134,8 @@ impl<P: Plan> Processor<P> {
             return self.release_from_orphan(index);
         }
         self.tally.step(task, Input::Release);
-        let record = task.record(id);
-        let Task { claimant, payload, .. } = self.take_out(index, record.attempts)?;
+        let (record, starts) = (task.record(id), task.starts);
+        let Task { claimant, payload, .. } = self.take_out(index, starts)?;
         Some(self.hand_out(record, claimant, payload))
     }
 
@@ -151,7 +153,7 @@ impl<P: Plan> Processor<P> {
 
     /// What leaves with the outcome of a task.
     #[inline(always)]
-    fn hand_out(
+    pub(super) fn hand_out(
         &mut self,
         record: Record<P::Meta>,
         claimant: Claimant<P>,
@@ -185,26 +187,41 @@ impl<P: Plan> Processor<P> {
         Settlement { task, meta, attempts, times, outcome, job, callback, waiter }
     }
 
-    /// Empties the slot of a task that is over and whose outcome has left, after so many attempts.
-    pub(super) fn free(&mut self, index: u32, attempts: u32) {
-        self.take_out(index, attempts);
+    /// Empties the slot of a task that is over and whose outcome has left, after so many starts.
+    pub(super) fn free(&mut self, index: u32, starts: u32) {
+        self.take_out(index, starts);
     }
 
-    /// Empties the slot of a task that is over, after so many attempts: the task.
+    /// Empties the slot of a task that is over, after so many starts: the task.
     #[inline(always)]
-    fn take_out(&mut self, index: u32, attempts: u32) -> Option<Task<P>> {
+    fn take_out(&mut self, index: u32, starts: u32) -> Option<Task<P>> {
         debug_assert!(
             !self.deadlines.timers.is_armed(index)
                 && self.tasks.at(index).is_some_and(|task| task.pending.is_empty()),
             "what is freed has nothing armed and owes nothing"
         );
         // The first attempt has the generation of the task itself.
-        self.tasks.take(index, attempts.saturating_sub(1))
+        self.tasks.take(index, starts.saturating_sub(1))
+    }
+
+    /// Retains the outcome of the task in slot `index`, unless the host has to see it first, or the machine ends.
+    #[cold]
+    fn keep_result(&mut self, index: u32) {
+        let is_ending = self.ending.is_ending();
+        let effects = if is_ending { Pending::DISCARD } else { Pending::NONE };
+        if self.observes {
+            self.tally.unretained = self.tally.unretained.wrapping_add(1);
+            self.owe(index, effects.held());
+        } else if is_ending {
+            self.owe(index, effects);
+        } else {
+            self.retain(index);
+        }
     }
 
     /// Keeps the outcome of the task in slot `index`; the oldest makes room.
     #[cold]
-    fn retain(&mut self, index: u32) {
+    pub(super) fn retain(&mut self, index: u32) {
         if self.results.len() >= self.limits.results.entries {
             if let Some(oldest) = self.results.front() {
                 self.unretain(oldest);
@@ -212,7 +229,7 @@ impl<P: Plan> Processor<P> {
             }
         }
         if let Some(task) = self.tasks.at_mut(index) {
-            task.clear_arrival();
+            task.retain(self.now);
         }
         self.results.push_back(&mut self.tasks, index);
         self.ledger.results.enter();

@@ -10,6 +10,8 @@ pub(super) struct Tally {
     states: [u32; State::COUNT],
     /// Settled tasks whose outcome waits for its handle.
     pub(super) unclaimed: u32,
+    /// Settled tasks whose outcome is retained once the host has observed it.
+    pub(super) unretained: u32,
 }
 
 impl Tally {

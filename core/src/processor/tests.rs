@@ -6,8 +6,10 @@ mod admission;
 mod attempts;
 mod ending;
 mod permits;
+mod show;
 mod sleep;
 mod timeouts;
+mod tries;
 
 use core::time::Duration;
 use std::vec::Vec;

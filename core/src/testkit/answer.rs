@@ -33,12 +33,14 @@ pub enum Answer {
     Subscriber(Result<SubscriberId, SubscribeRefusal>),
     Event(Option<crate::Next<crate::Event<u32>>>),
     Waits(Result<Option<u32>, u32>),
+    Observed(Result<(), Unwanted>),
     Concurrency(u32),
     Runs(bool),
     Completed(Result<(), (Option<OutcomeKind>, u32)>),
     Failed(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
     Panicked(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
     Stopped(Result<Stopped, (Option<OutcomeKind>, Option<u32>)>),
+    Snoozed(Result<Stopped, (Option<OutcomeKind>, u32)>),
     Progress { used: u32, more: bool },
     Swept { items: Vec<Swept>, due: bool },
     Effect(Option<Done>),
@@ -59,6 +61,9 @@ pub enum Why {
 
 /// The job and the callback of a refused task.
 pub type Returned = (u32, Option<u32>);
+
+/// An outcome that nobody waits for: its kind, its value, and the job.
+pub type Unwanted = (OutcomeKind, Option<u32>, Option<u32>);
 
 /// See [`RoomStatus`](crate::RoomStatus).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +101,7 @@ pub enum Failure {
     Settled { job: Option<u32> },
 }
 
-/// See [`Failure`](crate::Failure), of an attempt that has stopped.
+/// See [`Failure`](crate::Failure), of an attempt that has stopped or was snoozed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as there")]
 pub enum Stopped {
@@ -142,6 +147,7 @@ pub enum Swept {
 #[allow(missing_docs, reason = "as there")]
 pub enum Done {
     Stop(crate::Stop),
+    Observe(Settled),
     Settle(Settled),
     Wake(u32),
     Discard(Settled),

@@ -6,7 +6,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use super::Order;
-use crate::{AttemptId, Drain, Instant, PermitId, SleepId, SourceId, SubscriberId, TaskId};
+use crate::{AttemptId, Drain, Instant, OutcomeKind, PermitId, SleepId, SourceId, SubscriberId, TaskId};
 
 /// A task offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +131,16 @@ pub enum Call {
         id: SubscriberId,
         waiter: u32,
     },
+    Observe {
+        on: bool,
+    },
+    Observed {
+        now: Instant,
+        task: TaskId,
+        kind: OutcomeKind,
+        value: Option<u32>,
+        job: Option<u32>,
+    },
     Pause {
         now: Instant,
     },
@@ -174,6 +184,12 @@ pub enum Call {
         now: Instant,
         attempt: AttemptId,
         job: Option<u32>,
+    },
+    Snoozed {
+        now: Instant,
+        attempt: AttemptId,
+        job: u32,
+        delay: Duration,
     },
     LatePanic,
     Advance {
@@ -229,6 +245,7 @@ impl Call {
             | Self::Feed { now, .. }
             | Self::FeedBatch { now, .. }
             | Self::FeedError { now, .. }
+            | Self::Observed { now, .. }
             | Self::Pause { now }
             | Self::Resume { now }
             | Self::SetConcurrency { now, .. }
@@ -238,6 +255,7 @@ impl Call {
             | Self::Failed { now, .. }
             | Self::Panicked { now, .. }
             | Self::Stopped { now, .. }
+            | Self::Snoozed { now, .. }
             | Self::Advance { now, .. }
             | Self::Sweep { now, .. }
             | Self::StartNext { now } => Some(now),

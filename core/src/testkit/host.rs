@@ -8,10 +8,11 @@ use super::answer::{
 };
 use super::call::{Call, Offer};
 use super::order::Way;
+use super::script::Setup;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
-    BuildError, Claim, Conditions, Effect, Guard, Inserted, Instant, Late, Limits, Message, Outcome,
-    OutcomeKind, Processor, Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
+    BuildError, Claim, Conditions, Effect, Guard, Inserted, Late, Message, Outcome, OutcomeKind, Processor,
+    Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
 };
 
 /// A machine whose payloads are counted.
@@ -28,8 +29,10 @@ impl Host {
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
-        Ok(Self { machine: Processor::new(limits, now)?, books: Books::default() })
+    pub fn new(setup: &Setup) -> Result<Self, BuildError> {
+        let machine =
+            Processor::with_generation_bits(setup.limits(), setup.start(), setup.generation_bits())?;
+        Ok(Self { machine, books: Books::default() })
     }
 
     /// The machine, to look at.
@@ -199,6 +202,17 @@ impl Host {
                 self.machine.drain(now, mode);
                 Answer::Nothing
             }
+            Call::Observe { on } => {
+                self.machine.observe(on);
+                Answer::Nothing
+            }
+            Call::Observed { now, task, kind, value, job } => {
+                let outcome = outcome(kind, self.token(value.unwrap_or_default()));
+                let answer = self.machine.observed(now, task, outcome, job.map(|job| self.token(job)));
+                Answer::Observed(
+                    answer.map_err(|(outcome, job)| (outcome.kind(), value_of(outcome), job.map(Token::out))),
+                )
+            }
             _ => self.other_call(call),
         }
     }
@@ -224,9 +238,15 @@ impl Host {
             Call::Stopped { now, attempt, job } => {
                 let job = job.map(|job| self.token(job));
                 Answer::Stopped(match self.machine.stopped(now, attempt, job) {
-                    Ok(crate::Failure::Retrying { value: (), delay }) => Ok(Stopped::Retrying { delay }),
-                    Ok(crate::Failure::Settled { job }) => Ok(Stopped::Settled { job: job.map(Token::out) }),
+                    Ok(failure) => Ok(stopped(failure)),
                     Err(late) => Err((late.settled, late.value.map(Token::out))),
+                })
+            }
+            Call::Snoozed { now, attempt, job, delay } => {
+                let job = self.token(job);
+                Answer::Snoozed(match self.machine.snoozed(now, attempt, job, delay) {
+                    Ok(failure) => Ok(stopped(failure)),
+                    Err(late) => Err((late.settled, late.value.out())),
                 })
             }
             Call::LatePanic => {
@@ -309,9 +329,37 @@ fn failure(failure: crate::Failure<Token, Token>) -> Failure {
     }
 }
 
+fn stopped(failure: crate::Failure<(), Token>) -> Stopped {
+    match failure {
+        crate::Failure::Retrying { value: (), delay } => Stopped::Retrying { delay },
+        crate::Failure::Settled { job } => Stopped::Settled { job: job.map(Token::out) },
+    }
+}
+
 fn late_failure(late: Late<(Token, Option<Token>)>) -> (Option<OutcomeKind>, u32, Option<u32>) {
     let (value, job) = late.value;
     (late.settled, value.out(), job.map(Token::out))
+}
+
+/// The outcome of this kind, with this value if it has one.
+fn outcome(kind: OutcomeKind, value: Token) -> Outcome<Token, Token, Token> {
+    let without_value = match kind {
+        OutcomeKind::Completed => return Outcome::Completed(value),
+        OutcomeKind::Failed => return Outcome::Failed(value),
+        OutcomeKind::Panicked => return Outcome::Panicked(value),
+        OutcomeKind::TimedOut => Outcome::TimedOut,
+        OutcomeKind::Cancelled => Outcome::Cancelled,
+        OutcomeKind::Expired => Outcome::Expired,
+    };
+    value.out();
+    without_value
+}
+
+fn value_of(outcome: Outcome<Token, Token, Token>) -> Option<u32> {
+    match outcome {
+        Outcome::Completed(value) | Outcome::Failed(value) | Outcome::Panicked(value) => Some(value.out()),
+        _ => None,
+    }
 }
 
 fn settled(settlement: Settlement<Kit>) -> Settled {
@@ -323,12 +371,7 @@ fn settled(settlement: Settlement<Kit>) -> Settled {
         waited: settlement.times.waited(),
         ran: settlement.times.ran(),
         kind,
-        value: match settlement.outcome {
-            Outcome::Completed(value) | Outcome::Failed(value) | Outcome::Panicked(value) => {
-                Some(value.out())
-            }
-            _ => None,
-        },
+        value: value_of(settlement.outcome),
         job: settlement.job.map(Token::out),
         callback: settlement.callback.map(Token::out),
         waiter: settlement.waiter.map(Token::out),
@@ -360,6 +403,7 @@ fn swept(swept: crate::Swept<Kit>) -> Swept {
 fn done(effect: Effect<Kit>) -> Done {
     match effect {
         Effect::Stop(stop) => Done::Stop(stop),
+        Effect::Observe(settlement) => Done::Observe(settled(settlement)),
         Effect::Settle(settlement) => Done::Settle(settled(settlement)),
         Effect::Wake(waiter) => Done::Wake(waiter.out()),
         Effect::Discard(settlement) => Done::Discard(settled(settlement)),

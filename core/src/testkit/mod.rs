@@ -24,7 +24,8 @@ mod token;
 mod wheel;
 
 pub use answer::{
-    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Stopped, Swept, Why,
+    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Stopped, Swept,
+    Unwanted, Why,
 };
 pub use call::{Call, Offer};
 pub use host::Host;
@@ -61,11 +62,17 @@ pub enum Flaw {
     NeverHalts,
     HaltingTakesNoPlace,
     HaltsTooLate,
+    ClaimsUnseen,
+    FreesWhatIsShown,
+    ForgetsWhoWaits,
+    ShowsTwice,
+    CountsSnoozes,
+    WearsNothingOut,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -85,5 +92,11 @@ impl Flaw {
         Self::NeverHalts,
         Self::HaltingTakesNoPlace,
         Self::HaltsTooLate,
+        Self::ClaimsUnseen,
+        Self::FreesWhatIsShown,
+        Self::ForgetsWhoWaits,
+        Self::ShowsTwice,
+        Self::CountsSnoozes,
+        Self::WearsNothingOut,
     ];
 }

@@ -47,7 +47,9 @@ impl Order {
         let retry = Retry::NONE.base(Duration::from_millis(base)).cap(Duration::from_millis(cap));
         let on_timeout = (self.0[0] >> 1 ^ self.0[1] >> 4) & 1 == 1;
         let retry = retry.on_panic(self.0[0] & 128 != 0).on_timeout(on_timeout);
-        retry.attempts(tries + 1).jitter(self.jitter())
+        let retry =
+            if tries == 3 && self.0[1] & 1 == 1 { retry.unlimited() } else { retry.attempts(tries + 1) };
+        retry.jitter(self.jitter())
     }
 
     fn jitter(self) -> Jitter {

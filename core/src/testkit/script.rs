@@ -78,12 +78,32 @@ impl Setup {
                 policy,
                 seed: 7,
             },
-            attempts: pick(&[4, 16, 4, 2], attempts),
+            attempts: pick(&[4, u32::MAX, 4, 2], attempts),
             health_every: pick(&every, health),
             sweep_every: pick(&every, sweep),
             seed: u64::from(attempts),
-            origin: pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], sources / 3),
+            origin: match self.generation_bits() {
+                u64::BITS => pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], sources / 3),
+                _ => 0,
+            },
         }
+    }
+
+    /// How many bits the generations of task slots have: now and then so few that slots are used up soon.
+    #[must_use]
+    pub const fn generation_bits(&self) -> u32 {
+        match (self.0[6] >> 3 & 7, self.0[6] >> 6) {
+            (7, 0) => 1,
+            (7, 3) => 3,
+            (7, _) => 2,
+            _ => u64::BITS,
+        }
+    }
+
+    /// Whether outcomes are observed from the beginning.
+    #[must_use]
+    pub const fn observes(&self) -> bool {
+        self.0[6] & 4 != 0
     }
 
     /// How the machine is ended after the last step.
@@ -190,6 +210,15 @@ pub enum Step {
     WaitEvent {
         subscriber: u8,
     },
+    /// Whether outcomes are observed from now on.
+    Observe {
+        on: bool,
+    },
+    /// An outcome is given back that was shown, or one that only looks like it.
+    Observed {
+        shown: u8,
+        how: u8,
+    },
     Pause,
     Resume,
     SetConcurrency {
@@ -223,6 +252,11 @@ pub enum Step {
     Stopped {
         attempt: u8,
         with_job: bool,
+    },
+    /// An attempt ends, and does not count.
+    Snooze {
+        attempt: u8,
+        delay: u8,
     },
     LatePanic,
     /// The clock moves on, and nobody tells the machine.
@@ -303,17 +337,20 @@ impl Step {
             122 if a < 16 => Self::Abort,
             122 if a < 48 => Self::CancelAll,
             121..=142 => Self::Start { count: a % 4 },
-            143..=150 => Self::Began { attempt: a, jump: b % 200, at: c },
-            151..=166 => Self::Complete { attempt: a },
+            149..=151 => Self::Snooze { attempt: a, delay: b },
+            143..=148 => Self::Began { attempt: a, jump: b % 200, at: c },
+            152..=166 => Self::Complete { attempt: a },
             167..=176 => Self::Fail { attempt: a, with_job: b < 192 },
             177..=181 => Self::Panic { attempt: a, with_job: b < 192 },
             182..=186 => Self::Stopped { attempt: a, with_job: b < 192 },
             187 => Self::LatePanic,
-            188..=193 => Self::Wait { jump: a },
+            193 => Self::Observe { on: a < 192 },
+            188..=192 => Self::Wait { jump: a },
             194..=196 => Self::Regress { jump: a },
             197..=212 => Self::Advance { jump: a, budget: b },
             213..=219 => Self::Reach,
-            220..=230 => Self::Poll { count: a % 8 },
+            228..=230 => Self::Observed { shown: a, how: b },
+            220..=227 => Self::Poll { count: a % 8 },
             231 | 232 => Self::Sweep { budget: a % 4 },
             233..=239 => Self::CacheInsert { key: a % 6 },
             240..=243 => Self::CacheGet { key: a % 6 },

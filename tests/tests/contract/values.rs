@@ -52,6 +52,10 @@ impl Values {
                 self.enter(panic, "panic");
                 job.into_iter().for_each(|job| self.enter(job, "job"));
             }
+            Call::Observed { value, job, .. } => {
+                value.into_iter().chain(job).for_each(|token| self.enter(token, "shown"));
+            }
+            Call::Snoozed { job, .. } => self.enter(job, "job"),
             Call::Stopped { job, .. } => job.into_iter().for_each(|job| self.enter(job, "job")),
             Call::CacheInsert { token, value, .. } => {
                 self.enter(token, "key");
@@ -97,7 +101,9 @@ fn returned(answer: &Answer) -> Vec<u32> {
         Answer::Failed(Err((_, value, job))) | Answer::Panicked(Err((_, value, job))) => {
             out.extend([Some(*value), *job].into_iter().flatten());
         }
-        Answer::Stopped(Ok(Stopped::Settled { job }) | Err((_, job))) => out.extend(*job),
+        Answer::Stopped(Ok(Stopped::Settled { job }) | Err((_, job)))
+        | Answer::Snoozed(Ok(Stopped::Settled { job })) => out.extend(*job),
+        Answer::Snoozed(Err((_, job))) => out.push(*job),
         Answer::Swept { items, .. } => {
             for item in items {
                 if let Swept::Cached(_, key, value) = item {
@@ -105,6 +111,8 @@ fn returned(answer: &Answer) -> Vec<u32> {
                 }
             }
         }
+        Answer::Effect(Some(Done::Observe(shown))) => out.extend(shown.value.into_iter().chain(shown.job)),
+        Answer::Observed(Err((_, value, job))) => out.extend(value.iter().chain(job)),
         Answer::Effect(Some(Done::Wake(waiter))) => out.push(*waiter),
         Answer::Effect(Some(Done::Uncache(_, key, value))) => out.extend([*key, *value]),
         Answer::Started(Some(started)) => out.push(started.job),

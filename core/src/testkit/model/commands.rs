@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::stores::SourceModel;
-use super::{Model, Stage, Task, after};
+use super::{Model, Parting, Stage, Task, after};
 use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Claimed, Detached, Returned, Settled, Why};
 use crate::testkit::call::{Call, Offer};
@@ -48,6 +48,13 @@ impl Model {
             Call::Unsubscribe { id } => Answer::Left(self.ring.unsubscribe(id)),
             Call::NextEvent { id } => self.next_event(id, given),
             Call::WaitEvent { id, waiter } => Answer::Waits(self.ring.wait(id, waiter)),
+            Call::Observe { on } => {
+                self.observes = on;
+                Answer::Nothing
+            }
+            Call::Observed { task, kind, value, job, .. } => {
+                Answer::Observed(self.observed(task, kind, (value, job)))
+            }
             Call::Pause { .. } => {
                 self.paused = true;
                 Answer::Nothing
@@ -68,6 +75,7 @@ impl Model {
             }
             Call::Panicked { attempt, panic, job, text, .. } => self.panicked(attempt, panic, job, text),
             Call::Stopped { attempt, job, .. } => self.stopped(attempt, job),
+            Call::Snoozed { attempt, job, delay, .. } => self.snoozed(attempt, job, delay),
             Call::LatePanic => {
                 super::one(&mut self.totals.late_panics);
                 Answer::Nothing
@@ -165,12 +173,16 @@ impl Model {
             close_by: order.timeouts().schedule_to_close.and_then(|d| after(self.now, d)),
             stage: Stage::Delayed { until: after(self.now, order.delay()) },
             attempts: 0,
+            starts: 0,
             attempt: None,
             placed: false,
             job: Some(job),
             value: None,
             kind: None,
             settled_at: Instant::ZERO,
+            retained_at: Instant::ZERO,
+            held: false,
+            out: false,
             waited: Duration::ZERO,
             ran: Duration::ZERO,
             released: false,
@@ -203,7 +215,11 @@ impl Model {
             return Claimed::Gone(waiter);
         };
         let meta = task.meta;
-        if !task.is_kept() {
+        let is_held = task.held && !self.has(Flaw::ClaimsUnseen);
+        if is_held && task.owes_to(Parting::Discard) {
+            return Claimed::Gone(waiter);
+        }
+        if !task.is_kept() || is_held {
             let old = self.at(meta).and_then(|task| task.waiter.replace(waiter));
             return Claimed::Pending(old);
         }
@@ -211,7 +227,7 @@ impl Model {
     }
 
     fn try_claim(&mut self, id: TaskId) -> Option<Settled> {
-        let task = self.named(id).filter(|task| task.way == Way::Handle && task.is_kept())?;
+        let task = self.named(id).filter(|task| task.way == Way::Handle && task.is_kept() && !task.held)?;
         let meta = task.meta;
         self.release(meta, Some(id))
     }
@@ -221,18 +237,22 @@ impl Model {
         let Some(task) = self.named(id).filter(|task| task.way == Way::Handle && !task.released) else {
             return nothing;
         };
-        let (meta, is_kept) = (task.meta, task.is_kept());
-        if is_kept {
+        let (meta, is_kept, is_held) = (task.meta, task.is_kept(), task.held);
+        if is_kept && !is_held {
             return Answer::Released { waiter: None, settlement: self.release(meta, Some(id)) };
         }
         let Some(task) = self.at(meta) else { return nothing };
         task.way = Way::Nowhere;
-        Answer::Released { waiter: task.waiter.take(), settlement: None }
+        let waiter = task.waiter.take();
+        if is_held {
+            self.release_held(meta);
+        }
+        Answer::Released { waiter, settlement: None }
     }
 
     fn take_result(&mut self, id: TaskId) -> Answer {
         let Some(task) = self.named(id) else { return Answer::Result(None) };
-        let age = self.now.saturating_since(task.settled_at);
+        let age = self.now.saturating_since(task.retained_at);
         let too_old = self.limits.results.ttl.is_some_and(|ttl| age >= ttl);
         if !self.kept.contains(&task.meta) || too_old {
             return Answer::Result(None);

@@ -61,6 +61,7 @@ impl Model {
         let task = self.at(meta)?;
         let deadline = task.closes(now);
         task.attempts += 1;
+        task.starts += 1;
         task.attempt = Some(given.attempt);
         task.placed = true;
         task.stage = Stage::Running { since: now, deadline };
@@ -91,7 +92,7 @@ impl Model {
         Answer::Effect(self.effect(given))
     }
 
-    fn effect(&mut self, given: &Answer) -> Option<Done> {
+    pub(super) fn effect(&mut self, given: &Answer) -> Option<Done> {
         if let Some(&meta) = self.outbox.front() {
             return self.task_effect(meta, given);
         }
@@ -118,7 +119,9 @@ impl Model {
     fn task_effect(&mut self, meta: u32, given: &Answer) -> Option<Done> {
         let named = match given {
             Answer::Effect(Some(Done::Stop(stop))) => Some(stop.task),
-            Answer::Effect(Some(Done::Settle(settled) | Done::Discard(settled))) => Some(settled.task),
+            Answer::Effect(Some(Done::Observe(settled) | Done::Settle(settled) | Done::Discard(settled))) => {
+                Some(settled.task)
+            }
             _ => None,
         };
         let id = self.name(meta, named.filter(|_| self.task(meta).is_some_and(|task| task.id.is_none())));
@@ -142,13 +145,16 @@ impl Model {
             self.unpost(meta);
             return Some(Done::Wake(waiter));
         }
+        if task.held {
+            return self.held_effect(meta, given);
+        }
         self.remains.discarded += u32::from(self.ending);
         self.release(meta, named).map(Done::Discard)
     }
 
     /// The time to live is over when an age has reached it.
     fn too_old(&self, meta: u32) -> bool {
-        let age = self.task(meta).map(|task| self.now.saturating_since(task.settled_at));
+        let age = self.task(meta).map(|task| self.now.saturating_since(task.retained_at));
         self.limits.results.ttl.zip(age).is_some_and(|(ttl, age)| age >= ttl)
     }
 
@@ -207,6 +213,7 @@ fn task_in(event: &mut Event<u32>) -> Option<&mut TaskId> {
         Event::Admitted { task, .. }
         | Event::Started { task, .. }
         | Event::Retrying { task, .. }
+        | Event::Snoozed { task, .. }
         | Event::Settled { task, .. }
         | Event::OrphanStopped { task } => Some(task),
         _ => None,

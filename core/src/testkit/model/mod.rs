@@ -13,12 +13,13 @@ mod observe;
 mod reports;
 mod room;
 mod settle;
+mod show;
 mod sleeps;
 mod stores;
 mod task;
 mod time;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use fastrand::Rng;
@@ -26,6 +27,7 @@ use fastrand::Rng;
 use super::Flaw;
 use super::answer::Answer;
 use super::call::Call;
+use super::script::Setup;
 use crate::{
     AttemptId, ByOutcome, Event, Instant, LastError, Limits, Phase, Remains, SleepId, TaskId, Totals,
 };
@@ -57,6 +59,8 @@ pub struct Model {
     walked: u32,
     walked_again: u32,
     paused: bool,
+    /// Whether outcomes are seen by the host first.
+    observes: bool,
     concurrency: u32,
     rng: Rng,
     /// All tasks that have a slot, in order of admission.
@@ -64,6 +68,10 @@ pub struct Model {
     /// Free slots, the one freed last at the end; and how many were ever used.
     free_slots: Vec<u32>,
     fresh_slot: u32,
+    /// How many generations each slot has, how many of each are used, and how many slots have none left.
+    generations: u64,
+    worn: BTreeMap<u32, u64>,
+    retired: u32,
     /// Tasks with effects that were not taken, by their metadata.
     outbox: VecDeque<u32>,
     /// Results retained, oldest first.
@@ -126,7 +134,8 @@ fn size(items: impl Iterator) -> u32 {
 
 impl Model {
     /// A model of a machine that was just built.
-    pub(super) fn new(limits: Limits, now: Instant, flaw: Option<Flaw>) -> Self {
+    pub(super) fn new(setup: &Setup, flaw: Option<Flaw>) -> Self {
+        let (limits, now) = (setup.limits(), setup.start());
         let mut model = Self {
             flaw,
             limits,
@@ -137,11 +146,15 @@ impl Model {
             walked: 0,
             walked_again: 0,
             paused: false,
+            observes: false,
             concurrency: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
             tasks: Vec::new(),
             free_slots: Vec::new(),
             fresh_slot: 0,
+            generations: u64::MAX >> (u64::BITS - setup.generation_bits()),
+            worn: BTreeMap::new(),
+            retired: 0,
             outbox: VecDeque::new(),
             kept: VecDeque::new(),
             queued_ever: 0,
@@ -280,7 +293,7 @@ impl Model {
     }
 
     fn slot_room(&self) -> u32 {
-        let used = size(self.tasks.iter()) + self.permits();
+        let used = size(self.tasks.iter()) + self.permits() + self.retired;
         self.limits.task_slots().saturating_sub(used)
     }
 

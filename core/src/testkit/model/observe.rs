@@ -30,8 +30,9 @@ impl Model {
             subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
             waiters: size(self.line.iter()),
             permits: self.permits(),
+            observed: self.count(|task| task.out),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
-            retired: 0,
+            retired: self.retired,
         }
     }
 
@@ -73,7 +74,7 @@ impl Model {
             oldest_wait: oldest.unwrap_or_default(),
             last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
             saturation: u32::try_from(load.checked_div(line).unwrap_or(0)).unwrap_or(u32::MAX),
-            retired: 0,
+            retired: self.retired,
             missed: 0,
         }
     }
@@ -118,6 +119,7 @@ impl Model {
             Difference::between("startable", &self.startable(), &machine.startable()),
             Difference::between("free room", &self.free_room(), &machine.free_room()),
             Difference::between("concurrency", &self.concurrency, &machine.concurrency()),
+            Difference::between("observes", &self.observes, &machine.observes()),
             Difference::between("paused", &self.paused, &machine.is_paused()),
             Difference::between("now", &self.now, &machine.now()),
             Difference::between("bound of the unsettled", &true, &self.is_within_bounds()),
@@ -185,6 +187,7 @@ impl Model {
             ("waiters", ledger.waiters, census.waiters),
             ("permits", ledger.permits, census.permits),
             ("sleeps", ledger.sleeps, census.sleeps),
+            ("observed", ledger.observed, census.observed),
         ];
         let mut accounts = accounts.into_iter();
         accounts

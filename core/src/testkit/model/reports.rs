@@ -156,7 +156,7 @@ impl Model {
     pub(super) fn has_time_for_another(&self, meta: u32) -> bool {
         let Some(task) = self.task(meta) else { return false };
         let (retry, failed) = (task.order.retry(), task.attempts);
-        let may = retry.retries_timeouts() && failed < retry.total() && !self.ending;
+        let may = retry.retries_timeouts() && retry.allows(failed) && self.can_start_again(meta);
         let ready_at = after(self.now, task.order.shortest_backoff(failed));
         let in_time = |ready_at| {
             let late = self.has(Flaw::HaltsTooLate);
@@ -177,6 +177,38 @@ impl Model {
         self.task_error(ErrorKind::TimedOut, meta, Message::default());
     }
 
+    pub(super) fn snoozed(&mut self, attempt: AttemptId, job: u32, delay: Duration) -> Answer {
+        let meta = match self.judge(attempt) {
+            Verdict::Counts(meta) => meta,
+            Verdict::Late(kind) => {
+                one(&mut self.totals.late);
+                return Answer::Snoozed(Err((kind, job)));
+            }
+        };
+        let settled = Answer::Snoozed(Ok(Stopped::Settled { job: Some(job) }));
+        if !self.can_start_again(meta) {
+            self.settle(meta, OutcomeKind::Cancelled, None);
+            return settled;
+        }
+        if self.set_back(meta, job, delay).is_none() {
+            self.settle(meta, OutcomeKind::TimedOut, None);
+            return settled;
+        }
+        one(&mut self.totals.snoozed);
+        let counts = self.has(Flaw::CountsSnoozes);
+        let Some(task) = self.at(meta) else { return settled };
+        task.attempts -= u32::from(!counts);
+        let attempts = task.attempts;
+        self.publish(|model| Event::Snoozed { task: model.id_of(meta), meta, attempts, delay });
+        Answer::Snoozed(Ok(Stopped::Retrying { delay }))
+    }
+
+    /// Whether a further attempt gets an id, and the machine does not end.
+    fn can_start_again(&self, meta: u32) -> bool {
+        let left = self.task(meta).map(|task| self.generations_left(task.slot).saturating_sub(task.starts));
+        left.is_some_and(|left| left > 0) && !self.ending
+    }
+
     /// Sets the task back for a further try, if it may have one: the delay.
     fn backoff(
         &mut self,
@@ -185,12 +217,11 @@ impl Model {
         kind_is_retried: bool,
         delay: Option<Duration>,
     ) -> Option<Duration> {
-        let (now, ending) = (self.now, self.ending);
         let job = job?;
         let task = self.task(meta)?;
-        let (attempts, order, close_by) = (task.attempts, task.order, task.close_by);
+        let (attempts, order) = (task.attempts, task.order);
         let retry = order.retry();
-        if attempts >= retry.total() || !kind_is_retried || ending {
+        if !retry.allows(attempts) || !kind_is_retried || !self.can_start_again(meta) {
             return None;
         }
         let delay = delay.unwrap_or_else(|| {
@@ -202,7 +233,16 @@ impl Model {
             }
             drawn
         });
-        let until = after(now, delay)?;
+        self.set_back(meta, job, delay)?;
+        one(&mut self.totals.retried);
+        self.publish(|model| Event::Retrying { task: model.id_of(meta), meta, attempts, delay });
+        Some(delay)
+    }
+
+    /// Keeps the task back for so long, if it is ready by its deadline then.
+    fn set_back(&mut self, meta: u32, job: u32, delay: Duration) -> Option<()> {
+        let until = after(self.now, delay)?;
+        let close_by = self.task(meta)?.close_by;
         if close_by.is_some_and(|close_by| until > close_by) {
             return None;
         }
@@ -211,8 +251,6 @@ impl Model {
         task.stage = Stage::Backoff { until: Some(until) };
         task.job = Some(job);
         self.rearm(meta);
-        one(&mut self.totals.retried);
-        self.publish(|model| Event::Retrying { task: model.id_of(meta), meta, attempts, delay });
-        Some(delay)
+        Some(())
     }
 }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::testkit::answer::Settled;
 use crate::testkit::order::{Order, Way};
 use crate::{AttemptId, Instant, OutcomeKind, TaskId};
 
@@ -22,6 +23,8 @@ pub(super) struct Task {
     pub(super) close_by: Option<Instant>,
     pub(super) stage: Stage,
     pub(super) attempts: u32,
+    /// How many attempts were started, the snoozed ones too.
+    pub(super) starts: u64,
     /// The latest attempt.
     pub(super) attempt: Option<AttemptId>,
     /// Whether that keeps a place: it runs, for the task or on after it.
@@ -35,6 +38,11 @@ pub(super) struct Task {
     /// How long it had waited by then, and how long an attempt had run.
     pub(super) waited: Duration,
     pub(super) ran: Duration,
+    /// Since when it is retained, if it is.
+    pub(super) retained_at: Instant,
+    /// Whether nobody may have its outcome, and whether that is because the host has it.
+    pub(super) held: bool,
+    pub(super) out: bool,
     /// Whether its outcome has left.
     pub(super) released: bool,
     /// The waiter of its handle.
@@ -71,6 +79,7 @@ pub(super) enum Stage {
 /// How an outcome leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parting {
+    Observe,
     Settle,
     Wake,
     Discard,
@@ -102,6 +111,10 @@ impl Task {
         self.stage == Stage::Over && !self.released
     }
 
+    pub(super) fn owes_to(&self, parting: Parting) -> bool {
+        self.parting.contains(&parting)
+    }
+
     pub(super) fn owes(&self) -> bool {
         self.stop || !self.parting.is_empty()
     }
@@ -130,6 +143,24 @@ impl Task {
             Stage::Halting { .. } => self.close_by,
             Stage::Over => None,
         }
+    }
+}
+
+impl Task {
+    /// Takes the outcome and the job out.
+    pub(super) fn take_outcome(&mut self) -> Option<Settled> {
+        Some(Settled {
+            task: self.id?,
+            meta: self.meta,
+            attempts: self.attempts,
+            waited: self.waited,
+            ran: self.ran,
+            kind: self.kind?,
+            value: self.value.take(),
+            job: self.job.take(),
+            callback: None,
+            waiter: None,
+        })
     }
 }
 

@@ -4,11 +4,13 @@ use core::num::NonZeroU32;
 
 use super::Oracle;
 use crate::testkit::AMPLE;
-use crate::testkit::answer::Answer;
+use crate::testkit::answer::{Answer, Settled};
 use crate::testkit::call::Call;
 use crate::testkit::oracle::Fault;
 use crate::testkit::script::{Step, jump};
-use crate::{AttemptId, Drain, Instant, PermitId, Reason, SleepId, SourceId, SubscriberId, TaskId, Wake};
+use crate::{
+    AttemptId, Drain, Instant, OutcomeKind, PermitId, Reason, SleepId, SourceId, SubscriberId, TaskId, Wake,
+};
 
 /// How many calls a good host makes at most at one instant; more of them is a spin.
 const MOST_CALLS: u32 = 20_000;
@@ -43,6 +45,7 @@ impl Oracle {
                 self.clock = self.clock.saturating_add(jump(choice));
                 self.advance_within(budget)
             }
+            Step::Observed { shown, how } => self.give_back(shown, how),
             Step::Reach => self.reach(),
             Step::Settle => self.settle(true),
             _ => match self.single(step) {
@@ -103,6 +106,7 @@ impl Oracle {
             Step::WaitEvent { subscriber } => {
                 Call::WaitEvent { id: self.subscriber(subscriber)?, waiter: self.token() }
             }
+            Step::Observe { on } => Call::Observe { on },
             Step::Pause => Call::Pause { now },
             Step::Resume => Call::Resume { now },
             Step::SetConcurrency { to } => Call::SetConcurrency { now, to: u32::from(to) },
@@ -127,6 +131,10 @@ impl Oracle {
             Step::Stopped { attempt, with_job } => {
                 let (attempt, job) = self.report(attempt)?;
                 Call::Stopped { now, attempt, job: with_job.then_some(job) }
+            }
+            Step::Snooze { attempt, delay } => {
+                let (attempt, job) = self.report(attempt)?;
+                Call::Snoozed { now, attempt, job, delay: jump(delay) }
             }
             Step::LatePanic => Call::LatePanic,
             Step::Sweep { budget } => Call::Sweep { now, budget: u32::from(budget) },
@@ -164,6 +172,29 @@ impl Oracle {
             Some(&(attempt, _)) => Some(attempt),
             None => chosen(&self.attempts, choice, AttemptId::from_bits),
         }
+    }
+
+    /// Gives an outcome back that was shown: mostly as it was, else twice, as another one, or with a job of another's.
+    pub(super) fn give_back(&mut self, choice: u8, how: u8) -> Result<(), Fault> {
+        let Some(at) = usize::from(choice).checked_rem(self.shown.len()) else { return Ok(()) };
+        let Settled { task, kind, value, job, .. } = self.shown.remove(at);
+        let now = self.now();
+        if (200..220).contains(&how) {
+            let other = OutcomeKind::ALL.into_iter().cycle().skip_while(|other| *other != kind).nth(1);
+            let kind = other.unwrap_or(kind);
+            let value = kind.has_value().then(|| self.token());
+            self.call(Call::Observed { now, task, kind, value, job: None })?;
+        }
+        if (220..240).contains(&how) && value.is_some() {
+            let job = Some(self.token());
+            self.call(Call::Observed { now, task, kind, value, job })?;
+        }
+        self.call(Call::Observed { now, task, kind, value, job })?;
+        if how >= 240 {
+            let (value, job) = (value.map(|_| self.token()), job.map(|_| self.token()));
+            self.call(Call::Observed { now, task, kind, value, job })?;
+        }
+        Ok(())
     }
 
     fn sleep_once(&mut self, attempt: u8, until: u8, asks: bool) -> Result<(), Fault> {
@@ -259,6 +290,10 @@ impl Oracle {
                 Wake::At(..) | Wake::Never => {
                     if !helpful {
                         return Ok(());
+                    }
+                    if !self.shown.is_empty() {
+                        self.give_back(0, 0)?;
+                        continue;
                     }
                     let Some(attempt) = self.stopping.pop() else { return Ok(()) };
                     let at = self.running.iter().position(|(other, _)| *other == attempt);
