@@ -81,7 +81,7 @@ impl Prices {
     }
 }
 
-/// A symbol that is watched, on its way from task to task. It keeps the processor alive no more than a task of it does.
+/// A symbol that is watched, on its way from task to task. It has a submitter, which does not keep the processor alive.
 struct Watch {
     symbol: Symbol,
     every: Duration,
@@ -92,7 +92,7 @@ struct Watch {
 impl Watch {
     fn fetch_after(self, delay: Duration) -> Result<(), Refusal> {
         let fetches = self.fetches.clone();
-        // Somebody waits for those that are not refreshes.
+        // A refresh comes last: for a miss somebody waits.
         let task = fetches.task(self.symbol.clone()).delay(delay).priority(Priority::LOWEST);
         task.call(|settled| {
             // Without a price there is the old one, until that expires.
