@@ -64,10 +64,12 @@ impl std::fmt::Display for NoWater {
 
 impl std::error::Error for NoWater {}
 
+type Spawned = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Polls futures on the thread that calls [`run`](Self::run), and on no other.
 #[derive(Default)]
 struct Executor {
-    futures: RefCell<HashMap<u64, Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    futures: RefCell<HashMap<u64, Spawned>>,
     ids: Cell<u64>,
     hub: Arc<Hub>,
 }
