@@ -9,13 +9,17 @@
 //! ([`Game::frame`]). The clock is the game's, so a second of it takes as long as sixty frames take, and the same seed plays
 //! the same game.
 
-use std::collections::{HashMap, VecDeque};
+mod grid;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use plimsoll_core::{
     AttemptId, Drain, Effect, Instant, Limits, Outcome, Plan, Priority, Processor, Remains, Route,
     Settlement, TaskId, Terms, Timeouts,
 };
+
+use grid::{Cell, Grid, Looked, Search};
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
@@ -70,7 +74,7 @@ struct Game {
     units: Vec<Unit>,
     machine: Processor<Paths>,
     /// The attempts that run: as many as the machine has concurrency.
-    searches: VecDeque<Search>,
+    searches: VecDeque<(AttemptId, Search)>,
     now: Instant,
     rng: fastrand::Rng,
     /// Which of the units begins.
@@ -113,7 +117,8 @@ impl Game {
         self.take_effects();
         self.move_units();
         while let Some(start) = self.machine.start_next(self.now) {
-            self.searches.push_back(Search::new(start.attempt, start.job));
+            let Request { from, to } = start.job;
+            self.searches.push_back((start.attempt, Search::new(from, to)));
         }
     }
 
@@ -121,14 +126,13 @@ impl Game {
     fn search(&mut self) {
         let mut looked_at = 0;
         while looked_at < Self::BUDGET {
-            let Some(mut search) = self.searches.pop_front() else { break };
+            let Some((attempt, mut search)) = self.searches.pop_front() else { break };
             looked_at += 1;
-            let attempt = search.attempt;
             // A report of an attempt that is over is late, and hands its value back. Here none is: `take_effects` has
             // dropped the searches that are.
             let _ = match search.look_at_next(&self.grid) {
                 Looked::GoesOn => {
-                    self.searches.push_back(search);
+                    self.searches.push_back((attempt, search));
                     continue;
                 }
                 Looked::Found(path) => self.machine.completed(self.now, attempt, path).is_ok(),
@@ -148,7 +152,7 @@ impl Game {
             match effect {
                 Effect::Settle(settled) => self.hand_over(settled),
                 Effect::Stop(stop) => {
-                    self.searches.retain(|search| search.attempt != stop.attempt);
+                    self.searches.retain(|(attempt, _)| *attempt != stop.attempt);
                     let _ = self.machine.stopped(self.now, stop.attempt, None);
                 }
                 // No handles, sources, subscribers, cache or intervals are used.
@@ -161,9 +165,11 @@ impl Game {
         let Some(unit) = settled.callback.and_then(|unit| self.units.get_mut(unit)) else { return };
         unit.asked = None;
         unit.longest_wait = unit.longest_wait.max(settled.waited);
-        if let Outcome::Completed(path) = settled.outcome {
-            unit.path = path.into();
-        } // Else it stays where it is, and asks for another way in the next frame.
+        match settled.outcome {
+            Outcome::Completed(path) if unit.is_alive => unit.path = path.into(),
+            // It stays where it is, and asks for another way in the next frame.
+            _ => {}
+        }
     }
 
     /// The hero is asked first. Which of the others comes next changes, or the last would never be heard by a full queue: the
@@ -236,91 +242,6 @@ impl Unit {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Cell {
-    x: u8,
-    y: u8,
-}
-
-impl Cell {
-    fn neighbours(self) -> impl Iterator<Item = Self> {
-        let (x, y) = (self.x, self.y);
-        [(x.wrapping_add(1), y), (x.wrapping_sub(1), y), (x, y.wrapping_add(1)), (x, y.wrapping_sub(1))]
-            .into_iter()
-            .map(|(x, y)| Self { x, y })
-    }
-}
-
-/// A square of cells, of which a quarter are walls.
-struct Grid {
-    size: u8,
-    walls: Vec<bool>,
-}
-
-impl Grid {
-    fn new(size: u8, rng: &mut fastrand::Rng) -> Self {
-        let cells = usize::from(size) * usize::from(size);
-        Self { size, walls: (0..cells).map(|_| rng.u8(..4) == 0).collect() }
-    }
-
-    fn is_free(&self, cell: Cell) -> bool {
-        let at = usize::from(cell.y) * usize::from(self.size) + usize::from(cell.x);
-        cell.x < self.size && cell.y < self.size && self.walls.get(at) == Some(&false)
-    }
-
-    fn free_cell(&self, rng: &mut fastrand::Rng) -> Cell {
-        loop {
-            let cell = Cell { x: rng.u8(..self.size), y: rng.u8(..self.size) };
-            if self.is_free(cell) {
-                return cell;
-            }
-        }
-    }
-}
-
-/// A breadth-first search that can be interrupted after each cell.
-struct Search {
-    attempt: AttemptId,
-    request: Request,
-    edge: VecDeque<Cell>,
-    came_from: HashMap<Cell, Cell>,
-}
-
-enum Looked {
-    GoesOn,
-    Found(Vec<Cell>),
-    Nowhere,
-}
-
-impl Search {
-    fn new(attempt: AttemptId, request: Request) -> Self {
-        let came_from = HashMap::from([(request.from, request.from)]);
-        Self { attempt, edge: VecDeque::from([request.from]), came_from, request }
-    }
-
-    fn look_at_next(&mut self, grid: &Grid) -> Looked {
-        let Some(cell) = self.edge.pop_front() else { return Looked::Nowhere };
-        if cell == self.request.to {
-            return Looked::Found(self.path());
-        }
-        for next in cell.neighbours().filter(|next| grid.is_free(*next)) {
-            self.came_from.entry(next).or_insert_with(|| {
-                self.edge.push_back(next);
-                cell
-            });
-        }
-        Looked::GoesOn
-    }
-
-    fn path(&self) -> Vec<Cell> {
-        let back = |cell: &Cell| self.came_from.get(cell).copied().filter(|_| *cell != self.request.from);
-        let mut path: Vec<Cell> = std::iter::successors(Some(self.request.to), back).collect();
-        path.pop(); // Where the unit stands.
-        path.reverse();
-        path
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,8 +306,7 @@ mod tests {
     #[test]
     fn a_search_ends_with_its_unit() -> anyhow::Result<()> {
         let mut game = played(30, 6)?;
-        let searched: Vec<AttemptId> = game.searches.iter().map(|search| search.attempt).collect();
-        assert_eq!(searched.len(), 4);
+        assert_eq!(game.searches.len(), 4);
         (0..game.units.len()).for_each(|unit| game.kill(unit));
         game.frame();
         let census = game.machine.census();
