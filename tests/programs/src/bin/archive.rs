@@ -7,7 +7,7 @@
 //! Why in order? Then what is in the archive is always the beginning of the input. After a crash it goes on behind the last
 //! line that was written, and nothing is missing or there twice ([`Archive::lines`]).
 //!
-//! What cannot be read, took too long or is refused by the data base is written too, to a table of its own with its reason:
+//! What cannot be read, took too long or is refused by the database is written too, to a table of its own with its reason:
 //! every line ends in one of the two tables.
 
 use std::cell::{Cell, RefCell};
@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
     let mut archive = Archive::open(Connection::open(path)?)?;
     let done = archive.lines()?;
 
-    // A stream of jobs has no errors in it: the first one ends it, and is told at the end.
+    // A stream of jobs has no errors in it: the first one ends it, and is reported at the end.
     let broken = Cell::new(None);
     let lines = BufReader::new(smol::Unblock::new(std::io::stdin())).lines().skip(done as usize);
     let lines =
@@ -92,7 +92,7 @@ impl Archive {
         Ok(self.connection.query_row(count, [], |row| row.get(0))?)
     }
 
-    /// Writes what there is whenever it is asked: a transaction is as long as the data base is slow, and no line waits for
+    /// Writes what there is whenever it is asked: the slower the database, the longer its transactions, and no line waits for
     /// others to come.
     async fn write(
         &mut self,

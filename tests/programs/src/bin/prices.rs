@@ -6,8 +6,8 @@
 //!
 //! Some symbols are watched: a task fetches the price of each, again and again, and each of these tasks submits the next one
 //! when it is settled ([`Prices::watch`]). All others are fetched when somebody asks, and once for all who ask at the same
-//! time ([`Prices::get`]). Both ways go through the same processor: so the exchange never has more than so many requests of
-//! ours, and all of them have time-outs and further attempts. What is not refreshed any more expires.
+//! time ([`Prices::get`]). Both ways go through the same processor: so there is a limit to the requests that the exchange has at
+//! a time, and all of them have time-outs and further attempts. What is not refreshed any more expires.
 //!
 //! The tests run it on a simulated clock, an hour in milliseconds.
 
@@ -55,7 +55,7 @@ struct Prices {
 }
 
 impl Prices {
-    /// No price is older than `ttl`, and there are at most 1,000.
+    /// A price is kept for `ttl` at most, and 1,000 of them.
     fn start(
         runtime: impl Runtime,
         terms: Builder<Cloning>,
@@ -74,7 +74,7 @@ impl Prices {
         self.cache.get_or_insert_with(symbol.clone(), fetch).await
     }
 
-    /// Has the price of a symbol fetched now, and as often as that from now on.
+    /// Has the price of a symbol fetched now, and again and again, so long after each fetch.
     fn watch(&self, symbol: Symbol, every: Duration) -> Result<(), Refusal> {
         let watch = Watch { symbol, every, cache: self.cache.clone(), fetches: self.fetches.submitter() };
         watch.fetch_after(Duration::ZERO)
@@ -119,7 +119,7 @@ struct Exchange {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Price {
     cents: u64,
-    /// The how manieth the exchange has quoted.
+    /// How many prices the exchange had been asked for, this one included.
     quote: u64,
 }
 

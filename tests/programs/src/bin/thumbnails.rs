@@ -235,7 +235,7 @@ mod tests {
             assert!(thumbnails.next().await.is_some());
             highest = highest.max(in_memory(&pipeline.renderer, &pipeline.shrinker));
         }
-        assert!((2..=Pipeline::MOST).contains(&highest), "{highest}");
+        assert!(highest <= Pipeline::MOST, "{highest}");
         pipeline.renderer.idle().await;
         pipeline.shrinker.idle().await;
         let rendered = pipeline.renderer.totals().settled.completed;

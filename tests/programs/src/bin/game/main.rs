@@ -172,8 +172,8 @@ impl Game {
         }
     }
 
-    /// The hero is asked first. Which of the others comes next changes, or the last would never be heard by a full queue: the
-    /// priority of a task says when it is started, not whether there is room for it.
+    /// The hero moves first. Which of the others comes next changes from frame to frame, or the last ones would always find the
+    /// queue full: the priority of a task says when it is started, not whether there is room for it.
     fn move_units(&mut self) {
         let others = self.units.len() - 1;
         self.move_unit(Self::HERO);

@@ -18,11 +18,11 @@ pub struct Host<P: Plan> {
 pub enum Fault {
     /// It lets time act before it reports: what was done in time has timed out.
     ReportsLast,
-    /// It drops an attempt that it was asked to stop, and doesn't say so: the place is lost.
+    /// It drops an attempt that it was asked to stop, and does not report that: the place is lost.
     StopsSilently,
     /// It starts one attempt a turn.
     StartsOne,
-    /// It drops a value that comes back since the report was late.
+    /// It drops the value that a late report hands back.
     DropsWhatIsLate,
 }
 
@@ -35,6 +35,7 @@ impl Fault {
 pub trait Owner<P: Plan> {
     /// One step of an attempt.
     fn step(&mut self, attempt: &Start<P>) -> Step<P>;
+    /// A task has ended, with everything that leaves with it.
     fn settled(&mut self, settlement: Settlement<P>);
     /// A value that nobody needs any more. An application drops it.
     fn spare(&mut self, value: Spare<P>);
@@ -55,6 +56,7 @@ pub enum Spare<P: Plan> {
 }
 
 impl<P: Plan> Host<P> {
+    /// Reports first, then time, then starts: the clock rule of the core.
     pub fn turn(&mut self, now: Instant, owner: &mut impl Owner<P>) {
         if self.fault == Some(Fault::ReportsLast) {
             self.let_time_act(now, owner);
@@ -87,8 +89,8 @@ impl<P: Plan> Host<P> {
                 }
             }
             Step::Failed(error) => {
-                let job = match self.machine.failed(now, id, error, Some(attempt.job), None, &"failed".into())
-                {
+                let text = "failed".into();
+                let job = match self.machine.failed(now, id, error, Some(attempt.job), None, &text) {
                     Ok(Failure::Retrying { value, .. }) => return owner.spare(Spare::Error(value)),
                     Ok(Failure::Settled { job }) => job,
                     Ok(_) => None,

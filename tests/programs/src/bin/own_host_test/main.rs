@@ -1,12 +1,12 @@
-//! A host of one's own for the core, and a random test of it that finds what is planted in it.
+//! A host of one's own for the core, and a random test that finds the faults that are planted in it.
 //!
 //! ```sh
 //! cargo run --bin own_host_test -- 1000   # seeds
 //! cargo test --bin own_host_test
 //! ```
 //!
-//! A host has duties: to report before it lets time act, to stop what it is asked to stop, to drop nothing that somebody
-//! waits for. The testkit of the core (feature `testkit`) helps to see whether it has done them: with a [`Kit`] every value is
+//! A host has duties: to report before it lets time act, to stop what it is asked to stop, to drop no value that it
+//! has to hand on. The testkit of the core (feature `testkit`) helps to see whether it has done them: with a [`Kit`] every value is
 //! a [`Token`] that is counted on its way in and out, and [`check`] says whether it is the machine beneath that is wrong.
 //! The rest is asking the machine after each turn of the host: census, audit, totals, and whether anything is left to be done.
 
@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
 struct World {
     rng: fastrand::Rng,
     books: Books,
-    /// Whose outcomes have not come yet, by the number that is job, metadata and callback of a task.
+    /// Tasks that are not settled, by the number that is job, metadata and callback of each.
     open: HashSet<u32>,
     cancelled: HashSet<TaskId>,
     /// Attempts that have come to their end, and whether they have completed, before the host has asked.
