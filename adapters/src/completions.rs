@@ -75,12 +75,22 @@ impl<W: Work> Completions<W> {
 
     /// Leaves a result: the waker to be woken, if somebody waits. It comes back if nobody will take it, to be dropped without
     /// a lock.
-    pub(crate) fn push(&self, settlement: Settled<W>) -> Result<Option<Waker>, Settled<W>> {
+    pub(crate) fn push_settled(&self, settlement: Settled<W>) -> Result<Option<Waker>, Settled<W>> {
         let mut left = self.lock();
         if left.is_closed {
             return Err(settlement);
         }
         left.settled.push_back(Settlement::of(settlement));
+        Ok(left.waker.take())
+    }
+
+    /// As [`push_settled`](Self::push_settled), of one that the machine has handed out before.
+    pub(crate) fn push(&self, settled: Settlement<W>) -> Result<Option<Waker>, Settlement<W>> {
+        let mut left = self.lock();
+        if left.is_closed {
+            return Err(settled);
+        }
+        left.settled.push_back(settled);
         Ok(left.waker.take())
     }
 }

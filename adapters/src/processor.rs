@@ -12,6 +12,7 @@ use plimsoll_core::{Census, Drain, Ledger, Remains, Totals};
 use crate::access::Access;
 use crate::engine::ending::Close;
 use crate::engine::machine::Shared;
+use crate::settlement::Settlement;
 use crate::submitter::Submitter;
 use crate::work::Work;
 
@@ -58,6 +59,34 @@ impl<W: Work> Processor<W> {
     #[must_use]
     pub fn submitter(&self) -> Submitter<W> {
         Submitter::new(&self.access)
+    }
+
+    /// From now on `hook` sees every task that is settled, once, with all that leaves with it, before anybody else has its
+    /// result: for metrics, logs, or to keep what failed. Whatever way the result goes: to a handle, a callback, a completion
+    /// queue, or nowhere. It is called by a worker, or by the thread that ends the processor; until it returns, that task's
+    /// result waits. A panic in it is caught and counted. A second one replaces the first. It is dropped with the processor, so
+    /// it may hold a submitter.
+    ///
+    /// What was settled before is not shown. Tasks cost a little more: their results are handed out and back.
+    ///
+    /// ```
+    /// # use plimsoll::{OutcomeKind, Processor, Thread};
+    /// # use std::sync::mpsc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |text: String| async move { text.parse::<u32>() })?;
+    /// let (failed, failures) = mpsc::channel();
+    /// processor.on_settled(move |settled| {
+    ///     if let Err(error) = &settled.result {
+    ///         let _ = failed.send(format!("{:?}: {error}", settled.task));
+    ///     }
+    /// });
+    /// assert!(processor.submit("many".into())?.wait().is_err());
+    /// assert!(failures.recv()?.ends_with("the task failed"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_settled(&self, hook: impl Fn(&Settlement<W>) + Send + Sync + 'static) {
+        self.access.shared.set_hook(Arc::new(hook));
     }
 
     /// Ends the processor: from now on it takes nothing in and detaches its sources.

@@ -35,8 +35,11 @@ enum Action<W: Work> {
     Effect(Effect<Types<W>>),
 }
 
-/// Whether an effect calls a callback.
-fn has_callback<W: Work>(effect: &Effect<Types<W>>) -> bool {
+/// Whether an effect calls a callback, or the hook if there is one.
+fn has_callback<W: Work>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
+    if matches!(effect, Effect::Observe(_)) || (has_hook && matches!(effect, Effect::Settle(_))) {
+        return true;
+    }
     matches!(effect, Effect::Settle(settlement) if matches!(settlement.callback, Some(Recipient::Callback(_))))
 }
 
@@ -51,7 +54,7 @@ const fn is_for_queue<W: Work>(settlement: &Settled<W>) -> bool {
 /// it.
 fn complete<W: Work>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settled<W>> {
     match settlement.callback.take() {
-        Some(Recipient::Completions(queue)) => queue.push(settlement),
+        Some(Recipient::Completions(queue)) => queue.push_settled(settlement),
         other => {
             settlement.callback = other;
             Err(settlement)
@@ -85,7 +88,10 @@ impl<W: Work> Aftermath<W> {
     /// Whether it calls more of the user's code than the `Drop` of values.
     pub(super) fn may_wake(&self) -> bool {
         let may_action = match &self.action {
-            Some(Action::Effect(effect)) => has_callback(effect) || matches!(effect, Effect::Drained(_)),
+            // Whether there is a hook matters little: it is called in the duty all the same.
+            Some(Action::Effect(effect)) => {
+                has_callback(effect, true) || matches!(effect, Effect::Drained(_))
+            }
             Some(Action::Sweep) | None => false,
         };
         may_action || !self.wakers.is_empty() || !self.stop_wakers.is_empty()
@@ -101,7 +107,7 @@ impl<W: Work> State<W> {
     /// completion queues get theirs; the end is noted. Whether there was any.
     #[inline]
     pub(super) fn take_effects(&mut self, shared: &Shared<W>, aftermath: &mut Aftermath<W>) -> bool {
-        let mut completed = 0;
+        let (mut completed, has_hook) = (0, shared.hook.is_set());
         while aftermath.has_room() && completed < MOST_A_HOLD {
             match self.callback.take().or_else(|| self.machine.poll_effect()) {
                 Some(Effect::Wake(waker)) => aftermath.wakers.push(waker),
@@ -121,11 +127,11 @@ impl<W: Work> State<W> {
                     }
                 }
                 Some(Effect::Sweep) => self.sweeping = true,
-                Some(effect) if has_callback(&effect) && !aftermath.is_empty() => {
+                Some(effect) if has_callback(&effect, has_hook) && !aftermath.is_empty() => {
                     self.callback = Some(effect);
                     return true;
                 }
-                Some(Effect::Settle(settlement)) if is_for_queue(&settlement) => {
+                Some(Effect::Settle(settlement)) if !has_hook && is_for_queue(&settlement) => {
                     completed += 1;
                     match complete(settlement) {
                         Ok(waker) => aftermath.wakers.extend(waker),
@@ -172,7 +178,12 @@ impl<W: Work> Shared<W> {
 
     fn perform_effect(&self, effect: Effect<Types<W>>) {
         match effect {
-            Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
+            Effect::Settle(settlement) => self.settle(settlement),
+            Effect::Observe(settlement) => self.show_and_return(settlement),
+            Effect::Discard(settlement) => {
+                self.discard(settlement.outcome);
+                self.discard(settlement.job);
+            }
             Effect::Detach(detached) => {
                 self.discard(detached.guard.task);
                 self.discard(detached.guard.batch);
@@ -186,17 +197,28 @@ impl<W: Work> Shared<W> {
         }
     }
 
-    /// Gives the settlement to its callback; if there is none, drops each value on its own.
+    /// Shows the settlement to the hook, and gives it to its callback or completion queue; if there is none, drops each value
+    /// on its own.
     fn settle(&self, mut settlement: Settled<W>) {
         let recipient = settlement.callback.take();
         let settled = Settlement::of(settlement);
-        match recipient {
-            Some(Recipient::Callback(callback)) => self.guarded(|| callback(settled)),
-            _ => {
-                self.discard(settled.result);
-                self.discard(settled.job);
+        self.show(&settled);
+        let unwanted = match recipient {
+            Some(Recipient::Callback(callback)) => {
+                self.guarded(|| callback(settled));
+                return;
             }
-        }
+            Some(Recipient::Completions(queue)) => match queue.push(settled) {
+                Ok(waker) => {
+                    waker.into_iter().for_each(|waker| self.guarded(|| waker.wake()));
+                    return;
+                }
+                Err(unwanted) => unwanted,
+            },
+            None => settled,
+        };
+        self.discard(unwanted.result);
+        self.discard(unwanted.job);
     }
 
     /// Frees some expired results and cache entries.
@@ -205,7 +227,10 @@ impl<W: Work> Shared<W> {
         for _ in 0..SWEPT_AT_ONCE {
             let swept = self.act(|machine| machine.sweep(now, 1).next());
             match swept {
-                Some(Swept::Result(settlement)) => self.settle(settlement),
+                Some(Swept::Result(settlement)) => {
+                    self.discard(settlement.outcome);
+                    self.discard(settlement.job);
+                }
                 Some(_) => {}
                 None => {
                     let mut panics = 0;

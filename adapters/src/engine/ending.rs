@@ -132,6 +132,7 @@ impl<W: Work, H, F> Engine<W, H, F> {
             self.dispose(cell);
         }
         shared.signals.close();
+        shared.drop_hook();
         let wakers = shared.change(|state| state.stop_waiters.take_all());
         wakers.into_iter().for_each(|wakers| shared.wake_all(wakers));
         for waker in shared.wakes.workers.take_wakers().chain(shared.timekeeper.take()) {

@@ -16,6 +16,7 @@ use plimsoll_core::{
 };
 
 use super::grace::Graces;
+use super::hook::HookPlace;
 use super::idle_waiters::IdleWaiters;
 use super::lock::{Guard, Lock};
 use super::signals::Signals;
@@ -64,6 +65,7 @@ pub(crate) struct Shared<W: Work> {
     pub(super) timekeeper: TimekeeperSignal,
     pub(super) timer: Mutex<Option<BoxTimer>>,
     pub(crate) cache: Arc<dyn CachePart>,
+    pub(super) hook: HookPlace<W>,
     /// Whether the machine had something for a worker at the end of the last hold.
     has_demand: AtomicBool,
     closed: AtomicBool,
@@ -257,6 +259,7 @@ impl<W: SendWork> Shared<W> {
             timekeeper: TimekeeperSignal::new(),
             timer: Mutex::new(Some(timer)),
             cache,
+            hook: HookPlace::new(),
             has_demand: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),

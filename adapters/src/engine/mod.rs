@@ -43,6 +43,7 @@ pub(crate) mod ending;
 pub(crate) mod footprint;
 mod grace;
 mod hand;
+pub(crate) mod hook;
 pub(crate) mod idle_waiters;
 mod lock;
 pub(crate) mod machine;

@@ -14,6 +14,7 @@ mod owner;
 mod panics;
 mod permits;
 mod races;
+mod settled;
 mod sleep;
 mod streams;
 mod timeouts;

@@ -51,7 +51,10 @@ fn a_claimant_waits_for_the_observer() {
     assert_eq!(machine.observed(ms(9), task, Outcome::Completed(8), None), Ok(()));
     assert!(matches!(machine.poll_effect(), Some(Effect::Wake(71))));
     let Claim::Ready(settlement, 72) = machine.claim(ms(9), task, 72) else { panic!("not ready") };
-    assert_eq!((settlement.outcome, settlement.ran), (Outcome::Completed(8), Duration::from_millis(5)));
+    assert_eq!(
+        (settlement.outcome, settlement.times.ran()),
+        (Outcome::Completed(8), Duration::from_millis(5))
+    );
     assert!(machine.audit().is_empty());
 }
 
