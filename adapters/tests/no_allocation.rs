@@ -33,7 +33,7 @@ std::thread_local! {
 
 fn count(size: usize) {
     ASKED.fetch_add(1, SeqCst);
-    if size == SMOL_BLOCK {
+    if matches!(size, SMOL_BLOCK | SMOL_LEAF) {
         BLOCKS.fetch_add(1, SeqCst);
     }
     add(size as isize);
@@ -85,6 +85,9 @@ fn memory() {
 
 /// A block of 31 slots of `concurrent-queue`, in which smol's executor keeps what is to run, and a link.
 const SMOL_BLOCK: usize = 31 * 16 + 8;
+/// A leaf of the tree in which `async-io` keeps timers: of 11 with their wakers. The first one takes it, the last one gives it
+/// back, so that a processor which comes to rest and is woken makes it take another.
+const SMOL_LEAF: usize = 11 * (24 + 16) + 16;
 
 type Numbers = fn(u64, Context) -> Result<u64, u64>;
 
@@ -155,7 +158,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// How many allocations `rounds` of work take once warm, and how many of them are blocks of smol's queue.
+/// How many allocations `rounds` of work take once warm, and how many of them are smol's own.
 /// The least of three times: a thread that was not needed so far may start in between, and allocates for that.
 async fn allocations(submitter: &Access<Numbers>, rounds: u64) -> (usize, usize) {
     let (mut desk, mut least) = (Desk::new(submitter), (usize::MAX, 0));
@@ -193,9 +196,10 @@ fn a_task_on_smol_allocates_nothing_but_blocks_of_its_queue() {
     // The thread of the timers is started by their first use, and allocates.
     smol::block_on(smol::Timer::after(Duration::from_millis(20)));
     let (all, blocks) = smol::block_on(executor.run(allocations(&processor, 200)));
-    // One of 31 wake-ups makes the executor's queue take a new block and give an old one back.
+    // One of 31 wake-ups makes the executor's queue take a new block and give an old one back. At most twice a round
+    // everything comes to rest.
     assert_eq!(all, blocks);
-    assert!(blocks <= 200 * TASKS_A_ROUND / 31, "{blocks}");
+    assert!(blocks <= 200 * (TASKS_A_ROUND / 31 + 2), "{blocks}");
 }
 
 /// A runtime that allocates nothing, and drops what it is to run.
