@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
@@ -11,6 +12,7 @@ use plimsoll_core::{BuildError, Refusal, Refused, TaskId};
 
 use crate::access::Access;
 use crate::batch::Offer;
+use crate::engine::lock::{Guard, Lock};
 use crate::engine::machine::{Shared, Types};
 use crate::settlement::Settlement;
 use crate::task_builder::TaskBuilder;
@@ -55,8 +57,13 @@ pub struct CompletionQueue<W: Work> {
     offers: Vec<Offer<W>>,
 }
 
-/// Where workers leave the results. It has no lock below it, and no code of a user runs under its own.
-pub(crate) struct Completions<W: Work>(Mutex<Left<W>>);
+/// Where workers leave the results, under the machine's lock. So its own has none below it, no code of a user runs under it, and
+/// nobody sleeps while holding it: it is only held to move values.
+pub(crate) struct Completions<W: Work> {
+    left: Lock<Left<W>>,
+    /// Whether results are there, so that who looks for them in vain takes no lock.
+    has_some: AtomicBool,
+}
 
 struct Left<W: Work> {
     settled: VecDeque<Settlement<W>>,
@@ -69,8 +76,8 @@ struct Left<W: Work> {
 type Settled<W> = plimsoll_core::Settlement<Types<W>>;
 
 impl<W: Work> Completions<W> {
-    fn lock(&self) -> MutexGuard<'_, Left<W>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_, Left<W>> {
+        self.left.lock()
     }
 
     /// Leaves a result: the waker to be woken, if somebody waits. It comes back if nobody will take it, to be dropped without
@@ -81,6 +88,7 @@ impl<W: Work> Completions<W> {
             return Err(settlement);
         }
         left.settled.push_back(Settlement::of(settlement));
+        self.has_some.store(true, Ordering::SeqCst);
         Ok(left.waker.take())
     }
 
@@ -91,6 +99,7 @@ impl<W: Work> Completions<W> {
             return Err(settled);
         }
         left.settled.push_back(settled);
+        self.has_some.store(true, Ordering::SeqCst);
         Ok(left.waker.take())
     }
 }
@@ -110,7 +119,7 @@ impl<W: Work> Access<W> {
         let left = Left { settled: list()?, waker: None, is_closed: false };
         Ok(CompletionQueue {
             shared: self.shared.clone(),
-            completions: Arc::new(Completions(Mutex::new(left))),
+            completions: Arc::new(Completions { left: Lock::new(left), has_some: AtomicBool::new(false) }),
             taken: list()?,
             capacity,
             tasks: 0,
@@ -152,6 +161,9 @@ impl<W: Work> CompletionQueue<W> {
 
     /// The result of the task that was settled first, if it is there already; never waits.
     pub fn try_next(&mut self) -> Option<Settlement<W>> {
+        if self.taken.is_empty() && !self.completions.has_some.load(Ordering::SeqCst) {
+            return None;
+        }
         self.take_first(|_| None)
     }
 
@@ -161,6 +173,7 @@ impl<W: Work> CompletionQueue<W> {
         if self.taken.is_empty() {
             let mut left = self.completions.lock();
             std::mem::swap(&mut self.taken, &mut left.settled);
+            self.completions.has_some.store(false, Ordering::SeqCst);
             if self.taken.is_empty() {
                 replaced = leave(&mut left);
             }

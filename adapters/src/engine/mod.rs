@@ -45,7 +45,7 @@ mod grace;
 mod hand;
 pub(crate) mod hook;
 pub(crate) mod idle_waiters;
-mod lock;
+pub(crate) mod lock;
 pub(crate) mod machine;
 mod place;
 mod places;

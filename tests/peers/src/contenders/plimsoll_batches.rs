@@ -66,7 +66,10 @@ struct Desk<B: Body> {
 }
 
 fn start<B: Body>(limits: Limits, runtime: impl Runtime) -> impl Peer {
-    let processor = builder(limits).spawn_on(runtime, typed(|id: u64| B::run(id))).expect("limits in bounds");
+    // What waits for the rest of its batch waits too.
+    let queue = u32::try_from(limits.queue - limits.submitters * BATCH).expect("a small queue");
+    let processor = builder(limits).queue(queue).spawn_on(runtime, typed(|id: u64| B::run(id)));
+    let processor = processor.expect("limits in bounds");
     Batches::<B>::new(Arc::new(processor), u32::try_from(limits.window()).expect("a small window"))
 }
 
@@ -97,7 +100,10 @@ impl<B: Body> Desk<B> {
         let mut ids = numbers.iter().map(|(_, id)| *id);
         let submitted = self.queue.submit_many(&mut ids, terms);
         taken += submitted.tasks;
-        assert!(matches!(submitted.stopped, None | Some(Refusal::Full | Refusal::Untaken)), "refused: {submitted:?}");
+        assert!(
+            matches!(submitted.stopped, None | Some(Refusal::Full | Refusal::Untaken)),
+            "refused: {submitted:?}"
+        );
         self.jobs.drain(..taken);
         self.jobs.is_empty()
     }
@@ -151,7 +157,8 @@ impl<B: Body> Future for Index<B> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mut desk = self.desk.lock().expect("no panic");
         assert_eq!(self.number, desk.first, "handles are awaited in order");
-        if desk.outcomes.front().is_some_and(Option::is_none) && !desk.jobs.is_empty() {
+        // Those that follow may wait for the rest of their batch.
+        if desk.jobs.front().is_some_and(|(number, _)| *number == desk.first) {
             desk.submit();
         }
         while desk.outcomes.front().is_some_and(Option::is_none) {
