@@ -164,7 +164,7 @@ impl Game {
     fn hand_over(&mut self, settled: Settlement<Paths>) {
         let Some(unit) = settled.callback.and_then(|unit| self.units.get_mut(unit)) else { return };
         unit.asked = None;
-        unit.longest_wait = unit.longest_wait.max(settled.waited);
+        unit.longest_wait = unit.longest_wait.max(settled.times.waited());
         match settled.outcome {
             Outcome::Completed(path) if unit.is_alive => unit.path = path.into(),
             // It stays where it is, and asks for another way in the next frame.
