@@ -171,6 +171,8 @@ impl<W: Work> CompletionQueue<W> {
     fn take_first(&mut self, leave: impl FnOnce(&mut Left<W>) -> Option<Waker>) -> Option<Settlement<W>> {
         let mut replaced = None;
         if self.taken.is_empty() {
+            // From its beginning again, so that the same memory is used as long as few results wait.
+            self.taken.clear();
             let mut left = self.completions.lock();
             std::mem::swap(&mut self.taken, &mut left.settled);
             self.completions.has_some.store(false, Ordering::SeqCst);
