@@ -2,18 +2,15 @@
 
 use std::fmt;
 use std::future::Future;
-use std::hash::Hash;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use plimsoll_core::{
-    BuildError, CacheLimits, InvalidLimits, Limits, Priority, ResultLimits, Retry, Timeouts,
-};
+use plimsoll_core::{BuildError, InvalidLimits, Limits, Priority, ResultLimits, Retry, Timeouts};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, CachePart, NoCache};
 use crate::engine::base::{MOST_IN_HAND, Manner, Shape};
 use crate::engine::build::{self, BoxFuture};
 use crate::engine::machine::{MOST_WORKERS, Parts};
@@ -22,7 +19,7 @@ use crate::handler::Handler;
 use crate::options::Defaults;
 use crate::processor::Processor;
 use crate::runtime::{Clock, Runtime, Threads};
-use crate::submitter::Submitter;
+use crate::work::{SendWork, Work};
 
 /// Jobs run once and are never cloned: how every builder begins.
 #[derive(Debug)]
@@ -55,19 +52,15 @@ impl<J: Clone> Mode<J> for Cloning {
 /// Builds a [`Processor`]. Every limit has a default: see [`Limits`].
 ///
 /// ```
-/// use plimsoll::{CacheLimits, Context, Processor, Retry, Thread, Timeouts};
+/// use plimsoll::{Context, Processor, Retry, Thread};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut cache = CacheLimits::default();
-/// cache.entries = 100;
 /// let processor = Processor::builder()
 ///     .queue(1_000)
 ///     .concurrency(32)
-///     .timeouts(Timeouts { start_to_close: Some(Duration::from_secs(30)), ..Timeouts::NONE })
-///     .retry(Retry::NONE.attempts(3))
-///     .meta::<u32>()
-///     .cache::<String, String>(cache)
+///     .timeout(Duration::from_secs(30))
+///     .retry(Retry::times(2))
 ///     .spawn_on(Thread::start()?, |job: String, cx: Context<u32>| async move {
 ///         if cx.attempt() < 2 { Err("not yet") } else { Ok(job) }
 ///     })?;
@@ -76,20 +69,20 @@ impl<J: Clone> Mode<J> for Cloning {
 /// # }
 /// ```
 #[must_use = "a builder does nothing until `spawn_on`"]
-pub struct Builder<M = (), K = (), V = (), R = Once> {
+pub struct Builder<R = Once> {
     limits: Limits,
-    cache: Cache<K, V>,
+    cache: Arc<dyn CachePart>,
     defaults: Defaults,
     cancel_grace: Duration,
     prefetch: Option<u32>,
-    types: PhantomData<fn() -> (M, R)>,
+    mode: PhantomData<fn() -> R>,
 }
 
-impl<M, K, V, R> fmt::Debug for Builder<M, K, V, R> {
+impl<R> fmt::Debug for Builder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("limits", &self.limits)
-            .field("cache", &self.cache)
+            .field("cache", &self.cache.limits())
             .field("defaults", &self.defaults)
             .field("cancel_grace", &self.cancel_grace)
             .field("prefetch", &self.prefetch)
@@ -97,9 +90,9 @@ impl<M, K, V, R> fmt::Debug for Builder<M, K, V, R> {
     }
 }
 
-impl Processor<(), (), ()> {
+impl Processor<fn(()) -> Result<(), ()>> {
     /// Begins to build a processor. The types of job, output and error are those of the handler.
-    pub fn builder() -> Builder<(), (), (), Once> {
+    pub fn builder() -> Builder {
         Builder::new()
     }
 }
@@ -108,11 +101,11 @@ impl Builder {
     fn new() -> Self {
         Self {
             limits: Limits::default(),
-            cache: Cache::new(CacheLimits::default()),
+            cache: Arc::new(NoCache),
             defaults: Defaults::default(),
             cancel_grace: Duration::ZERO,
             prefetch: None,
-            types: PhantomData,
+            mode: PhantomData,
         }
     }
 }
@@ -127,7 +120,7 @@ macro_rules! limit {
     )*};
 }
 
-impl<M, K, V, R> Builder<M, K, V, R> {
+impl<R> Builder<R> {
     limit! {
         queue: u32
         concurrency: u32
@@ -148,13 +141,13 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         self
     }
 
-    /// Sets all limits at once, but not those of the cache: see [`cache`](Self::cache).
+    /// Sets all limits at once, but not those of a [cache](Self::cache).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets how many results are retained, each for how long. See [`Submitter::retain`].
+    /// Sets how many results are retained, each for how long. See [`TaskBuilder::retain`](crate::TaskBuilder::retain).
     pub fn results(mut self, entries: u32, ttl: Option<Duration>) -> Self {
         self.limits.results = ResultLimits::new(entries, ttl);
         self
@@ -210,39 +203,24 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         self
     }
 
-    /// Sets the type of the metadata.
-    pub fn meta<N: Copy>(self) -> Builder<N, K, V, R> {
-        self.convert()
-    }
-
     /// Sets how tasks are tried again whose [`Options`](crate::Options) do not say so. From now on the job has to be
     /// `Clone`: a worker clones it, without a lock, before an attempt after which a further one would be allowed. Without
     /// this a processor allows one attempt at each task, and refuses tasks that ask for more.
-    pub fn retry(mut self, retry: Retry) -> Builder<M, K, V, Cloning> {
+    pub fn retry(mut self, retry: Retry) -> Builder<Cloning> {
         self.defaults.retry = retry;
-        self.convert()
-    }
-
-    /// Sets the types and the limits of the cache. Default: none.
-    pub fn cache<L, W>(self, limits: CacheLimits) -> Builder<M, L, W, R>
-    where
-        L: Hash + Eq + Send + 'static,
-        W: Send + Sync + 'static,
-    {
-        let Self { limits: all, defaults, cancel_grace, prefetch, .. } = self;
-        let (cache, types) = (Cache::new(limits), PhantomData);
-        Builder { limits: all, cache, defaults, cancel_grace, prefetch, types }
-    }
-
-    /// The cache that the processor will have, for a handler that uses it.
-    #[must_use]
-    pub fn cache_handle(&self) -> Cache<K, V> {
-        self.cache.clone()
-    }
-
-    fn convert<N, S>(self) -> Builder<N, K, V, S> {
         let Self { limits, cache, defaults, cancel_grace, prefetch, .. } = self;
-        Builder { limits, cache, defaults, cancel_grace, prefetch, types: PhantomData }
+        Builder { limits, cache, defaults, cancel_grace, prefetch, mode: PhantomData }
+    }
+
+    /// Makes a cache a part of the processor: it is swept with the results, counted in census and ledger, and emptied for good
+    /// at the end. A cache belongs to one processor; one that is another's already is refused when building. Default: none.
+    pub fn cache<K, V>(mut self, cache: &Cache<K, V>) -> Self
+    where
+        K: Send + 'static,
+        V: Send + Sync + 'static,
+    {
+        self.cache = cache.part();
+        self
     }
 
     fn shape(&self, threads: Threads) -> Shape {
@@ -260,8 +238,13 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         }
     }
 
-    /// Whether a task on the default terms could be taken in at all.
+    /// Whether the limits are those of a machine without a cache, and a task on the default terms could be taken in at all.
     fn check_defaults(&self) -> Result<(), InvalidLimits> {
+        let entries = self.limits.cache.entries;
+        if entries > 0 {
+            let bound = "zero: a cache is made by `Cache::new`, and handed over by `Builder::cache`";
+            return Err(InvalidLimits::new("cache.entries", bound, entries.into()));
+        }
         let attempts = self.limits.attempts;
         if self.defaults.retry.total() > attempts {
             let bound = "at least as many as `retry` asks for";
@@ -273,26 +256,18 @@ impl<M, K, V, R> Builder<M, K, V, R> {
         Ok(())
     }
 
-    /// The limits of the machine, without the cache that has a lock of its own.
-    fn machine_limits(&self) -> Limits {
-        let mut limits = self.limits;
-        limits.cache = CacheLimits::default();
-        limits
-    }
-
     /// How many bytes a processor with this handler will ask of the allocator. See [`Footprint`].
     #[must_use]
-    pub fn footprint<J, O, E, F, H, U, A>(&self, runtime: &U, handler: &H) -> Footprint
+    pub fn footprint<W, U, H, A>(&self, runtime: &U, handler: &H) -> Footprint
     where
+        W: Work,
         U: Runtime,
-        M: Copy,
-        H: Handler<J, M, A, Future = F>,
-        F: Future<Output = Result<O, E>>,
+        H: Handler<W, A>,
     {
         let _ = handler;
-        let (shape, cache) = (self.shape(runtime.threads()), Cache::<K, V>::bytes(&self.cache.limits()));
+        let (shape, cache) = (self.shape(runtime.threads()), self.cache.bytes());
         let clock = size_of_val(&runtime.clock());
-        Footprint::of::<J, O, E, M, H, F, A, U::Timer>(&self.machine_limits(), shape, cache, clock)
+        Footprint::of::<W, H, H::Future, A, U::Timer>(&self.limits, shape, cache, clock)
     }
 
     /// Builds the processor, and the futures that have to be polled so that it runs: one for each worker, and one for the
@@ -300,61 +275,54 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     /// or poll them by hand in a test. Dropping one of them before the end cancels what is not settled, as a runtime does
     /// that ends.
     ///
-    /// Of the `runtime` the clock, the timer, the seed and the number of threads are used. `handler` is called with each
-    /// job, or with each job and the [`Context`](crate::Context) of its attempt, and makes the future of the attempt.
+    /// Of the `runtime` the clock, the timer, the seed and the number of threads are used. The [`Handler`] is called with each
+    /// job, and makes the future of each attempt.
     ///
     /// # Errors
-    /// A limit that is out of its bounds or does not go together with the default terms, memory that cannot be had, or
-    /// a runtime that cannot run it.
-    pub fn build<J, O, E, F, U, H, A>(
+    /// A limit that is out of its bounds or does not go together with the default terms, memory that cannot be had, a cache
+    /// that is another processor's, or a runtime that cannot run it.
+    pub fn build<W, U, H, A>(
         self,
         runtime: &U,
         handler: H,
-    ) -> Result<(Processor<J, O, E, M, K, V>, Vec<EngineFuture>), BuildError>
+    ) -> Result<(Processor<W>, Vec<EngineFuture>), BuildError>
     where
-        J: Send + 'static,
-        O: Send + 'static,
-        E: fmt::Debug + Send + 'static,
-        M: Copy + Send + 'static,
-        K: Send + 'static,
-        V: Send + Sync + 'static,
-        F: Future<Output = Result<O, E>> + Send + 'static,
+        W: SendWork,
         U: Runtime,
-        H: Handler<J, M, A, Future = F> + Send + Sync + 'static,
+        H: Handler<W, A, Future: Send + 'static> + Send + Sync + 'static,
         A: 'static,
-        R: Mode<J>,
+        R: Mode<W::Job>,
     {
         runtime.check().map_err(BuildError::Runtime)?;
-        let shape = self.shape(runtime.threads());
-        let mut limits = self.machine_limits();
-        let mut checked = limits;
-        checked.cache = self.cache.limits();
-        checked.check()?;
+        let (shape, mut limits) = (self.shape(runtime.threads()), self.limits);
+        limits.check()?;
         self.check_defaults()?;
         if R::CLONE.is_none() {
             // There is no job for a second one.
             limits.attempts = 1;
         }
-        let footprint = self.footprint::<J, O, E, F, H, U, A>(runtime, &handler);
-        if !(self.cache.is_allocated() && can_be_allocated(footprint.total())) {
-            return Err(BuildError::Memory { bytes: footprint.total() });
+        let bytes = self.footprint::<W, U, H, A>(runtime, &handler).total();
+        if !can_be_allocated(bytes) {
+            return Err(BuildError::Memory { bytes });
         }
         limits.seed = if limits.seed == 0 { runtime.seed() } else { limits.seed };
         limits.origin = if limits.origin == 0 { runtime.seed() } else { limits.origin };
         let clock: Clock = Arc::new(runtime.clock());
-        self.cache.begin(clock.clone(), runtime.seed());
+        if !self.cache.begin(clock.clone(), runtime.seed()) {
+            return Err(BuildError::Cache);
+        }
         let parts = Parts {
             limits,
             clock,
             defaults: self.defaults,
-            cache: self.cache.part(),
+            cache: self.cache,
             timer: Box::pin(runtime.timer()),
             workers: shape.workers,
             grace: self.cancel_grace,
         };
         let manner = Manner { clone: R::CLONE, shape, may_go_on: U::may_go_on };
         let built = build::build(parts, manner, handler)?;
-        let processor = Processor::new(Submitter { shared: built.shared }, built.engine, self.cache);
+        let processor = Processor::new(built.shared, built.engine);
         Ok((processor, built.futures.into_iter().map(EngineFuture).collect()))
     }
 
@@ -362,23 +330,13 @@ impl<M, K, V, R> Builder<M, K, V, R> {
     ///
     /// # Errors
     /// As [`build`](Self::build) has; then nothing was spawned.
-    pub fn spawn_on<J, O, E, F, U, H, A>(
-        self,
-        runtime: U,
-        handler: H,
-    ) -> Result<Processor<J, O, E, M, K, V>, BuildError>
+    pub fn spawn_on<W, U, H, A>(self, runtime: U, handler: H) -> Result<Processor<W>, BuildError>
     where
-        J: Send + 'static,
-        O: Send + 'static,
-        E: fmt::Debug + Send + 'static,
-        M: Copy + Send + 'static,
-        K: Send + 'static,
-        V: Send + Sync + 'static,
-        F: Future<Output = Result<O, E>> + Send + 'static,
+        W: SendWork,
         U: Runtime,
-        H: Handler<J, M, A, Future = F> + Send + Sync + 'static,
+        H: Handler<W, A, Future: Send + 'static> + Send + Sync + 'static,
         A: 'static,
-        R: Mode<J>,
+        R: Mode<W::Job>,
     {
         let (processor, futures) = self.build(&runtime, handler)?;
         futures.into_iter().for_each(|future| runtime.spawn(future));

@@ -80,14 +80,14 @@ impl<M> Context<M> {
     /// takes its place when it is polled first.
     ///
     /// ```
-    /// # use plimsoll::{Context, Outcome, Processor, SleepRefusal, Thread};
+    /// # use plimsoll::{Context, Processor, SleepRefusal, Thread};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let processor = Processor::builder().spawn_on(Thread::start()?, |job: u8, cx: Context| async move {
     ///     cx.sleep(Duration::from_millis(5)).await?;
     ///     Ok::<_, SleepRefusal>(job)
     /// })?;
-    /// assert_eq!(futures::executor::block_on(processor.submit(1)?)?, Outcome::Completed(1));
+    /// assert_eq!(futures::executor::block_on(processor.submit(1)?)?, 1);
     /// # Ok(())
     /// # }
     /// ```
@@ -107,17 +107,17 @@ impl<M> Context<M> {
     /// replaces an earlier one; once the attempt is over there is no effect.
     ///
     /// ```
-    /// # use plimsoll::{Context, Outcome, Processor, Retry, Thread};
+    /// # use plimsoll::{Context, Processor, Retry, Thread};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let processor = Processor::builder().retry(Retry::times(1)).spawn_on(Thread::start()?, |_: u8, cx: Context| async move {
     ///     if cx.attempt() == 1 {
     ///         cx.retry_after(Duration::from_millis(2));
-    ///         return Err("busy");
+    ///         return Err(std::io::Error::other("busy"));
     ///     }
     ///     Ok(cx.attempt())
     /// })?;
-    /// assert_eq!(processor.submit(1)?.wait()?, Outcome::Completed(2));
+    /// assert_eq!(processor.submit(1)?.wait()?, 2);
     /// # Ok(())
     /// # }
     /// ```

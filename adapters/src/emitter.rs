@@ -9,7 +9,7 @@ pub type BatchListener<J> = Box<dyn Fn(Vec<J>) -> Result<(), Refused<Vec<J>, Fee
 /// What a source registers for errors.
 pub type ErrorListener = Box<dyn Fn(&str) + Send + Sync>;
 
-/// Adapts an event emitter to [`Submitter::attach`](crate::Submitter::attach). [`Events`](crate::Events) is one.
+/// Adapts an event emitter to [`Access::attach`](crate::Access::attach). [`Events`](crate::Events) is one.
 ///
 /// Each method registers a listener and returns the registration, **whose drop removes that listener and no other**.
 /// The processor keeps the three registrations of a source, and drops them when it is detached or ends, without any

@@ -5,6 +5,7 @@ use plimsoll_core::Limits;
 use crate::engine::base::Shape;
 use crate::engine::footprint::{self, ArcInner};
 use crate::engine::machine::Types;
+use crate::work::Work;
 
 /// Bytes that a processor asks of the allocator when it is built, by part, from [`Builder::footprint`].
 ///
@@ -32,16 +33,11 @@ pub struct Footprint {
 
 impl Footprint {
     /// `clock` is the size of the runtime's clock.
-    pub(crate) fn of<J, O, E, M: Copy, H, F, A, T>(
-        limits: &Limits,
-        shape: Shape,
-        cache: usize,
-        clock: usize,
-    ) -> Self {
-        let engine = footprint::footprint::<J, O, E, M, H, F, A, T>(limits, shape);
+    pub(crate) fn of<W: Work, H, F, A, T>(limits: &Limits, shape: Shape, cache: usize, clock: usize) -> Self {
+        let engine = footprint::footprint::<W, H, F, A, T>(limits, shape);
         let shared = engine.shared.saturating_add(size_of::<ArcInner<()>>());
         Self {
-            machine: limits.footprint::<Types<J, O, E, M>>(),
+            machine: limits.footprint::<Types<W>>(),
             cache,
             places: engine.places,
             signals: engine.signals,

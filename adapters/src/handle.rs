@@ -1,4 +1,4 @@
-//! The future of one task's outcome.
+//! The future of one task's result.
 
 use std::fmt;
 use std::future::Future;
@@ -7,45 +7,35 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use plimsoll_core::{CancelError, Cancelled, Claim, Outcome, Settlement, TaskId};
+use plimsoll_core::{CancelError, Cancelled, Claim, Settlement, TaskId};
 
 use crate::engine::machine::Shared;
 use crate::park;
+use crate::task_error::{TaskError, TaskResult, result_of};
+use crate::work::Work;
 
-/// The outcome of one task, to be awaited. It does not keep the processor alive.
+/// The result of one task, to be awaited: its output, or the [`TaskError`] that says how it ended. It does not keep the processor alive.
 ///
 /// It stands for a slot of the machine, one of [`Limits::unclaimed`](crate::Limits::unclaimed). Awaiting it to its end
 /// frees the slot; so does dropping it, and the task goes on. [`cancel_on_drop`](Self::cancel_on_drop) makes one with
 /// which it does not.
 // Two words, which move in registers. A third one would go through memory with every move, and wait for it.
-#[must_use = "dropping a handle gives its outcome up: use `post` for a task whose outcome is of no interest"]
-pub struct Handle<J, O, E, M: Copy = ()> {
-    /// `None` once the outcome was taken, or it was seen that there will be none.
-    shared: Option<Arc<Shared<J, O, E, M>>>,
+#[must_use = "dropping a handle gives its result up: use `post` for a task whose result is of no interest"]
+pub struct Handle<W: Work> {
+    /// `None` once the result was taken, or it was seen that there will be none.
+    shared: Option<Arc<Shared<W>>>,
     task: TaskId,
 }
 
-/// A [`Handle`] whose drop cancels the task, unless its outcome was taken. Made by [`Handle::cancel_on_drop`].
+/// A [`Handle`] whose drop cancels the task, unless its result was taken. Made by [`Handle::cancel_on_drop`].
 ///
-/// It is awaited like the handle; [`Ended`] says the same. Dropping it is O(1).
+/// It is awaited like the handle. Dropping it is O(1).
 #[must_use = "dropping it cancels the task"]
-pub struct CancelOnDrop<J, O, E, M: Copy = ()>(Handle<J, O, E, M>);
+pub struct CancelOnDrop<W: Work>(Handle<W>);
 
-/// The processor was aborted before the outcome was taken, or the outcome was taken before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ended;
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the processor was aborted before the outcome was taken")
-    }
-}
-
-impl std::error::Error for Ended {}
-
-impl<J, O, E, M: Copy> Handle<J, O, E, M> {
+impl<W: Work> Handle<W> {
     #[inline]
-    pub(crate) const fn new(shared: Arc<Shared<J, O, E, M>>, task: TaskId) -> Self {
+    pub(crate) const fn new(shared: Arc<Shared<W>>, task: TaskId) -> Self {
         Self { shared: Some(shared), task }
     }
 
@@ -55,7 +45,7 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
         self.task
     }
 
-    /// Cancels the task; its outcome, [`Outcome::Cancelled`], is still to be awaited.
+    /// Cancels the task; its result, [`TaskError::Cancelled`], is still to be awaited.
     ///
     /// # Errors
     /// [`CancelError`] when it is settled already, or gone.
@@ -66,28 +56,28 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
     }
 
     /// A handle in its place that cancels the task when it is dropped.
-    pub const fn cancel_on_drop(self) -> CancelOnDrop<J, O, E, M> {
+    pub const fn cancel_on_drop(self) -> CancelOnDrop<W> {
         CancelOnDrop(self)
     }
 
-    /// Gives the outcome up and lets the task go on.
+    /// Gives the result up and lets the task go on.
     pub fn detach(self) {}
 
-    /// Waits for the outcome, on a thread that runs no executor. On one that does, others would wait with it; and on the
+    /// Waits for the result, on a thread that runs no executor. On one that does, others would wait with it; and on the
     /// one that runs the processor it would wait for ever.
     ///
     /// ```
-    /// # use plimsoll::{Outcome, Processor, Thread};
+    /// # use plimsoll::{Processor, Thread, infallible};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let processor = Processor::builder().spawn_on(Thread::start()?, |n: u64| async move { Ok::<_, ()>(n * 2) })?;
-    /// assert_eq!(processor.submit(21)?.wait()?, Outcome::Completed(42));
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// assert_eq!(processor.submit(21)?.wait()?, 42);
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// [`Ended`], as awaiting it has.
-    pub fn wait(mut self) -> Result<Outcome<O, E>, Ended> {
+    /// [`TaskError`], as awaiting it has.
+    pub fn wait(mut self) -> TaskResult<W> {
         park::block_on(&mut self)
     }
 
@@ -95,14 +85,35 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
     ///
     /// # Errors
     /// The handle, when the time is over.
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<Outcome<O, E>, Ended>, Self> {
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<TaskResult<W>, Self> {
         park::block_on_for(&mut self, limit).ok_or(self)
+    }
+
+    /// As polling it, with all that leaves with the task; `None` where that ends with [`TaskError::Ended`].
+    pub(crate) fn poll_settlement(&mut self, cx: &mut Context<'_>) -> Poll<Option<crate::Settlement<W>>> {
+        let Some(shared) = &self.shared else { return Poll::Ready(None) };
+        let task = self.task;
+        // Cloned and dropped without the lock, for a waker is foreign code.
+        let waker = cx.waker().clone();
+        let (answer, unused) = match shared.act(|machine| machine.claim(machine.now(), task, waker)) {
+            Claim::Ready(settlement, waker) => {
+                (Poll::Ready(Some(crate::Settlement::of(settlement))), Some(waker))
+            }
+            Claim::Pending(replaced) => (Poll::Pending, replaced),
+            Claim::Gone(waker) => (Poll::Ready(None), Some(waker)),
+            _ => (Poll::Ready(None), None),
+        };
+        shared.discard(unused);
+        if answer.is_ready() {
+            self.shared = None;
+        }
+        answer
     }
 
     /// Leaves a waker where the outcome will be, if it is not there yet.
     #[cold]
-    fn claim(&mut self, waker: &Waker) -> Poll<Result<Outcome<O, E>, Ended>> {
-        let Some(shared) = &self.shared else { return Poll::Ready(Err(Ended)) };
+    fn claim(&mut self, waker: &Waker) -> Poll<TaskResult<W>> {
+        let Some(shared) = &self.shared else { return Poll::Ready(Err(TaskError::Ended)) };
         let task = self.task;
         // A waker's clone and drop are foreign code, so they happen before and after the lock is held.
         let waker = waker.clone();
@@ -112,7 +123,7 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
                 shared.discard(waker);
                 shared.discard(job);
                 self.shared = None;
-                Poll::Ready(Ok(outcome))
+                Poll::Ready(result_of(outcome))
             }
             Claim::Pending(replaced) => {
                 shared.discard(replaced);
@@ -120,7 +131,7 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
             }
             _ => {
                 self.shared = None;
-                Poll::Ready(Err(Ended))
+                Poll::Ready(Err(TaskError::Ended))
             }
         }
     }
@@ -128,7 +139,7 @@ impl<J, O, E, M: Copy> Handle<J, O, E, M> {
 
 /// Nobody wants the outcome any more, nor, if `cancel`, the task.
 #[cold]
-fn give_up<J, O, E, M: Copy>(shared: &Shared<J, O, E, M>, task: TaskId, cancel: bool) {
+fn give_up<W: Work>(shared: &Shared<W>, task: TaskId, cancel: bool) {
     let now = shared.now();
     let released = shared.act(|machine| {
         if cancel {
@@ -144,7 +155,7 @@ fn give_up<J, O, E, M: Copy>(shared: &Shared<J, O, E, M>, task: TaskId, cancel: 
     }
 }
 
-impl<J, O, E, M: Copy> CancelOnDrop<J, O, E, M> {
+impl<W: Work> CancelOnDrop<W> {
     /// Which task.
     #[must_use]
     pub const fn id(&self) -> TaskId {
@@ -159,42 +170,42 @@ impl<J, O, E, M: Copy> CancelOnDrop<J, O, E, M> {
         self.0.cancel()
     }
 
-    /// Gives the outcome up and lets the task go on after all.
+    /// Gives the result up and lets the task go on after all.
     pub fn detach(mut self) {
         let Handle { shared, task } = &mut self.0;
         drop(Handle { shared: shared.take(), task: *task });
     }
 }
 
-impl<J, O, E, M: Copy> fmt::Debug for Handle<J, O, E, M> {
+impl<W: Work> fmt::Debug for Handle<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("task", &self.task).finish_non_exhaustive()
     }
 }
 
-impl<J, O, E, M: Copy> fmt::Debug for CancelOnDrop<J, O, E, M> {
+impl<W: Work> fmt::Debug for CancelOnDrop<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CancelOnDrop").field(&self.0).finish()
     }
 }
 
-impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
-    type Output = Result<Outcome<O, E>, Ended>;
+impl<W: Work> Future for Handle<W> {
+    type Output = TaskResult<W>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let task = self.task;
-        let Some(shared) = &self.shared else { return Poll::Ready(Err(Ended)) };
+        let Some(shared) = &self.shared else { return Poll::Ready(Err(TaskError::Ended)) };
         let claimed = shared.take(|machine| match machine.try_claim(task) {
             // Taken apart at once: the whole is large, and most of it is not needed.
-            Some(Settlement { outcome, job, .. }) => Ok((outcome, job)),
+            Some(Settlement { outcome, job, .. }) => Ok((result_of(outcome), job)),
             None => Err(machine.waiter(task).is_some_and(|left| left.will_wake(cx.waker()))),
         });
         match claimed {
-            Ok((outcome, job)) => {
+            Ok((result, job)) => {
                 shared.discard(job);
                 self.shared = None;
-                Poll::Ready(Ok(outcome))
+                Poll::Ready(result)
             }
             // A handle that is polled again with the same waker returns here, after one short hold of the lock.
             Err(true) => Poll::Pending,
@@ -203,15 +214,15 @@ impl<J, O, E, M: Copy> Future for Handle<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> Future for CancelOnDrop<J, O, E, M> {
-    type Output = Result<Outcome<O, E>, Ended>;
+impl<W: Work> Future for CancelOnDrop<W> {
+    type Output = TaskResult<W>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx)
     }
 }
 
-impl<J, O, E, M: Copy> Drop for Handle<J, O, E, M> {
+impl<W: Work> Drop for Handle<W> {
     #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
@@ -220,7 +231,7 @@ impl<J, O, E, M: Copy> Drop for Handle<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> Drop for CancelOnDrop<J, O, E, M> {
+impl<W: Work> Drop for CancelOnDrop<W> {
     fn drop(&mut self) {
         if let Some(shared) = self.0.shared.take() {
             give_up(&shared, self.0.task, true);

@@ -1,51 +1,63 @@
 //! What is called with each job.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::context::Context;
+use crate::work::Work;
 
-/// A closure that makes the future of an attempt: of the job, or of the job and the attempt's [`Context`].
+/// What makes the future of each attempt. A closure of the job, or of the job and the attempt's [`Context`]; one that never
+/// fails, by [`infallible`]; one for work that is a type of yours, by [`typed`]; a value of such a type, by [`running`].
 ///
-/// The parameter `A` tells the two kinds apart, so that either can be given where a handler is asked for; it is never
-/// written out. A handler of the job alone does not pay for a context.
+/// The parameter `A` tells the kinds apart, so that any can be given where a handler is asked for; it is never written
+/// out. A closure of the job alone does not pay for a context.
 ///
 /// ```
-/// use plimsoll::{Context, Processor, Thread};
+/// use plimsoll::{Context, Processor, SleepRefusal, Thread};
+/// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let thread = Thread::start()?;
-/// let doubles = Processor::builder().spawn_on(thread.clone(), |n: u64| async move { Ok::<_, ()>(n * 2) })?;
-/// let tries = Processor::builder()
-///     .spawn_on(thread, |n: u64, context: Context| async move { Ok::<_, ()>((n, context.attempt())) })?;
-/// # drop((doubles, tries));
+/// let parses = Processor::builder().spawn_on(thread.clone(), |text: String| async move { text.parse::<u32>() })?;
+/// let naps = Processor::builder().spawn_on(thread, |millis: u64, context: Context| async move {
+///     context.sleep(Duration::from_millis(millis)).await?;
+///     Ok::<_, SleepRefusal>(context.attempt())
+/// })?;
+/// # drop((parses, naps));
 /// # Ok(())
 /// # }
 /// ```
-pub trait Handler<J, M, A> {
+pub trait Handler<W: Work, A> {
     /// The future of an attempt.
-    type Future: Future;
+    type Future: Future<Output = Result<W::Output, W::Error>>;
 
     /// Makes the future of an attempt. `context` makes its context, and is not called where that is not asked for.
-    fn call(&self, job: J, context: impl FnOnce() -> Context<M>) -> Self::Future;
+    fn call(&self, job: W::Job, context: impl FnOnce() -> Context<W::Meta>) -> Self::Future;
 }
 
-impl<H, J, M, F> Handler<J, M, (J,)> for H
+impl<H, J, O, E, F> Handler<fn(J) -> Result<O, E>, (J,)> for H
 where
     H: Fn(J) -> F,
-    F: Future,
+    F: Future<Output = Result<O, E>>,
 {
     type Future = F;
 
     #[inline]
-    fn call(&self, job: J, _: impl FnOnce() -> Context<M>) -> F {
+    fn call(&self, job: J, _: impl FnOnce() -> Context<()>) -> F {
         self(job)
     }
 }
 
-impl<H, J, M, F> Handler<J, M, (J, Context<M>)> for H
+impl<H, J, O, E, M, F> Handler<fn(J, Context<M>) -> Result<O, E>, (J, Context<M>)> for H
 where
     H: Fn(J, Context<M>) -> F,
-    F: Future,
+    F: Future<Output = Result<O, E>>,
+    M: Copy,
 {
     type Future = F;
 
@@ -53,4 +65,183 @@ where
     fn call(&self, job: J, context: impl FnOnce() -> Context<M>) -> F {
         self(job, context())
     }
+}
+
+/// A handler that never fails, from a closure whose future gives the output itself. The processor's work is
+/// `fn(Job) -> Result<Output, Infallible>`.
+///
+/// ```
+/// use plimsoll::{Processor, Thread, infallible};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let doubles = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+/// assert_eq!(doubles.submit(21)?.wait()?, 42);
+/// # Ok(())
+/// # }
+/// ```
+pub const fn infallible<C>(closure: C) -> InfallibleHandler<C> {
+    InfallibleHandler(closure)
+}
+
+/// Made by [`infallible`].
+#[derive(Clone, Copy, Debug)]
+pub struct InfallibleHandler<C>(C);
+
+impl<C, J, O, F> Handler<fn(J) -> Result<O, Infallible>, (J,)> for InfallibleHandler<C>
+where
+    C: Fn(J) -> F,
+    F: Future<Output = O>,
+{
+    type Future = NeverFails<F>;
+
+    #[inline]
+    fn call(&self, job: J, _: impl FnOnce() -> Context<()>) -> Self::Future {
+        NeverFails { future: (self.0)(job) }
+    }
+}
+
+impl<C, J, O, M, F> Handler<fn(J, Context<M>) -> Result<O, Infallible>, (J, Context<M>)>
+    for InfallibleHandler<C>
+where
+    C: Fn(J, Context<M>) -> F,
+    F: Future<Output = O>,
+    M: Copy,
+{
+    type Future = NeverFails<F>;
+
+    #[inline]
+    fn call(&self, job: J, context: impl FnOnce() -> Context<M>) -> Self::Future {
+        NeverFails { future: (self.0)(job, context()) }
+    }
+}
+
+pin_project! {
+    /// The future of an attempt of an [`InfallibleHandler`].
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is polled"]
+    pub struct NeverFails<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for NeverFails<F> {
+    type Output = Result<F::Output, Infallible>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        self.project().future.poll(cx).map(Ok)
+    }
+}
+
+/// A handler from a closure, for [`Work`] that is a type of yours: the closure takes its job, or its job and the
+/// [`Context`].
+///
+/// ```
+/// use plimsoll::{Processor, Thread, Work, typed};
+///
+/// struct Squares;
+///
+/// impl Work for Squares {
+///     type Job = u32;
+///     type Output = u32;
+///     type Error = std::io::Error;
+///     /// Of whom.
+///     type Meta = u64;
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let processor: Processor<Squares> =
+///     Processor::builder().spawn_on(Thread::start()?, typed(|n: u32| async move { Ok(n * n) }))?;
+/// assert_eq!(processor.task(3).meta(77).submit()?.wait()?, 9);
+/// # Ok(())
+/// # }
+/// ```
+pub const fn typed<C>(closure: C) -> TypedHandler<C> {
+    TypedHandler(closure)
+}
+
+/// Made by [`typed`].
+#[derive(Clone, Copy, Debug)]
+pub struct TypedHandler<C>(C);
+
+impl<C, W, F> Handler<W, (W::Job,)> for TypedHandler<C>
+where
+    C: Fn(W::Job) -> F,
+    W: Work,
+    F: Future<Output = Result<W::Output, W::Error>>,
+{
+    type Future = F;
+
+    #[inline]
+    fn call(&self, job: W::Job, _: impl FnOnce() -> Context<W::Meta>) -> F {
+        (self.0)(job)
+    }
+}
+
+impl<C, W, F> Handler<W, (W::Job, Context<W::Meta>)> for TypedHandler<C>
+where
+    C: Fn(W::Job, Context<W::Meta>) -> F,
+    W: Work,
+    F: Future<Output = Result<W::Output, W::Error>>,
+{
+    type Future = F;
+
+    #[inline]
+    fn call(&self, job: W::Job, context: impl FnOnce() -> Context<W::Meta>) -> F {
+        (self.0)(job, context())
+    }
+}
+
+/// A handler that is a value of a type of yours, with what it needs in its fields: see [`running`].
+pub trait Run: Work {
+    /// Makes one attempt at a job.
+    fn run(
+        &self,
+        job: Self::Job,
+        context: Context<Self::Meta>,
+    ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
+}
+
+/// A handler from a value whose type says what the work is and how it is done. Attempts share the value.
+///
+/// ```
+/// use plimsoll::{Context, Processor, Run, Thread, Work, running};
+/// use std::io;
+///
+/// struct Mailer {
+///     from: String,
+/// }
+///
+/// impl Work for Mailer {
+///     type Job = String;
+///     type Output = usize;
+///     type Error = io::Error;
+///     type Meta = ();
+/// }
+///
+/// impl Run for Mailer {
+///     async fn run(&self, text: String, _: Context) -> io::Result<usize> {
+///         Ok(self.from.len() + text.len())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mailer = Mailer { from: "me".into() };
+/// let processor: Processor<Mailer> = Processor::builder().spawn_on(Thread::start()?, running(mailer))?;
+/// assert_eq!(processor.submit("hello".into())?.wait()?, 7);
+/// # Ok(())
+/// # }
+/// ```
+pub fn running<R>(handler: R) -> impl Handler<R, (R::Job, Context<R::Meta>), Future: Send> + Send + Sync
+where
+    R: Run + Send + Sync + 'static,
+    R::Job: Send,
+    R::Meta: Send,
+{
+    let handler = Arc::new(handler);
+    typed(move |job: R::Job, context: Context<R::Meta>| {
+        let handler = handler.clone();
+        async move { handler.run(job, context).await }
+    })
 }

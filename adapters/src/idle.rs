@@ -8,25 +8,26 @@ use std::task::{Context, Poll};
 
 use crate::engine::idle_waiters::IdleTicket;
 use crate::engine::machine::Shared;
+use crate::work::Work;
 
 /// Ready when there was a moment, since it was polled first, at which every task was settled. Made by
-/// [`Submitter::idle`](crate::Submitter::idle).
+/// [`Access::idle`](crate::Access::idle).
 ///
 /// It does not keep the processor alive, and is ready when that has ended. Dropping it gives its place back. After it was
 /// ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
-pub struct Idle<J, O, E, M: Copy = ()> {
-    shared: Arc<Shared<J, O, E, M>>,
+pub struct Idle<W: Work> {
+    shared: Arc<Shared<W>>,
     ticket: Option<IdleTicket>,
 }
 
-impl<J, O, E, M: Copy> Idle<J, O, E, M> {
-    pub(crate) const fn new(shared: Arc<Shared<J, O, E, M>>) -> Self {
+impl<W: Work> Idle<W> {
+    pub(crate) const fn new(shared: Arc<Shared<W>>) -> Self {
         Self { shared, ticket: None }
     }
 }
 
-impl<J, O, E, M: Copy> Future for Idle<J, O, E, M> {
+impl<W: Work> Future for Idle<W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -39,7 +40,7 @@ impl<J, O, E, M: Copy> Future for Idle<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> Drop for Idle<J, O, E, M> {
+impl<W: Work> Drop for Idle<W> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             let waker = self.shared.stop_waiting_until_idle(ticket);
@@ -48,7 +49,7 @@ impl<J, O, E, M: Copy> Drop for Idle<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> fmt::Debug for Idle<J, O, E, M> {
+impl<W: Work> fmt::Debug for Idle<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Idle").field("waits", &self.ticket.is_some()).finish_non_exhaustive()
     }

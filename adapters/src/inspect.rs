@@ -2,9 +2,10 @@
 
 use plimsoll_core::TaskView;
 
-use crate::submitter::Submitter;
+use crate::access::Access;
+use crate::work::Work;
 
-/// Some of the tasks that a processor has, as they stood when they were looked at. See [`Submitter::inspect`].
+/// Some of the tasks that a processor has, as they stood when they were looked at. See [`Access::inspect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection<M = ()> {
@@ -17,7 +18,7 @@ pub struct Inspection<M = ()> {
 /// How many slots are looked at in one hold of the lock.
 const SLOTS_A_HOLD: u32 = 64;
 
-impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
+impl<W: Work> Access<W> {
     /// Looks at up to `most` tasks, at least one: which they are, with their metadata, and since when they are queued, running, delayed,
     /// backing off, orphaned or settled. Begin with 0, and go on with [`next`](Inspection::next). In one such walk a task that
     /// is there all the time is seen exactly once; tasks that come and go meanwhile may be seen or not.
@@ -26,11 +27,11 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     /// Allocates the list.
     ///
     /// ```
-    /// # use plimsoll::{Options, Processor, Stage, Thread};
+    /// # use plimsoll::{Processor, Stage, Thread, infallible};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let processor = Processor::builder().spawn_on(Thread::start()?, |_: u64| async { Ok::<_, ()>(()) })?;
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u64| async {}))?;
     /// processor.pause();
-    /// let task = processor.post(7, Options::default())?;
+    /// let task = processor.task(7).post()?;
     /// let (mut page, mut queued) = (Some(0), Vec::new());
     /// while let Some(from) = page {
     ///     let seen = processor.inspect(from, 100);
@@ -41,7 +42,7 @@ impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn inspect(&self, from: u32, most: u32) -> Inspection<M> {
+    pub fn inspect(&self, from: u32, most: u32) -> Inspection<W::Meta> {
         // With none a walk would get no further.
         let most = most.max(1);
         let (mut tasks, mut slot, slots) = (Vec::new(), from, self.limits().task_slots());

@@ -5,18 +5,17 @@
 //! [a plain thread](Thread), or on anything that implements [`Runtime`].
 //!
 //! ```
-//! use plimsoll::{Context, Drain, Outcome, Processor, Thread};
+//! use plimsoll::{Drain, Processor, Thread};
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let processor = Processor::builder()
 //!     .queue(1_000)
 //!     .concurrency(32)
-//!     .spawn_on(Thread::start()?, |job: u64, _: Context| async move { Ok::<u64, String>(job * 2) })?;
+//!     .spawn_on(Thread::start()?, |text: String| async move { text.parse::<u64>() })?;
 //!
-//! let handle = processor.submit(21)?;
-//! let outcome = futures::executor::block_on(handle)?;
-//! assert_eq!(outcome, Outcome::Completed(42));
+//! let handle = processor.submit("42".into())?;
+//! assert_eq!(futures::executor::block_on(handle)?, 42);
 //!
 //! let report = futures::executor::block_on(processor.shutdown(Drain::graceful(Duration::from_secs(5))));
 //! assert!(report.census.is_empty());
@@ -26,7 +25,7 @@
 //!
 //! # Who owns what
 //!
-//! [`Processor`] is the one owner. It derefs to a [`Submitter`], which is cheap to clone and cannot keep the processor
+//! [`Processor`] is the one owner. A [`Submitter`] gives the same [`Access`], is cheap to clone and cannot keep the processor
 //! alive; neither can a [`Handle`], a [`Subscription`], a [`SourceHandle`] or a [`Context`], wherever they are stored,
 //! the processor's own jobs included. When the owner is dropped, or [`shutdown`](Processor::shutdown) is done, every
 //! task is settled, every callback called, and everything that the processor held is dropped: jobs, futures, handler,
@@ -56,7 +55,7 @@
 //! clones and drops of your values never run under a lock of this crate, so all of them may call back into the processor.
 //! (The `Eq` of a cache key is the exception; see [`Cache`].)
 //!
-//! A panic in a handler settles its task as [`Outcome::Panicked`] and hurts no other. What panics after the outcome is
+//! A panic in a handler settles its task as [`TaskError::Panicked`] and hurts no other. What panics after the outcome is
 //! fixed (a callback, a payload's `Drop`) is caught and counted in [`Totals::late_panics`]. With `panic = "abort"`
 //! none of that can be promised.
 //!
@@ -67,15 +66,18 @@
     clippy::result_large_err,
     reason = "what is refused comes back by value: no allocation, nothing lost"
 )]
-#![allow(clippy::type_complexity, reason = "four type parameters of the user run through everything")]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod access;
+mod batch;
 mod builder;
 mod cache;
+mod completions;
 mod context;
 mod emitter;
 mod engine;
 mod events;
+mod flights;
 mod footprint;
 mod handle;
 mod handler;
@@ -84,32 +86,44 @@ mod inspect;
 mod options;
 mod panics;
 mod park;
+mod permit;
 mod processor;
 pub mod runtime;
+mod settlement;
+mod sink;
 mod sleep;
 mod source;
+mod spawn;
+mod stream;
 mod submitter;
 mod subscription;
+mod task_builder;
+mod task_error;
 mod test_context;
 #[cfg(test)]
 mod tests;
-
 mod wait;
+mod work;
 
 /// The state machine under this crate, for those who want to drive it by hand.
 pub use plimsoll_core as machine;
 
+pub use access::Access;
+pub use batch::Submitted;
 pub use builder::{Builder, Cloning, EngineFuture, Mode, Once};
 pub use cache::Cache;
+pub use completions::CompletionQueue;
 pub use context::Context;
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};
 pub use footprint::Footprint;
-pub use handle::{CancelOnDrop, Ended, Handle};
-pub use handler::Handler;
+pub use handle::{CancelOnDrop, Handle};
+pub use handler::{Handler, InfallibleHandler, NeverFails, Run, TypedHandler, infallible, running, typed};
 pub use idle::Idle;
 pub use inspect::Inspection;
-pub use options::{Callback, Options};
+pub use options::Options;
+pub use panics::PanicMessage;
+pub use permit::{Permit, Reserve};
 pub use processor::{Processor, Report, Shutdown};
 #[cfg(feature = "smol")]
 pub use runtime::smol::Smol;
@@ -117,16 +131,23 @@ pub use runtime::thread::Thread;
 #[cfg(feature = "tokio")]
 pub use runtime::tokio::Tokio;
 pub use runtime::{Runtime, Threads, Timer, since_start};
+pub use settlement::Settlement;
+pub use sink::JobSink;
 pub use sleep::Sleep;
 pub use source::SourceHandle;
+pub use spawn::{Spawned, SpawnedJob};
+pub use stream::{Process, ProcessOrdered, StreamRefusal, Usual};
 pub use submitter::Submitter;
 pub use subscription::{Notice, Subscription};
+pub use task_builder::{Callback, RefusedCall, TaskBuilder};
+pub use task_error::{TaskError, TaskResult};
 pub use wait::SubmitWait;
+pub use work::{SendWork, Work};
 
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
     Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits,
-    Jitter, LastError, Ledger, Limits, Message, Outcome, OutcomeKind, Phase, Policy, Priority, Refusal,
-    Refused, Remains, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView,
-    Timeouts, Totals,
+    Jitter, LastError, Ledger, Limits, Message, OutcomeKind, Phase, Policy, Priority, Refusal, Refused,
+    Remains, ReserveRefusal, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId,
+    TaskView, Timeouts, Totals,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plimsoll_core::{Conditions, Plan, Refusal, Route, Terms};
 
-use crate::{Outcome, Priority, Retry, Timeouts};
+use crate::{Priority, Retry, Timeouts};
 
 /// The terms of one task. What is `None` is as the [`Builder`](crate::Builder) was told.
 ///
@@ -79,9 +79,6 @@ impl<M> Options<M> {
         self
     }
 }
-
-/// What is called with the outcome of a task. See [`Submitter::call`](crate::Submitter::call).
-pub type Callback<O, E> = Box<dyn FnOnce(Outcome<O, E>) + Send>;
 
 /// What a task gets where its [`Options`] say nothing.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,6 +6,50 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use plimsoll_core::Message;
 
+/// What a handler said when it panicked. It is on the heap, as a panic itself is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+// One word, for every task has room for it.
+#[allow(clippy::box_collection, reason = "a box of a string is a third as large")]
+pub struct PanicMessage(Box<String>);
+
+impl PanicMessage {
+    /// Its text. Where the panic had a value that is no text, it says that.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for PanicMessage {
+    fn from(text: String) -> Self {
+        Self(Box::new(text))
+    }
+}
+
+impl From<&str> for PanicMessage {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+impl AsRef<str> for PanicMessage {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for PanicMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for PanicMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
 /// The value that a panic carries.
 pub(crate) type Panic = Box<dyn Any + Send>;
 
@@ -33,10 +77,10 @@ pub(crate) fn first_panic(first: Option<Panic>, second: Option<Panic>) -> Option
 }
 
 /// The text of a panic, as far as it is one.
-pub(crate) fn panic_message(panic: &Panic) -> Message {
+pub(crate) fn panic_text(panic: &Panic) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Message::from(text.unwrap_or("panicked with a value that is no text"))
+    text.unwrap_or("panicked with a value that is no text")
 }
 
 /// An error as its `Debug` shows it. Runs that.

@@ -9,21 +9,31 @@ use std::task::{Context, Poll};
 
 use plimsoll_core::{Census, Drain, Ledger, Remains, Totals};
 
-use crate::cache::Cache;
+use crate::access::Access;
 use crate::engine::ending::Close;
+use crate::engine::machine::Shared;
+use crate::settlement::Settlement;
 use crate::submitter::Submitter;
+use crate::work::Work;
 
-/// A running processor, and its one owner. What can be done with it, apart from ending it, is on [`Submitter`].
+/// A running processor, and its one owner. What can be done with it, apart from ending it, is on [`Access`], which it derefs
+/// to. It can't be cloned: [`submitter`](Self::submitter) gives access that may be kept elsewhere, and keeps nothing alive.
+///
+/// ```compile_fail,E0599
+/// # use plimsoll::{Processor, Work};
+/// fn two_owners<W: Work>(processor: Processor<W>) -> (Processor<W>, Processor<W>) {
+///     (processor.clone(), processor)
+/// }
+/// ```
 ///
 /// Dropping it aborts: when the drop returns, every task is settled, every callback was called, and every value and
 /// future is dropped, except what a worker has in hand at that moment, on this thread or another; that goes when the poll
 /// or call that is going on returns. It works anywhere, also in a handler or callback of its own, and with a runtime that
 /// has stopped. A callback that runs on another thread is waited for, though no longer than 20 milliseconds.
 /// [`shutdown`](Self::shutdown) ends it gracefully.
-pub struct Processor<J, O, E, M: Copy = (), K = (), V = ()> {
-    submitter: Submitter<J, O, E, M>,
+pub struct Processor<W: Work> {
+    access: Access<W>,
     engine: Arc<dyn Close>,
-    cache: Cache<K, V>,
 }
 
 /// What [`Processor::shutdown`] reports.
@@ -40,21 +50,43 @@ pub struct Report {
     pub census: Census,
 }
 
-impl<J, O, E, M: Copy, K, V> Processor<J, O, E, M, K, V> {
-    pub(crate) fn new(submitter: Submitter<J, O, E, M>, engine: Arc<dyn Close>, cache: Cache<K, V>) -> Self {
-        Self { submitter, engine, cache }
+impl<W: Work> Processor<W> {
+    pub(crate) fn new(shared: Arc<Shared<W>>, engine: Arc<dyn Close>) -> Self {
+        Self { access: Access { shared }, engine }
     }
 
     /// A submitter, which may be kept and cloned without keeping the processor alive.
     #[must_use]
-    pub fn submitter(&self) -> Submitter<J, O, E, M> {
-        self.submitter.clone()
+    pub fn submitter(&self) -> Submitter<W> {
+        Submitter::new(&self.access)
     }
 
-    /// The cache. It may be cloned; it is emptied at the end.
-    #[must_use]
-    pub const fn cache(&self) -> &Cache<K, V> {
-        &self.cache
+    /// From now on `hook` sees every task that is settled, once, with all that leaves with it, before anybody else has its
+    /// result: for metrics, logs, or to keep what failed. Whatever way the result goes: to a handle, a callback, a completion
+    /// queue, or nowhere. It is called by a worker, or by the thread that ends the processor; until it returns, that task's
+    /// result waits. A panic in it is caught and counted. A second one replaces the first. It is dropped with the processor, so
+    /// it may hold a submitter.
+    ///
+    /// What was settled before is not shown. Tasks cost a little more: their results are handed out and back.
+    ///
+    /// ```
+    /// # use plimsoll::{OutcomeKind, Processor, Thread};
+    /// # use std::sync::mpsc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |text: String| async move { text.parse::<u32>() })?;
+    /// let (failed, failures) = mpsc::channel();
+    /// processor.on_settled(move |settled| {
+    ///     if let Err(error) = &settled.result {
+    ///         let _ = failed.send(format!("{:?}: {error}", settled.task));
+    ///     }
+    /// });
+    /// assert!(processor.submit("many".into())?.wait().is_err());
+    /// assert!(failures.recv()?.ends_with("the task failed"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_settled(&self, hook: impl Fn(&Settlement<W>) + Send + Sync + 'static) {
+        self.access.shared.set_hook(Arc::new(hook));
     }
 
     /// Ends the processor: from now on it takes nothing in and detaches its sources.
@@ -69,10 +101,10 @@ impl<J, O, E, M: Copy, K, V> Processor<J, O, E, M, K, V> {
     /// runs: a callback, a waker, a value's `Drop`. It does not wait for a handler that blocks its thread: that is abandoned,
     /// and counted in [`Remains::abandoned`]. Time is kept by the runtime: one that is never polled again reaches no deadline.
     /// Then drop the owner instead.
-    pub fn shutdown(self, mode: Drain) -> Shutdown<J, O, E, M, K, V> {
+    pub fn shutdown(self, mode: Drain) -> Shutdown<W> {
         match mode {
             Drain::Graceful(_) => {
-                let shared = &self.submitter.shared;
+                let shared = &self.access.shared;
                 let now = shared.now();
                 shared.act(|machine| machine.drain(now, mode));
             }
@@ -83,28 +115,28 @@ impl<J, O, E, M: Copy, K, V> Processor<J, O, E, M, K, V> {
     }
 
     fn report(&self) -> Report {
-        let mut remains = self.submitter.shared.lock().ended.unwrap_or_default();
+        let mut remains = self.access.shared.lock().ended.unwrap_or_default();
         // Panics in the drops at the very end are counted after the machine has ended.
         remains.totals = self.totals();
         Report { remains, totals: self.totals(), ledger: self.ledger(), census: self.census() }
     }
 }
 
-impl<J, O, E, M: Copy, K, V> Deref for Processor<J, O, E, M, K, V> {
-    type Target = Submitter<J, O, E, M>;
+impl<W: Work> Deref for Processor<W> {
+    type Target = Access<W>;
 
-    fn deref(&self) -> &Self::Target {
-        &self.submitter
+    fn deref(&self) -> &Access<W> {
+        &self.access
     }
 }
 
-impl<J, O, E, M: Copy, K, V> Drop for Processor<J, O, E, M, K, V> {
+impl<W: Work> Drop for Processor<W> {
     fn drop(&mut self) {
         self.engine.end(Drain::Abort);
     }
 }
 
-impl<J, O, E, M: Copy, K, V> fmt::Debug for Processor<J, O, E, M, K, V> {
+impl<W: Work> fmt::Debug for Processor<W> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Processor")
@@ -117,11 +149,11 @@ impl<J, O, E, M: Copy, K, V> fmt::Debug for Processor<J, O, E, M, K, V> {
 
 /// Ready with a [`Report`] when a processor has ended. See [`Processor::shutdown`].
 #[must_use = "dropping it aborts what is still going on"]
-pub struct Shutdown<J, O, E, M: Copy = (), K = (), V = ()> {
-    processor: Option<Processor<J, O, E, M, K, V>>,
+pub struct Shutdown<W: Work> {
+    processor: Option<Processor<W>>,
 }
 
-impl<J, O, E, M: Copy, K, V> Future for Shutdown<J, O, E, M, K, V> {
+impl<W: Work> Future for Shutdown<W> {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
@@ -129,7 +161,7 @@ impl<J, O, E, M: Copy, K, V> Future for Shutdown<J, O, E, M, K, V> {
             debug_assert!(false, "polled after it was ready");
             return Poll::Pending;
         };
-        let shared = &processor.submitter.shared;
+        let shared = &processor.access.shared;
         // A waker's clone and drop are foreign code: both happen without the lock.
         let waker = cx.waker().clone();
         let replaced = shared.lock().shutdown.replace(waker);
@@ -147,7 +179,7 @@ impl<J, O, E, M: Copy, K, V> Future for Shutdown<J, O, E, M, K, V> {
     }
 }
 
-impl<J, O, E, M: Copy, K, V> fmt::Debug for Shutdown<J, O, E, M, K, V> {
+impl<W: Work> fmt::Debug for Shutdown<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shutdown").field("processor", &self.processor).finish()
     }

@@ -8,22 +8,23 @@ use plimsoll_core::{
     AttachRefusal, Detached, Fed, FeedRefusal, Guard, Message, Refused, Route, SourceId, Terms,
 };
 
+use crate::access::Access;
 use crate::emitter::Emitter;
 use crate::engine::machine::{Shared, Types};
 use crate::options::Options;
 use crate::panics::{catch, discard_panic};
-use crate::submitter::Submitter;
+use crate::work::{SendWork, Work};
 
 /// A source that is attached to a processor.
 ///
 /// The processor owns its three registrations with the emitter: they go when [`detach`](Self::detach) is called, when
 /// the processor drains, or when it ends. Dropping the handle leaves it attached.
-pub struct SourceHandle<J, O, E, M: Copy = ()> {
-    shared: Arc<Shared<J, O, E, M>>,
+pub struct SourceHandle<W: Work> {
+    shared: Arc<Shared<W>>,
     id: SourceId,
 }
 
-impl<J, O, E, M: Copy> SourceHandle<J, O, E, M> {
+impl<W: Work> SourceHandle<W> {
     /// Which source.
     #[must_use]
     pub const fn id(&self) -> SourceId {
@@ -45,28 +46,22 @@ impl<J, O, E, M: Copy> SourceHandle<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> fmt::Debug for SourceHandle<J, O, E, M> {
+impl<W: Work> fmt::Debug for SourceHandle<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceHandle").field("id", &self.id).field("fed", &self.fed()).finish()
     }
 }
 
-impl<J, O, E, M> Submitter<J, O, E, M>
-where
-    J: Send + 'static,
-    O: Send + 'static,
-    E: Send + 'static,
-    M: Copy + Send + Sync + 'static,
-{
+impl<W: SendWork> Access<W> {
     /// Attaches an emitter as a source: its tasks and batches are submitted on the default terms, with outcomes that
     /// go nowhere, and its errors are noted as last error. What is refused goes back to the caller of `emit` and is
     /// counted for the source.
     ///
     /// # Errors
     /// Too many sources, or the processor is draining. Nothing is registered then.
-    pub fn attach(&self, emitter: &impl Emitter<J>) -> Result<SourceHandle<J, O, E, M>, AttachRefusal>
+    pub fn attach(&self, emitter: &impl Emitter<W::Job>) -> Result<SourceHandle<W>, AttachRefusal>
     where
-        M: Default,
+        W::Meta: Default,
     {
         self.attach_with(emitter, |_| Options::default())
     }
@@ -79,11 +74,11 @@ where
     /// Too many sources, or the processor is draining. Nothing is registered then.
     pub fn attach_with(
         &self,
-        emitter: &impl Emitter<J>,
-        options: impl Fn(&J) -> Options<M> + Send + Sync + 'static,
-    ) -> Result<SourceHandle<J, O, E, M>, AttachRefusal> {
+        emitter: &impl Emitter<W::Job>,
+        options: impl Fn(&W::Job) -> Options<W::Meta> + Send + Sync + 'static,
+    ) -> Result<SourceHandle<W>, AttachRefusal> {
         // The id is known only once the registrations are in the machine's hands; until then nothing is fed.
-        let feeder = Arc::new(Feeder { submitter: self.clone(), id: OnceLock::new(), options });
+        let feeder = Arc::new(Feeder { shared: self.shared.clone(), id: OnceLock::new(), options });
         let (task, batch, error) = (feeder.clone(), feeder.clone(), feeder.clone());
         let guard = Guard {
             task: erase(emitter.on_task(Box::new(move |job| task.feed(job)))),
@@ -113,15 +108,15 @@ fn erase(listener: impl Send + 'static) -> Box<dyn Any + Send> {
     Box::new(listener)
 }
 
-fn drop_guard<J, O, E, M: Copy>(shared: &Shared<J, O, E, M>, guard: Guard<Box<dyn Any + Send>>) {
+fn drop_guard<W: Work>(shared: &Shared<W>, guard: Guard<Box<dyn Any + Send>>) {
     shared.discard(guard.task);
     shared.discard(guard.batch);
     shared.discard(guard.error);
 }
 
 /// What the three listeners of a source have in common.
-struct Feeder<J, O, E, M: Copy, F> {
-    submitter: Submitter<J, O, E, M>,
+struct Feeder<W: Work, F> {
+    shared: Arc<Shared<W>>,
     id: OnceLock<SourceId>,
     options: F,
 }
@@ -129,10 +124,10 @@ struct Feeder<J, O, E, M: Copy, F> {
 /// The most tasks that one hold of the lock takes in.
 const FED_A_HOLD: usize = 64;
 
-impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
+impl<W: Work, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
     /// The terms of a job. A panic of the user's function is caught and counted; then there are none.
-    fn terms(&self, job: &J) -> Result<Terms<Types<J, O, E, M>>, FeedRefusal> {
-        let shared = &self.submitter.shared;
+    fn terms(&self, job: &W::Job) -> Result<Terms<Types<W>>, FeedRefusal> {
+        let shared = &self.shared;
         match catch(|| (self.options)(job)) {
             Ok(options) => shared.defaults.terms(options, Route::Nowhere).map_err(FeedRefusal::Task),
             Err(panic) => {
@@ -143,8 +138,8 @@ impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
         }
     }
 
-    fn feed(&self, job: J) -> Result<(), Refused<J, FeedRefusal>> {
-        let shared = &self.submitter.shared;
+    fn feed(&self, job: W::Job) -> Result<(), Refused<W::Job, FeedRefusal>> {
+        let shared = &self.shared;
         let Some(id) = self.id.get().copied() else {
             return Err(Refused::new(FeedRefusal::Detached, job));
         };
@@ -157,8 +152,8 @@ impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
         fed.map(drop).map_err(|refused| refused.map(|(job, _)| job))
     }
 
-    fn feed_batch(&self, jobs: Vec<J>) -> Result<(), Refused<Vec<J>, FeedRefusal>> {
-        let shared = &self.submitter.shared;
+    fn feed_batch(&self, jobs: Vec<W::Job>) -> Result<(), Refused<Vec<W::Job>, FeedRefusal>> {
+        let shared = &self.shared;
         let Some(id) = self.id.get().copied() else {
             return Err(Refused::new(FeedRefusal::Detached, jobs));
         };
@@ -191,7 +186,7 @@ impl<J, O, E, M: Copy, F: Fn(&J) -> Options<M>> Feeder<J, O, E, M, F> {
     }
 
     fn feed_error(&self, message: &str) {
-        let shared = &self.submitter.shared;
+        let shared = &self.shared;
         if let Some(id) = self.id.get().copied() {
             let (now, message) = (shared.now(), Message::from(message));
             // Not attached any more: then the error is nobody's.

@@ -9,6 +9,7 @@ use futures_core::Stream;
 use plimsoll_core::{Event, Next, SubscriberId};
 
 use crate::engine::machine::Shared;
+use crate::work::Work;
 
 /// What a [`Subscription`] yields.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,21 +21,21 @@ pub enum Notice<M = ()> {
     Lagged(u64),
 }
 
-/// Yields the events of a processor from the moment of [`subscribe`](crate::Submitter::subscribe) on, and ends after the
+/// Yields the events of a processor from the moment of [`subscribe`](crate::Access::subscribe) on, and ends after the
 /// last one when the processor has ended; an abort discards those that were not read. It does not keep the processor alive. Dropping it frees its place at once.
 #[must_use = "dropping a subscription ends it"]
-pub struct Subscription<J, O, E, M: Copy = ()> {
-    shared: Arc<Shared<J, O, E, M>>,
+pub struct Subscription<W: Work> {
+    shared: Arc<Shared<W>>,
     id: SubscriberId,
 }
 
-impl<J, O, E, M: Copy> Subscription<J, O, E, M> {
-    pub(crate) const fn new(shared: Arc<Shared<J, O, E, M>>, id: SubscriberId) -> Self {
+impl<W: Work> Subscription<W> {
+    pub(crate) const fn new(shared: Arc<Shared<W>>, id: SubscriberId) -> Self {
         Self { shared, id }
     }
 
     /// What has happened, if it was not read yet; never waits. The outer `None` is the end.
-    pub fn try_next(&mut self) -> Option<Option<Notice<M>>> {
+    pub fn try_next(&mut self) -> Option<Option<Notice<W::Meta>>> {
         let next = self.shared.act(|machine| machine.next_event(self.id))?;
         Some(match next {
             Next::Event(event) => Some(Notice::Event(event)),
@@ -44,10 +45,10 @@ impl<J, O, E, M: Copy> Subscription<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> Stream for Subscription<J, O, E, M> {
-    type Item = Notice<M>;
+impl<W: Work> Stream for Subscription<W> {
+    type Item = Notice<W::Meta>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice<M>>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice<W::Meta>>> {
         match self.try_next() {
             None => return Poll::Ready(None),
             Some(Some(notice)) => return Poll::Ready(Some(notice)),
@@ -66,14 +67,14 @@ impl<J, O, E, M: Copy> Stream for Subscription<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> Drop for Subscription<J, O, E, M> {
+impl<W: Work> Drop for Subscription<W> {
     fn drop(&mut self) {
         let waker = self.shared.act(|machine| machine.unsubscribe(self.id));
         self.shared.discard(waker);
     }
 }
 
-impl<J, O, E, M: Copy> fmt::Debug for Subscription<J, O, E, M> {
+impl<W: Work> fmt::Debug for Subscription<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").field("id", &self.id).finish_non_exhaustive()
     }

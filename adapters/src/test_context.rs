@@ -43,9 +43,12 @@ impl<M: Copy + Send + 'static> Context<M> {
     }
 }
 
+/// The work of the machine behind the context: nothing but the attempt.
+type Tested<M> = fn((), Context<M>) -> Result<(), ()>;
+
 /// A machine in which the only attempt runs.
 #[allow(clippy::expect_used, reason = "the limits are right, and there is room for the only task")]
-fn running<M: Copy>(meta: M) -> (Machine<(), (), (), M>, Start<Types<(), (), (), M>>) {
+fn running<M: Copy>(meta: M) -> (Machine<Tested<M>>, Start<Types<Tested<M>>>) {
     let mut limits = Limits::default();
     (limits.queue, limits.concurrency, limits.delayed) = (0, 1, 0);
     (limits.waiters, limits.sources, limits.subscribers, limits.events) = (0, 0, 0, 1);
@@ -56,10 +59,10 @@ fn running<M: Copy>(meta: M) -> (Machine<(), (), (), M>, Start<Types<(), (), (),
 }
 
 /// What stands in for a processor.
-struct TestHost<M: Copy>(Mutex<Machine<(), (), (), M>>);
+struct TestHost<M: Copy>(Mutex<Machine<Tested<M>>>);
 
 impl<M: Copy> TestHost<M> {
-    fn lock(&self) -> MutexGuard<'_, Machine<(), (), (), M>> {
+    fn lock(&self) -> MutexGuard<'_, Machine<Tested<M>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -3,84 +3,55 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use plimsoll_core::{
-    Conditions, Instant, Refusal, Refused, ReservedRefusal, RoomStatus, Route, TaskId, WaitRefusal, WaiterId,
-};
+use plimsoll_core::{Conditions, Refusal, Refused, Route, TaskId};
 
-use crate::engine::machine::{Machine, Shared};
+use crate::engine::machine::Shared;
 use crate::handle::Handle;
-use crate::options::Options;
-use crate::submitter::Submitter;
+use crate::permit::{Permit, Reserve, refusal_of};
+use crate::work::Work;
 
-/// Submits a job as soon as there is room. See [`Submitter::submit_wait`].
+/// Submits a job as soon as there is room. See [`TaskBuilder::submit_wait`](crate::TaskBuilder::submit_wait).
 ///
 /// Dropping it at any time drops the job and gives its place in the line, or the room it was granted, to the next one.
 /// After it was ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
-pub struct SubmitWait<J, O, E, M: Copy = ()> {
-    /// Until the submitter goes on to the handle, and the job to the machine.
-    offer: Option<(Submitter<J, O, E, M>, J)>,
-    meta: M,
+pub struct SubmitWait<W: Work> {
+    /// Until the one goes on to the handle, and the job to the machine.
+    offer: Option<(Arc<Shared<W>>, W::Job)>,
+    meta: W::Meta,
     /// Those of the builder, if none.
     conditions: Option<Conditions>,
     /// Why this cannot be submitted at all.
     refusal: Option<Refusal>,
-    place: Option<WaiterId>,
-}
-
-impl<J, O, E, M: Copy> Submitter<J, O, E, M> {
-    /// Submits a job on the default terms as soon as there is room, first come first served. The job is in the future
-    /// until then, and is dropped with it.
-    ///
-    /// The future is ready with an error when the processor ends, when too many wait
-    /// ([`Limits::waiters`](crate::Limits::waiters)), or when more outcomes than
-    /// [`Limits::unclaimed`](crate::Limits::unclaimed) are not taken: the waiter might be the one that has to take them.
-    pub fn submit_wait(&self, job: J) -> SubmitWait<J, O, E, M>
-    where
-        M: Default,
-    {
-        SubmitWait::new(self.clone(), job, M::default(), Ok(None))
-    }
-
-    /// As [`submit_wait`](Self::submit_wait), on these terms.
-    pub fn submit_wait_with(&self, job: J, options: Options<M>) -> SubmitWait<J, O, E, M> {
-        let conditions = self.shared.defaults.with(&options);
-        SubmitWait::new(self.clone(), job, options.meta, conditions.map(Some))
-    }
+    /// Once there was no room.
+    reserve: Option<Reserve<W>>,
 }
 
 // The job is moved, never pinned.
-impl<J, O, E, M: Copy> Unpin for SubmitWait<J, O, E, M> {}
+impl<W: Work> Unpin for SubmitWait<W> {}
 
-type Answer<J, O, E, M> = Result<Handle<J, O, E, M>, Refused<J>>;
+type Answer<W> = Result<Handle<W>, Refused<<W as Work>::Job>>;
 
-/// What a look at the machine came to, with the job unless that was taken.
-enum Attempt<J> {
-    Admitted(TaskId),
-    Refused(Refusal, J),
-    /// In this place of the line.
-    Waiting(WaiterId, J),
-}
-
-impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
+impl<W: Work> SubmitWait<W> {
     pub(crate) const fn new(
-        submitter: Submitter<J, O, E, M>,
-        job: J,
-        meta: M,
+        shared: Arc<Shared<W>>,
+        job: W::Job,
+        meta: W::Meta,
         conditions: Result<Option<Conditions>, Refusal>,
     ) -> Self {
         let (conditions, refusal) = match conditions {
             Ok(conditions) => (conditions, None),
             Err(refusal) => (None, Some(refusal)),
         };
-        Self { offer: Some((submitter, job)), meta, conditions, refusal, place: None }
+        Self { offer: Some((shared, job)), meta, conditions, refusal, reserve: None }
     }
 
     /// Submits if there is room and nobody was first; if not, the job comes back.
     #[inline]
-    fn arrive(&self, shared: &Shared<J, O, E, M>, job: J) -> Result<TaskId, (Refusal, J)> {
+    fn arrive(&self, shared: &Shared<W>, job: W::Job) -> Result<TaskId, (Refusal, W::Job)> {
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
         let submitted = shared.submit(conditions, |machine, now| {
             machine.try_submit(now, job, self.meta, Route::Handle, conditions)
@@ -88,168 +59,58 @@ impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
         submitted.map_err(|refused| (refused.reason, refused.into_value().0))
     }
 
-    /// As [`arrive`](Self::arrive), and joins the line if there is no room. What room would not help is refused at once.
-    fn arrive_to_wait(&self, shared: &Shared<J, O, E, M>, job: J, waker: &mut Option<Waker>) -> Attempt<J> {
-        let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
-        shared.submit(conditions, |machine, now| {
-            match machine.try_submit(now, job, self.meta, Route::Handle, conditions) {
-                Ok(task) => Attempt::Admitted(task),
-                Err(refused) => match refused.into_parts() {
-                    (Refusal::Full | Refusal::Backlog, (job, _)) => join(machine, now, job, waker),
-                    (reason, (job, _)) => Attempt::Refused(reason, job),
-                },
-            }
+    /// Waits for room.
+    #[cold]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Answer<W>> {
+        let Some(reserve) = &mut self.reserve else { return Poll::Pending };
+        let Poll::Ready(reserved) = Pin::new(reserve).poll(cx) else { return Poll::Pending };
+        self.reserve = None;
+        let Some((shared, job)) = self.offer.take() else { return Poll::Pending };
+        Poll::Ready(match reserved {
+            Ok(permit) => self.submit_with(permit, &shared, job),
+            Err(reason) => Err(Refused::new(refusal_of(reason), job)),
         })
     }
 
-    /// Asks how it stands in the line, and submits if room was granted.
-    fn come_back(
-        &self,
-        shared: &Shared<J, O, E, M>,
-        job: J,
-        place: WaiterId,
-        waker: &mut Option<Waker>,
-    ) -> Attempt<J> {
-        let Some(new) = waker.take() else { return Attempt::Waiting(place, job) };
+    fn submit_with(&self, mut permit: Permit<W>, shared: &Arc<Shared<W>>, job: W::Job) -> Answer<W> {
         let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
-        let now = shared.now();
-        shared.act(|machine| match machine.rewait(place, new) {
-            RoomStatus::Granted(unused) => {
-                *waker = Some(unused);
-                admit(machine.submit_reserved_on(now, place, job, self.meta, Route::Handle, conditions))
-            }
-            RoomStatus::Waiting(replaced) => {
-                *waker = replaced;
-                Attempt::Waiting(place, job)
-            }
-            RoomStatus::Gone(unused) => {
-                *waker = Some(unused);
-                Attempt::Refused(Refusal::Closed, job)
-            }
-        })
-    }
-}
-
-/// Joins the line with this waker, which stays where it is when that is refused.
-fn join<J, O, E, M: Copy>(
-    machine: &mut Machine<J, O, E, M>,
-    now: Instant,
-    job: J,
-    waker: &mut Option<Waker>,
-) -> Attempt<J> {
-    let Some(new) = waker.take() else { return Attempt::Refused(Refusal::Full, job) };
-    match machine.wait_for_room(now, new) {
-        Ok(place) => Attempt::Waiting(place, job),
-        Err(refused) => {
-            let closed = refused.reason == WaitRefusal::Closed;
-            *waker = Some(refused.into_value());
-            Attempt::Refused(if closed { Refusal::Closed } else { Refusal::Full }, job)
+        match permit.offer(job, self.meta, Route::Handle, conditions) {
+            Ok(task) => Ok(Handle::new(shared.clone(), task)),
+            Err(refused) => Err(refused.map(|(job, _)| job)),
         }
     }
 }
 
-fn admit<J, R>(result: Result<TaskId, Refused<(J, R), ReservedRefusal>>) -> Attempt<J> {
-    match result {
-        Ok(task) => Attempt::Admitted(task),
-        Err(refused) => {
-            let reason = match refused.reason {
-                ReservedRefusal::Task(reason) => reason,
-                // Asked for under the same lock hold, so it was granted.
-                _ => Refusal::Full,
-            };
-            Attempt::Refused(reason, refused.into_value().0)
-        }
-    }
-}
-
-impl<J, O, E, M: Copy> Future for SubmitWait<J, O, E, M> {
-    type Output = Answer<J, O, E, M>;
+impl<W: Work> Future for SubmitWait<W> {
+    type Output = Answer<W>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if this.place.is_some() {
-            return this.wait(cx.waker());
+        if this.reserve.is_some() {
+            return this.wait(cx);
         }
-        let Some((submitter, job)) = this.offer.take() else {
+        let Some((shared, job)) = this.offer.take() else {
             debug_assert!(false, "polled after it was ready");
             return Poll::Pending;
         };
         if let Some(reason) = this.refusal {
             return Poll::Ready(Err(Refused::new(reason, job)));
         }
-        match this.arrive(&submitter.shared, job) {
-            Ok(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
-            Err((reason, job)) => this.turned_away(reason, job, submitter, cx.waker()),
-        }
-    }
-}
-
-impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
-    /// Waits if that can help.
-    #[cold]
-    fn turned_away(
-        &mut self,
-        reason: Refusal,
-        job: J,
-        submitter: Submitter<J, O, E, M>,
-        waker: &Waker,
-    ) -> Poll<Answer<J, O, E, M>> {
-        if !matches!(reason, Refusal::Full | Refusal::Backlog) {
-            return Poll::Ready(Err(Refused::new(reason, job)));
-        }
-        self.offer = Some((submitter, job));
-        self.wait(waker)
-    }
-
-    /// Joins the line, or asks how it stands there.
-    #[cold]
-    fn wait(&mut self, waker: &Waker) -> Poll<Answer<J, O, E, M>> {
-        // Cloned and dropped without the lock, for a waker is foreign code; and not before it is needed. If that panics
-        // this future is whole, so that dropping it leaves the line.
-        let mut waker = Some(waker.clone());
-        let Some((submitter, job)) = self.offer.take() else { return Poll::Pending };
-        let shared = &submitter.shared;
-        let attempt = match self.place {
-            None => self.arrive_to_wait(shared, job, &mut waker),
-            Some(place) => self.come_back(shared, job, place, &mut waker),
-        };
-        shared.discard(waker);
-        self.place = None;
-        match attempt {
-            Attempt::Admitted(task) => Poll::Ready(Ok(Handle::new(submitter.shared, task))),
-            Attempt::Refused(reason, value) => Poll::Ready(Err(Refused::new(reason, value))),
-            Attempt::Waiting(place, job) => {
-                (self.place, self.offer) = (Some(place), Some((submitter, job)));
-                Poll::Pending
+        match this.arrive(&shared, job) {
+            Ok(task) => Poll::Ready(Ok(Handle::new(shared, task))),
+            Err((Refusal::Full | Refusal::Backlog, job)) => {
+                this.reserve = Some(Reserve::new(shared.clone(), 1));
+                this.offer = Some((shared, job));
+                this.wait(cx)
             }
+            Err((reason, job)) => Poll::Ready(Err(Refused::new(reason, job))),
         }
     }
 }
 
-impl<J, O, E, M: Copy> Drop for SubmitWait<J, O, E, M> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.place.is_some() {
-            self.leave();
-        }
-    }
-}
-
-impl<J, O, E, M: Copy> SubmitWait<J, O, E, M> {
-    /// Leaves the line.
-    #[cold]
-    fn leave(&mut self) {
-        let (Some(place), Some((submitter, _))) = (self.place, &self.offer) else { return };
-        let shared = &submitter.shared;
-        let now = shared.now();
-        let waker = shared.act(|machine| machine.leave(now, place));
-        shared.discard(waker);
-    }
-}
-
-impl<J, O, E, M: Copy> fmt::Debug for SubmitWait<J, O, E, M> {
+impl<W: Work> fmt::Debug for SubmitWait<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubmitWait").field("in_line", &self.place.is_some()).finish_non_exhaustive()
+        f.debug_struct("SubmitWait").field("in_line", &self.reserve.is_some()).finish_non_exhaustive()
     }
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 #[allow(clippy::wildcard_imports)]
 use plimsoll::*;
 
+type Nap<M = ()> = fn(Duration, Context<M>) -> Result<(), SleepRefusal>;
+
 const LONG: Duration = Duration::from_secs(3_600);
 
 fn thread() -> Thread {
@@ -54,11 +56,14 @@ fn further_tries_are_refused_where_the_job_is_not_cloned() {
     let thrice = || Options::default().retry(Retry::NONE.attempts(3));
     let fails = |_: u32| async { Err::<(), _>("no") };
     let once = Processor::builder().spawn_on(thread(), fails).unwrap();
-    assert_eq!(once.submit_with(1, thrice()).unwrap_err().reason, Refusal::Attempts);
+    assert_eq!(once.task(1).options(thrice()).submit().unwrap_err().reason, Refusal::Attempts);
     let cloning = Processor::builder().retry(Retry::NONE).spawn_on(thread(), fails).unwrap();
-    let handle =
-        cloning.submit_with(1, thrice().retry(Retry::NONE.attempts(3).base(Duration::ZERO))).unwrap();
-    assert_eq!(handle.wait(), Ok(Outcome::Failed("no")));
+    let handle = cloning
+        .task(1)
+        .options(thrice().retry(Retry::NONE.attempts(3).base(Duration::ZERO)))
+        .submit()
+        .unwrap();
+    assert_eq!(handle.wait(), Err(TaskError::Failed("no")));
     assert_eq!(cloning.totals().started, 3);
 }
 
@@ -74,9 +79,9 @@ fn a_time_out_of_zero_is_refused() {
         Timeouts { start_to_close: none, ..Timeouts::NONE },
         Timeouts { schedule_to_close: none, ..Timeouts::NONE },
     ] {
-        let refused = processor.submit_with(1, Options::default().timeouts(timeouts)).unwrap_err();
+        let refused = processor.task(1).options(Options::default().timeouts(timeouts)).submit().unwrap_err();
         assert_eq!((refused.reason, refused.into_value()), (Refusal::ZeroTimeout, 1));
-        let waits = processor.submit_wait_with(2, Options::default().timeouts(timeouts));
+        let waits = processor.task(2).options(Options::default().timeouts(timeouts)).submit_wait();
         let refused = futures::executor::block_on(waits).unwrap_err();
         assert_eq!((refused.reason, refused.into_value()), (Refusal::ZeroTimeout, 2));
         let events = Events::new();
@@ -89,7 +94,7 @@ fn a_time_out_of_zero_is_refused() {
         assert_eq!(events.emit_batch(vec![4, 3, 5]).unwrap_err(), [3, 5]);
         drop(source);
     }
-    assert_eq!(processor.submit(1).unwrap().wait(), Ok(Outcome::Completed(())));
+    assert_eq!(processor.submit(1).unwrap().wait(), Ok(()));
 }
 
 #[test]
@@ -98,7 +103,7 @@ fn a_builder_knows_the_usual_time_out() {
         .timeout(Duration::from_millis(5))
         .spawn_on(thread(), |_: u32| pending::<Result<(), ()>>())
         .unwrap();
-    assert_eq!(processor.submit(1).unwrap().wait(), Ok(Outcome::TimedOut));
+    assert_eq!(processor.submit(1).unwrap().wait(), Err(TaskError::TimedOut));
 }
 
 #[test]
@@ -112,8 +117,8 @@ fn one_task_has_a_time_out_of_its_own() {
             }
         })
         .unwrap();
-    let deadline = |options| match processor.submit_with(1, options).unwrap().wait() {
-        Ok(Outcome::Completed(deadline)) => deadline.saturating_since(processor.now()),
+    let deadline = |options| match processor.task(1).options(options).submit().unwrap().wait() {
+        Ok(deadline) => deadline.saturating_since(processor.now()),
         other => panic!("{other:?}"),
     };
     assert!(deadline(Options::default()) > LONG / 2);
@@ -123,19 +128,17 @@ fn one_task_has_a_time_out_of_its_own() {
     let none = Options::default().timeouts(Timeouts::NONE).timeout(later);
     assert!(deadline(none) > LONG);
     let zero = Options::default().timeout(Duration::ZERO);
-    assert_eq!(processor.submit_with(1, zero).unwrap_err().reason, Refusal::ZeroTimeout);
+    assert_eq!(processor.task(1).options(zero).submit().unwrap_err().reason, Refusal::ZeroTimeout);
 }
 
 #[test]
 fn a_refusal_is_an_error_whatever_the_job_is() {
-    fn submit(processor: &Processor<Cell<u32>, u32, ()>) -> Result<u32, Box<dyn Error + Send + Sync>> {
-        match processor.submit(Cell::new(7))?.wait()? {
-            Outcome::Completed(output) => Ok(output),
-            other => Err(other.kind().to_string().into()),
-        }
+    type Work = fn(Cell<u32>) -> Result<u32, SleepRefusal>;
+    fn submit(processor: &Processor<Work>) -> Result<u32, Box<dyn Error + Send + Sync>> {
+        Ok(processor.submit(Cell::new(7))?.wait()?)
     }
-    fn reason(processor: &Processor<Cell<u32>, u32, ()>) -> Result<TaskId, Refusal> {
-        Ok(processor.post(Cell::new(7), Options::default())?)
+    fn reason(processor: &Processor<Work>) -> Result<TaskId, Refusal> {
+        Ok(processor.task(Cell::new(7)).post()?)
     }
     let builder = Processor::builder().queue(0).concurrency(1);
     let processor = builder.spawn_on(thread(), |job: Cell<u32>| async move { Ok(job.get()) }).unwrap();
@@ -151,17 +154,17 @@ fn an_outcome_is_waited_for_without_an_executor() {
     let processor = Processor::builder()
         .spawn_on(thread(), |long: Duration, cx: Context| async move { cx.sleep(long).await })
         .unwrap();
-    assert_eq!(processor.submit(Duration::from_millis(5)).unwrap().wait(), Ok(Outcome::Completed(())));
+    assert_eq!(processor.submit(Duration::from_millis(5)).unwrap().wait(), Ok(()));
     let (limit, since) = (Duration::from_millis(20), std::time::Instant::now());
     let handle = processor.submit(LONG).unwrap().wait_timeout(limit).unwrap_err();
     assert!(since.elapsed() >= limit);
     handle.cancel().unwrap();
-    assert_eq!(handle.wait_timeout(LONG).unwrap(), Ok(Outcome::Cancelled));
+    assert_eq!(handle.wait_timeout(LONG).unwrap(), Err(TaskError::Cancelled));
     let handle = processor.submit(LONG).unwrap();
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| handle.wait());
         drop(processor);
-        assert_eq!(waits.join().unwrap(), Err(Ended));
+        assert_eq!(waits.join().unwrap(), Err(TaskError::Ended));
     });
 }
 
@@ -183,15 +186,15 @@ fn idle_is_waited_for() {
         .concurrency(2)
         .spawn_on(thread(), |long: Duration, cx: Context| async move { cx.sleep(long).await })
         .unwrap();
-    let wait = |idle: Idle<Duration, (), SleepRefusal>| futures::executor::block_on(idle);
+    let wait = |idle: Idle<Nap>| futures::executor::block_on(idle);
     assert!(processor.is_idle());
     wait(processor.idle());
     for round in 1..=20 {
         let soon = Duration::from_millis(2);
         for _ in 0..4 {
-            processor.post(soon, Options::default()).unwrap();
+            processor.task(soon).post().unwrap();
         }
-        processor.post(soon, Options::default().delay(soon)).unwrap();
+        processor.task(soon).options(Options::default().delay(soon)).post().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| wait(processor.idle()));
@@ -234,11 +237,11 @@ fn whoever_waits_for_idle_learns_of_the_end_and_leaves_nothing() {
         drop(processor);
         waits.join().unwrap();
     });
-    assert_eq!(handle.wait(), Err(Ended));
+    assert_eq!(handle.wait(), Err(TaskError::Ended));
 }
 
 /// All tasks, seen so many at a time.
-fn inspect<M: Copy>(processor: &Processor<Duration, (), SleepRefusal, M>, most: u32) -> Vec<TaskView<M>> {
+fn inspect<M: Copy>(processor: &Processor<Nap<M>>, most: u32) -> Vec<TaskView<M>> {
     let (mut page, mut seen) = (Some(0), Vec::new());
     while let Some(from) = page {
         let inspection = processor.inspect(from, most);
@@ -253,17 +256,16 @@ fn inspect<M: Copy>(processor: &Processor<Duration, (), SleepRefusal, M>, most: 
 fn what_there_is_can_be_looked_at_page_by_page() {
     let processor = Processor::builder()
         .concurrency(2)
-        .meta::<u32>()
         .spawn_on(thread(), |long: Duration, cx: Context<u32>| async move { cx.sleep(long).await })
         .unwrap();
     assert_eq!(inspect(&processor, 10), []);
     assert_eq!(processor.inspect(u32::MAX, 1).next, None);
-    let settled = processor.submit_with(Duration::ZERO, Options::new(1)).unwrap();
+    let settled = processor.task(Duration::ZERO).options(Options::new(1)).submit().unwrap();
     futures::executor::block_on(processor.idle());
     for meta in 2..=100 {
-        processor.post(LONG, Options::new(meta)).unwrap();
+        processor.task(LONG).options(Options::new(meta)).post().unwrap();
     }
-    processor.post(LONG, Options::new(101).delay(LONG)).unwrap();
+    processor.task(LONG).options(Options::new(101).delay(LONG)).post().unwrap();
     while processor.census().running < 2 {
         std::thread::yield_now();
     }
@@ -281,7 +283,7 @@ fn what_there_is_can_be_looked_at_page_by_page() {
         assert_eq!((first.meta, first.attempts), (1, 1));
         assert!(matches!(first.stage, Stage::Settled { outcome, .. } if outcome == settled_as));
     }
-    assert_eq!(settled.wait(), Ok(Outcome::Completed(())));
+    assert_eq!(settled.wait(), Ok(()));
     assert_eq!(inspect(&processor, 50).len(), 100);
 }
 
@@ -326,9 +328,9 @@ fn the_handler_decides_about_a_further_attempt() {
         })
         .unwrap();
     let soon = Duration::from_millis(1);
-    assert_eq!(processor.submit(Some(soon)).unwrap().wait(), Ok(Outcome::Completed(())));
+    assert_eq!(processor.submit(Some(soon)).unwrap().wait(), Ok(()));
     assert_eq!((processor.totals().started, processor.totals().retried), (4, 3));
-    assert_eq!(processor.submit(None).unwrap().wait(), Ok(Outcome::Failed(1)));
+    assert_eq!(processor.submit(None).unwrap().wait(), Err(TaskError::Failed(1)));
     assert_eq!((processor.totals().started, processor.totals().retried), (5, 3));
 }
 
@@ -351,10 +353,69 @@ fn what_is_decided_goes_with_its_attempt() {
         })
         .unwrap();
     for _ in 0..3 {
-        assert_eq!(processor.submit(true).unwrap().wait(), Ok(Outcome::Completed(0)));
-        assert_eq!(processor.submit(false).unwrap().wait(), Ok(Outcome::Completed(2)), "in the same place");
+        assert_eq!(processor.submit(true).unwrap().wait(), Ok(0));
+        assert_eq!(processor.submit(false).unwrap().wait(), Ok(2), "in the same place");
         // These attempts are over: what their contexts say now is nobody's.
         kept.lock().unwrap().iter().for_each(Context::no_retry);
-        assert_eq!(processor.submit(false).unwrap().wait(), Ok(Outcome::Completed(2)));
+        assert_eq!(processor.submit(false).unwrap().wait(), Ok(2));
     }
+}
+
+#[test]
+fn any_future_is_a_job() {
+    let processor = Processor::builder().spawn_on(thread(), Spawned::<String, String, u32>::new()).unwrap();
+    let own = String::from("own");
+    let limit = Duration::from_millis(5);
+    let handle = processor.spawn(async move { Ok(own) }).timeout(LONG).meta(3).submit().unwrap();
+    assert_eq!(handle.wait(), Ok("own".into()));
+    let never = processor.spawn(pending()).timeout(limit).submit().unwrap();
+    assert_eq!(never.wait(), Err(TaskError::TimedOut));
+    let naps = processor.spawn_with(move |cx| async move {
+        cx.sleep(limit).await.map_err(|refusal| refusal.to_string())?;
+        Ok(format!("{} {}", cx.meta(), cx.attempt()))
+    });
+    assert_eq!(naps.meta(9).submit().unwrap().wait(), Ok("9 1".into()));
+    let panics = processor.spawn(async { panic!("no {}", "way") }).submit().unwrap();
+    let error = panics.wait().unwrap_err();
+    assert_eq!(error.to_string(), "the task panicked: no way");
+    assert!(!error.is_worth_retrying());
+}
+
+#[test]
+fn a_callback_gets_all_that_leaves_with_its_task() {
+    type Work = fn(u32, Context<u8>) -> Result<u32, std::num::ParseIntError>;
+    let processor: Processor<Work> = Processor::builder()
+        .retry(Retry::times(1).fixed(Duration::from_millis(3)))
+        .spawn_on(thread(), |n: u32, cx: Context<u8>| async move {
+            let _ = cx.sleep(Duration::from_millis(10)).await;
+            if cx.attempt() == 1 { "no number".parse() } else { Ok(n + cx.attempt()) }
+        })
+        .unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let call = |task: TaskBuilder<'_, Work>| {
+        let sender = sender.clone();
+        task.call(move |settled| sender.send(settled).unwrap()).unwrap()
+    };
+    let id = call(processor.task(5).meta(7));
+    let settled = receiver.recv().unwrap();
+    assert_eq!(
+        (settled.task, settled.meta, settled.attempts, settled.kind()),
+        (id, 7, 2, OutcomeKind::Completed)
+    );
+    assert_eq!((settled.result, settled.job), (Ok(7), None));
+    assert!(settled.waited >= Duration::from_millis(13) && settled.ran >= Duration::from_millis(10));
+    let id = call(processor.task(6).delay(LONG));
+    processor.cancel(id).unwrap();
+    let settled = receiver.recv().unwrap();
+    assert_eq!((settled.result, settled.job), (Err(TaskError::Cancelled), Some(6)));
+    assert_eq!((settled.attempts, settled.ran), (0, Duration::ZERO));
+    // An error has its source.
+    let failed = call(processor.task(1).retry(Retry::NONE));
+    let settled = receiver.recv().unwrap();
+    let error = settled.result.unwrap_err();
+    assert_eq!(
+        (settled.task, error.source().unwrap().to_string().as_str()),
+        (failed, "invalid digit found in string")
+    );
+    assert!(error.is_worth_retrying() && error.into_failed().is_some());
 }

@@ -20,9 +20,9 @@ pub struct Census {
     pub running: u32,
     /// Attempts that run on although their task is settled.
     pub orphans: u32,
-    /// Settled tasks with an effect (`Stop`, `Settle`, `Wake`, `Discard`) that was not taken yet.
+    /// Tasks with an effect (`Stop`, `Observe`, `Settle`, `Wake`, `Discard`) that was not taken yet.
     pub pending: u32,
-    /// Settled tasks whose outcome waits for its handle.
+    /// Settled tasks whose outcome waits for its handle, those that the host has to observe first among them.
     pub unclaimed: u32,
     /// Results retained.
     pub results: u32,
@@ -42,10 +42,12 @@ pub struct Census {
     pub sources: u32,
     /// Subscribers.
     pub subscribers: u32,
-    /// Those who wait for room, and those who were granted it.
+    /// Those who wait for room, those who hold a permit, and those who were denied one and have not asked again.
     pub waiters: u32,
-    /// Of these, those who were granted room: each holds a place of the queue.
+    /// Places that permits hold.
     pub permits: u32,
+    /// Outcomes that the host has to observe, and has not given back.
+    pub observed: u32,
     /// Cache entries.
     pub cached: u32,
     /// Slots retired because their generations are used up, of all classes.
@@ -82,11 +84,13 @@ pub struct Totals {
     pub settled: ByOutcome,
     /// Attempts started.
     pub started: u64,
-    /// Attempts that failed or panicked and were followed by a backoff.
+    /// Attempts that failed, panicked or timed out and were followed by a backoff.
     pub retried: u64,
+    /// Attempts that were snoozed.
+    pub snoozed: u64,
     /// Attempts that became orphans.
     pub orphaned: u64,
-    /// Outputs, errors and panics that were reported for attempts that were over.
+    /// Outputs, errors, panics and snoozes that were reported for attempts that were over.
     pub late: u64,
     /// Panics after the outcome was fixed, as counted by the host.
     pub late_panics: u64,
@@ -176,10 +180,14 @@ pub struct Ledger {
     pub running: Account,
     /// Results retained.
     pub results: Account,
-    /// Those who waited for room.
+    /// Those who waited for room or reserved some.
     pub waiters: Account,
+    /// Places that permits hold.
+    pub permits: Account,
     /// Sleeps of running attempts.
     pub sleeps: Account,
+    /// Outcomes in the host's hands to be observed.
+    pub observed: Account,
 }
 
 /// What was left when the machine ended, counted up to [`Effect::Drained`](crate::Effect::Drained).

@@ -10,6 +10,7 @@ impl Plan for Doc {
     type Job = &'static str;
     type Output = usize;
     type Error = &'static str;
+    type Panic = &'static str;
     type Meta = ();
     type Callback = fn(crate::OutcomeKind);
     type Waiter = core::task::Waker;

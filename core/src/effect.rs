@@ -12,7 +12,7 @@ pub struct Start<P: Plan> {
     pub task: TaskId,
     /// Which attempt: reports name it.
     pub attempt: AttemptId,
-    /// The attempt's number, from 1.
+    /// The attempt's number, from 1. One that follows a [`snoozed`](crate::Processor::snoozed) one has the number of that.
     pub number: u32,
     /// The payload. The host has it now; it comes back to the machine only with a report that allows a
     /// further try.
@@ -21,7 +21,7 @@ pub struct Start<P: Plan> {
     pub meta: P::Meta,
     /// When the attempt times out, unless [`began`](crate::Processor::began) says that it begins later.
     pub deadline: Option<Instant>,
-    /// How many further tries would be allowed. With 0 it is not worth keeping a copy of the job.
+    /// How many further tries would be allowed; never 0 without a bound. With 0 it is not worth keeping a copy of the job.
     pub further: u32,
 }
 
@@ -40,9 +40,15 @@ impl<P: Plan> fmt::Debug for Start<P> {
 #[must_use = "an effect carries values that leave the machine, and duties that nobody else has"]
 #[non_exhaustive]
 pub enum Effect<P: Plan> {
-    /// Make this attempt stop, and report [`stopped`](crate::Processor::stopped) (or any other report, whose
-    /// value comes back as `Late`) once it has. Until then it is an orphan and keeps its concurrency place.
+    /// Make this attempt stop, and report [`stopped`](crate::Processor::stopped) once it has, or what it came to after all.
+    /// Until then it keeps its concurrency place: as an orphan if its task is settled, and any value that is reported comes
+    /// back as `Late`; else because another attempt follows, and all reports count.
     Stop(Stop),
+    /// See how the task ended, before anybody has the outcome, and give that and the job back by
+    /// [`observed`](crate::Processor::observed). Callback and waiter are not there. Only if
+    /// [`observe`](crate::Processor::observe) was asked for, and for outcomes that are kept: all others come by
+    /// [`Settle`](Self::Settle).
+    Observe(Settlement<P>),
     /// Call the callback, if there is one, with the outcome; drop the rest.
     Settle(Settlement<P>),
     /// Wake this waiter.
@@ -55,8 +61,9 @@ pub enum Effect<P: Plan> {
     Uncache(P::Key, P::Value),
     /// The cleanup interval has come: call [`sweep`](crate::Processor::sweep).
     Sweep,
-    /// The end: nothing is left but what it has kept. This is the last effect of all, but for the wake of a subscriber
-    /// that begins to wait later on although it has not read everything.
+    /// The end: nothing is left but what it has kept. This is the last effect of all, but for the wakes of subscribers
+    /// that begin to wait later on although they have not read everything, and of waiters whose outcome is given back only
+    /// then.
     Drained(Remains),
 }
 
@@ -64,6 +71,7 @@ impl<P: Plan> fmt::Debug for Effect<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stop(stop) => f.debug_tuple("Stop").field(stop).finish(),
+            Self::Observe(settlement) => f.debug_tuple("Observe").field(settlement).finish(),
             Self::Settle(settlement) => f.debug_tuple("Settle").field(settlement).finish(),
             Self::Wake(_) => f.write_str("Wake"),
             Self::Discard(settlement) => f.debug_tuple("Discard").field(settlement).finish(),
@@ -79,7 +87,7 @@ impl<P: Plan> fmt::Debug for Effect<P> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stop {
-    /// Which task. It is settled already.
+    /// Which task. It is settled, or tried again when the attempt has stopped.
     pub task: TaskId,
     /// Which attempt.
     pub attempt: AttemptId,

@@ -127,6 +127,10 @@ reasons! {
         /// As many tasks are routed to handles as the limit `unclaimed` allows: take some outcomes or drop their handles,
         /// route tasks elsewhere whose outcomes nobody awaits, or build with a larger limit. Waiting for room does not help.
         Unclaimed => "too many outcomes are not taken: await or drop handles, or build with a larger limit `unclaimed`",
+        /// The permit has no place left: reserve more. The core itself never says so.
+        UsedUp => "all places of the permit are used up: reserve more",
+        /// As many tasks are in a completion queue as it has room for: take some results first. The core itself never says so.
+        Untaken => "the completion queue has as many tasks as it has room for: take results first",
         /// No task slot is free: call `poll_effect` until it is empty, for settled tasks keep theirs until then.
         /// (After years some slots may be retired too, see [`Census::retired`](crate::Census::retired).)
         Backlog => "settled tasks still have their slots: perform the effects, then try again",
@@ -169,34 +173,58 @@ impl core::error::Error for FeedRefusal {}
 
 leave_value_behind! { FeedRefusal }
 
-/// Why [`submit_reserved`](crate::Processor::submit_reserved) refused a task.
+/// Why [`submit_reserved`](crate::Processor::submit_reserved) refused a task. The permit is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum ReservedRefusal {
-    /// This waiter holds no permit: it still waits, or it has left. Nothing was changed.
+pub enum PermitRefusal {
+    /// This is no permit: it still waits for room, its places are used up, or it was given back. The task counts as not
+    /// offered.
     NotGranted,
-    /// The task itself was refused. The permit is used up.
+    /// The task itself was refused, for its own terms or because the machine is draining.
     Task(Refusal),
 }
 
-impl fmt::Display for ReservedRefusal {
+impl fmt::Display for PermitRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotGranted => f.write_str("no room was granted to this waiter"),
+            Self::NotGranted => f.write_str("there is no such permit"),
             Self::Task(reason) => reason.fmt(f),
         }
     }
 }
 
-impl core::error::Error for ReservedRefusal {}
+impl core::error::Error for PermitRefusal {}
 
-leave_value_behind! { ReservedRefusal }
+leave_value_behind! { PermitRefusal }
+
+reasons! {
+    /// Why [`reserve`](crate::Processor::reserve) granted no permit.
+    ReserveRefusal {
+        /// The queue has no room for so many, or others wait for room: wait for it, ask for fewer, or shed load.
+        Full => "no room: the queue is full: wait for room, ask for fewer places, or shed load",
+        /// Too few task slots are free: call `poll_effect` until it is empty, for settled tasks keep theirs until then.
+        Backlog => "settled tasks still have their slots: perform the effects, then try again",
+        /// More outcomes would not be taken than the limit `unclaimed` allows: take some or drop their handles, or build with
+        /// a larger limit. Waiting for room does not help.
+        Unclaimed => "too many outcomes are not taken: await or drop handles, or build with a larger limit `unclaimed`",
+        /// No permit can have so many places, however empty the machine is: `queue` and `concurrency` together are fewer, or
+        /// `unclaimed` is. Ask for fewer, or build with larger limits.
+        TooMany => "more places than there can be: ask for fewer, or build with larger limits",
+        /// The limit `waiters` is reached: shed load, or build with more.
+        Waiters => "too many wait for room or hold a permit: shed load, or build with a larger limit `waiters`",
+        /// The machine is draining or has ended: no retry will help.
+        Closed => "the processor is draining or has ended",
+    }
+}
 
 reasons! {
     /// Why [`wait_for_room`](crate::Processor::wait_for_room) refused a waiter.
     WaitRefusal {
+        /// No permit can have so many places, however empty the machine is: `queue` and `concurrency` together are fewer, or
+        /// `unclaimed` is. Ask for fewer, or build with larger limits.
+        TooMany => "more places than there can be: ask for fewer, or build with larger limits",
         /// The limit `waiters` is reached: shed load, or build with more.
-        Full => "too many wait for room",
+        Waiters => "too many wait for room or hold a permit: shed load, or build with a larger limit `waiters`",
         /// The machine is draining or has ended: no retry will help.
         Closed => "the processor is draining or has ended",
     }
@@ -286,6 +314,8 @@ pub enum BuildError {
     },
     /// The runtime cannot run a processor: what it lacks, and how it is made to have that. The core itself never says so.
     Runtime(&'static str),
+    /// The cache is a part of another processor already: make one for each. The core itself never says so.
+    Cache,
 }
 
 impl From<InvalidLimits> for BuildError {
@@ -302,6 +332,7 @@ impl fmt::Display for BuildError {
                 write!(f, "the limits need {bytes} bytes, which cannot be allocated: lower them")
             }
             Self::Runtime(lacks) => f.write_str(lacks),
+            Self::Cache => f.write_str("the cache is another processor's: make one for each"),
         }
     }
 }
@@ -310,7 +341,7 @@ impl core::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Limits(limits) => Some(limits),
-            Self::Memory { .. } | Self::Runtime(_) => None,
+            Self::Memory { .. } | Self::Runtime(_) | Self::Cache => None,
         }
     }
 }

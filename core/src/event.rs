@@ -32,15 +32,26 @@ pub enum Event<M> {
         /// Its metadata.
         meta: M,
     },
-    /// An attempt failed or panicked, and a further one will follow.
+    /// An attempt failed, panicked or timed out, and a further one will follow.
     Retrying {
         /// Which task.
         task: TaskId,
         /// Its metadata.
         meta: M,
-        /// How many attempts there were.
+        /// How many attempts there were, without those that were snoozed.
         attempts: u32,
         /// The backoff before it is queued again.
+        delay: Duration,
+    },
+    /// An attempt was snoozed, and does not count.
+    Snoozed {
+        /// Which task.
+        task: TaskId,
+        /// Its metadata.
+        meta: M,
+        /// How many attempts there were, without those that were snoozed.
+        attempts: u32,
+        /// How long it backs off before it is queued again.
         delay: Duration,
     },
     /// A task's outcome was fixed.
@@ -97,6 +108,8 @@ pub struct Health {
     pub orphans: u32,
     /// How many more tasks without a delay would be admitted now.
     pub free_room: u32,
+    /// Places that permits hold: room that is set aside for tasks to come.
+    pub permits: u32,
     /// Tasks settled since the last health event.
     pub settled: ByOutcome,
     /// How long the task that has been in the queue longest has been there; zero when it is empty.

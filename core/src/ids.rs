@@ -90,8 +90,8 @@ public_id! {
     SubscriberId
 }
 public_id! {
-    /// Names one waiter in the line of those who wait for room.
-    WaiterId
+    /// Names one permit for room, or a place in the line of those who wait for one.
+    PermitId
 }
 public_id! {
     /// Names one sleep of a running attempt.
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(size_of::<Option<AttemptId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<SourceId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<SubscriberId>>(), size_of::<u64>());
-        assert_eq!(size_of::<Option<WaiterId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<PermitId>>(), size_of::<u64>());
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct LastError<M> {
     pub task: Option<TaskId>,
     /// Which source, if it was one.
     pub source: Option<SourceId>,
-    /// How many attempts of the task had been started.
+    /// How many attempts of the task had been started, without those that were snoozed.
     pub attempt: u32,
     /// The task's metadata.
     pub meta: Option<M>,
@@ -37,7 +37,7 @@ pub enum ErrorKind {
     Failed,
     /// An attempt panicked, whether or not it was tried again.
     Panicked,
-    /// A task timed out.
+    /// An attempt timed out, whether or not there is another one, or a task did.
     TimedOut,
     /// A task expired in the queue.
     Expired,

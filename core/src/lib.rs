@@ -16,6 +16,7 @@
 //!     type Job = Vec<u32>;
 //!     type Output = u32;
 //!     type Error = ();
+//!     type Panic = ();
 //!     type Meta = ();
 //!     type Callback = Box<dyn FnOnce(u32)>;
 //!     type Waiter = ();
@@ -62,10 +63,10 @@
 //! # The life of a task
 //!
 //! ```text
-//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐
-//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running │
-//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘
-//!   └─ no delay ┼────────────┼───────▲                 │ │ │
+//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐  Halt   ┌─────────┐
+//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running ├───────► │ Halting │
+//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘         └────┬────┘
+//!   └─ no delay ┼────────────┼───────▲                 │ │ │ ◄── as Running ───┘
 //!               │            │ Ready │    Retry        │ │ │ TimeOut, Cancel
 //!               │      ┌─────┴───┐   │  ┌──────────────┘ │ └────────────────┐
 //!               │      │ Backoff │ ◄─┼──┘                │ Complete, Fail,  ▼
@@ -82,6 +83,13 @@
 //! outcome has left the machine and no attempt of it runs on. A task that is timed out or cancelled while
 //! it runs settles at once; its attempt is then an **orphan**, which keeps its concurrency place until the
 //! host reports that it has stopped, or the end abandons it.
+//!
+//! An attempt can be *snoozed*: it has come too early, and does not count. The task backs off, and is tried again as if that
+//! attempt had not been ([`Processor::snoozed`]).
+//!
+//! A task that is to be tried again after a time-out ([`Retry::on_timeout`]) is not settled when its attempt has missed its
+//! start-to-close deadline. The attempt is asked to stop, and the task backs off when that has: two attempts at a task
+//! never run at the same time.
 //!
 //! # The clock rule
 //!
@@ -104,7 +112,8 @@
 //!
 //! | effect | the host |
 //! |---|---|
-//! | [`Effect::Stop`] | makes the attempt stop, then reports [`Processor::stopped`] |
+//! | [`Effect::Stop`] | makes the attempt stop, then reports [`Processor::stopped`], with the job if it has a copy |
+//! | [`Effect::Observe`] | sees how a task ended, and gives the outcome back by [`Processor::observed`] |
 //! | [`Effect::Settle`] | calls the callback with the outcome |
 //! | [`Effect::Wake`] | wakes the waiter |
 //! | [`Effect::Discard`] | drops an outcome that nobody took |
@@ -114,6 +123,14 @@
 //! | [`Effect::Drained`] | may drop the machine: it is empty, but for what its end has kept |
 //!
 //! Attempts are not pushed at the host: it pulls them with [`Processor::start_next`] when it has a place.
+//!
+//! # Room
+//!
+//! [`Processor::submit`] refuses a task for which there is no room. A host that would rather wait, or has to know before it
+//! makes a job, asks for a permit first: [`Processor::reserve`] grants one at once or not at all,
+//! [`Processor::wait_for_room`] joins a line, first come first served. Each place of a permit is one of the queue's room, a
+//! task slot, and one of [`Limits::unclaimed`], and is taken as long as the permit holds it. So nothing that it stands for
+//! refuses [`Processor::submit_reserved`].
 //!
 //! # What calls cost
 //!
@@ -126,8 +143,8 @@
 //!
 //! # Memory
 //!
-//! [`Limits::footprint`] tells all of it beforehand. With jobs, outputs, errors and metadata of 8 bytes each, and
-//! callbacks and waiters of 16, a task slot takes 136 bytes, a timer 16 and a sleep 56, on 64-bit targets. There is
+//! [`Limits::footprint`] tells all of it beforehand. With jobs, outputs, errors, panics and metadata of 8 bytes each,
+//! and callbacks and waiters of 16, a task slot takes 144 bytes, a timer 16 and a sleep 56, on 64-bit targets. There is
 //! a timer for each task slot and each sleep, and 512 more for the wheel itself, up to 3,840 from 8,192 timers on.
 //!
 //! # Ids
@@ -136,7 +153,9 @@
 //! all the others its generation, which begins where [`Limits::origin`] says. A slot whose generations are used up is retired and counted, never
 //! wrapped. With up to 1,024 task slots that takes 570 years at 1,000,000 tasks a second through one slot
 //! (54 bits), with 1,000,000 slots 203 days (44 bits), after which one slot of the million is lost; an origin takes a
-//! sixteenth of that at most. Processors of different origins do not take each other's ids for their own, but for a
+//! sixteenth of that at most. Each attempt after a task's first one takes a generation too; a task whose slot has none left
+//! (after four billion attempts, or in a slot that is nearly used up) is not tried again, and settled as its last attempt has
+//! ended. Processors of different origins do not take each other's ids for their own, but for a
 //! chance of one in 2⁴⁸ a try with the default limits.
 
 #![no_std]
@@ -186,16 +205,16 @@ pub use clock::Clock;
 pub use conditions::Conditions;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
 pub use error::{
-    AttachRefusal, BuildError, CancelError, FeedRefusal, InvalidLimits, Late, Refusal, Refused,
-    ReservedRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
+    AttachRefusal, BuildError, CancelError, FeedRefusal, InvalidLimits, Late, PermitRefusal, Refusal,
+    Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
 };
 pub use event::{Event, Health, Hold};
-pub use ids::{AttemptId, SleepId, SourceId, SubscriberId, TaskId, WaiterId};
+pub use ids::{AttemptId, PermitId, SleepId, SourceId, SubscriberId, TaskId};
 pub use last_error::{ErrorKind, LastError};
 pub use limits::{Footprint, Limits, ResultLimits};
 pub use line::RoomStatus;
 pub use message::Message;
-pub use outcome::{ByOutcome, Outcome, OutcomeKind, Settlement};
+pub use outcome::{ByOutcome, Outcome, OutcomeKind, Settlement, Times};
 pub use plan::Plan;
 pub use processor::{
     Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Stage, Sweep, Swept, TaskView,

@@ -1,10 +1,10 @@
 //! The life of a task: its states and the one table of transitions between them.
 //!
 //! ```text
-//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐
-//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running │
-//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘
-//!   └─ no delay ┼────────────┼───────▲                 │ │ │
+//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐  Halt   ┌─────────┐
+//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running ├───────► │ Halting │
+//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘         └────┬────┘
+//!   └─ no delay ┼────────────┼───────▲                 │ │ │ ◄── as Running ───┘
 //!               │            │ Ready │    Retry        │ │ │ TimeOut, Cancel
 //!               │      ┌─────┴───┐   │  ┌──────────────┘ │ └────────────────┐
 //!               │      │ Backoff │ ◄─┼──┘                │ Complete, Fail,  ▼
@@ -16,6 +16,12 @@
 //!                                                 └────┬────┘                                (free)
 //!                                                      └── Release ──► (free)
 //! ```
+//!
+//! *Retry* is the way into a backoff, after an attempt that was snoozed too.
+//!
+//! *Halting* means that the attempt has missed its start-to-close deadline and is asked to stop, for a further one: the
+//! task is not settled, and backs off only when the attempt has stopped. A report still counts, and a deadline or a cancel
+//! still ends the task, just as while it is *Running*.
 //!
 //! *Settled* means that the outcome is fixed; the slot lives on until the outcome is **released**: taken
 //! by `poll_effect`, by its handle or by `take_result`, or discarded. A task whose attempt runs on
@@ -29,6 +35,7 @@ pub(crate) enum State {
     Delayed,
     Queued,
     Running,
+    Halting,
     Backoff,
     Stopping,
     Orphan,
@@ -40,6 +47,7 @@ pub(crate) enum State {
 pub(crate) enum Input {
     Ready,
     Start,
+    Halt,
     Complete,
     Fail,
     Retry,
@@ -67,20 +75,21 @@ pub(crate) enum Next {
 }
 
 impl State {
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const COUNT: usize = 8;
 
     /// The transition table. `None`: this cannot happen in this state, and nothing changes.
     #[inline]
     pub(crate) const fn on(self, input: Input) -> Option<Next> {
-        use State::{Backoff, Delayed, Orphan, Queued, Running, Settled, Stopping};
+        use State::{Backoff, Delayed, Halting, Orphan, Queued, Running, Settled, Stopping};
         let next = match (self, input) {
             (Delayed | Backoff, Input::Ready) => Queued,
             (Queued, Input::Start) => Running,
             (Delayed | Queued | Backoff, Input::TimeOut | Input::Cancel) => Settled,
             (Queued, Input::Expire) => Settled,
-            (Running, Input::Complete | Input::Fail | Input::Panic) => Settled,
-            (Running, Input::Retry) => Backoff,
-            (Running, Input::TimeOut | Input::Cancel) => Stopping,
+            (Running, Input::Halt) => Halting,
+            (Running | Halting, Input::Complete | Input::Fail | Input::Panic) => Settled,
+            (Running | Halting, Input::Retry) => Backoff,
+            (Running | Halting, Input::TimeOut | Input::Cancel) => Stopping,
             (Stopping, Input::Release) => Orphan,
             (Stopping, Input::Stopped | Input::Abandon) => Settled,
             (Orphan, Input::Stopped | Input::Abandon) => return Some(Next::Free),
@@ -93,7 +102,13 @@ impl State {
     /// Whether the task's outcome is not fixed yet.
     #[inline]
     pub(crate) const fn is_unsettled(self) -> bool {
-        matches!(self, Self::Delayed | Self::Queued | Self::Running | Self::Backoff)
+        matches!(self, Self::Delayed | Self::Queued | Self::Backoff) || self.runs()
+    }
+
+    /// Whether the task is not settled, and an attempt at it runs.
+    #[inline]
+    pub(crate) const fn runs(self) -> bool {
+        matches!(self, Self::Running | Self::Halting)
     }
 }
 
@@ -106,15 +121,17 @@ mod tests {
         State::Delayed,
         State::Queued,
         State::Running,
+        State::Halting,
         State::Backoff,
         State::Stopping,
         State::Orphan,
         State::Settled,
     ];
 
-    const INPUTS: [Input; 12] = [
+    const INPUTS: [Input; 13] = [
         Input::Ready,
         Input::Start,
+        Input::Halt,
         Input::Complete,
         Input::Fail,
         Input::Retry,
@@ -148,12 +165,19 @@ Queued Start Running
 Queued TimeOut Settled
 Queued Cancel Settled
 Queued Expire Settled
+Running Halt Halting
 Running Complete Settled
 Running Fail Settled
 Running Retry Backoff
 Running Panic Settled
 Running TimeOut Stopping
 Running Cancel Stopping
+Halting Complete Settled
+Halting Fail Settled
+Halting Retry Backoff
+Halting Panic Settled
+Halting TimeOut Stopping
+Halting Cancel Stopping
 Backoff Ready Queued
 Backoff TimeOut Settled
 Backoff Cancel Settled

@@ -35,7 +35,8 @@ pub struct Limits {
     /// With this many orphans nothing more is started until one has stopped. Default: unlimited, which the
     /// concurrency limit bounds.
     pub orphans: u32,
-    /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Default `None`: as many
+    /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Each place of a permit counts
+    /// as one of them, for it may be used for such a task. Default `None`: as many
     /// as `queue`, `concurrency` and `delayed` admit together, so that nobody is refused for it who takes outcomes as
     /// they come. Whoever collects handles first and takes outcomes afterwards needs room for all of them.
     pub unclaimed: Option<u32>,
@@ -43,7 +44,7 @@ pub struct Limits {
     pub results: ResultLimits,
     /// How many sleeps a running attempt may have at a time. 0 is legal. Default 4.
     pub sleeps: u32,
-    /// How many may wait for room at a time. Default 256.
+    /// How many may wait for room or hold a permit for some at a time. Default 256.
     pub waiters: u32,
     /// How many sources may be attached at a time. Default 8.
     pub sources: u32,
@@ -53,7 +54,9 @@ pub struct Limits {
     pub events: u32,
     /// The cache. Default: none.
     pub cache: CacheLimits,
-    /// The highest number of tries that a task may ask for. Default 16.
+    /// The highest number of attempts that a task may ask for. From [`Retry::UNLIMITED`](crate::Retry::UNLIMITED) on,
+    /// `u32::MAX` for instance, it may ask for any number, and for no bound. Nothing is built for it: it guards the machine
+    /// against terms that others choose. Default 16.
     pub attempts: u32,
     /// How often health is checked. Default: never.
     pub health_every: Option<Duration>,
@@ -77,7 +80,8 @@ pub struct Limits {
 pub struct ResultLimits {
     /// How many results are retained at most; one more discards the oldest. 0 turns retention off.
     pub entries: u32,
-    /// For how long a result is retained. An older one is never returned, and freed by `sweep`.
+    /// For how long a result is retained: from its settlement, or since the host has observed it. An older one is never
+    /// returned, and freed by `sweep`.
     pub ttl: Option<Duration>,
 }
 
@@ -164,9 +168,6 @@ impl Limits {
                 return refuse(field, "at most 2^28", u64::from(value));
             }
         }
-        if self.attempts > Self::MOST {
-            return refuse("attempts", "at most 2^28", u64::from(self.attempts));
-        }
         for (field, every) in [("health_every", self.health_every), ("sweep_every", self.sweep_every)] {
             if let Some(every) = every.filter(|every| *every < Self::SHORTEST_INTERVAL) {
                 let nanos = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
@@ -197,6 +198,12 @@ impl Limits {
             Some(unclaimed) => unclaimed,
             None => self.unsettled(),
         }
+    }
+
+    /// How many places one permit can have, however empty the machine is.
+    pub(crate) const fn reservable(&self) -> u32 {
+        let (room, unclaimed) = (self.queue.saturating_add(self.concurrency), self.unclaimed_slots());
+        if room < unclaimed { room } else { unclaimed }
     }
 
     /// How many sleeps there can be at the same time.

@@ -1,24 +1,31 @@
-//! The line of those who wait for room, first come first served.
+//! Permits, and the line of those who wait for one, first come first served.
 
-use crate::ids::WaiterId;
+use core::num::NonZeroU32;
+
+use crate::Account;
+use crate::ids::PermitId;
 use crate::list::{Linked, Links, List};
 use crate::slots::Slots;
 
-struct Waiting<W> {
+struct Permit<W> {
     stage: Stage,
+    /// How many places it holds, or waits for.
+    count: u32,
     waiter: Option<W>,
     links: Links,
 }
 
-/// Where someone in the line stands.
+/// Where someone stands who asked for a permit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     InLine,
-    /// Was woken, and holds a permit.
+    /// Holds its places.
     Granted,
+    /// Was woken, and has yet to be told that it holds none.
+    Denied,
 }
 
-impl<W> Linked for Waiting<W> {
+impl<W> Linked for Permit<W> {
     fn links(&mut self) -> &mut Links {
         &mut self.links
     }
@@ -36,80 +43,159 @@ pub enum RoomStatus<W> {
     Granted(W),
     /// It still waits, with the new waiter; the old one is handed back.
     Waiting(Option<W>),
+    /// There was room when its turn came, but as many outcomes as the limit `unclaimed` allows were not taken, and waiting
+    /// does not help against that (see [`Refusal::Unclaimed`](crate::Refusal::Unclaimed)). It has left the line. The waiter
+    /// is handed back.
+    Unclaimed(W),
     /// It is not in the line: it left, or the machine is draining. The waiter is handed back.
     Gone(W),
 }
 
-/// The line. Every call but the audit is O(1).
+/// The line and the permits. Every call but the audit is O(1).
 pub(crate) struct Line<W> {
-    slots: Slots<WaiterId, Waiting<W>>,
+    slots: Slots<PermitId, Permit<W>>,
     in_line: List,
-    granted: List,
+    /// Those that are not in line any more.
+    called: List,
+    /// How many places the permits hold.
+    held: u32,
+    /// Of those places.
+    places: Account,
+    /// Of the slots.
+    members: Account,
 }
 
 impl<W> Line<W> {
-    pub(crate) fn new(capacity: u32, origin: u64) -> Self {
+    /// A line of at most `capacity`, permits included, which hold at most `places` places.
+    pub(crate) fn new(capacity: u32, places: u32, origin: u64) -> Self {
         Self {
-            slots: Slots::new(capacity, 0).with_origin(origin),
+            slots: Slots::new(capacity).with_origin(origin),
             in_line: List::new(),
-            granted: List::new(),
+            called: List::new(),
+            held: 0,
+            places: Account::with_bound(places),
+            members: Account::with_bound(capacity),
         }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        Slots::<WaiterId, Waiting<W>>::bytes(capacity)
+        Slots::<PermitId, Permit<W>>::bytes(capacity)
     }
 
-    /// Joins at the end; when all places are taken the waiter is handed back.
-    pub(crate) fn join(&mut self, waiter: W) -> Result<WaiterId, W> {
-        let place = Waiting { stage: Stage::InLine, waiter: None, links: Links::default() };
-        let Ok(id) = self.slots.insert(place) else { return Err(waiter) };
-        if let Some(place) = self.slots.get_mut(id) {
-            place.waiter = Some(waiter);
-        }
+    /// A permit at once. `None` when no slot is free.
+    pub(crate) fn reserve(&mut self, count: NonZeroU32) -> Option<PermitId> {
+        let id = self.insert(Stage::Granted, count)?;
         let index = self.slots.index_of(id);
+        self.called.push_back(&mut self.slots, index);
+        self.hold(count.get());
+        Some(id)
+    }
+
+    /// Joins at the end; when no slot is free the waiter is handed back.
+    pub(crate) fn join(&mut self, waiter: W, count: NonZeroU32) -> Result<PermitId, W> {
+        let Some(id) = self.insert(Stage::InLine, count) else { return Err(waiter) };
+        let index = self.slots.index_of(id);
+        if let Some(permit) = self.slots.at_mut(index) {
+            permit.waiter = Some(waiter);
+        }
         self.in_line.push_back(&mut self.slots, index);
         Ok(id)
     }
 
-    /// Grants room to the first in line: the waiter to be woken.
-    pub(crate) fn grant(&mut self) -> Option<W> {
-        let index = self.in_line.pop_front(&mut self.slots)?;
-        self.granted.push_back(&mut self.slots, index);
-        let waiting = self.slots.at_mut(index)?;
-        waiting.stage = Stage::Granted;
-        waiting.waiter.take()
+    fn insert(&mut self, stage: Stage, count: NonZeroU32) -> Option<PermitId> {
+        let permit = Permit { stage, count: count.get(), waiter: None, links: Links::default() };
+        let id = self.slots.insert(permit).ok()?;
+        self.members.entered = self.members.entered.wrapping_add(1);
+        self.members.note(self.slots.len());
+        Some(id)
     }
 
-    pub(crate) fn ask_again(&mut self, id: WaiterId, waiter: W) -> RoomStatus<W> {
+    /// Counts places that were granted.
+    fn hold(&mut self, count: u32) {
+        self.held = self.held.wrapping_add(count);
+        self.places.entered = self.places.entered.wrapping_add(u64::from(count));
+        self.places.note(self.held);
+    }
+
+    /// How many places the first in line waits for; 0 when nobody waits.
+    pub(crate) fn wanted(&self) -> u32 {
+        self.slots.at(self.in_line.head()).map_or(0, |permit| permit.count)
+    }
+
+    /// Grants the first in line its places: the waiter to be woken.
+    pub(crate) fn grant(&mut self) -> Option<W> {
+        self.hold(self.wanted());
+        self.call_first(Stage::Granted)
+    }
+
+    /// Denies the first in line its places: the waiter to be woken.
+    pub(crate) fn deny(&mut self) -> Option<W> {
+        self.call_first(Stage::Denied)
+    }
+
+    fn call_first(&mut self, stage: Stage) -> Option<W> {
+        let index = self.in_line.pop_front(&mut self.slots)?;
+        self.called.push_back(&mut self.slots, index);
+        let permit = self.slots.at_mut(index)?;
+        permit.stage = stage;
+        permit.waiter.take()
+    }
+
+    /// Asks how it stands, and leaves a new waiter if it still waits. One that was denied leaves.
+    pub(crate) fn ask_again(&mut self, id: PermitId, waiter: W) -> RoomStatus<W> {
         match self.slots.get_mut(id) {
             None => RoomStatus::Gone(waiter),
-            Some(waiting) if waiting.stage == Stage::Granted => RoomStatus::Granted(waiter),
-            Some(waiting) => RoomStatus::Waiting(waiting.waiter.replace(waiter)),
+            Some(Permit { stage: Stage::Granted, .. }) => RoomStatus::Granted(waiter),
+            Some(Permit { stage: Stage::InLine, waiter: old, .. }) => {
+                RoomStatus::Waiting(old.replace(waiter))
+            }
+            Some(Permit { stage: Stage::Denied, .. }) => {
+                self.leave(id);
+                RoomStatus::Unclaimed(waiter)
+            }
         }
     }
 
-    /// Whether this one holds a permit.
-    pub(crate) fn holds_permit(&self, id: WaiterId) -> bool {
-        self.slots.get(id).is_some_and(|waiting| waiting.stage == Stage::Granted)
+    /// How many places this permit holds; 0 if it is none.
+    pub(crate) fn held_by(&self, id: PermitId) -> u32 {
+        let permit = self.slots.get(id).filter(|permit| permit.stage == Stage::Granted);
+        permit.map_or(0, |permit| permit.count)
     }
 
-    /// Takes one out, wherever it stands; its waiter too, if it was not woken.
-    pub(crate) fn leave(&mut self, id: WaiterId) -> Option<Option<W>> {
-        let stage = self.slots.get(id)?.stage;
+    /// Takes up to `count` places from a permit, which is gone without any: how many.
+    pub(crate) fn take(&mut self, id: PermitId, count: u32) -> u32 {
+        let held = self.held_by(id);
+        if held <= count {
+            if held > 0 {
+                self.leave(id);
+            }
+            return held;
+        }
+        if let Some(permit) = self.slots.get_mut(id) {
+            permit.count = held.wrapping_sub(count);
+            self.held = self.held.wrapping_sub(count);
+        }
+        count
+    }
+
+    /// Takes one out, wherever it stands, with all of its places; its waiter too, if it was not woken.
+    pub(crate) fn leave(&mut self, id: PermitId) -> Option<Option<W>> {
+        let Permit { stage, count, .. } = *self.slots.get(id)?;
         let index = self.slots.index_of(id);
-        let list = match stage {
-            Stage::InLine => &mut self.in_line,
-            Stage::Granted => &mut self.granted,
-        };
-        list.remove(&mut self.slots, index);
-        self.slots.remove(id).map(|waiting| waiting.waiter)
+        match stage {
+            Stage::InLine => self.in_line.remove(&mut self.slots, index),
+            Stage::Granted | Stage::Denied => self.called.remove(&mut self.slots, index),
+        }
+        if stage == Stage::Granted {
+            self.held = self.held.wrapping_sub(count);
+        }
+        self.slots.remove(id).map(|permit| permit.waiter)
     }
 
     /// Takes any one out: called until `None`, it empties the line.
     pub(crate) fn leave_any(&mut self) -> Option<Option<W>> {
-        let lists = [&self.in_line, &self.granted];
+        let lists = [&self.in_line, &self.called];
         let index = lists.into_iter().find_map(List::front)?;
         self.leave(self.slots.id_at(index)?)
     }
@@ -126,25 +212,32 @@ impl<W> Line<W> {
         self.in_line.head()
     }
 
-    /// How many hold a permit.
+    /// How many places the permits hold.
     #[inline]
-    pub(crate) const fn permits(&self) -> u32 {
-        self.granted.len()
+    pub(crate) const fn held(&self) -> u32 {
+        self.held
     }
 
+    /// How many there are, in line or called.
     #[inline]
-    pub(crate) fn len(&self) -> u32 {
+    pub(crate) const fn len(&self) -> u32 {
         self.slots.len()
     }
 
-    pub(crate) fn retired(&self) -> u32 {
+    pub(crate) const fn retired(&self) -> u32 {
         self.slots.retired()
     }
 
-    /// How many there are, and how many of them hold a permit, counted by walking.
+    /// Of those in line or called, and of the places that permits hold.
+    pub(crate) const fn accounts(&self) -> (Account, Account) {
+        let members = self.members.with(self.members.entered, self.slots.len());
+        (members, self.places.with(self.places.entered, self.held))
+    }
+
+    /// How many there are, and how many places permits hold, counted by walking.
     pub(crate) fn audit(&self) -> (u32, u32) {
-        self.slots.iter().fold((0, 0), |(all, permits), (_, waiting)| {
-            (all + 1, permits + u32::from(waiting.stage != Stage::InLine))
+        self.slots.iter().fold((0, 0), |(all, held), (_, permit)| {
+            (all + 1, held + if permit.stage == Stage::Granted { permit.count } else { 0 })
         })
     }
 }

@@ -28,6 +28,12 @@ impl Links {
         Self { prev: number as u32, next: (number >> u32::BITS) as u32 }
     }
 
+    /// A slot index that is kept in the place of links, [`NIL`] unless another one was set.
+    #[inline]
+    pub(crate) const fn index(&mut self) -> &mut u32 {
+        &mut self.next
+    }
+
     /// The number that is kept in the place of links.
     #[inline]
     pub(crate) const fn number(self) -> u64 {
@@ -232,7 +238,7 @@ mod tests {
     type Store = Slots<TaskId, Node>;
 
     fn store(count: u32) -> Store {
-        let mut slots = Store::new(count, 0);
+        let mut slots = Store::new(count);
         assert!((0..count).all(|_| slots.insert(Node::default()).is_ok()));
         slots
     }

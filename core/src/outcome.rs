@@ -1,28 +1,30 @@
 //! How a task ended, and what leaves the machine with that.
 
 use core::fmt;
+use core::time::Duration;
 
-use crate::{Plan, TaskId};
+use crate::{Instant, Plan, TaskId};
 
 /// How a task ended. Each admitted task gets exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
-pub enum Outcome<O, E> {
+pub enum Outcome<O, E, P = ()> {
     /// An attempt reported its output before the task was timed out or cancelled.
     Completed(O),
     /// An attempt reported an error, and no further try was left or allowed.
     Failed(E),
-    /// The start-to-close or the schedule-to-close time-out passed, and no report came first.
+    /// The start-to-close or the schedule-to-close time-out passed, no report came first, and no further try was left or
+    /// allowed.
     TimedOut,
     /// Somebody cancelled it, its host stopped it, or the machine ended.
     Cancelled,
     /// It waited in the queue for longer than its schedule-to-start time-out.
     Expired,
     /// An attempt panicked, and no further try was left or allowed.
-    Panicked,
+    Panicked(P),
 }
 
-impl<O, E> Outcome<O, E> {
+impl<O, E, P> Outcome<O, E, P> {
     /// The outcome without its value.
     pub fn kind(&self) -> OutcomeKind {
         match self {
@@ -31,7 +33,7 @@ impl<O, E> Outcome<O, E> {
             Self::TimedOut => OutcomeKind::TimedOut,
             Self::Cancelled => OutcomeKind::Cancelled,
             Self::Expired => OutcomeKind::Expired,
-            Self::Panicked => OutcomeKind::Panicked,
+            Self::Panicked(_) => OutcomeKind::Panicked,
         }
     }
 }
@@ -60,6 +62,12 @@ impl OutcomeKind {
     /// All kinds, in the order of [`ByOutcome`].
     pub const ALL: [Self; Self::COUNT] =
         [Self::Completed, Self::Failed, Self::TimedOut, Self::Cancelled, Self::Expired, Self::Panicked];
+
+    /// Whether an outcome of this kind has a value: an output, an error or a panic.
+    #[must_use]
+    pub const fn has_value(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Panicked)
+    }
 
     /// The kind in lower case words: `timed out`, for instance.
     #[must_use]
@@ -138,6 +146,35 @@ impl ByOutcome {
     }
 }
 
+/// When a task came, ran and ended, on the clock of its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Times {
+    /// When it was admitted.
+    pub admitted: Instant,
+    /// When its last attempt began, or when it was settled if none ran then. An attempt begins when
+    /// [`start_next`](crate::Processor::start_next) hands it out, or when it [`began`](crate::Processor::began), where that
+    /// is reported.
+    pub began: Instant,
+    /// When it was settled.
+    pub settled: Instant,
+}
+
+impl Times {
+    /// How long it waited: from its admission to the beginning of its last attempt, with all that came before that one. To
+    /// its end, if no attempt ran then.
+    #[must_use]
+    pub const fn waited(&self) -> Duration {
+        self.began.saturating_since(self.admitted)
+    }
+
+    /// How long its last attempt had run when the task ended; zero if none ran then.
+    #[must_use]
+    pub const fn ran(&self) -> Duration {
+        self.settled.saturating_since(self.began)
+    }
+}
+
 /// Everything that leaves the machine with a settled task: its outcome, its callback if it had one, and
 /// its job if no attempt has it.
 #[must_use]
@@ -147,10 +184,12 @@ pub struct Settlement<P: Plan> {
     pub task: TaskId,
     /// The metadata it was submitted with.
     pub meta: P::Meta,
-    /// How many attempts were started.
+    /// How many attempts were started, without those that were snoozed.
     pub attempts: u32,
+    /// When it came, ran and ended.
+    pub times: Times,
     /// How it ended.
-    pub outcome: Outcome<P::Output, P::Error>,
+    pub outcome: Outcome<P::Output, P::Error, P::Panic>,
     /// The job, when the task ended while it waited (delayed, queued or backing off).
     pub job: Option<P::Job>,
     /// The callback, for tasks submitted with [`Route::Callback`](crate::Route::Callback).
@@ -165,6 +204,7 @@ impl<P: Plan> fmt::Debug for Settlement<P> {
         f.debug_struct("Settlement")
             .field("task", &self.task)
             .field("attempts", &self.attempts)
+            .field("times", &self.times)
             .field("outcome", &self.outcome.kind())
             .field("job", &self.job.is_some())
             .field("callback", &self.callback.is_some())

@@ -12,6 +12,7 @@
 ///     type Job = &'static str; // what is to be done
 ///     type Output = usize; // what a completed attempt yields
 ///     type Error = (); // what a failed attempt yields
+///     type Panic = String; // what a panicked attempt yields
 ///     type Meta = u32; // small data about a task, copied into events
 ///     type Callback = fn(bool); // handed back with the outcome
 ///     type Waiter = core::task::Waker; // who is to be woken
@@ -27,8 +28,8 @@
 /// struct Leaky;
 /// impl plimsoll_core::Plan for Leaky {
 ///     type Meta = Vec<u64>;
-/// #     type Job = (); type Output = (); type Error = (); type Callback = (); type Waiter = ();
-/// #     type Listener = (); type Key = (); type Value = ();
+/// #     type Job = (); type Output = (); type Error = (); type Panic = (); type Callback = ();
+/// #     type Waiter = (); type Listener = (); type Key = (); type Value = ();
 /// }
 /// ```
 pub trait Plan {
@@ -38,6 +39,8 @@ pub trait Plan {
     type Output;
     /// What a failed attempt yields.
     type Error;
+    /// What a panicked attempt yields: a message, for instance.
+    type Panic;
     /// Small data about a task. It is `Copy` because events and the last error carry it, and nothing that
     /// owns memory may be reachable from those.
     type Meta: Copy;

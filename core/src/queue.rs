@@ -127,6 +127,7 @@ mod tests {
         type Job = u32;
         type Output = ();
         type Error = ();
+        type Panic = ();
         type Meta = ();
         type Callback = ();
         type Waiter = ();
@@ -142,7 +143,7 @@ mod tests {
 
     impl Rig {
         fn new() -> Self {
-            Self { tasks: Slots::new(100, 0), queue: Queue::new() }
+            Self { tasks: Slots::new(100), queue: Queue::new() }
         }
 
         fn push(&mut self, class: u8) -> u32 {

@@ -16,6 +16,7 @@ use core::time::Duration;
 /// assert!(retry.allows(4) && !retry.allows(5));
 /// let every_second = Retry::times(4).fixed(Duration::from_secs(1));
 /// assert_eq!(every_second.total(), 5);
+/// assert!(Retry::NONE.unlimited().allows(1_000_000));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Retry {
@@ -43,17 +44,18 @@ pub enum Jitter {
     None,
 }
 
-/// How many attempts there may be, and in the highest bits whether one that panicked is tried again, and which jitter the
-/// delays have. All in one word, for each task has it.
+/// How many attempts there may be, and in the highest bits whether one that panicked or timed out is tried again, and which
+/// jitter the delays have. All in one word, for each task has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Tries(u32);
 
 impl Tries {
     const ON_PANIC: u32 = 1 << 31;
-    const EQUAL: u32 = 1 << 29;
     const NO_JITTER: u32 = 1 << 30;
+    const EQUAL: u32 = 1 << 29;
+    const ON_TIMEOUT: u32 = 1 << 28;
     const JITTER: u32 = Self::EQUAL | Self::NO_JITTER;
-    const TOTAL: u32 = Self::EQUAL - 1;
+    const TOTAL: u32 = Self::ON_TIMEOUT - 1;
 
     #[inline]
     pub(crate) const fn total(self) -> u32 {
@@ -69,6 +71,7 @@ impl Tries {
         }
     }
 
+    /// The number of attempts that were started never comes to the one that stands for no bound.
     #[inline]
     pub(crate) const fn allow(self, failed: u32) -> bool {
         failed < self.total()
@@ -77,6 +80,16 @@ impl Tries {
     #[inline]
     pub(crate) const fn on_panic(self) -> bool {
         self.0 & Self::ON_PANIC != 0
+    }
+
+    #[inline]
+    pub(crate) const fn on_timeout(self) -> bool {
+        self.0 & Self::ON_TIMEOUT != 0
+    }
+
+    /// With the bits of `mask` set or not.
+    const fn with(self, mask: u32, is_set: bool) -> Self {
+        Self(if is_set { self.0 | mask } else { self.0 & !mask })
     }
 }
 
@@ -88,6 +101,15 @@ impl Backoff {
             Jitter::Full => rng.u64(0..=bound),
             Jitter::Equal => rng.u64(bound / 2..=bound),
             Jitter::None => bound,
+        })
+    }
+
+    /// The least delay that may follow `failed` failures.
+    pub(crate) fn least(self, failed: u32, jitter: Jitter) -> Duration {
+        Duration::from_nanos(match jitter {
+            Jitter::Full => 0,
+            Jitter::Equal => self.bound(failed) / 2,
+            Jitter::None => self.bound(failed),
         })
     }
 
@@ -103,9 +125,8 @@ impl Retry {
     pub const NONE: Self =
         Self { backoff: Backoff { base: 100_000_000, cap: 30_000_000_000 }, tries: Tries(1) };
 
-    /// The largest number of attempts that can be asked for; no machine allows as many
-    /// (see [`Limits::attempts`](crate::Limits::attempts)).
-    const MOST: u32 = Tries::TOTAL;
+    /// The number of attempts that stands for no bound, 2^28 - 1: see [`unlimited`](Self::unlimited).
+    pub const UNLIMITED: u32 = Tries::TOTAL;
 
     /// Up to so many further attempts after the first one.
     #[must_use]
@@ -113,17 +134,31 @@ impl Retry {
         Self::NONE.attempts(further.saturating_add(1))
     }
 
-    /// Sets how many attempts a task has in total, the first one included; zero is taken as one, and what is
-    /// beyond 2^29 - 1 as that.
+    /// Sets how many attempts a task has in total, the first one included; zero is taken as one, and
+    /// [`UNLIMITED`](Self::UNLIMITED) or more as no bound.
     #[must_use]
     pub const fn attempts(mut self, total: u32) -> Self {
         let total = match total {
             0 => 1,
-            1..=Self::MOST => total,
-            _ => Self::MOST,
+            1..=Self::UNLIMITED => total,
+            _ => Self::UNLIMITED,
         };
         self.tries.0 = (self.tries.0 & !Tries::TOTAL) | total;
         self
+    }
+
+    /// Lets a task be tried again until it completes, is cancelled, or comes to a deadline: there is no bound on its
+    /// attempts. It is taken only where [`Limits::attempts`](crate::Limits::attempts) sets none either.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use plimsoll_core::Retry;
+    /// let retry = Retry::NONE.unlimited().base(Duration::from_secs(1)).cap(Duration::from_secs(60));
+    /// assert!(retry.is_unlimited() && retry.total() == Retry::UNLIMITED);
+    /// ```
+    #[must_use]
+    pub const fn unlimited(self) -> Self {
+        self.attempts(Self::UNLIMITED)
     }
 
     /// Sets the upper bound of the first delay, which doubles with each further failure. What lies beyond
@@ -162,26 +197,47 @@ impl Retry {
     /// Sets whether an attempt that panicked is tried again, as one that failed is.
     #[must_use]
     pub const fn on_panic(mut self, retried: bool) -> Self {
-        self.tries.0 = (self.tries.0 & !Tries::ON_PANIC) | if retried { Tries::ON_PANIC } else { 0 };
+        self.tries = self.tries.with(Tries::ON_PANIC, retried);
         self
     }
 
-    /// How many attempts a task has in total, at least one.
+    /// Sets whether a task is tried again whose attempt has missed its start-to-close deadline, as one that failed is. Such
+    /// an attempt is asked to stop, and the next one comes only after it has. What passes the schedule-to-close deadline is
+    /// over in any case.
+    #[must_use]
+    pub const fn on_timeout(mut self, retried: bool) -> Self {
+        self.tries = self.tries.with(Tries::ON_TIMEOUT, retried);
+        self
+    }
+
+    /// How many attempts a task has in total, at least one; [`UNLIMITED`](Self::UNLIMITED) without a bound.
     #[must_use]
     pub const fn total(&self) -> u32 {
         self.tries.total()
     }
 
+    /// Whether there is no bound on the attempts.
+    #[must_use]
+    pub const fn is_unlimited(&self) -> bool {
+        self.total() == Self::UNLIMITED
+    }
+
     /// Whether a further attempt is allowed after `failed` of them.
     #[must_use]
     pub const fn allows(&self, failed: u32) -> bool {
-        self.tries.allow(failed)
+        self.is_unlimited() || self.tries.allow(failed)
     }
 
     /// Whether an attempt that panicked is tried again.
     #[must_use]
     pub const fn retries_panics(&self) -> bool {
         self.tries.on_panic()
+    }
+
+    /// Whether an attempt that missed its start-to-close deadline is followed by another one.
+    #[must_use]
+    pub const fn retries_timeouts(&self) -> bool {
+        self.tries.on_timeout()
     }
 
     /// Draws the delay before the attempt that follows `failed` failures. O(1), one or a few draws.
@@ -216,9 +272,14 @@ mod tests {
     fn one_attempt_unless_told() {
         assert_eq!(Retry::default(), Retry::NONE);
         assert_eq!(Retry::NONE.total(), 1);
-        assert!(!Retry::NONE.allows(1) && !Retry::NONE.retries_panics());
+        assert!(!Retry::NONE.allows(1) && !Retry::NONE.retries_panics() && !Retry::NONE.retries_timeouts());
         assert_eq!(Retry::NONE.attempts(0).total(), 1);
-        assert_eq!(Retry::NONE.on_panic(true).attempts(u32::MAX).total(), (1 << 29) - 1);
+        let unlimited = Retry::NONE.on_panic(true).unlimited();
+        assert_eq!(
+            (unlimited.total(), unlimited),
+            ((1 << 28) - 1, Retry::NONE.on_panic(true).attempts(u32::MAX))
+        );
+        assert!(unlimited.is_unlimited() && unlimited.allows(u32::MAX) && unlimited.retries_panics());
         let three = Retry::NONE.attempts(3).on_panic(true);
         assert_eq!(
             (three.attempts(2).retries_panics(), three.on_panic(false).retries_panics()),
@@ -231,13 +292,13 @@ mod tests {
     fn every_setting_leaves_the_others_alone() {
         for jitter in [Jitter::Full, Jitter::Equal, Jitter::None] {
             for (first, then) in [(true, false), (false, true), (true, true)] {
-                let retry =
-                    Retry::times(2).on_panic(first).jitter(Jitter::Equal).jitter(jitter).on_panic(then);
-                let retry = retry.attempts(7);
-                assert_eq!((retry.total(), retry.retries_panics(), retry.tries.jitter()), (7, then, jitter));
+                let retry = Retry::times(2).on_panic(first).on_timeout(then).jitter(Jitter::Equal);
+                let retry = retry.jitter(jitter).on_panic(then).on_timeout(first).attempts(7);
+                assert_eq!((retry.total(), retry.tries.jitter()), (7, jitter));
+                assert_eq!((retry.retries_panics(), retry.retries_timeouts()), (then, first));
             }
         }
-        assert_eq!((Retry::times(0), Retry::times(u32::MAX).total()), (Retry::NONE, (1 << 29) - 1));
+        assert_eq!((Retry::times(0), Retry::times(u32::MAX).total()), (Retry::NONE, (1 << 28) - 1));
     }
 
     #[test]
@@ -255,6 +316,9 @@ mod tests {
         let equal = retry.jitter(Jitter::Equal);
         assert_eq!((range(equal, 1), range(equal, 9)), ((5, 10), (17, 35)));
         let none = retry.jitter(Jitter::None);
+        let least =
+            |retry: Retry, failed| retry.backoff.least(failed, retry.tries.jitter()).as_nanos() as u64;
+        assert!([retry, equal, none].iter().all(|&retry| least(retry, 9) == range(retry, 9).0));
         assert_eq!([1, 2, 3, 9].map(|failed| range(none, failed)), [(10, 10), (20, 20), (35, 35), (35, 35)]);
         let fixed = retry.fixed(Duration::from_nanos(4));
         assert_eq!([1, 9].map(|failed| range(fixed, failed)), [(4, 4); 2]);

@@ -71,7 +71,7 @@ pub(crate) struct Sleeps<W> {
 
 impl<W> Sleeps<W> {
     pub(crate) fn new(capacity: u32, origin: u64) -> Self {
-        Self { slots: Slots::new(capacity, 0).with_origin(origin), to_wake: List::new() }
+        Self { slots: Slots::new(capacity).with_origin(origin), to_wake: List::new() }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.

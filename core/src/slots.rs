@@ -15,7 +15,8 @@
 //! the wear is on one slot. Generations of 32 bits would be used up after 72 minutes at 1,000,000
 //! stays a second; a capacity of 1,024 takes 10 index bits and leaves 54, which last 570 years. A
 //! capacity of 1,000,000 leaves 44 bits, 203 days of that worst case, after which one slot is lost.
-//! An origin takes a sixteenth of that at most. Further generations within one stay (see [`Slots::further`]) count like stays.
+//! An origin takes a sixteenth of that at most. Further generations within one stay (see [`Slots::further`]) count like stays;
+//! they can be used up in the course of one, and [`Slots::has_further`] tells.
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -57,7 +58,7 @@ pub(crate) struct Slots<I, T> {
     generation_bits: u32,
     /// The generation of the first stay in each slot.
     first: u64,
-    /// The largest bits with which a stay may begin.
+    /// The bits of the last generation of the last slot.
     last: u64,
     retired: u32,
     class: PhantomData<fn() -> I>,
@@ -69,19 +70,17 @@ const fn index_bits(capacity: u32) -> u32 {
 }
 
 impl<I: Id, T> Slots<I, T> {
-    /// An empty store. `further` is how many generations one stay may have beyond its first, see
-    /// [`Slots::further`]. Allocates [`Slots::bytes`], O(capacity).
-    pub(crate) fn new(capacity: u32, further: u64) -> Self {
-        Self::with_generation_bits(capacity, further, u64::BITS)
+    /// An empty store. Allocates [`Slots::bytes`], O(capacity).
+    pub(crate) fn new(capacity: u32) -> Self {
+        Self::with_generation_bits(capacity, u64::BITS)
     }
 
     /// Like [`Slots::new`], with generations of fewer bits than there is room for, so that slots
     /// retire early.
-    pub(crate) fn with_generation_bits(capacity: u32, further: u64, bits: u32) -> Self {
+    pub(crate) fn with_generation_bits(capacity: u32, bits: u32) -> Self {
         let index_bits = index_bits(capacity);
         let bits = bits.clamp(1, u64::BITS - index_bits);
         let last_generation = u64::MAX >> (u64::BITS - bits);
-        let last_start = last_generation.saturating_sub(further).max(1);
         Self {
             slots: Vec::with_capacity(capacity as usize),
             free: NIL,
@@ -91,7 +90,7 @@ impl<I: Id, T> Slots<I, T> {
             index_mask: low_bits(index_bits) as u32,
             generation_bits: bits,
             first: 1,
-            last: (last_start << index_bits) | low_bits(index_bits),
+            last: (last_generation << index_bits) | low_bits(index_bits),
             retired: 0,
             class: PhantomData,
         }
@@ -117,7 +116,7 @@ impl<I: Id, T> Slots<I, T> {
     pub(crate) fn insert(&mut self, value: T) -> Result<I, T> {
         let Some(vacant) = self.vacant() else { return Err(value) };
         let id = vacant.id();
-        vacant.insert(value);
+        let _ = vacant.insert(value);
         Ok(id)
     }
 
@@ -185,8 +184,8 @@ impl<I: Id, T> Slots<I, T> {
         Some((id, slot.value_mut()?))
     }
 
-    /// Takes the value in slot `index` out, and frees the slot, or retires it when fewer generations are left
-    /// than one more stay may have. `drawn` is how many further generations this stay had.
+    /// Takes the value in slot `index` out, and frees the slot, or retires it when no generation is left for one more
+    /// stay. `drawn` is how many further generations this stay had.
     #[inline(always)]
     pub(crate) fn take(&mut self, index: u32, drawn: u32) -> Option<T> {
         let slot = self.slots.get_mut(index as usize)?;
@@ -236,11 +235,17 @@ impl<I: Id, T> Slots<I, T> {
     }
 
     /// The `nth` generation of a stay as an id of another class, an attempt's: 0 is that of `id` itself.
-    /// Nobody else gets these bits if no more are used than the store was made for, and if they are given
-    /// to [`Slots::take`] at the end of the stay. `None` beyond all bits.
+    /// Nobody else gets these bits if the stay [has](Slots::has_further) as many, and if they are given
+    /// to [`Slots::take`] at its end. `None` beyond all bits.
     #[inline]
     pub(crate) fn further<J: Id>(&self, id: I, nth: u32) -> Option<J> {
         id.raw().checked_add(u64::from(nth) << self.index_bits).map(J::from_raw)
+    }
+
+    /// Whether the stay in slot `index` can have an `nth` generation, and count it.
+    pub(crate) fn has_further(&self, index: u32, nth: u32) -> bool {
+        let bits = self.slots.get(index as usize).map_or(u64::MAX, |slot| slot.bits.get());
+        nth < u32::MAX && u64::from(nth) << self.index_bits <= self.last.saturating_sub(bits)
     }
 
     /// How many values are here.
@@ -286,7 +291,7 @@ pub(crate) struct Vacant<'a, I, T> {
     class: PhantomData<fn() -> I>,
 }
 
-impl<I: Id, T> Vacant<'_, I, T> {
+impl<'a, I: Id, T> Vacant<'a, I, T> {
     /// The id that the value will have.
     #[inline]
     pub(crate) fn id(&self) -> I {
@@ -299,16 +304,18 @@ impl<I: Id, T> Vacant<'_, I, T> {
         *self.free
     }
 
-    /// Fills the slot.
-    #[inline]
-    pub(crate) fn insert(self, value: T) {
+    /// Fills the slot. The value is best made in place of the argument: then it is written there field by field, and not
+    /// copied as a whole right after it was written in pieces, which would stall.
+    #[inline(always)]
+    pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
         let Kept::Free { next } = self.slot.kept else {
             debug_assert!(false, "a slot in the list of free slots is free");
-            return;
+            return None;
         };
         self.slot.kept = Kept::Here(value);
         *self.free = next;
         *self.len = self.len.wrapping_add(1);
+        self.slot.value_mut()
     }
 }
 

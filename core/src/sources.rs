@@ -29,7 +29,7 @@ pub(crate) struct Sources<L> {
 
 impl<L> Sources<L> {
     pub(crate) fn new(capacity: u32, origin: u64) -> Self {
-        Self { slots: Slots::new(capacity, 0).with_origin(origin), order: List::new() }
+        Self { slots: Slots::new(capacity).with_origin(origin), order: List::new() }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.

@@ -70,7 +70,7 @@ impl<E: Copy, W> Subscribers<E, W> {
             ring_capacity: ring as usize,
             next: 0,
             closed: false,
-            slots: Slots::new(subscribers, 0).with_origin(origin),
+            slots: Slots::new(subscribers).with_origin(origin),
             idle: List::new(),
             waiting: List::new(),
             to_wake: List::new(),

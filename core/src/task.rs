@@ -1,10 +1,11 @@
 //! What a task's slot holds.
 
 use crate::conditions::after;
+use crate::ids::TaskId;
 use crate::lifecycle::State;
-use crate::list::{Linked, Links, NIL};
+use crate::list::{Linked, Links};
 use crate::retry::{Backoff, Tries};
-use crate::{Conditions, Instant, OutcomeKind, Plan, Priority, Route};
+use crate::{Conditions, Instant, OutcomeKind, Plan, Priority, Route, Times};
 
 /// The lane of the queue and of the outbox. A task is never in both.
 pub(crate) const QUEUE: usize = 0;
@@ -16,8 +17,8 @@ pub(crate) const NEVER: Instant = Instant::MAX;
 
 /// A task from its admission until its outcome is released and its attempt has stopped.
 ///
-/// With a job, an output, an error and metadata of 8 bytes each, a callback and a waiter of 16, a task and
-/// its id take 136 bytes.
+/// With a job, an output, an error, a panic and metadata of 8 bytes each, a callback and a waiter of 16, a task and
+/// its id take 144 bytes.
 pub(crate) struct Task<P: Plan> {
     pub(crate) state: State,
     pub(crate) priority: Priority,
@@ -25,20 +26,23 @@ pub(crate) struct Task<P: Plan> {
     pub(crate) pending: Pending,
     /// The kind of the outcome, once it is fixed.
     pub(crate) kind: Option<OutcomeKind>,
-    /// How many attempts were started.
+    /// How many attempts were started, without those that were snoozed: what its policy counts.
     pub(crate) attempts: u32,
+    /// How many were started, all told: each has a generation of the slot.
+    pub(crate) starts: u32,
     pub(crate) tries: Tries,
-    /// The slot of the running attempt's first sleep.
-    pub(crate) sleeps: u32,
-    /// Delayed and backing off: when it is ready. Queued: since when. Running: since when, as far as its start-to-close
-    /// time-out is concerned. Settled: since when.
+    /// Delayed and backing off: when it is ready. Queued: since when. Running and halting: since when it runs, as far as its
+    /// start-to-close time-out is concerned. Settled: since when.
     pub(crate) since: Instant,
-    pub(crate) close_by: Instant,
+    /// Unsettled: its schedule-to-close deadline. Settled: until when it had waited.
+    close_by_or_waited_until: Instant,
+    admitted_at: Instant,
     start_to_close: u64,
-    schedule_to_start: u64,
+    /// Unsettled: its schedule-to-start time-out. Retained: since when.
+    schedule_to_start_or_retained_at: u64,
     pub(crate) backoff: Backoff,
     /// The queue and the outbox; and the retained results or, while it is queued, its place in the order of
-    /// arrival.
+    /// arrival, and while an attempt runs, the slot of that one's first sleep.
     links: [Links; 2],
     pub(crate) claimant: Claimant<P>,
     pub(crate) payload: Payload<P>,
@@ -60,9 +64,20 @@ pub(crate) enum Payload<P: Plan> {
     Job(P::Job),
     Output(P::Output),
     Error(P::Error),
+    Panic(P::Panic),
 }
 
-/// A set of effects that a settled task owes the host, taken in this order.
+/// A settled task without its values.
+pub(crate) struct Record<M> {
+    pub(crate) task: TaskId,
+    pub(crate) meta: M,
+    pub(crate) attempts: u32,
+    pub(crate) kind: Option<OutcomeKind>,
+    pub(crate) times: Times,
+}
+
+/// A set of effects that a task owes the host. All but the first are those of a settled one. They are taken in the order
+/// stop, wake, observe, settle, discard.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending(u8);
 
@@ -72,8 +87,11 @@ impl Pending {
     pub(crate) const SETTLE: Self = Self(2);
     pub(crate) const WAKE: Self = Self(4);
     pub(crate) const DISCARD: Self = Self(8);
+    pub(crate) const OBSERVE: Self = Self(16);
+    /// Not an effect: nobody may have the outcome, for the host has yet to see it, or has it.
+    pub(crate) const HELD: Self = Self(32);
     /// Those that make no sense any more once the outcome has left.
-    pub(crate) const OF_OUTCOME: Self = Self(2 | 4 | 8);
+    pub(crate) const OF_OUTCOME: Self = Self(2 | 4 | 8 | 16 | 32);
 
     /// Whether it has any of these effects.
     pub(crate) const fn has(self, effect: Self) -> bool {
@@ -88,8 +106,22 @@ impl Pending {
         Self(self.0 & !effect.0)
     }
 
+    /// Those of a task that is settled now, if the host sees its outcome first: whoever waits for it is woken when the host
+    /// gives it back. What the end discards nobody has to wait for.
+    #[cold]
+    pub(crate) fn held(self) -> Self {
+        let held = self.with(Self::OBSERVE).with(Self::HELD);
+        if self.has(Self::DISCARD) { held } else { held.without(Self::WAKE) }
+    }
+
+    /// Whether the host is owed nothing.
     pub(crate) const fn is_empty(self) -> bool {
-        self.0 == 0
+        self.without(Self::HELD).0 == 0
+    }
+
+    /// Whether the host has the outcome, and may give it back.
+    pub(crate) const fn is_out(self) -> bool {
+        self.has(Self::HELD) && !self.has(Self::OBSERVE.with(Self::DISCARD))
     }
 }
 
@@ -110,12 +142,13 @@ impl<P: Plan> Task<P> {
             pending: Pending::NONE,
             kind: None,
             attempts: 0,
+            starts: 0,
             tries: conditions.tries,
-            sleeps: NIL,
             since: conditions.ready_at(now),
-            close_by: after(now, conditions.schedule_to_close),
+            close_by_or_waited_until: after(now, conditions.schedule_to_close),
+            admitted_at: now,
             start_to_close: conditions.start_to_close,
-            schedule_to_start: conditions.schedule_to_start,
+            schedule_to_start_or_retained_at: conditions.schedule_to_start,
             backoff: conditions.backoff,
             links: [Links::default(); 2],
             claimant: match route {
@@ -140,9 +173,10 @@ impl<P: Plan> Task<P> {
     pub(crate) fn deadline_in(&self, state: State) -> Instant {
         debug_assert!(self.state == state, "it is in that state");
         match state {
-            State::Delayed | State::Backoff => self.since.min(self.close_by),
-            State::Queued => self.start_by().min(self.close_by),
-            State::Running => after(self.since, self.start_to_close).min(self.close_by),
+            State::Delayed | State::Backoff => self.since.min(self.close_by()),
+            State::Queued => self.start_by().min(self.close_by()),
+            State::Running => self.overdue_at().min(self.close_by()),
+            State::Halting => self.close_by(),
             State::Stopping | State::Orphan | State::Settled => NEVER,
         }
     }
@@ -150,13 +184,52 @@ impl<P: Plan> Task<P> {
     /// When its stay in the queue is over.
     #[inline]
     pub(crate) fn start_by(&self) -> Instant {
-        after(self.since, self.schedule_to_start)
+        after(self.since, self.schedule_to_start_or_retained_at)
+    }
+
+    /// When its attempt has run for too long, while one runs.
+    #[inline]
+    pub(crate) fn overdue_at(&self) -> Instant {
+        after(self.since, self.start_to_close)
+    }
+
+    /// Its schedule-to-close deadline, while it is unsettled.
+    #[inline]
+    pub(crate) fn close_by(&self) -> Instant {
+        self.close_by_or_waited_until
+    }
+
+    /// Notes how it has ended, and when; `runs` until then if one of its attempts did.
+    #[inline]
+    pub(crate) fn settle(&mut self, kind: OutcomeKind, runs: bool, now: Instant) {
+        self.kind = Some(kind);
+        self.close_by_or_waited_until = if runs { self.since } else { now };
+        self.since = now;
+    }
+
+    /// What is said of a settled task besides its values.
+    #[inline]
+    pub(crate) fn record(&self, task: TaskId) -> Record<P::Meta> {
+        let (admitted, began) = (self.admitted_at, self.close_by_or_waited_until);
+        let times = Times { admitted, began, settled: self.since };
+        Record { task, meta: self.meta, attempts: self.attempts, kind: self.kind, times }
     }
 
     /// Whether its outcome is fixed and still here.
     #[inline]
     pub(crate) fn is_kept(&self) -> bool {
         matches!(self.state, State::Settled | State::Stopping)
+    }
+
+    /// Notes that it is retained from this instant on.
+    pub(crate) fn retain(&mut self, now: Instant) {
+        self.links[RESULTS] = Links::default();
+        self.schedule_to_start_or_retained_at = now.as_nanos();
+    }
+
+    /// Since when it is retained, while it is.
+    pub(crate) fn retained_at(&self) -> Instant {
+        Instant::from_nanos(self.schedule_to_start_or_retained_at)
     }
 
     /// Notes the place of a task that is being queued in the order of arrival.
@@ -171,10 +244,20 @@ impl<P: Plan> Task<P> {
         self.links[RESULTS].number()
     }
 
-    /// Forgets the place in the order of arrival, before the task is linked among the results.
+    /// Counts the start of an attempt, which has no sleeps yet.
     #[inline]
-    pub(crate) fn clear_arrival(&mut self) {
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.since = now;
+        self.starts = self.starts.wrapping_add(1);
+        self.attempts = self.attempts.wrapping_add(1);
         self.links[RESULTS] = Links::default();
+    }
+
+    /// The slot of the running attempt's first sleep, [`NIL`](crate::list::NIL) if it has none. Only while one runs, or has
+    /// just ended.
+    #[inline]
+    pub(crate) fn first_sleep(&mut self) -> &mut u32 {
+        self.links[RESULTS].index()
     }
 
     #[inline]
@@ -210,7 +293,6 @@ impl<P: Plan> Linked<RESULTS> for Task<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::TaskId;
     use crate::slots::Slots;
     use alloc::boxed::Box;
 
@@ -219,6 +301,7 @@ mod tests {
         type Job = u64;
         type Output = u64;
         type Error = u64;
+        type Panic = u64;
         type Meta = u64;
         type Callback = Box<dyn FnOnce()>;
         type Waiter = core::task::Waker;
@@ -228,9 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_takes_136_bytes() {
-        assert_eq!(size_of::<Task<Usual>>(), 128);
-        assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 136);
+    fn a_slot_takes_144_bytes() {
+        assert_eq!(size_of::<Task<Usual>>(), 136);
+        assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 144);
         assert_eq!(crate::sleeps::Sleeps::<core::task::Waker>::bytes(1), 56);
     }
 }

@@ -148,7 +148,7 @@ pub struct Timeouts {
     pub schedule_to_start: Option<Duration>,
     /// How long one attempt may run, from [`start_next`](crate::Processor::start_next) or, where the host reports that,
     /// from the call of its handler ([`began`](crate::Processor::began)); else the task settles as
-    /// [`TimedOut`](crate::Outcome::TimedOut).
+    /// [`TimedOut`](crate::Outcome::TimedOut), or is tried again ([`Retry::on_timeout`]).
     pub start_to_close: Option<Duration>,
     /// How long the task may take from `submit` on, waiting and all its attempts included, else it settles
     /// as [`TimedOut`](crate::Outcome::TimedOut).

@@ -19,6 +19,7 @@ impl Plan for Secrets {
     type Job = Secret;
     type Output = Secret;
     type Error = Secret;
+    type Panic = Secret;
     type Meta = u8;
     type Callback = Secret;
     type Waiter = Secret;
@@ -40,7 +41,7 @@ fn auto_traits_are_pinned() {
     plain::<Settlement<Secrets>>();
     plain::<Claim<Secrets>>();
     plain::<Released<Secrets>>();
-    plain::<Failure<Secrets>>();
+    plain::<Failure<Secret, Secret>>();
     plain::<Swept<Secrets>>();
     plain::<Terms<Secrets>>();
     plain::<Detached<Secret>>();
@@ -50,7 +51,7 @@ fn auto_traits_are_pinned() {
     value::<AttemptId>();
     value::<SourceId>();
     value::<SubscriberId>();
-    value::<WaiterId>();
+    value::<PermitId>();
     value::<Instant>();
     value::<Limits>();
     value::<Footprint>();
@@ -74,8 +75,9 @@ fn auto_traits_are_pinned() {
     error::<InvalidLimits>();
     error::<Refused<(), Refusal>>();
     error::<Refused<(), FeedRefusal>>();
-    error::<Refused<(), ReservedRefusal>>();
+    error::<Refused<(), PermitRefusal>>();
     error::<Refused<(), WaitRefusal>>();
+    error::<ReserveRefusal>();
     error::<Refused<(), AttachRefusal>>();
     error::<SubscribeRefusal>();
     error::<CancelError>();

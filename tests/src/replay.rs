@@ -74,6 +74,7 @@ impl Plan for Jobs {
     type Job = u32;
     type Output = ();
     type Error = ();
+    type Panic = ();
     type Meta = u32;
     type Callback = u32;
     type Waiter = ();
@@ -363,7 +364,7 @@ impl<'t> Replay<'t> {
             let now = self.clock();
             match effect {
                 // Nothing really runs, so nothing goes on running.
-                Effect::Stop(stop) => drop(self.machine.stopped(now, stop.attempt)),
+                Effect::Stop(stop) => drop(self.machine.stopped(now, stop.attempt, None)),
                 Effect::Settle(settlement) => {
                     if settlement.attempts > 0 {
                         self.answer.makespan_ms = self.now;

@@ -21,6 +21,7 @@ impl Plan for Odd {
     type Job = [u8; 13];
     type Output = u16;
     type Error = [u64; 3];
+    type Panic = u32;
     type Meta = u8;
     type Callback = fn(u16);
     type Waiter = [u8; 3];
@@ -78,7 +79,7 @@ fn scripts_do_not_allocate() {
         let bytes: Vec<u8> = (0..Setup::BYTES + 200 * Step::BYTES).map(|_| rng.u8(..)).collect();
         let script = Script::from_bytes(&bytes);
         let calls = trace(&script).unwrap();
-        let mut host = Host::new(script.setup.limits(), script.setup.start()).unwrap();
+        let mut host = Host::new(&script.setup).unwrap();
         for (call, _) in &calls {
             // For these two the host itself collects what comes back.
             if matches!(call, Call::FeedBatch { .. } | Call::Sweep { .. }) {
@@ -132,7 +133,7 @@ fn churn_does_not_allocate() {
         }
         while let Some(effect) = machine.poll_effect() {
             match effect {
-                Effect::Stop(stop) => drop(machine.stopped(now, stop.attempt)),
+                Effect::Stop(stop) => drop(machine.stopped(now, stop.attempt, None)),
                 Effect::Settle(settled) => {
                     if let (Some(callback), Outcome::Completed(output)) = (settled.callback, settled.outcome)
                     {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use plimsoll::{
-    CacheLimits, Events, Handle, Limits, Options, Outcome, Processor, ResultLimits, Runtime, Smol, TaskId,
-    Timeouts, Tokio,
+    Cache, CacheLimits, Context, Events, Handle, Limits, Processor, ResultLimits, Runtime, Smol, TaskError,
+    TaskId, Tokio,
 };
 use plimsoll_tests::alloc::Counting;
 
@@ -58,11 +58,15 @@ fn live_bytes_do_not_grow() {
 
 /// A processor with something of everything to do.
 struct Load {
-    processor: Processor<Work, u64, &'static str, (), u32, Vec<u8>>,
-    handles: Vec<Handle<Work, u64, &'static str>>,
+    processor: Processor<Service>,
+    cache: Cache<u32, Vec<u8>>,
+    handles: Vec<Handle<Service>>,
     retained: Vec<TaskId>,
     emitter: Events<Work>,
 }
+
+/// What the processor does.
+type Service = fn(Work, Context) -> Result<u64, &'static str>;
 
 /// What a job does.
 #[derive(Clone, Copy)]
@@ -79,16 +83,13 @@ impl Load {
         limits.results = ResultLimits::new(16, Some(Duration::from_secs(1)));
         limits.health_every = Some(Duration::from_millis(100));
         limits.sweep_every = Some(Duration::from_millis(100));
-        let timeouts = Timeouts { start_to_close: Some(Duration::from_millis(20)), ..Timeouts::NONE };
+        let ttl = Some(Duration::from_millis(500));
+        let cache = Cache::new(CacheLimits { entries: 64, ttl, ..CacheLimits::default() }).unwrap();
         let processor = Processor::builder()
             .limits(limits)
-            .timeouts(timeouts)
-            .cache(CacheLimits {
-                entries: 64,
-                ttl: Some(Duration::from_millis(500)),
-                ..CacheLimits::default()
-            })
-            .spawn_on(runtime, |work: Work, _| async move {
+            .timeout(Duration::from_millis(20))
+            .cache(&cache)
+            .spawn_on(runtime, |work: Work, _: Context| async move {
                 match work {
                     Work::Complete => Ok(1),
                     Work::Fail => Err("failed"),
@@ -99,7 +100,7 @@ impl Load {
             })
             .unwrap();
         let (handles, retained) = (Vec::with_capacity(1_000), Vec::with_capacity(1_000));
-        Self { processor, handles, retained, emitter: Events::default() }
+        Self { processor, cache, handles, retained, emitter: Events::default() }
     }
 
     /// One task, and now and then something else. What is refused is submitted again after a rest.
@@ -110,16 +111,15 @@ impl Load {
             11 | 12 => Work::Hang,
             _ => Work::Complete,
         };
-        let options = Options::default();
+        let task = self.processor.task(work);
         let admitted = match number % 5 {
-            0 => self.processor.call(work, options, |_| {}).is_ok(),
-            1 => self.processor.post(work, options).is_ok(),
+            0 => task.call(|_| {}).is_ok(),
+            1 => task.post().is_ok(),
             2 => {
-                let task = self.processor.post(work, options);
                 // Too late for some: those have settled.
-                task.is_ok_and(|task| self.processor.cancel(task).map_or(true, |_| true))
+                task.post().is_ok_and(|task| self.processor.cancel(task).map_or(true, |_| true))
             }
-            3 => self.processor.retain(work, options).map(|task| self.retained.push(task)).is_ok(),
+            3 => task.retain().map(|task| self.retained.push(task)).is_ok(),
             _ => self.processor.submit(work).map(|handle| self.handles.push(handle)).is_ok(),
         };
         if !admitted {
@@ -134,14 +134,14 @@ impl Load {
             let _ = self.emitter.emit_batch(vec![Work::Complete, Work::Fail]);
             self.emitter.emit_error("failed");
             assert_eq!(source.detach().map(|fed| (fed.admitted + fed.refused, fed.errors)), Some((3, 1)));
-            self.processor.cache().insert(number, vec![0; number as usize / 100]);
+            self.cache.insert(number, vec![0; number as usize / 100]);
         }
     }
 
     /// Takes the outcomes there are to be taken.
     fn collect(&mut self) {
         for handle in self.handles.drain(..) {
-            assert!(!matches!(block_on(handle), Ok(Outcome::Cancelled) | Err(_)));
+            assert!(!matches!(block_on(handle), Err(TaskError::Cancelled | TaskError::Ended)));
         }
         self.retained.drain(..).for_each(|task| _ = self.processor.result(task));
     }
@@ -158,13 +158,14 @@ impl Load {
     }
 
     fn end(self) {
-        let Self { processor, emitter, .. } = self;
+        let Self { processor, cache, emitter, .. } = self;
         let totals = processor.totals();
         println!("{totals:?}");
         assert!(totals.admitted >= u64::from(A_SECOND * SECONDS));
         let submitter = processor.submitter();
         drop(processor);
         assert!(submitter.census().is_empty(), "{:?}", submitter.census());
+        assert!(cache.is_empty(), "{cache:?}");
         assert_eq!(emitter.listener_counts(), [0; 3]);
     }
 }

@@ -142,8 +142,8 @@ impl Request {
 }
 
 type Values = Cache<u32, u64>;
-type Service = Processor<Request, u64, &'static str, u32, u32, u64>;
-type Requests = Submitter<Request, u64, &'static str, u32>;
+/// What the service does. The metadata of a request say who has sent it.
+type Service = fn(Request, Context<u32>) -> Result<u64, &'static str>;
 
 async fn handle(request: Request, cx: Context<u32>, values: Values) -> Result<u64, &'static str> {
     let sleep = |duration| cx.sleep(duration);
@@ -214,8 +214,10 @@ fn service(seed: u64, duration: Duration) -> Story {
     Story { hash: pages.hasher.finish(), events, health, lagged, called, report }
 }
 
-fn build(sim: &Sim) -> Service {
-    let builder = Processor::builder()
+fn build(sim: &Sim) -> Processor<Service> {
+    let limits = CacheLimits { entries: 200, ttl: Some(SECOND * 900), ..CacheLimits::default() };
+    let values = Values::new(limits).unwrap();
+    Processor::builder()
         .queue(12)
         .concurrency(8)
         .subscribers(4)
@@ -228,17 +230,16 @@ fn build(sim: &Sim) -> Service {
             start_to_close: Some(SECOND * 10),
             schedule_to_close: Some(SECOND * 120),
         })
-        .meta::<u32>()
         .retry(Retry::NONE.attempts(4).base(SECOND).cap(SECOND * 20).on_panic(true))
-        .cache::<u32, u64>(CacheLimits { entries: 200, ttl: Some(SECOND * 900), ..CacheLimits::default() });
-    let values = builder.cache_handle();
-    builder.spawn_on(sim.clone(), move |request, cx| handle(request, cx, values.clone())).unwrap()
+        .cache(&values)
+        .spawn_on(sim.clone(), move |request, cx| handle(request, cx, values.clone()))
+        .unwrap()
 }
 
 /// Somebody who uses the service until the end.
 struct Office {
     name: u32,
-    submitter: Requests,
+    submitter: Submitter<Service>,
     time: Time,
     diary: Diary,
     rng: Rng,
@@ -263,30 +264,30 @@ impl Office {
                 Duration::from_secs(self.time.now().as_millis() / 1_000 % DAY.as_secs()) < SECOND * 300;
             self.time.sleep(if rush { gap / 20 } else { gap }).await;
             let (request, options) = (Request::draw(&mut self.rng), self.options());
+            let task = || self.submitter.task(request).options(options);
             match self.rng.u32(..100) {
                 0..35 => self.call(request, options),
-                35..60 => self.note(self.submitter.post(request, options)),
-                60..75 => match self.submitter.submit_with(request, options) {
+                35..60 => self.note(task().post()),
+                60..75 => match task().submit() {
                     Ok(handle) => self.note(handle.await),
                     Err(refused) => self.note(refused),
                 },
-                75..85 => match self.submitter.submit_wait_with(request, options).await {
+                75..85 => match task().submit_wait().await {
                     Ok(handle) => self.note(handle.await),
                     Err(refused) => self.note(refused),
                 },
                 85..90 => {
-                    let task = self.submitter.retain(request, options);
+                    let task = task().retain();
                     self.time.sleep(SECOND * 30).await;
                     self.note(task.map(|task| self.submitter.result(task)));
                 }
                 90..95 => {
-                    let handle =
-                        self.submitter.submit_with(request, options).map(|handle| handle.cancel_on_drop());
+                    let handle = task().submit().map(|handle| handle.cancel_on_drop());
                     self.time.sleep(SECOND).await;
                     self.note(handle.map(drop));
                 }
                 _ => {
-                    let task = self.submitter.post(request, options);
+                    let task = task().post();
                     self.time.sleep(SECOND).await;
                     self.note(task.map(|task| self.submitter.cancel(task)));
                 }
@@ -300,9 +301,10 @@ impl Office {
 
     fn call(&self, request: Request, options: Options<u32>) {
         let (diary, name) = (self.diary.clone(), self.name);
-        let called = self.submitter.call(request, options, move |outcome| {
+        let called = self.submitter.task(request).options(options).call(move |settled| {
+            assert_eq!(settled.meta, name);
             diary.count(|pages| pages.called += 1);
-            diary.note((name, outcome));
+            diary.note((name, &settled, &settled.result, settled.job));
         });
         self.note(called.map_err(|refused| refused.reason));
     }
@@ -366,7 +368,7 @@ impl Office {
 }
 
 /// Reads all events until the processor ends.
-async fn read(mut subscription: Subscription<Request, u64, &'static str, u32>, diary: Diary) {
+async fn read(mut subscription: Subscription<Service>, diary: Diary) {
     while let Some(notice) = subscription.next().await {
         diary.note(notice);
         diary.count(|pages| {

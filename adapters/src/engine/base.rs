@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::machine::Shared;
 use super::place::Cell;
 use super::places::Places;
+use crate::work::Work;
 
 /// The cell of a place, in which attempts live one after the other.
-pub(super) type BoxCell<J, O, E, M, H, F> = Pin<Box<Cell<J, O, E, M, H, F>>>;
+pub(super) type BoxCell<W, H, F> = Pin<Box<Cell<W, H, F>>>;
 
 /// The most attempts that a worker polls in one step, and the most that it takes at a time.
 pub(crate) const MOST_IN_HAND: u32 = 64;
@@ -18,10 +19,10 @@ pub(super) const TIMERS_A_HOLD: u32 = 64;
 
 /// The machine, the places, and how attempts are run. It is kept alive by the workers, the timekeeper and the owner, but the
 /// owner can empty it.
-pub(super) struct Engine<J, O, E, M: Copy, H, F> {
-    pub(super) shared: Arc<Shared<J, O, E, M>>,
-    pub(super) places: Places<BoxCell<J, O, E, M, H, F>>,
-    pub(super) manner: Manner<J>,
+pub(super) struct Engine<W: Work, H, F> {
+    pub(super) shared: Arc<Shared<W>>,
+    pub(super) places: Places<BoxCell<W, H, F>>,
+    pub(super) manner: Manner<W::Job>,
 }
 
 /// How many attempts run where: with the limits and the types it decides the size of an engine.
@@ -45,7 +46,7 @@ pub(crate) struct Manner<J> {
     pub(crate) may_go_on: fn() -> bool,
 }
 
-impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
+impl<W: Work, H, F> Engine<W, H, F> {
     /// How many places are ready and in nobody's hand. Without the locks it may be out of date by the holds that are going
     /// on.
     #[inline]

@@ -1,6 +1,5 @@
 //! Building an engine.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,30 +15,28 @@ use super::timekeeper::Timekeeper;
 use super::wake;
 use super::worker::Worker;
 use crate::handler::Handler;
+use crate::work::{SendWork, Work};
 
 /// A future of the engine, to be spawned.
 pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An engine, and what has to be polled so that it runs.
-pub(crate) struct Built<J, O, E, M: Copy> {
-    pub(crate) shared: Arc<Shared<J, O, E, M>>,
+pub(crate) struct Built<W: Work> {
+    pub(crate) shared: Arc<Shared<W>>,
     pub(crate) engine: Arc<dyn Close>,
     pub(crate) futures: Vec<BoxFuture>,
 }
 
 /// Builds an engine. Everything that it will ever hold is allocated here.
-pub(crate) fn build<J, O, E, M, H, F, A>(
+pub(crate) fn build<W, H, F, A>(
     parts: Parts,
-    manner: Manner<J>,
+    manner: Manner<W::Job>,
     handler: H,
-) -> Result<Built<J, O, E, M>, BuildError>
+) -> Result<Built<W>, BuildError>
 where
-    J: Send + 'static,
-    O: Send + 'static,
-    E: fmt::Debug + Send + 'static,
-    M: Copy + Send + 'static,
-    H: Handler<J, M, A, Future = F> + Send + Sync + 'static,
-    F: Future<Output = Result<O, E>> + Send + 'static,
+    W: SendWork,
+    H: Handler<W, A, Future = F> + Send + Sync + 'static,
+    F: Future<Output = Result<W::Output, W::Error>> + Send + 'static,
     A: 'static,
 {
     let (count, places) = (parts.workers, parts.limits.concurrency);
@@ -50,8 +47,7 @@ where
         Box::pin(Cell::new(handler.clone(), waker))
     });
     let engine = Arc::new(Engine { shared: shared.clone(), places: Places::new(cells), manner });
-    let worker =
-        |index| -> BoxFuture { Box::pin(Worker::<_, _, _, _, _, _, A>::new(engine.clone(), index, places)) };
+    let worker = |index| -> BoxFuture { Box::pin(Worker::<_, _, _, A>::new(engine.clone(), index, places)) };
     let mut futures = Vec::with_capacity(count as usize + 1);
     futures.extend((0..count).map(worker));
     futures.push(Box::pin(Timekeeper::new(shared.clone(), engine.clone())));

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use plimsoll_core::{AttemptId, Effect, Instant, Settlement, SleepId, SleepRefusal, SleepStatus, Swept};
+use plimsoll_core::{AttemptId, Effect, Instant, SleepId, SleepRefusal, SleepStatus, Swept};
 
 use super::machine::{Shared, State, Types};
 use super::place::Contents;
@@ -11,9 +11,12 @@ use super::signals::{Again, AttemptHost};
 use super::stop_waiters::StopWakers;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
+use crate::settlement::Settlement;
+use crate::task_builder::Recipient;
+use crate::work::Work;
 
 /// What a hold has left to do that runs foreign code, and so is done without the lock.
-pub(super) struct Aftermath<J, O, E, M: Copy> {
+pub(super) struct Aftermath<W: Work> {
     /// To be woken.
     wakers: Vec<Waker>,
     /// The wakers of futures that wait for an attempt to be asked to stop, or to be over.
@@ -21,26 +24,49 @@ pub(super) struct Aftermath<J, O, E, M: Copy> {
     /// Places whose attempts were asked to stop, to be polled.
     pub(super) stopping: Vec<u32>,
     /// Done last. A callback is done alone, so that none is left when another one, or a waker, drops the owner.
-    action: Option<Action<J, O, E, M>>,
+    action: Option<Action<W>>,
 }
 
 /// Something to be done without the lock.
-enum Action<J, O, E, M: Copy> {
+enum Action<W: Work> {
     /// Expired values are to be freed.
     Sweep,
     /// Any effect but a waker or an attempt that is to stop.
-    Effect(Effect<Types<J, O, E, M>>),
+    Effect(Effect<Types<W>>),
 }
 
-/// Whether an effect calls a callback.
-fn has_callback<J, O, E, M: Copy>(effect: &Effect<Types<J, O, E, M>>) -> bool {
-    matches!(effect, Effect::Settle(settlement) if settlement.callback.is_some())
+/// Whether an effect calls a callback, or the hook if there is one.
+fn has_callback<W: Work>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
+    if matches!(effect, Effect::Observe(_)) || (has_hook && matches!(effect, Effect::Settle(_))) {
+        return true;
+    }
+    matches!(effect, Effect::Settle(settlement) if matches!(settlement.callback, Some(Recipient::Callback(_))))
 }
 
-/// The most futures that are woken, and the most attempts that are told to stop, after one hold of the lock.
+type Settled<W> = plimsoll_core::Settlement<Types<W>>;
+
+/// Whether a settlement goes to a completion queue.
+const fn is_for_queue<W: Work>(settlement: &Settled<W>) -> bool {
+    matches!(settlement.callback, Some(Recipient::Completions(_)))
+}
+
+/// Leaves a settlement in its completion queue: the waker to be woken, if somebody waits. It comes back if nobody will take
+/// it.
+fn complete<W: Work>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settled<W>> {
+    match settlement.callback.take() {
+        Some(Recipient::Completions(queue)) => queue.push_settled(settlement),
+        other => {
+            settlement.callback = other;
+            Err(settlement)
+        }
+    }
+}
+
+/// The most futures that are woken, the most attempts that are told to stop, and the most settlements that go to completion
+/// queues, in one hold of the lock.
 const MOST_A_HOLD: usize = 64;
 
-impl<J, O, E, M: Copy> Aftermath<J, O, E, M> {
+impl<W: Work> Aftermath<W> {
     pub(super) fn new() -> Self {
         Self {
             wakers: Vec::with_capacity(MOST_A_HOLD),
@@ -62,7 +88,10 @@ impl<J, O, E, M: Copy> Aftermath<J, O, E, M> {
     /// Whether it calls more of the user's code than the `Drop` of values.
     pub(super) fn may_wake(&self) -> bool {
         let may_action = match &self.action {
-            Some(Action::Effect(effect)) => has_callback(effect) || matches!(effect, Effect::Drained(_)),
+            // Whether there is a hook matters little: it is called in the duty all the same.
+            Some(Action::Effect(effect)) => {
+                has_callback(effect, true) || matches!(effect, Effect::Drained(_))
+            }
             Some(Action::Sweep) | None => false,
         };
         may_action || !self.wakers.is_empty() || !self.stop_wakers.is_empty()
@@ -73,16 +102,13 @@ impl<J, O, E, M: Copy> Aftermath<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> State<J, O, E, M> {
-    /// Takes effects, until there is one that is done last or there are enough. Attempts that are to stop are told so here;
-    /// the end is noted.
+impl<W: Work> State<W> {
+    /// Takes effects, until there is one that is done last or there are enough. Attempts that are to stop are told so here,
+    /// completion queues get theirs; the end is noted. Whether there was any.
     #[inline]
-    pub(super) fn take_effects(
-        &mut self,
-        shared: &Shared<J, O, E, M>,
-        aftermath: &mut Aftermath<J, O, E, M>,
-    ) {
-        while aftermath.has_room() {
+    pub(super) fn take_effects(&mut self, shared: &Shared<W>, aftermath: &mut Aftermath<W>) -> bool {
+        let (mut completed, has_hook) = (0, shared.hook.is_set());
+        while aftermath.has_room() && completed < MOST_A_HOLD {
             match self.callback.take().or_else(|| self.machine.poll_effect()) {
                 Some(Effect::Wake(waker)) => aftermath.wakers.push(waker),
                 Some(Effect::Stop(stop)) => {
@@ -101,9 +127,16 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
                     }
                 }
                 Some(Effect::Sweep) => self.sweeping = true,
-                Some(effect) if has_callback(&effect) && !aftermath.is_empty() => {
+                Some(effect) if has_callback(&effect, has_hook) && !aftermath.is_empty() => {
                     self.callback = Some(effect);
-                    return;
+                    return true;
+                }
+                Some(Effect::Settle(settlement)) if !has_hook && is_for_queue(&settlement) => {
+                    completed += 1;
+                    match complete(settlement) {
+                        Ok(waker) => aftermath.wakers.extend(waker),
+                        Err(unwanted) => aftermath.action = Some(Action::Effect(Effect::Settle(unwanted))),
+                    }
                 }
                 Some(effect) => {
                     if let Effect::Drained(remains) = &effect {
@@ -116,19 +149,20 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
                 None if self.has_idle_waiter_to_wake() => aftermath.wakers.extend(self.take_idle_waiter()),
                 None => {
                     aftermath.action = self.sweeping.then_some(Action::Sweep);
-                    return;
+                    return completed > 0 || !aftermath.is_empty() || !aftermath.stopping.is_empty();
                 }
             }
         }
+        true
     }
 }
 
 /// The most values that one action sweeps.
 const SWEPT_AT_ONCE: u32 = 64;
 
-impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+impl<W: Work> Shared<W> {
     /// Does what a hold has left to do: runs callbacks, wakers and drops.
-    pub(super) fn perform(&self, aftermath: &mut Aftermath<J, O, E, M>) {
+    pub(super) fn perform(&self, aftermath: &mut Aftermath<W>) {
         for waker in aftermath.wakers.drain(..) {
             self.guarded(|| waker.wake());
         }
@@ -142,9 +176,14 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         }
     }
 
-    fn perform_effect(&self, effect: Effect<Types<J, O, E, M>>) {
+    fn perform_effect(&self, effect: Effect<Types<W>>) {
         match effect {
-            Effect::Settle(settlement) | Effect::Discard(settlement) => self.settle(settlement),
+            Effect::Settle(settlement) => self.settle(settlement),
+            Effect::Observe(settlement) => self.show_and_return(settlement),
+            Effect::Discard(settlement) => {
+                self.discard(settlement.outcome);
+                self.discard(settlement.job);
+            }
             Effect::Detach(detached) => {
                 self.discard(detached.guard.task);
                 self.discard(detached.guard.batch);
@@ -158,14 +197,28 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         }
     }
 
-    /// Gives the callback its outcome, and drops the rest, each value on its own.
-    fn settle(&self, settlement: Settlement<Types<J, O, E, M>>) {
-        let Settlement { outcome, job, callback, .. } = settlement;
-        match callback {
-            Some(callback) => self.guarded(|| callback(outcome)),
-            None => self.discard(outcome),
-        }
-        self.discard(job);
+    /// Shows the settlement to the hook, and gives it to its callback or completion queue; if there is none, drops each value
+    /// on its own.
+    fn settle(&self, mut settlement: Settled<W>) {
+        let recipient = settlement.callback.take();
+        let settled = Settlement::of(settlement);
+        self.show(&settled);
+        let unwanted = match recipient {
+            Some(Recipient::Callback(callback)) => {
+                self.guarded(|| callback(settled));
+                return;
+            }
+            Some(Recipient::Completions(queue)) => match queue.push(settled) {
+                Ok(waker) => {
+                    waker.into_iter().for_each(|waker| self.guarded(|| waker.wake()));
+                    return;
+                }
+                Err(unwanted) => unwanted,
+            },
+            None => settled,
+        };
+        self.discard(unwanted.result);
+        self.discard(unwanted.job);
     }
 
     /// Frees some expired results and cache entries.
@@ -174,7 +227,10 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
         for _ in 0..SWEPT_AT_ONCE {
             let swept = self.act(|machine| machine.sweep(now, 1).next());
             match swept {
-                Some(Swept::Result(settlement)) => self.settle(settlement),
+                Some(Swept::Result(settlement)) => {
+                    self.discard(settlement.outcome);
+                    self.discard(settlement.job);
+                }
                 Some(_) => {}
                 None => {
                     let mut panics = 0;
@@ -221,7 +277,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     /// Drops what a place has left, each value on its own.
-    pub(super) fn discard_contents<H>(&self, contents: Contents<J, O, E, H>) {
+    pub(super) fn discard_contents<H>(&self, contents: Contents<W, H>) {
         let Contents { job, copy, output, error, handler, has_panicked } = contents;
         if has_panicked {
             self.note_panics(1);
@@ -257,12 +313,9 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M> AttemptHost for Shared<J, O, E, M>
+impl<W> AttemptHost for Shared<W>
 where
-    J: Send,
-    O: Send,
-    E: Send,
-    M: Copy + Send,
+    W: Work<Job: Send, Output: Send, Error: Send, Meta: Send>,
 {
     fn now(&self) -> Instant {
         Self::now(self)

@@ -8,6 +8,7 @@ use plimsoll_core::{Drain, Instant, Phase};
 use super::base::{BoxCell, Engine, TIMERS_A_HOLD};
 use super::effects::Aftermath;
 use super::machine::Shared;
+use crate::work::Work;
 
 /// After this many steps without any progress the machine is given up.
 const IDLE_STEPS: u32 = 8;
@@ -23,12 +24,9 @@ pub(crate) trait Close: Send + Sync {
     fn end(&self, mode: Drain);
 }
 
-impl<J, O, E, M, H, F> Close for Engine<J, O, E, M, H, F>
+impl<W, H, F> Close for Engine<W, H, F>
 where
-    J: Send,
-    O: Send,
-    E: Send,
-    M: Copy + Send,
+    W: Work<Job: Send, Output: Send, Error: Send, Meta: Send>,
     H: Send + Sync,
     F: Send,
 {
@@ -37,7 +35,7 @@ where
     }
 }
 
-impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
+impl<W: Work, H, F> Engine<W, H, F> {
     /// See [`Close::end`].
     pub(super) fn end(&self, mode: Drain) {
         let shared = &*self.shared;
@@ -76,14 +74,14 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
         let mut aftermath = Aftermath::new();
         let mut state = shared.lock();
         let progress = state.machine.advance(now, TIMERS_A_HOLD);
-        state.take_effects(shared, &mut aftermath);
+        let took_any = state.take_effects(shared, &mut aftermath);
         let calls = !aftermath.is_empty();
         if calls {
             shared.entering_enders.fetch_add(1, Ordering::SeqCst);
         }
         shared.release(state, 0);
 
-        let has_progress = calls || !aftermath.stopping.is_empty() || progress.used > 0 || progress.more;
+        let has_progress = took_any || progress.used > 0 || progress.more;
         if calls {
             shared.entering_enders.fetch_sub(1, Ordering::SeqCst);
             shared.perform(&mut aftermath);
@@ -97,17 +95,17 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
     }
 
     /// Drops an attempt that nobody polls, and reports that it has stopped.
-    fn drop_attempt(&self, cell: BoxCell<J, O, E, M, H, F>, now: Instant) {
+    fn drop_attempt(&self, cell: BoxCell<W, H, F>, now: Instant) {
         let attempt = cell.attempt();
         self.dispose(cell);
         if let Some(attempt) = attempt {
             // Late when another thread has brought the machine to its end meanwhile.
-            let _ = self.shared.act(|machine| machine.stopped(now, attempt));
+            let _ = self.shared.act(|machine| machine.stopped(now, attempt, None));
         }
     }
 
     /// Drops a place with all that is in it, each value on its own.
-    pub(super) fn dispose(&self, mut place: BoxCell<J, O, E, M, H, F>) {
+    pub(super) fn dispose(&self, mut place: BoxCell<W, H, F>) {
         if let Some(panic) = place.as_mut().clear() {
             self.shared.discard(panic);
             self.shared.note_panics(1);
@@ -134,6 +132,7 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
             self.dispose(cell);
         }
         shared.signals.close();
+        shared.drop_hook();
         let wakers = shared.change(|state| state.stop_waiters.take_all());
         wakers.into_iter().for_each(|wakers| shared.wake_all(wakers));
         for waker in shared.wakes.workers.take_wakers().chain(shared.timekeeper.take()) {
@@ -145,7 +144,7 @@ impl<J, O, E, M: Copy, H, F> Engine<J, O, E, M, H, F> {
     }
 }
 
-impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+impl<W: Work> Shared<W> {
     /// Completes what was left at the end by what only the engine knows.
     fn note_end(&self, in_hand: usize) {
         // A worker polls one attempt at a time.

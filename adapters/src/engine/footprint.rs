@@ -14,6 +14,7 @@ use super::stop_waiters::StopWaiters;
 use super::timekeeper::Timekeeper;
 use super::wake::{WAKER_BYTES, Wakes};
 use super::worker::Worker;
+use crate::work::Work;
 
 /// Bytes by part, as in the public [`Footprint`](crate::Footprint).
 pub(crate) struct EngineFootprint {
@@ -25,13 +26,13 @@ pub(crate) struct EngineFootprint {
 
 /// The bytes that [`build`](super::build::build) asks of the allocator for these types and a timer `T`, without the list of
 /// futures, which is the caller's.
-pub(crate) fn footprint<J, O, E, M: Copy, H, F, A, T>(limits: &Limits, shape: Shape) -> EngineFootprint {
+pub(crate) fn footprint<W: Work, H, F, A, T>(limits: &Limits, shape: Shape) -> EngineFootprint {
     let (places, workers) = (limits.concurrency as usize, shape.workers as usize);
     let slots = limits.task_slots() as usize;
     let graces = if shape.has_grace { Graces::bytes(limits.concurrency) } else { 0 };
-    let one_place = Places::<BoxCell<J, O, E, M, H, F>>::BYTES_EACH + size_of::<Cell<J, O, E, M, H, F>>();
-    let one_worker = size_of::<Worker<J, O, E, M, H, F, A>>()
-        .saturating_add(Worker::<J, O, E, M, H, F, A>::bytes(shape, limits.concurrency));
+    let one_place = Places::<BoxCell<W, H, F>>::BYTES_EACH + size_of::<Cell<W, H, F>>();
+    let one_worker = size_of::<Worker<W, H, F, A>>()
+        .saturating_add(Worker::<W, H, F, A>::bytes(shape, limits.concurrency));
     let of_places = [Signals::bytes(limits.concurrency), StopWaiters::bytes(limits.concurrency)];
     let signals = [
         Wakes::bytes(limits.concurrency, shape.workers),
@@ -41,8 +42,8 @@ pub(crate) fn footprint<J, O, E, M: Copy, H, F, A, T>(limits: &Limits, shape: Sh
     let shared = [
         slots.saturating_mul(size_of::<u32>()),
         graces,
-        size_of::<ArcInner<Shared<J, O, E, M>>>(),
-        size_of::<ArcInner<Engine<J, O, E, M, H, F>>>(),
+        size_of::<ArcInner<Shared<W>>>(),
+        size_of::<ArcInner<Engine<W, H, F>>>(),
         size_of::<ArcInner<H>>(),
         size_of::<T>(),
     ];
@@ -51,7 +52,7 @@ pub(crate) fn footprint<J, O, E, M: Copy, H, F, A, T>(limits: &Limits, shape: Sh
         places: places.saturating_mul(one_place),
         signals: sum(&of_places).saturating_add(sum(&signals)),
         shared: sum(&shared),
-        futures: workers.saturating_mul(one_worker).saturating_add(size_of::<Timekeeper<J, O, E, M>>()),
+        futures: workers.saturating_mul(one_worker).saturating_add(size_of::<Timekeeper<W>>()),
     }
 }
 

@@ -16,26 +16,27 @@ use super::stop_waiters::StopWakers;
 use super::wake::{Entered, Line};
 use crate::handler::Handler;
 use crate::panics::Panic;
+use crate::work::Work;
 
 /// Time-outs have this resolution: within it, it does not matter when a handler was called.
 const TICK: Duration = Duration::from_millis(1);
 
-type BoxPlace<J, O, E, M, H, F> = Place<BoxCell<J, O, E, M, H, F>>;
+type BoxPlace<W, H, F> = Place<BoxCell<W, H, F>>;
 
 /// The places in hand, by what is to be done with them.
-pub(super) struct Hand<J, O, E, M: Copy, H, F> {
+pub(super) struct Hand<W: Work, H, F> {
     /// With a new attempt, to be polled first.
-    new: VecDeque<BoxPlace<J, O, E, M, H, F>>,
+    new: VecDeque<BoxPlace<W, H, F>>,
     /// To be polled after them, in this order.
-    ready: VecDeque<BoxPlace<J, O, E, M, H, F>>,
+    ready: VecDeque<BoxPlace<W, H, F>>,
     /// How many of these, at the end, were polled and woke themselves.
     woken: usize,
     /// Polled, and to be given back: their attempts go on.
-    polled: Vec<BoxPlace<J, O, E, M, H, F>>,
+    polled: Vec<BoxPlace<W, H, F>>,
     /// To be reported: their attempts have ended.
-    ended: Vec<BoxPlace<J, O, E, M, H, F>>,
+    ended: Vec<BoxPlace<W, H, F>>,
     /// Without an attempt: for new ones, or to be given back.
-    empty: Vec<BoxPlace<J, O, E, M, H, F>>,
+    empty: Vec<BoxPlace<W, H, F>>,
     /// How many of `polled` stood there at the last reading of the clock, and how many of `woken` did not.
     read: usize,
     unread_woken: usize,
@@ -44,10 +45,10 @@ pub(super) struct Hand<J, O, E, M: Copy, H, F> {
     /// Whether one was called noticeably later than it was taken.
     has_late: bool,
     /// What reports left behind, to be dropped without a lock.
-    leftovers: Vec<Contents<J, O, E, H>>,
+    leftovers: Vec<Contents<W, H>>,
 }
 
-impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
+impl<W: Work, H, F> Hand<W, H, F> {
     pub(super) fn new(shape: Shape, places: u32) -> Self {
         let (most, ready) = Self::capacities(shape, places);
         Self {
@@ -77,8 +78,8 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
         let (most, ready) = Self::capacities(shape, places);
         most.saturating_mul(4)
             .saturating_add(ready)
-            .saturating_mul(size_of::<BoxPlace<J, O, E, M, H, F>>())
-            .saturating_add(most.saturating_mul(size_of::<Contents<J, O, E, H>>()))
+            .saturating_mul(size_of::<BoxPlace<W, H, F>>())
+            .saturating_add(most.saturating_mul(size_of::<Contents<W, H>>()))
     }
 
     /// How many places are to be polled.
@@ -127,8 +128,8 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     #[inline]
     pub(super) fn report(
         &mut self,
-        engine: &Engine<J, O, E, M, H, F>,
-        state: &mut State<J, O, E, M>,
+        engine: &Engine<W, H, F>,
+        state: &mut State<W>,
         most: u32,
         now: Instant,
         wakers: &mut Vec<StopWakers>,
@@ -163,8 +164,8 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     #[inline]
     pub(super) fn take_new(
         &mut self,
-        engine: &Engine<J, O, E, M, H, F>,
-        state: &mut State<J, O, E, M>,
+        engine: &Engine<W, H, F>,
+        state: &mut State<W>,
         most: u32,
         now: Instant,
     ) {
@@ -183,7 +184,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     }
 
     /// Takes free places in hand, until it has `most` places without an attempt.
-    fn take_free(&mut self, engine: &Engine<J, O, E, M, H, F>, most: usize) {
+    fn take_free(&mut self, engine: &Engine<W, H, F>, most: usize) {
         let mut shelf = engine.places.lock();
         let mut line = engine.shared.wakes.lock();
         for _ in self.empty.len()..most {
@@ -197,12 +198,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     /// several until `most` are to be polled. With `may_sleep`, under the machine's lock, that worker is noted as idle if
     /// there is nothing to poll: whether that is so.
     #[inline]
-    pub(super) fn exchange(
-        &mut self,
-        engine: &Engine<J, O, E, M, H, F>,
-        most: u32,
-        may_sleep: Option<u32>,
-    ) -> bool {
+    pub(super) fn exchange(&mut self, engine: &Engine<W, H, F>, most: u32, may_sleep: Option<u32>) -> bool {
         let wakes = &engine.shared.wakes;
         let mut shelf = engine.places.lock();
         if shelf.is_closed() {
@@ -238,7 +234,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     }
 
     /// Gives back all but what is to be reported. What was not polled is the first of the queue, in its order.
-    pub(super) fn put_down(&mut self, engine: &Engine<J, O, E, M, H, F>) {
+    pub(super) fn put_down(&mut self, engine: &Engine<W, H, F>) {
         if self.count_ready() == 0 && !self.has_to_give_back() {
             return;
         }
@@ -265,7 +261,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
 
     /// Queues the places whose attempts woke themselves behind the others.
     #[inline]
-    fn queue_woken(&mut self, shelf: &mut Shelf<BoxCell<J, O, E, M, H, F>>) {
+    fn queue_woken(&mut self, shelf: &mut Shelf<BoxCell<W, H, F>>) {
         if !shelf.ready.is_empty() {
             let unpolled = self.ready.len().saturating_sub(self.woken);
             shelf.ready.extend(self.ready.drain(unpolled..));
@@ -275,7 +271,7 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
 
     /// Gives back the places that are not to be polled.
     #[inline]
-    fn give_back(&mut self, shelf: &mut Shelf<BoxCell<J, O, E, M, H, F>>, line: &mut Line) {
+    fn give_back(&mut self, shelf: &mut Shelf<BoxCell<W, H, F>>, line: &mut Line) {
         for place in self.polled.drain(..) {
             line.give_back(place.index);
             shelf.put(place);
@@ -288,14 +284,14 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     }
 
     /// Drops what reports left behind, each value on its own.
-    pub(super) fn drop_leftovers(&mut self, engine: &Engine<J, O, E, M, H, F>) {
+    pub(super) fn drop_leftovers(&mut self, engine: &Engine<W, H, F>) {
         for contents in self.leftovers.drain(..) {
             engine.shared.discard_contents(contents);
         }
     }
 
     /// Drops everything: the engine was closed.
-    pub(super) fn dispose(&mut self, engine: &Engine<J, O, E, M, H, F>) {
+    pub(super) fn dispose(&mut self, engine: &Engine<W, H, F>) {
         self.drop_leftovers(engine);
         let ready = self.new.drain(..).chain(self.ready.drain(..));
         let others = self.polled.drain(..).chain(self.ended.drain(..)).chain(self.empty.drain(..));
@@ -310,15 +306,15 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
     #[inline]
     pub(super) fn poll<A>(
         &mut self,
-        making: &Making<'_, J>,
+        making: &Making<'_, W::Job>,
         entered: &Entered,
         now: Instant,
         is_exact: bool,
     ) -> (bool, Option<Panic>)
     where
-        E: fmt::Debug,
-        H: Handler<J, M, A, Future = F>,
-        F: Future<Output = Result<O, E>>,
+        W: Work<Error: fmt::Debug>,
+        H: Handler<W, A, Future = F>,
+        F: Future<Output = Result<W::Output, W::Error>>,
     {
         let Some(mut place) = self.new.pop_front().or_else(|| self.ready.pop_front()) else {
             return (false, None);
@@ -371,10 +367,10 @@ impl<J, O, E, M: Copy, H, F> Hand<J, O, E, M, H, F> {
 
 /// Starts the next attempt in this place: whether there was one.
 #[inline]
-fn start<J, O, E, M: Copy, H, F>(
-    engine: &Engine<J, O, E, M, H, F>,
-    state: &mut State<J, O, E, M>,
-    place: &mut BoxPlace<J, O, E, M, H, F>,
+fn start<W: Work, H, F>(
+    engine: &Engine<W, H, F>,
+    state: &mut State<W>,
+    place: &mut BoxPlace<W, H, F>,
     now: Instant,
 ) -> bool {
     let Some(start) = state.start(now, place.index) else { return false };
@@ -385,7 +381,7 @@ fn start<J, O, E, M: Copy, H, F>(
 
 /// Has the attempt count from `now`, if that is noticeably later than it does: whether that is so.
 #[inline]
-fn note_if_late<J, O, E, M: Copy, H, F>(cell: &mut BoxCell<J, O, E, M, H, F>, now: Instant) -> bool {
+fn note_if_late<W: Work, H, F>(cell: &mut BoxCell<W, H, F>, now: Instant) -> bool {
     let is_late = now.saturating_since(cell.since()) > TICK;
     if is_late {
         cell.as_mut().note_began(now);

@@ -5,6 +5,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::machine::{Shared, State};
+use crate::work::Work;
 
 /// The wakers of futures that wait until the processor is idle. Each is taken out at the next moment at which it is, and its
 /// future learns from that that there was such a moment.
@@ -56,7 +57,7 @@ impl IdleWaiters {
     }
 }
 
-impl<J, O, E, M: Copy> State<J, O, E, M> {
+impl<W: Work> State<W> {
     /// Whether somebody has waited for this moment, at which every task is settled.
     #[inline]
     pub(super) fn has_idle_waiter_to_wake(&self) -> bool {
@@ -72,7 +73,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+impl<W: Work> Shared<W> {
     /// Asks whether every task is settled now, or was since the ticket was given; if not, the waker is left. The waker
     /// that is not needed comes back.
     pub(crate) fn wait_until_idle(

@@ -16,6 +16,7 @@ use plimsoll_core::{
 };
 
 use super::grace::Graces;
+use super::hook::HookPlace;
 use super::idle_waiters::IdleWaiters;
 use super::lock::{Guard, Lock};
 use super::signals::Signals;
@@ -24,18 +25,22 @@ use super::timekeeper_signal::TimekeeperSignal;
 use super::wake::Wakes;
 use super::workers::Workers;
 use crate::cache::CachePart;
-use crate::options::{Callback, Defaults};
+use crate::options::Defaults;
+use crate::panics::PanicMessage;
 use crate::runtime::{Clock, Timer};
+use crate::task_builder::Recipient;
+use crate::work::{SendWork, Work};
 
 /// What the machine keeps for this crate.
-pub(crate) struct Types<J, O, E, M>(PhantomData<fn() -> (J, O, E, M)>);
+pub(crate) struct Types<W>(PhantomData<fn() -> W>);
 
-impl<J, O, E, M: Copy> Plan for Types<J, O, E, M> {
-    type Job = J;
-    type Output = O;
-    type Error = E;
-    type Meta = M;
-    type Callback = Callback<O, E>;
+impl<W: Work> Plan for Types<W> {
+    type Job = W::Job;
+    type Output = W::Output;
+    type Error = W::Error;
+    type Panic = PanicMessage;
+    type Meta = W::Meta;
+    type Callback = Recipient<W>;
     type Waiter = Waker;
     type Listener = Box<dyn Any + Send>;
     // The cache has a lock of its own, and so is not a part of this machine.
@@ -43,14 +48,14 @@ impl<J, O, E, M: Copy> Plan for Types<J, O, E, M> {
     type Value = ();
 }
 
-pub(crate) type Machine<J, O, E, M> = plimsoll_core::Processor<Types<J, O, E, M>>;
+pub(crate) type Machine<W> = plimsoll_core::Processor<Types<W>>;
 
 /// The runtime's timer, kept where the owner can drop it.
 pub(super) type BoxTimer = Pin<Box<dyn Timer>>;
 
 /// Everything but the places: it knows neither the handler nor its future, so that submitters need not.
-pub(crate) struct Shared<J, O, E, M: Copy> {
-    state: Lock<State<J, O, E, M>>,
+pub(crate) struct Shared<W: Work> {
+    state: Lock<State<W>>,
     clock: Clock,
     pub(crate) defaults: Defaults,
     /// What they come to.
@@ -60,6 +65,7 @@ pub(crate) struct Shared<J, O, E, M: Copy> {
     pub(super) timekeeper: TimekeeperSignal,
     pub(super) timer: Mutex<Option<BoxTimer>>,
     pub(crate) cache: Arc<dyn CachePart>,
+    pub(super) hook: HookPlace<W>,
     /// Whether the machine had something for a worker at the end of the last hold.
     has_demand: AtomicBool,
     closed: AtomicBool,
@@ -71,8 +77,8 @@ pub(crate) struct Shared<J, O, E, M: Copy> {
 }
 
 /// What the lock guards. Nothing in here runs code of a user.
-pub(crate) struct State<J, O, E, M: Copy> {
-    pub(crate) machine: Machine<J, O, E, M>,
+pub(crate) struct State<W: Work> {
+    pub(crate) machine: Machine<W>,
     /// In which place the attempt of the task in each slot runs.
     placement: Box<[u32]>,
     /// The bits of an attempt's id that are its task's slot.
@@ -85,7 +91,7 @@ pub(crate) struct State<J, O, E, M: Copy> {
     /// Whether there is any: beside what each hold looks at, for the memory of a hold moves from thread to thread.
     pub(super) has_idle_waiter: bool,
     /// An effect with a callback that was taken out of the machine: it comes next.
-    pub(super) callback: Option<Effect<Types<J, O, E, M>>>,
+    pub(super) callback: Option<Effect<Types<W>>>,
     /// Whether a sweep was asked for and is not done.
     pub(super) sweeping: bool,
     /// What was left at the end, once that has come.
@@ -113,7 +119,7 @@ pub(super) struct Wakeups {
     pub(super) timekeeper: bool,
 }
 
-impl<J, O, E, M: Copy> State<J, O, E, M> {
+impl<W: Work> State<W> {
     /// How many things workers could do for the machine: attempts to start, effects to perform. O(1).
     #[inline]
     pub(super) fn demand(&self) -> u32 {
@@ -140,7 +146,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
 
     /// The demand at the beginning of a hold, for [`wakeups`](Self::wakeups): as good as endless while no worker is idle, for
     /// then nobody is woken for more.
-    #[inline]
+    #[inline(always)]
     fn demand_before(&self, wakes: &Wakes) -> u32 {
         if wakes.workers.has_idle() { self.demand() } else { u32::MAX }
     }
@@ -190,7 +196,7 @@ impl<J, O, E, M: Copy> State<J, O, E, M> {
     /// The next attempt, which is to run in this place.
     // Through memory it would come in pieces that are waited for: a tenth of a short task.
     #[inline(always)]
-    pub(super) fn start(&mut self, now: Instant, place: u32) -> Option<Start<Types<J, O, E, M>>> {
+    pub(super) fn start(&mut self, now: Instant, place: u32) -> Option<Start<Types<W>>> {
         let start = self.machine.start_next(now)?;
         let slot = self.slot(start.attempt);
         if let Some(placed) = self.placement.get_mut(slot) {
@@ -221,13 +227,7 @@ pub(crate) struct Parts {
     pub(crate) grace: std::time::Duration,
 }
 
-impl<J, O, E, M> Shared<J, O, E, M>
-where
-    J: Send + 'static,
-    O: Send + 'static,
-    E: Send + 'static,
-    M: Copy + Send + 'static,
-{
+impl<W: SendWork> Shared<W> {
     /// Allocates everything that is shared: see [`Footprint`](crate::Footprint).
     pub(super) fn new(parts: Parts) -> Result<Arc<Self>, BuildError> {
         let Parts { limits, clock, defaults, cache, timer, workers, grace } = parts;
@@ -259,6 +259,7 @@ where
             timekeeper: TimekeeperSignal::new(),
             timer: Mutex::new(Some(timer)),
             cache,
+            hook: HookPlace::new(),
             has_demand: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
@@ -268,7 +269,7 @@ where
     }
 }
 
-impl<J, O, E, M: Copy> Shared<J, O, E, M> {
+impl<W: Work> Shared<W> {
     pub(crate) fn now(&self) -> Instant {
         (self.clock)()
     }
@@ -276,13 +277,13 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     /// The machine and what goes with it. No foreign code may run, nor be dropped, while this is held; what changes it
     /// [releases](Self::release) it.
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, State<J, O, E, M>> {
+    pub(crate) fn lock(&self) -> Guard<'_, State<W>> {
         self.state.lock()
     }
 
     /// Ends a hold that has changed something, with this demand.
     #[inline]
-    pub(super) fn release(&self, state: Guard<'_, State<J, O, E, M>>, demand: u32) {
+    pub(super) fn release(&self, state: Guard<'_, State<W>>, demand: u32) {
         self.has_demand.store(demand > 0, Ordering::Relaxed);
         drop(state);
     }
@@ -300,7 +301,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     pub(crate) fn submit<R>(
         &self,
         conditions: &Conditions,
-        submit: impl FnOnce(&mut Machine<J, O, E, M>, Instant) -> R,
+        submit: impl FnOnce(&mut Machine<W>, Instant) -> R,
     ) -> R {
         let is_exact = conditions.count_from_submit();
         let (mut state, now) = if is_exact { self.lock_and_read_clock() } else { self.lock_to_submit() };
@@ -315,7 +316,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     #[inline]
-    fn lock_to_submit(&self) -> (Guard<'_, State<J, O, E, M>>, Instant) {
+    fn lock_to_submit(&self) -> (Guard<'_, State<W>>, Instant) {
         let mut state = self.lock();
         let Some(credit) = state.credit.checked_sub(1) else {
             drop(state);
@@ -327,7 +328,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     #[cold]
-    fn lock_and_read_clock(&self) -> (Guard<'_, State<J, O, E, M>>, Instant) {
+    fn lock_and_read_clock(&self) -> (Guard<'_, State<W>>, Instant) {
         let now = self.now();
         let mut state = self.lock();
         state.credit = SUBMISSIONS_A_READING;
@@ -336,7 +337,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
 
     /// Changes something under the lock, and wakes whom that concerns. Whatever values come out are in the result, for
     /// the caller to drop.
-    pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<J, O, E, M>) -> R) -> R {
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<W>) -> R) -> R {
         let mut state = self.lock();
         let before = state.demand_before(&self.wakes);
         let result = change(&mut state);
@@ -349,13 +350,13 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     /// As [`change`](Self::change), of the machine alone.
-    pub(crate) fn act<R>(&self, act: impl FnOnce(&mut Machine<J, O, E, M>) -> R) -> R {
+    pub(crate) fn act<R>(&self, act: impl FnOnce(&mut Machine<W>) -> R) -> R {
         self.change(|state| act(&mut state.machine))
     }
 
     /// Takes something out of the machine that is there, where that arms no timer: quicker than [`act`](Self::act).
     #[inline]
-    pub(crate) fn take<R>(&self, take: impl FnOnce(&mut Machine<J, O, E, M>) -> R) -> R {
+    pub(crate) fn take<R>(&self, take: impl FnOnce(&mut Machine<W>) -> R) -> R {
         let mut state = self.lock();
         let before = state.demand_before(&self.wakes);
         let result = take(&mut state.machine);
@@ -367,7 +368,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 
     /// Reads something under the lock.
-    pub(crate) fn read<R>(&self, read: impl FnOnce(&Machine<J, O, E, M>) -> R) -> R {
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Machine<W>) -> R) -> R {
         read(&self.lock().machine)
     }
 
@@ -417,7 +418,7 @@ impl<J, O, E, M: Copy> Shared<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> fmt::Debug for Shared<J, O, E, M> {
+impl<W: Work> fmt::Debug for Shared<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (census, phase) = self.read(|machine| (machine.census(), machine.phase()));
         f.debug_struct("Shared").field("phase", &phase).field("census", &census).finish_non_exhaustive()

@@ -3,7 +3,7 @@
 //! # The way of one job
 //!
 //! ```text
-//!  Submitter::submit                                         Handle::poll ──► Outcome
+//!  Access::submit                                            Handle::poll ──► Result
 //!        │ offer                                                  ▲ try_claim
 //!        ▼                                                        │
 //!  Shared::submit ─── wake ──► Workers::take_idle, wake           │
@@ -26,7 +26,7 @@
 //!                                          │ Wakes::wake ◄── a waker of the place
 //! ```
 //!
-//! A job goes through eight files on its way: `submitter`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
+//! A job goes through eight files on its way: `access`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
 //! [`effects`], `handle`. Beside it stand [`places`], where attempts lie while no worker has them in hand, [`workers`],
 //! the set of idle ones, [`signals`], by which attempts are told to stop, [`idle_waiters`], the [`timekeeper`], and the
 //! [end](ending).
@@ -43,8 +43,9 @@ pub(crate) mod ending;
 pub(crate) mod footprint;
 mod grace;
 mod hand;
+pub(crate) mod hook;
 pub(crate) mod idle_waiters;
-mod lock;
+pub(crate) mod lock;
 pub(crate) mod machine;
 mod place;
 mod places;

@@ -15,7 +15,8 @@ use super::machine::{Machine, Types};
 use super::signals::{Again, Signals};
 use crate::context::Context;
 use crate::handler::Handler;
-use crate::panics::{Panic, catch, discard_panic, error_message, first_panic, panic_message};
+use crate::panics::{Panic, PanicMessage, catch, discard_panic, error_message, first_panic, panic_text};
+use crate::work::Work;
 
 pin_project! {
     /// The future of one attempt, what made it, and what its report needs. It is allocated once a place.
@@ -26,7 +27,7 @@ pin_project! {
     /// Its fields stand in the order in which they are used, and the rarely used ones come last: of 10,000 places each
     /// is cold in the caches when its turn comes, so every line of memory counts.
     #[repr(C, align(64))]
-    pub(super) struct Cell<J, O, E, M, H, F> where M: Copy {
+    pub(super) struct Cell<W, H, F> where W: Work {
         attempt: Option<AttemptId>,
         // Since when its start-to-close time-out counts; the end of time if it has none.
         since: Instant,
@@ -38,25 +39,25 @@ pin_project! {
         // Whether its handler was called in the last poll, at an instant that is not known yet.
         is_unread: bool,
         // From the end of the attempt until it is reported.
-        end: Option<End<O, E>>,
+        end: Option<End<W>>,
         #[pin]
         future: Option<F>,
         // The job once more, for a further try.
-        copy: Option<J>,
+        copy: Option<W::Job>,
         // One clone a place, so that the owner can drop the handler by emptying the places.
         handler: Option<Arc<H>>,
         // Until the attempt is begun.
-        start: Option<Start<Types<J, O, E, M>>>,
+        start: Option<Start<Types<W>>>,
         // What went wrong, if it did.
         message: Message,
     }
 }
 
 /// How an attempt ended.
-enum End<O, E> {
-    Completed(O),
-    Failed(E),
-    Panicked,
+enum End<W: Work> {
+    Completed(W::Output),
+    Failed(W::Error),
+    Panicked(PanicMessage),
     /// It was asked to stop, and was dropped.
     Stopped,
 }
@@ -70,17 +71,17 @@ pub(super) struct Making<'a, J> {
 
 /// The values that an empty or closed place still owns, to be dropped one by one: two panics at a time would abort the
 /// process.
-pub(super) struct Contents<J, O, E, H> {
-    pub(super) job: Option<J>,
-    pub(super) copy: Option<J>,
-    pub(super) output: Option<O>,
-    pub(super) error: Option<E>,
+pub(super) struct Contents<W: Work, H> {
+    pub(super) job: Option<W::Job>,
+    pub(super) copy: Option<W::Job>,
+    pub(super) output: Option<W::Output>,
+    pub(super) error: Option<W::Error>,
     pub(super) handler: Option<Arc<H>>,
     /// Whether the attempt has panicked, and nobody will report it.
     pub(super) has_panicked: bool,
 }
 
-impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
+impl<W: Work, H, F> Cell<W, H, F> {
     pub(super) fn new(handler: Arc<H>, waker: Waker) -> Self {
         Self {
             attempt: None,
@@ -100,7 +101,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
 
     /// Takes an attempt in, to be begun.
     #[inline]
-    pub(super) fn accept(self: Pin<&mut Self>, start: Start<Types<J, O, E, M>>, now: Instant) {
+    pub(super) fn accept(self: Pin<&mut Self>, start: Start<Types<W>>, now: Instant) {
         let this = self.project();
         debug_assert!(this.attempt.is_none(), "a place has one attempt at a time");
         *this.attempt = Some(start.attempt);
@@ -112,24 +113,25 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     /// Lets the attempt make progress: makes its future if that is not done yet, polls it, and drops it when it is over.
     /// Returns the panic, which ends the attempt.
     #[inline]
-    pub(super) fn run<A>(mut self: Pin<&mut Self>, making: &Making<'_, J>, place: u32) -> Option<Panic>
+    pub(super) fn run<A>(mut self: Pin<&mut Self>, making: &Making<'_, W::Job>, place: u32) -> Option<Panic>
     where
-        E: fmt::Debug,
-        H: Handler<J, M, A, Future = F>,
-        F: Future<Output = Result<O, E>>,
+        W: Work<Error: fmt::Debug>,
+        H: Handler<W, A, Future = F>,
+        F: Future<Output = Result<W::Output, W::Error>>,
     {
         match catch(|| self.as_mut().go_on(making, place)) {
             Ok(()) => None,
-            Err(panic) => self.end_with(End::Panicked, Some(panic)),
+            // The panic decides, whatever the end.
+            Err(panic) => self.end_with(End::Stopped, Some(panic)),
         }
     }
 
     #[inline]
-    fn go_on<A>(mut self: Pin<&mut Self>, making: &Making<'_, J>, place: u32)
+    fn go_on<A>(mut self: Pin<&mut Self>, making: &Making<'_, W::Job>, place: u32)
     where
-        E: fmt::Debug,
-        H: Handler<J, M, A, Future = F>,
-        F: Future<Output = Result<O, E>>,
+        W: Work<Error: fmt::Debug>,
+        H: Handler<W, A, Future = F>,
+        F: Future<Output = Result<W::Output, W::Error>>,
     {
         if !self.is_begun {
             self.as_mut().begin(making, place);
@@ -149,9 +151,9 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
 
     /// Makes the future of the attempt.
     #[inline]
-    fn begin<A>(self: Pin<&mut Self>, making: &Making<'_, J>, place: u32)
+    fn begin<A>(self: Pin<&mut Self>, making: &Making<'_, W::Job>, place: u32)
     where
-        H: Handler<J, M, A, Future = F>,
+        H: Handler<W, A, Future = F>,
     {
         let mut this = self.project();
         *this.is_begun = true;
@@ -173,26 +175,30 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
         this.future.set(Some(handler.call(job, context)));
     }
 
-    /// Drops the future of an attempt that was asked to stop, or its job if it was not begun. Returns the panic of that.
+    /// Drops the future of an attempt that was asked to stop; the job of one that was not begun is kept for a further one.
+    /// Returns the panic of that.
     pub(super) fn stop(mut self: Pin<&mut Self>) -> Option<Panic> {
         // Of one that was begun this need not be looked at, and is cold.
-        let start = if self.is_begun { None } else { self.as_mut().project().start.take() };
-        let panic = catch(|| drop(start)).err();
-        self.end_with(End::Stopped, panic)
+        if !self.is_begun {
+            let this = self.as_mut().project();
+            *this.copy = this.start.take().map(|start| start.job);
+        }
+        self.end_with(End::Stopped, None)
     }
 
     /// Notes how the attempt ended, and drops its future and what that had left. If something panics the attempt has
     /// panicked.
     #[cold]
-    fn end_with(mut self: Pin<&mut Self>, end: End<O, E>, panic: Option<Panic>) -> Option<Panic> {
+    fn end_with(mut self: Pin<&mut Self>, end: End<W>, panic: Option<Panic>) -> Option<Panic> {
         let result = self.as_mut().project().end.take();
         let panic = first_panic(panic, self.as_mut().clear());
         let panic = first_panic(panic, catch(|| drop(result)).err());
         let this = self.project();
         *this.end = Some(match &panic {
             Some(panic) => {
-                *this.message = panic_message(panic);
-                End::Panicked
+                let text = panic_text(panic);
+                *this.message = Message::from(text);
+                End::Panicked(PanicMessage::from(text))
             }
             None => end,
         });
@@ -208,12 +214,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     /// Reports the end of the attempt; the place is free then. What the machine does not need stays here until
     /// [`contents`](Self::contents) is called without the lock: whether there is anything.
     #[inline]
-    pub(super) fn report(
-        self: Pin<&mut Self>,
-        machine: &mut Machine<J, O, E, M>,
-        now: Instant,
-        again: Again,
-    ) -> bool {
+    pub(super) fn report(self: Pin<&mut Self>, machine: &mut Machine<W>, now: Instant, again: Again) -> bool {
         let this = self.project();
         *this.began = Instant::MAX;
         let (Some(attempt), Some(end)) = (this.attempt.take(), this.end.take()) else {
@@ -234,7 +235,7 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                     Again::Never => (None, None),
                 };
                 match machine.failed(now, attempt, error, copy, delay, this.message) {
-                    Ok(Failure::Retrying { error, .. }) => *this.end = Some(End::Failed(error)),
+                    Ok(Failure::Retrying { value: error, .. }) => *this.end = Some(End::Failed(error)),
                     Ok(Failure::Settled { job }) => *this.copy = this.copy.take().or(job),
                     Ok(_) => {}
                     Err(Late { value: (error, copy), .. }) => {
@@ -243,22 +244,29 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
                     }
                 }
             }
-            End::Panicked => match machine.panicked(now, attempt, this.copy.take(), this.message) {
-                Ok(copy) => *this.copy = copy,
-                Err(late) => {
-                    machine.late_panic();
-                    *this.copy = late.value;
+            End::Panicked(panic) => {
+                match machine.panicked(now, attempt, panic, this.copy.take(), this.message) {
+                    Ok(Failure::Settled { job }) => *this.copy = job,
+                    Ok(_) => {}
+                    Err(late) => {
+                        machine.late_panic();
+                        *this.copy = late.value.1;
+                    }
                 }
+            }
+            End::Stopped => match machine.stopped(now, attempt, this.copy.take()) {
+                Ok(Failure::Settled { job }) => *this.copy = job,
+                Ok(_) => {}
+                // The end of the machine has abandoned it: then nobody counts on it.
+                Err(late) => *this.copy = late.value,
             },
-            // Late when the end of the machine has abandoned it: then nobody counts on it.
-            End::Stopped => drop(machine.stopped(now, attempt)),
         }
         this.end.is_some() || this.copy.is_some()
     }
 
     /// Reports when the handler was called, if that was noticeably later than the attempt was taken.
     #[inline]
-    pub(super) fn report_began(self: Pin<&mut Self>, machine: &mut Machine<J, O, E, M>, now: Instant) {
+    pub(super) fn report_began(self: Pin<&mut Self>, machine: &mut Machine<W>, now: Instant) {
         let this = self.project();
         if *this.began == Instant::MAX {
             return;
@@ -271,21 +279,21 @@ impl<J, O, E, M: Copy, H, F> Cell<J, O, E, M, H, F> {
     }
 
     /// Takes out what is left of an attempt that is over.
-    pub(super) fn contents(self: Pin<&mut Self>) -> Contents<J, O, E, H> {
+    pub(super) fn contents(self: Pin<&mut Self>) -> Contents<W, H> {
         let this = self.project();
         let job = this.start.take().map(|start| start.job);
         let end = this.end.take();
-        let has_panicked = matches!(end, Some(End::Panicked));
+        let has_panicked = matches!(end, Some(End::Panicked(_)));
         let (output, error) = match end {
             Some(End::Completed(output)) => (Some(output), None),
             Some(End::Failed(error)) => (None, Some(error)),
-            Some(End::Panicked | End::Stopped) | None => (None, None),
+            Some(End::Panicked(_) | End::Stopped) | None => (None, None),
         };
         Contents { job, copy: this.copy.take(), output, error, handler: None, has_panicked }
     }
 
     /// Takes out all that is here but the future, for good.
-    pub(super) fn dismantle(mut self: Pin<&mut Self>) -> Contents<J, O, E, H> {
+    pub(super) fn dismantle(mut self: Pin<&mut Self>) -> Contents<W, H> {
         let contents = self.as_mut().contents();
         Contents { handler: self.project().handler.take(), ..contents }
     }

@@ -10,14 +10,15 @@ use plimsoll_core::{Drain, Instant};
 use super::base::TIMERS_A_HOLD;
 use super::ending::Close;
 use super::machine::Shared;
+use crate::work::Work;
 
 /// How often it looks before it lets other tasks of the runtime run.
 const ROUNDS_A_TURN: u32 = 16;
 
 /// Spawned once, and kept until the engine is closed. It owns the use of the runtime's timer, which lies where the owner
 /// can drop it.
-pub(super) struct Timekeeper<J, O, E, M: Copy> {
-    shared: Arc<Shared<J, O, E, M>>,
+pub(super) struct Timekeeper<W: Work> {
+    shared: Arc<Shared<W>>,
     engine: Arc<dyn Close>,
     /// What the timer is set to; the end of time while it is not set.
     set_to: Instant,
@@ -31,8 +32,8 @@ enum Round {
     Done(Instant),
 }
 
-impl<J, O, E, M: Copy> Timekeeper<J, O, E, M> {
-    pub(super) const fn new(shared: Arc<Shared<J, O, E, M>>, engine: Arc<dyn Close>) -> Self {
+impl<W: Work> Timekeeper<W> {
+    pub(super) const fn new(shared: Arc<Shared<W>>, engine: Arc<dyn Close>) -> Self {
         Self { shared, engine, set_to: Instant::MAX }
     }
 
@@ -80,7 +81,7 @@ impl<J, O, E, M: Copy> Timekeeper<J, O, E, M> {
     }
 }
 
-impl<J, O, E, M: Copy> Future for Timekeeper<J, O, E, M> {
+impl<W: Work> Future for Timekeeper<W> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
@@ -102,7 +103,7 @@ impl<J, O, E, M: Copy> Future for Timekeeper<J, O, E, M> {
 }
 
 /// A runtime that drops the timekeeper has ended: the machine ends with it, on this thread.
-impl<J, O, E, M: Copy> Drop for Timekeeper<J, O, E, M> {
+impl<W: Work> Drop for Timekeeper<W> {
     fn drop(&mut self) {
         self.engine.end(Drain::Cancel);
     }

@@ -33,6 +33,7 @@ use super::place::Making;
 use super::turn::Turn;
 use super::workers::take_has_woken;
 use crate::handler::Handler;
+use crate::work::Work;
 
 /// A step that took longer has handlers that compute.
 const SLOW: Duration = Duration::from_micros(500);
@@ -40,11 +41,11 @@ const SLOW: Duration = Duration::from_micros(500);
 const POLLS_A_READING: u32 = 32;
 
 /// Spawned once, and kept until the engine is closed. Between two polls it holds nothing of a user.
-pub(super) struct Worker<J, O, E, M: Copy, H, F, A> {
-    engine: Arc<Engine<J, O, E, M, H, F>>,
+pub(super) struct Worker<W: Work, H, F, A> {
+    engine: Arc<Engine<W, H, F>>,
     index: u32,
-    hand: Hand<J, O, E, M, H, F>,
-    aftermath: Aftermath<J, O, E, M>,
+    hand: Hand<W, H, F>,
+    aftermath: Aftermath<W>,
     /// How many attempts the next step may take on one thread: doubled after a step that was quick.
     pace: u32,
     /// Whether it is the turn of a new attempt, where only one is taken at a time.
@@ -81,7 +82,7 @@ struct Others {
 
 impl Others {
     #[inline]
-    fn look<J, O, E, M: Copy, H, F>(engine: &Engine<J, O, E, M, H, F>, state: &State<J, O, E, M>) -> Self {
+    fn look<W: Work, H, F>(engine: &Engine<W, H, F>, state: &State<W>) -> Self {
         let workers = &engine.shared.wakes.workers;
         let exist = engine.manner.shape.has_several_threads;
         let (are_idle, take_effects) = (exist && workers.has_idle(), exist && workers.has_queued());
@@ -92,7 +93,7 @@ impl Others {
 
     /// How many idle ones are needed for what the hold has made ready, and for what is given up.
     #[inline]
-    fn count_needed<J, O, E, M: Copy>(&self, state: &State<J, O, E, M>, given_up: usize) -> u32 {
+    fn count_needed<W: Work>(&self, state: &State<W>, given_up: usize) -> u32 {
         if !self.are_idle {
             return 0;
         }
@@ -101,8 +102,8 @@ impl Others {
     }
 }
 
-impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
-    pub(super) fn new(engine: Arc<Engine<J, O, E, M, H, F>>, index: u32, places: u32) -> Self {
+impl<W: Work, H, F, A> Worker<W, H, F, A> {
+    pub(super) fn new(engine: Arc<Engine<W, H, F>>, index: u32, places: u32) -> Self {
         let hand = Hand::new(engine.manner.shape, places);
         Self {
             engine,
@@ -118,7 +119,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(super) const fn bytes(shape: Shape, places: u32) -> usize {
-        Hand::<J, O, E, M, H, F>::bytes(shape, places).saturating_add(Aftermath::<J, O, E, M>::BYTES)
+        Hand::<W, H, F>::bytes(shape, places).saturating_add(Aftermath::<W>::BYTES)
     }
 
     /// Reads the clock, and finds out how fast the attempts are.
@@ -152,7 +153,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
 
     /// Reports what has ended, and takes new attempts and effects, in one hold of the machine's lock; performs the effects
     /// after that.
-    fn sync_with_machine(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Next {
+    fn sync_with_machine(&mut self, engine: &Engine<W, H, F>, turn: &mut Turn) -> Next {
         let shared = &*engine.shared;
         if turn.unread > 0 || turn.is_fresh {
             self.read_clock(turn);
@@ -202,7 +203,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     }
 
     /// Goes to sleep if there is nothing to do, for a worker whose turn is over: whether that is so.
-    fn fall_asleep(&mut self, engine: &Engine<J, O, E, M, H, F>, batch: u32) -> bool {
+    fn fall_asleep(&mut self, engine: &Engine<W, H, F>, batch: u32) -> bool {
         let shared = &*engine.shared;
         if shared.has_demand() || self.hand.count_ready() > 0 || engine.count_ready() > 0 {
             return false;
@@ -219,7 +220,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     /// How many new attempts it may take beside what it has in hand. Where there are other threads no attempt that yields
     /// stays in hand behind a new one, which may block: idle workers take new ones, or others what is put down here.
     #[inline]
-    fn make_room(&mut self, engine: &Engine<J, O, E, M, H, F>, others: &Others, share: u32) -> u32 {
+    fn make_room(&mut self, engine: &Engine<W, H, F>, others: &Others, share: u32) -> u32 {
         if !others.exist || share == 0 || self.hand.count_ready() == 0 {
             return share;
         }
@@ -235,8 +236,8 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     #[inline]
     fn take_effects(
         &mut self,
-        shared: &Shared<J, O, E, M>,
-        state: &mut State<J, O, E, M>,
+        shared: &Shared<W>,
+        state: &mut State<W>,
         turn: &mut Turn,
         others: &Others,
     ) -> bool {
@@ -251,7 +252,7 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     }
 
     /// Does what a hold has left to do that runs foreign code.
-    fn do_aftermath(&mut self, engine: &Engine<J, O, E, M, H, F>) {
+    fn do_aftermath(&mut self, engine: &Engine<W, H, F>) {
         let shared = &*engine.shared;
         if engine.manner.shape.has_several_threads {
             // Others may need the places, and foreign code may take long.
@@ -264,21 +265,20 @@ impl<J, O, E, M: Copy, H, F, A> Worker<J, O, E, M, H, F, A> {
     }
 
     /// Leaves nothing in hand, before the runtime takes over.
-    fn pause(&mut self, engine: &Engine<J, O, E, M, H, F>) {
+    fn pause(&mut self, engine: &Engine<W, H, F>) {
         self.hand.put_down(engine);
         engine.shared.wakes.workers.set_holding(self.index, false);
     }
 }
 
-impl<J, O, E, M, H, F, A> Worker<J, O, E, M, H, F, A>
+impl<W, H, F, A> Worker<W, H, F, A>
 where
-    E: fmt::Debug,
-    M: Copy,
-    H: Handler<J, M, A, Future = F>,
-    F: Future<Output = Result<O, E>>,
+    W: Work<Error: fmt::Debug>,
+    H: Handler<W, A, Future = F>,
+    F: Future<Output = Result<W::Output, W::Error>>,
 {
     /// Goes round once.
-    fn step(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn) -> Next {
+    fn step(&mut self, engine: &Engine<W, H, F>, turn: &mut Turn) -> Next {
         let shared = &*engine.shared;
         let is_out_of_work = || self.hand.count_ready() == 0 && engine.count_ready() == 0;
         let may_take = || shared.has_demand() || is_out_of_work();
@@ -309,7 +309,7 @@ where
     }
 
     /// Polls so many attempts that are in hand, until the turn is over.
-    fn poll_hand(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn, batch: u32) {
+    fn poll_hand(&mut self, engine: &Engine<W, H, F>, turn: &mut Turn, batch: u32) {
         let shared = &*engine.shared;
         shared.wakes.workers.set_holding(self.index, true);
         let mut left = batch.min(u32::try_from(self.hand.count_ready()).unwrap_or(u32::MAX));
@@ -330,7 +330,7 @@ where
 
     /// Polls so many attempts by one reading of the clock, at least one. How many it was.
     #[inline]
-    fn poll_some(&mut self, engine: &Engine<J, O, E, M, H, F>, turn: &mut Turn, most: u32) -> u32 {
+    fn poll_some(&mut self, engine: &Engine<W, H, F>, turn: &mut Turn, most: u32) -> u32 {
         let shared = &*engine.shared;
         let making = Making { signals: &shared.signals, clone: engine.manner.clone };
         let mut polled = 0;
@@ -352,12 +352,11 @@ where
     }
 }
 
-impl<J, O, E, M, H, F, A> Future for Worker<J, O, E, M, H, F, A>
+impl<W, H, F, A> Future for Worker<W, H, F, A>
 where
-    E: fmt::Debug,
-    M: Copy,
-    H: Handler<J, M, A, Future = F>,
-    F: Future<Output = Result<O, E>>,
+    W: Work<Error: fmt::Debug>,
+    H: Handler<W, A, Future = F>,
+    F: Future<Output = Result<W::Output, W::Error>>,
 {
     type Output = ();
 
@@ -397,10 +396,10 @@ where
 }
 
 // Nothing in it is pinned but what is boxed.
-impl<J, O, E, M: Copy, H, F, A> Unpin for Worker<J, O, E, M, H, F, A> {}
+impl<W: Work, H, F, A> Unpin for Worker<W, H, F, A> {}
 
 /// A runtime that drops its last worker has ended: the machine ends with it, on this thread.
-impl<J, O, E, M: Copy, H, F, A> Drop for Worker<J, O, E, M, H, F, A> {
+impl<W: Work, H, F, A> Drop for Worker<W, H, F, A> {
     fn drop(&mut self) {
         self.hand.dispose(&self.engine);
         if self.engine.shared.wakes.workers.note_dropped() {

@@ -1,13 +1,13 @@
 //! A processor on smol.
 //!
 //! ```
-//! use plimsoll::{Context, Outcome, Processor, Smol};
+//! use plimsoll::{Processor, Smol, infallible};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let processor = Processor::builder()
-//!     .spawn_on(Smol::global(), |name: String, _: Context| async move { Ok::<_, ()>(name.len()) })?;
+//!     .spawn_on(Smol::global(), infallible(|name: String| async move { name.len() }))?;
 //! let handle = processor.submit("Plimsoll".to_owned())?;
-//! assert_eq!(smol::block_on(handle)?, Outcome::Completed(8));
+//! assert_eq!(smol::block_on(handle)?, 8);
 //! # Ok(())
 //! # }
 //! ```

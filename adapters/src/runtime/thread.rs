@@ -1,14 +1,11 @@
 //! A processor on a plain thread: no executor needed.
 //!
 //! ```
-//! use plimsoll::{Context, Processor, Thread};
+//! use plimsoll::{Processor, Thread, infallible};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let processor =
-//!     Processor::builder().spawn_on(Thread::start()?, |job: u8, _: Context| async move { Ok::<_, ()>(job) })?;
-//! let (sender, receiver) = std::sync::mpsc::channel();
-//! processor.call(1, Default::default(), move |outcome| drop(sender.send(outcome)))?;
-//! assert_eq!(receiver.recv()?, plimsoll::Outcome::Completed(1));
+//! let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u8| async move { n + 1 }))?;
+//! assert_eq!(processor.submit(1)?.wait()?, 2);
 //! # Ok(())
 //! # }
 //! ```

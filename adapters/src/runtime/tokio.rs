@@ -1,13 +1,13 @@
 //! A processor on tokio.
 //!
 //! ```
-//! use plimsoll::{Context, Outcome, Processor, Tokio};
+//! use plimsoll::{Processor, Tokio, infallible};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let processor = Processor::builder()
-//!     .spawn_on(Tokio::current(), |name: String, _: Context| async move { Ok::<_, ()>(name.len()) })?;
-//! assert_eq!(processor.submit("Plimsoll".to_owned())?.await?, Outcome::Completed(8));
+//!     .spawn_on(Tokio::current(), infallible(|name: String| async move { name.len() }))?;
+//! assert_eq!(processor.submit("Plimsoll".to_owned())?.await?, 8);
 //! # Ok(())
 //! # }
 //! ```

@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures::executor::block_on;
 
 use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
-use crate::{Context, Drain, Ended, Events, Options, Outcome, Phase, Processor, Refusal, Retry, Runtime};
+use crate::{
+    Context, Drain, Events, Options, Phase, Processor, Refusal, Retry, Runtime, Settlement, TaskError,
+};
 
 on_every_runtime! {
     a_graceful_shutdown_lets_everything_finish
@@ -29,9 +31,9 @@ fn a_graceful_shutdown_lets_everything_finish(runtime: impl Runtime) {
         )
         .unwrap();
     processor.attach(&events).unwrap();
-    let delayed = processor.submit_with(1, Options::default().delay(ms(20))).unwrap();
+    let delayed = processor.task(1).options(Options::default().delay(ms(20))).submit().unwrap();
     for n in 0..10 {
-        processor.post(n, Options::default()).unwrap();
+        processor.task(n).post().unwrap();
     }
     let submitter = processor.submitter();
     let shutdown = processor.shutdown(Drain::graceful(Duration::from_secs(60)));
@@ -41,7 +43,7 @@ fn a_graceful_shutdown_lets_everything_finish(runtime: impl Runtime) {
     // An outcome that its handle has not taken is not waited for, and not lost.
     let report = block_on(shutdown);
     assert_eq!((report.census.tasks, report.census.unclaimed), (1, 1));
-    assert_eq!(block_on(delayed), Ok(Outcome::Completed(())));
+    assert_eq!(block_on(delayed), Ok(()));
     assert_eq!((report.totals.settled.completed, report.totals.retried), (11, 11));
     assert_eq!((report.remains.cancelled, report.remains.discarded, report.remains.detached), (0, 0, 1));
     assert!(submitter.census().is_empty());
@@ -68,7 +70,7 @@ fn a_graceful_shutdown_ends_at_its_deadline(runtime: impl Runtime) {
     assert_eq!((report.remains.cancelled, report.remains.discarded, report.remains.abandoned), (2, 2, 0));
     assert_eq!(futures.live(), 0);
     for handle in handles {
-        assert_eq!(block_on(handle), Err(Ended));
+        assert_eq!(block_on(handle), Err(TaskError::Ended));
     }
 }
 
@@ -83,7 +85,7 @@ fn a_shutdown_that_is_dropped_aborts(runtime: impl Runtime) {
         })
         .unwrap();
     for _ in 0..3 {
-        processor.post(jobs.probe(), Options::default()).unwrap();
+        processor.task(jobs.probe()).post().unwrap();
     }
     let submitter = processor.submitter();
     drop(processor.shutdown(Drain::graceful(Duration::from_secs(60))));
@@ -103,7 +105,7 @@ fn a_graceful_shutdown_waits_for_callbacks(runtime: impl Runtime) {
         std::thread::sleep(ms(50));
         count.fetch_add(1, SeqCst);
     };
-    assert!(processor.call((), Options::default(), slow).is_ok());
+    assert!(processor.task(()).call(slow).is_ok());
     begins.recv().unwrap();
     // The machine has nothing left to wait for, and another thread may bring it to its end.
     let _report = block_on(processor.shutdown(Drain::graceful(Duration::from_secs(60))));
@@ -121,9 +123,9 @@ fn aborting_calls_every_callback_once(runtime: impl Runtime) {
         .unwrap();
     for n in 0..200 {
         let (calls, cancelled) = (calls.clone(), cancelled.clone());
-        let called = processor.call(n % 50 == 0, Options::default(), move |outcome| {
+        let called = processor.task(n % 50 == 0).call(move |settled| {
             calls.fetch_add(1, SeqCst);
-            cancelled.fetch_add(usize::from(outcome == Outcome::Cancelled), SeqCst);
+            cancelled.fetch_add(usize::from(settled.result == Err(TaskError::Cancelled)), SeqCst);
         });
         assert!(called.is_ok());
     }
@@ -131,11 +133,11 @@ fn aborting_calls_every_callback_once(runtime: impl Runtime) {
     eventually("the other callbacks were called", || calls.load(SeqCst) == 196);
     for _ in 0..10 {
         let (calls, cancelled) = (calls.clone(), cancelled.clone());
-        let late = move |outcome| {
+        let late = move |settled: Settlement<_>| {
             calls.fetch_add(1, SeqCst);
-            cancelled.fetch_add(usize::from(outcome == Outcome::Cancelled), SeqCst);
+            cancelled.fetch_add(usize::from(settled.result == Err(TaskError::Cancelled)), SeqCst);
         };
-        assert!(processor.call(true, Options::default().delay(ms(60_000)), late).is_ok());
+        assert!(processor.task(true).options(Options::default().delay(ms(60_000))).call(late).is_ok());
     }
     let report = block_on(processor.shutdown(Drain::Abort));
     assert_eq!((calls.load(SeqCst), cancelled.load(SeqCst)), (210, 14));
@@ -157,8 +159,9 @@ fn the_end_needs_no_runtime() {
         .unwrap();
     let handle = processor.submit(jobs.probe()).unwrap();
     let count = called.clone();
-    let submitted = processor.call(calls.probe(), Options::default(), move |outcome| {
-        assert_eq!(outcome, Outcome::Cancelled);
+    let submitted = processor.task(calls.probe()).call(move |settled| {
+        assert!(settled.job.is_some());
+        assert_eq!(settled.result, Err(TaskError::Cancelled));
         count.fetch_add(1, SeqCst);
     });
     assert!(submitted.is_ok());
@@ -167,7 +170,7 @@ fn the_end_needs_no_runtime() {
     // No future was ever polled.
     drop(processor);
     assert_eq!((jobs.live(), called.load(SeqCst), manual.live_timers()), (0, 1, 0));
-    assert_eq!(block_on(handle), Err(Ended));
+    assert_eq!(block_on(handle), Err(TaskError::Ended));
     assert!(submitter.census().is_empty());
     // The workers and the driver end at their next poll.
     assert!(manual.live_futures() > 1);
@@ -185,14 +188,14 @@ fn timers_and_intervals_in_virtual_time() {
     let mut events = processor.subscribe().unwrap();
     manual.run();
     let limit = super::kit::start_to_close(Duration::from_secs(3600));
-    let handle = processor.submit_with((), Options::default().timeouts(limit)).unwrap();
+    let handle = processor.task(()).options(Options::default().timeouts(limit)).submit().unwrap();
     manual.run();
     manual.advance(Duration::from_secs(3599));
     manual.run();
     assert_eq!(processor.totals().settled.total(), 0);
     manual.advance(Duration::from_secs(1));
     manual.run();
-    assert_eq!(block_on(handle), Ok(Outcome::TimedOut));
+    assert_eq!(block_on(handle), Err(TaskError::TimedOut));
     manual.run();
     assert_eq!((processor.census().orphans, processor.census().timers), (0, 1));
     let mut checks = 0;

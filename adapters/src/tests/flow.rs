@@ -9,8 +9,9 @@ use futures::executor::block_on;
 
 use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
 use crate::{
-    AttachRefusal, CacheLimits, Context, Drain, Emitter, ErrorKind, Event, Events, FeedRefusal, Hold, Notice,
-    Options, Outcome, Policy, Processor, Refusal, Runtime, SubscribeRefusal,
+    AttachRefusal, BuildError, Builder, Cache, CacheLimits, Context, Drain, Emitter, ErrorKind, Event,
+    Events, FeedRefusal, Hold, Limits, Notice, Options, Policy, Processor, Refusal, Runtime,
+    SubscribeRefusal, TaskError,
 };
 
 on_every_runtime! {
@@ -56,7 +57,7 @@ fn waiting_for_room_is_first_come_first_served(runtime: impl Runtime) {
     // One that gives up after room was granted hands it to the next.
     drop(first);
     let handle = block_on(third).unwrap();
-    assert_eq!(block_on(handle), Ok(Outcome::Completed(103)));
+    assert_eq!(block_on(handle), Ok(103));
     assert_eq!(*order.lock().unwrap(), [0, 103]);
     assert_eq!((processor.census().waiters, processor.census().permits), (0, 0));
 
@@ -79,20 +80,19 @@ fn a_full_processor_hands_the_job_back(runtime: impl Runtime) {
         .spawn_on(runtime, |_: super::kit::Probe, _: Context| pending::<Result<(), ()>>())
         .unwrap();
     let called = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    processor.post(jobs.probe(), Options::default()).unwrap();
+    processor.task(jobs.probe()).post().unwrap();
     let _handle = processor.submit(jobs.probe()).unwrap();
     let seen = called.clone();
     let refused = processor
-        .call(jobs.probe(), Options::default(), move |_| {
-            seen.store(true, std::sync::atomic::Ordering::SeqCst)
-        })
+        .task(jobs.probe())
+        .call(move |_| seen.store(true, std::sync::atomic::Ordering::SeqCst))
         .unwrap_err();
     assert_eq!(refused.reason, Refusal::Full);
     drop(refused);
     assert!(!called.load(std::sync::atomic::Ordering::SeqCst));
     let unclaimed = block_on(processor.submit_wait(jobs.probe())).unwrap_err();
     assert_eq!(unclaimed.reason, Refusal::Unclaimed);
-    assert_eq!(processor.retain(jobs.probe(), Options::default()).unwrap_err().reason, Refusal::NotRetained);
+    assert_eq!(processor.task(jobs.probe()).retain().unwrap_err().reason, Refusal::NotRetained);
     drop(unclaimed);
     // The future without end has never looked at its job, so that is gone; the other one waits.
     eventually("it runs", || jobs.live() == 1);
@@ -115,7 +115,6 @@ fn sources_feed_and_only_their_listeners_go(runtime: impl Runtime) {
         .queue(3)
         .concurrency(1)
         .sources(2)
-        .meta::<u32>()
         .spawn_on(runtime, |_: u32, _: Context<u32>| pending::<Result<(), ()>>())
         .unwrap();
     let first = processor.attach_with(&events, |job| Options::new(job * 10)).unwrap();
@@ -151,7 +150,6 @@ fn subscriptions_end_with_the_processor(runtime: impl Runtime) {
     let processor = Processor::builder()
         .subscribers(2)
         .events(8)
-        .meta::<u8>()
         .spawn_on(runtime, |_: (), _: Context<u8>| async { Ok::<(), ()>(()) })
         .unwrap();
     let mut events = processor.subscribe().unwrap();
@@ -159,15 +157,15 @@ fn subscriptions_end_with_the_processor(runtime: impl Runtime) {
     assert_eq!(processor.subscribe().unwrap_err(), SubscribeRefusal::Full);
     drop(silent);
     assert_eq!(processor.census().subscribers, 1);
-    let handle = processor.submit_with((), Options::new(7)).unwrap();
+    let handle = processor.task(()).options(Options::new(7)).submit().unwrap();
     let task = handle.id();
-    assert_eq!(block_on(handle), Ok(Outcome::Completed(())));
+    assert_eq!(block_on(handle), Ok(()));
     assert_eq!(block_on(events.next()), Some(Notice::Event(Event::Admitted { task, meta: 7 })));
     assert!(matches!(block_on(events.next()), Some(Notice::Event(Event::Started { meta: 7, .. }))));
     assert!(matches!(block_on(events.next()), Some(Notice::Event(Event::Settled { meta: 7, .. }))));
     assert_eq!(events.try_next(), Some(None));
     for _ in 0..5 {
-        block_on(processor.submit(()).unwrap()).unwrap().kind();
+        assert_eq!(block_on(processor.submit(()).unwrap()), Ok(()));
     }
     assert_eq!(block_on(events.next()), Some(Notice::Lagged(7)));
 
@@ -226,7 +224,7 @@ fn pausing_and_the_concurrency_limit_hold_back(runtime: impl Runtime) {
         .unwrap();
     processor.pause();
     for _ in 0..10 {
-        processor.post((), Options::default()).unwrap();
+        processor.task(()).post().unwrap();
     }
     std::thread::sleep(ms(10));
     assert_eq!((running.live(), processor.is_paused(), processor.health().hold), (0, true, Hold::Paused));
@@ -243,20 +241,21 @@ fn pausing_and_the_concurrency_limit_hold_back(runtime: impl Runtime) {
 fn the_cache_ends_with_the_processor(runtime: impl Runtime) {
     let values = Count::default();
     let limits = CacheLimits { entries: 2, ttl: Some(ms(40)), policy: Policy::Lru, ..CacheLimits::default() };
-    let builder = Processor::builder().cache::<String, super::kit::Probe>(limits).sweep_every(ms(5));
-    let inside = builder.cache_handle();
-    let processor = builder
+    let cache = Cache::<String, super::kit::Probe>::new(limits).unwrap();
+    let inside = cache.clone();
+    let processor = Processor::builder()
+        .cache(&cache)
+        .sweep_every(ms(5))
         .spawn_on(runtime, move |key: String, _: Context| {
             let cache = inside.clone();
             async move { cache.get(&key).map(drop).ok_or(key) }
         })
         .unwrap();
-    let cache = processor.cache().clone();
     assert!(cache.insert("a".to_owned(), values.probe()) && cache.insert("b".to_owned(), values.probe()));
-    assert_eq!(block_on(processor.submit("a".to_owned()).unwrap()), Ok(Outcome::Completed(())));
+    assert_eq!(block_on(processor.submit("a".to_owned()).unwrap()), Ok(()));
     assert!(cache.insert("c".to_owned(), values.probe()));
     // "b" was the least recently used.
-    assert_eq!(block_on(processor.submit("b".to_owned()).unwrap()), Ok(Outcome::Failed("b".to_owned())));
+    assert_eq!(block_on(processor.submit("b".to_owned()).unwrap()), Err(TaskError::Failed("b".to_owned())));
     assert_eq!((values.live(), processor.census().cached, cache.len()), (2, 2, 2));
     assert!(cache.remove("a").is_some());
     eventually("the rest has expired and was swept", || values.live() == 0);
@@ -274,12 +273,20 @@ fn the_cache_ends_with_the_processor(runtime: impl Runtime) {
 
 #[test]
 fn a_cache_that_cannot_be_is_refused() {
-    let limits = CacheLimits { entries: u32::MAX, ..CacheLimits::default() };
-    let refused = Processor::builder()
-        .cache::<u8, u8>(limits)
-        .spawn_on(Manual::default(), |_: (), _: Context| async { Ok::<(), ()>(()) })
-        .unwrap_err();
-    assert!(matches!(refused, crate::BuildError::Limits(limits) if limits.field == "cache.entries"));
+    let is_limit =
+        |error| matches!(error, Err(BuildError::Limits(limits)) if limits.field == "cache.entries");
+    let many = CacheLimits { entries: u32::MAX, ..CacheLimits::default() };
+    assert!(is_limit(Cache::<u8, u8>::new(many).map(drop)));
+    let build =
+        |builder: Builder| builder.spawn_on(Manual::default(), |_: ()| async { Ok::<(), ()>(()) }).map(drop);
+    let few = CacheLimits { entries: 1, ..CacheLimits::default() };
+    // A cache of the machine's own could not be reached.
+    let mut limits = Limits::default();
+    limits.cache = few;
+    assert!(is_limit(build(Processor::builder().limits(limits))));
+    let cache = Cache::<u8, u8>::new(few).unwrap();
+    assert_eq!(build(Processor::builder().cache(&cache)), Ok(()));
+    assert_eq!(build(Processor::builder().cache(&cache)), Err(BuildError::Cache));
 }
 
 #[test]

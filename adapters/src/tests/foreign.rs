@@ -9,8 +9,13 @@ use std::task::{Context as TaskContext, Wake, Waker};
 use futures::executor::block_on;
 
 use super::kit::{OnDrop, eventually, on_every_runtime};
-use crate::{BatchListener, ErrorListener};
-use crate::{CacheLimits, Context, Emitter, Options, Outcome, Processor, Runtime, Submitter, TaskListener};
+use crate::{BatchListener, Cache, ErrorListener, TaskResult};
+use crate::{CacheLimits, Context, Emitter, Processor, Runtime, Submitter, TaskError, TaskListener};
+
+/// What the processors of these tests work on.
+type Flag = fn(bool, Context) -> Result<(), ()>;
+type Number = fn(u32, Context) -> Result<(), ()>;
+type Valued = fn(Do, Context) -> Result<Value, Failure>;
 
 on_every_runtime! {
     values_may_call_back_when_they_are_dropped
@@ -26,7 +31,7 @@ type Value = OnDrop<Box<dyn FnMut() + Send + Sync>>;
 /// Makes values that call back into a processor, and counts them.
 #[derive(Clone, Default)]
 struct Maker {
-    submitter: Arc<Mutex<Option<Submitter<Do, Value, Failure>>>>,
+    submitter: Arc<Mutex<Option<Submitter<Valued>>>>,
     dropped: Arc<AtomicUsize>,
 }
 
@@ -38,7 +43,7 @@ impl Maker {
             let submitter = this.submitter.lock().unwrap().clone();
             if let Some(submitter) = submitter {
                 let _ = submitter.census();
-                let _ = submitter.cancel(submitter.post(Do::Nothing, Options::default()).unwrap_or(NOBODY));
+                let _ = submitter.cancel(submitter.task(Do::Nothing).post().unwrap_or(NOBODY));
                 drop(submitter.subscribe());
                 submitter.resume();
             }
@@ -73,8 +78,8 @@ enum Do {
 
 fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     let maker = Maker::default();
-    let cache = CacheLimits { entries: 1, ..CacheLimits::default() };
-    let builder = Processor::builder().concurrency(1).results(1, None).cache::<u32, Value>(cache);
+    let cache = Cache::<u32, Value>::new(CacheLimits { entries: 1, ..CacheLimits::default() }).unwrap();
+    let builder = Processor::builder().concurrency(1).results(1, None).cache(&cache);
     let captured = maker.value();
     let processor = builder
         .spawn_on(runtime, move |job: Do, _: Context| {
@@ -100,9 +105,9 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
         eventually(what, || maker.dropped() == expected);
     };
     // Outputs and errors without a handle, with one that is dropped before and after, and retained ones.
-    processor.post(Do::Complete(maker.value()), Options::default()).unwrap();
+    processor.task(Do::Complete(maker.value())).post().unwrap();
     dropped("an output nobody wants", 1);
-    processor.post(Do::Fail(maker.value()), Options::default()).unwrap();
+    processor.task(Do::Fail(maker.value())).post().unwrap();
     dropped("an error nobody wants", 1);
     let handle = processor.submit(Do::Complete(maker.value())).unwrap();
     eventually("it is done", || processor.census().unclaimed == 1);
@@ -110,7 +115,7 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     dropped("an output whose handle was dropped", 1);
     for _ in 0..2 {
         let done = processor.totals().settled.completed;
-        processor.retain(Do::Complete(maker.value()), Options::default()).unwrap();
+        processor.task(Do::Complete(maker.value())).retain().unwrap();
         eventually("it is done", || processor.totals().settled.completed > done);
     }
     dropped("a result that made room for a newer one", 1);
@@ -118,22 +123,22 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     let running = processor.submit(Do::Hang(maker.value())).unwrap();
     eventually("it runs", || processor.census().running == 1);
     let queued = processor.submit(Do::Complete(maker.value())).unwrap().cancel_on_drop();
-    let waiting = processor.post(Do::Complete(maker.value()), Options::default()).unwrap();
+    let waiting = processor.task(Do::Complete(maker.value())).post().unwrap();
     drop(queued);
     dropped("a job of a handle that cancels", 1);
     processor.cancel(waiting).unwrap();
     dropped("a job that was cancelled", 1);
     running.cancel().unwrap();
-    assert!(matches!(block_on(running), Ok(Outcome::Cancelled)));
+    assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
     dropped("a future that was cancelled", 1);
     // Cached values that are replaced, evicted, removed.
-    assert!(processor.cache().insert(1, maker.value()) && processor.cache().insert(1, maker.value()));
-    assert!(processor.cache().insert(2, maker.value()));
+    assert!(cache.insert(1, maker.value()) && cache.insert(1, maker.value()));
+    assert!(cache.insert(2, maker.value()));
     dropped("a replaced and an evicted value", 2);
-    assert!(processor.cache().get(&2).is_some() && processor.cache().remove(&1).is_none());
+    assert!(cache.get(&2).is_some() && cache.remove(&1).is_none());
     // All that is left when the owner goes: a cached value, a result, the handler, one that runs and one that waits.
-    processor.post(Do::Hang(maker.value()), Options::default()).unwrap();
-    processor.post(Do::Complete(maker.value()), Options::default()).unwrap();
+    processor.task(Do::Hang(maker.value())).post().unwrap();
+    processor.task(Do::Complete(maker.value())).post().unwrap();
     eventually("it runs", || processor.census().running == 1);
     drop(processor);
     dropped("everything else", 5);
@@ -142,7 +147,7 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
 
 /// A waker that calls back into a processor when it is cloned, woken and dropped.
 struct Reentrant {
-    submitter: Submitter<bool, (), ()>,
+    submitter: Submitter<Flag>,
     thread: Waker,
 }
 
@@ -167,7 +172,7 @@ impl Drop for Reentrant {
 }
 
 /// A waker of its own for each poll, so that every one is replaced, woken or dropped by the processor.
-fn block_on_reentrant<F: Future>(submitter: &Submitter<bool, (), ()>, future: F) -> F::Output {
+fn block_on_reentrant<F: Future>(submitter: &Submitter<Flag>, future: F) -> F::Output {
     let mut future = pin!(future);
     block_on(std::future::poll_fn(|cx| {
         for _ in 0..2 {
@@ -199,8 +204,8 @@ fn wakers_may_call_back(runtime: impl Runtime) {
         let mut events = submitter.subscribe().unwrap();
         eventually("it waits for room", || submitter.census().waiters == 1);
         running.cancel().unwrap();
-        assert_eq!(block_on_reentrant(&submitter, running), Ok(Outcome::Cancelled));
-        assert_eq!(next.join().unwrap(), Ok(Outcome::Completed(())));
+        assert_eq!(block_on_reentrant(&submitter, running), Err(TaskError::Cancelled));
+        assert_eq!(next.join().unwrap(), Ok(()));
         let mut read = 0;
         while read < 4 {
             let notice = block_on_reentrant(&submitter, futures::StreamExt::next(&mut events));
@@ -217,20 +222,21 @@ fn wakers_may_call_back(runtime: impl Runtime) {
         drop(processor);
         assert!(refused.join().unwrap().is_err());
         // Woken with its outcome, and in time to take it or not.
-        assert!(matches!(ended.join().unwrap(), Ok(Outcome::Cancelled) | Err(_)));
+        assert!(matches!(ended.join().unwrap(), Err(TaskError::Cancelled) | Err(_)));
     });
 }
 
 fn callbacks_may_submit_cancel_and_subscribe(runtime: impl Runtime) {
+    type Echo = fn(u32, Context) -> Result<u32, ()>;
     let processor =
         Processor::builder().spawn_on(runtime, |n: u32, _: Context| async move { Ok::<u32, ()>(n) }).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
-    fn chain(submitter: Submitter<u32, u32, ()>, n: u32, sender: std::sync::mpsc::Sender<Outcome<u32, ()>>) {
+    fn chain(submitter: Submitter<Echo>, n: u32, sender: std::sync::mpsc::Sender<TaskResult<Echo>>) {
         let again = submitter.clone();
-        let called = submitter.call(n, Options::default(), move |outcome| {
+        let called = submitter.task(n).call(move |settled| {
             drop(again.subscribe());
             assert!(again.cancel(NOBODY).is_err());
-            sender.send(outcome).unwrap();
+            sender.send(settled.result).unwrap();
             if n > 0 {
                 chain(again, n - 1, sender);
             }
@@ -239,7 +245,7 @@ fn callbacks_may_submit_cancel_and_subscribe(runtime: impl Runtime) {
     }
     chain(processor.submitter(), 100, sender);
     let outcomes: Vec<_> = receiver.iter().collect();
-    assert_eq!(outcomes, (0..=100).rev().map(Outcome::Completed).collect::<Vec<_>>());
+    assert_eq!(outcomes, (0..=100).rev().map(Ok).collect::<Vec<_>>());
     assert_eq!(processor.census().callbacks, 0);
 }
 
@@ -263,26 +269,26 @@ fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
         })
         .unwrap();
     let late = |n: u64| eventually("a late panic is counted", || processor.totals().late_panics == n);
-    processor.call(Do::Nothing, Options::default(), |_| panic!("callback")).unwrap();
+    processor.task(Do::Nothing).call(|_| panic!("callback")).unwrap();
     late(1);
-    processor.post(Do::Complete(bomb()), Options::default()).unwrap();
+    processor.task(Do::Complete(bomb())).post().unwrap();
     late(2);
-    processor.post(Do::Fail(bomb()), Options::default()).unwrap();
+    processor.task(Do::Fail(bomb())).post().unwrap();
     late(3);
     let running = processor.submit(Do::Hang(bomb())).unwrap();
     eventually("it runs", || processor.census().running == 1);
-    let queued = processor.post(Do::Complete(bomb()), Options::default()).unwrap();
+    let queued = processor.task(Do::Complete(bomb())).post().unwrap();
     processor.cancel(queued).unwrap();
     late(4);
     running.cancel().unwrap();
-    assert!(matches!(block_on(running), Ok(Outcome::Cancelled)));
+    assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
     // The future of an attempt that was told to stop.
     late(5);
     let settled = processor.totals().settled;
     assert_eq!((settled.completed, settled.failed, settled.cancelled, settled.panicked), (2, 1, 2, 0));
     // Panics of futures and jobs that are there at the end.
-    processor.post(Do::Hang(bomb()), Options::default()).unwrap();
-    processor.post(Do::Complete(bomb()), Options::default()).unwrap();
+    processor.task(Do::Hang(bomb())).post().unwrap();
+    processor.task(Do::Complete(bomb())).post().unwrap();
     eventually("it runs", || processor.census().running == 1);
     let submitter = processor.submitter();
     drop(processor);
@@ -292,7 +298,7 @@ fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
 }
 
 /// An emitter whose registrations call back into the processor when they are dropped, and panic.
-struct Rude(Submitter<u32, (), ()>);
+struct Rude(Submitter<Number>);
 
 impl Rude {
     fn registration(&self) -> Box<dyn std::any::Any + Send> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
 use super::kit::Manual;
-use crate::{Context, Outcome, Processor};
+use crate::{Context, Processor};
 
 #[derive(Default)]
 struct Bell(AtomicUsize);
@@ -38,7 +38,7 @@ fn whoever_looked_last_is_woken_once() {
         runtime.run();
         assert_eq!(bells.map(|bell| bell.0.load(SeqCst)), rings);
         let outcome = Pin::new(&mut handle).poll(&mut TaskContext::from_waker(Waker::noop()));
-        assert_eq!(outcome, Poll::Ready(Ok(Outcome::Completed(7))));
+        assert_eq!(outcome, Poll::Ready(Ok(7)));
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) fn start_to_close(limit: Duration) -> Timeouts {
 }
 
 /// Asserts that a processor that has ended holds nothing.
-pub(super) fn assert_empty<J, O, E, M: Copy, K, V>(processor: &Processor<J, O, E, M, K, V>) {
+pub(super) fn assert_empty<W: crate::Work>(processor: &Processor<W>) {
     assert_eq!(processor.census(), processor.audit());
     assert!(processor.census().is_empty(), "{:?}", processor.census());
 }

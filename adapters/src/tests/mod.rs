@@ -2,31 +2,42 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod completions;
 mod ending;
 mod flow;
 mod foreign;
 mod handles;
 mod kit;
+mod loads;
 mod outcomes;
 mod owner;
 mod panics;
+mod permits;
 mod races;
+mod settled;
 mod sleep;
+mod streams;
+mod timeouts;
 mod turns;
 
 /// What users hold can be sent and shared, whatever their jobs are, as long as those can be sent.
 #[test]
 fn what_users_hold_is_send_and_sync() {
     type Job = std::cell::Cell<u8>;
+    type Work = fn(Job) -> Result<Job, Job>;
     fn check<T: Send + Sync>() {}
-    check::<crate::Processor<Job, Job, Job>>();
-    check::<crate::Submitter<Job, Job, Job>>();
-    check::<crate::Handle<Job, Job, Job>>();
-    check::<crate::CancelOnDrop<Job, Job, Job>>();
-    check::<crate::Subscription<Job, Job, Job>>();
-    check::<crate::SourceHandle<Job, Job, Job>>();
-    check::<crate::SubmitWait<u8, Job, Job>>();
-    check::<crate::Idle<Job, Job, Job>>();
+    check::<crate::Processor<Work>>();
+    check::<crate::Submitter<Work>>();
+    check::<crate::Access<Work>>();
+    check::<crate::TaskBuilder<'_, fn(u8) -> Result<Job, Job>>>();
+    check::<crate::Settlement<fn(u8) -> Result<u8, u8>>>();
+    check::<crate::TaskError<u8>>();
+    check::<crate::Handle<Work>>();
+    check::<crate::CancelOnDrop<Work>>();
+    check::<crate::Subscription<Work>>();
+    check::<crate::SourceHandle<Work>>();
+    check::<crate::SubmitWait<fn(u8) -> Result<Job, Job>>>();
+    check::<crate::Idle<Work>>();
     check::<crate::Context<u8>>();
     check::<crate::Cache<u8, u8>>();
     check::<crate::Events<Job>>();

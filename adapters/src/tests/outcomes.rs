@@ -11,8 +11,8 @@ use futures::executor::block_on;
 
 use super::kit::{Count, OnDrop, assert_empty, eventually, ms, on_every_runtime, start_to_close};
 use crate::{
-    CancelError, Cancelled, Context, Drain, ErrorKind, Options, Outcome, Priority, Processor, Refusal, Retry,
-    Runtime, Timeouts,
+    CancelError, Cancelled, Context, Drain, ErrorKind, Options, Priority, Processor, Refusal, Retry, Runtime,
+    TaskError, Timeouts,
 };
 
 on_every_runtime! {
@@ -73,13 +73,13 @@ fn handle<M>(job: Do, _: Context<M>) -> Pin<Box<dyn Future<Output = Result<u32, 
 }
 
 fn every_outcome_reaches_its_handle(runtime: impl Runtime) {
-    let processor = Processor::builder().concurrency(1).meta::<u8>().spawn_on(runtime, handle).unwrap();
+    let processor = Processor::builder().concurrency(1).spawn_on(runtime, handle::<u8>).unwrap();
     let completed = processor.submit(Do::Double(21)).unwrap();
-    assert_eq!(block_on(completed), Ok(Outcome::Completed(42)));
+    assert_eq!(block_on(completed), Ok(42));
     assert_eq!(processor.last_error(), None);
 
-    let failed = processor.submit_with(Do::Fail, Options::new(7)).unwrap();
-    assert_eq!(block_on(failed), Ok(Outcome::Failed("no such thing".to_owned())));
+    let failed = processor.task(Do::Fail).options(Options::new(7)).submit().unwrap();
+    assert_eq!(block_on(failed), Err(TaskError::Failed("no such thing".to_owned())));
     let error = processor.last_error().unwrap();
     assert_eq!(
         (error.kind, error.meta, error.message.as_str()),
@@ -87,15 +87,16 @@ fn every_outcome_reaches_its_handle(runtime: impl Runtime) {
     );
 
     let limit = Options::default().timeouts(start_to_close(ms(20)));
-    let timed_out = processor.submit_with(Do::Hang, limit).unwrap();
+    let timed_out = processor.task(Do::Hang).options(limit).submit().unwrap();
     let expiring = Timeouts { schedule_to_start: Some(ms(5)), ..Timeouts::NONE };
-    let expired = processor.submit_with(Do::Double(1), Options::default().timeouts(expiring)).unwrap();
-    assert_eq!(block_on(expired), Ok(Outcome::Expired));
-    assert_eq!(block_on(timed_out), Ok(Outcome::TimedOut));
+    let expired =
+        processor.task(Do::Double(1)).options(Options::default().timeouts(expiring)).submit().unwrap();
+    assert_eq!(block_on(expired), Err(TaskError::Expired));
+    assert_eq!(block_on(timed_out), Err(TaskError::TimedOut));
 
-    let delayed = processor.submit_with(Do::Double(2), Options::default().delay(ms(20))).unwrap();
+    let delayed = processor.task(Do::Double(2)).options(Options::default().delay(ms(20))).submit().unwrap();
     assert_eq!(processor.census().delayed, 1);
-    assert_eq!(block_on(delayed), Ok(Outcome::Completed(4)));
+    assert_eq!(block_on(delayed), Ok(4));
 
     let totals = processor.totals();
     assert_eq!((totals.offered, totals.admitted, totals.settled.total()), (5, 5, 5));
@@ -105,12 +106,14 @@ fn every_outcome_reaches_its_handle(runtime: impl Runtime) {
 }
 
 fn a_panic_settles_its_task_and_hurts_no_other(runtime: impl Runtime) {
-    let processor = Processor::builder().concurrency(2).spawn_on(runtime, handle).unwrap();
-    for job in [Do::PanicAtOnce, Do::PanicLater, Do::PanicWhenDone] {
+    let processor = Processor::builder().concurrency(2).spawn_on(runtime, handle::<()>).unwrap();
+    let jobs =
+        [(Do::PanicAtOnce, "at once"), (Do::PanicLater, "later"), (Do::PanicWhenDone, "future dropped")];
+    for (job, text) in jobs {
         let neighbour = processor.submit(Do::Double(1)).unwrap();
         let panicking = processor.submit(job).unwrap();
-        assert_eq!(block_on(panicking), Ok(Outcome::Panicked), "{job:?}");
-        assert_eq!(block_on(neighbour), Ok(Outcome::Completed(2)));
+        assert_eq!(block_on(panicking), Err(TaskError::Panicked(text.into())), "{job:?}");
+        assert_eq!(block_on(neighbour), Ok(2));
     }
     assert_eq!(
         processor.last_error().map(|error| error.message.as_str().to_owned()),
@@ -141,13 +144,14 @@ fn failed_attempts_are_tried_again_with_a_clone_each(runtime: impl Runtime) {
         })
         .unwrap();
     let handle = processor.submit(Job(clones.clone())).unwrap();
-    assert_eq!(block_on(handle), Ok(Outcome::Completed(3)));
+    assert_eq!(block_on(handle), Ok(3));
     // The third attempt was the last one, so no copy was kept for a fourth.
     assert_eq!(clones.load(SeqCst), 2);
     assert_eq!(processor.totals().retried, 2);
 
-    let once = processor.submit_with(Job(clones.clone()), Options::new(()).retry(Retry::NONE)).unwrap();
-    assert_eq!(block_on(once), Ok(Outcome::Failed(1)));
+    let once =
+        processor.task(Job(clones.clone())).options(Options::new(()).retry(Retry::NONE)).submit().unwrap();
+    assert_eq!(block_on(once), Err(TaskError::Failed(1)));
     assert_eq!(clones.load(SeqCst), 2);
 }
 
@@ -163,27 +167,32 @@ fn a_panic_is_tried_again_if_wished(runtime: impl Runtime) {
         })
         .unwrap();
     for early in [true, false] {
-        assert_eq!(block_on(processor.submit(early).unwrap()), Ok(Outcome::Completed(2)));
+        assert_eq!(block_on(processor.submit(early).unwrap()), Ok(2));
     }
 }
 
 fn cancelling_reaches_tasks_in_every_state(runtime: impl Runtime) {
-    let processor = Processor::builder().concurrency(1).spawn_on(runtime, handle).unwrap();
+    let processor = Processor::builder().concurrency(1).spawn_on(runtime, handle::<()>).unwrap();
     let running = processor.submit(Do::Hang).unwrap();
     eventually("it runs", || processor.census().running == 1);
     let queued = processor.submit(Do::Double(1)).unwrap();
-    let delayed = processor.submit_with(Do::Double(1), Options::default().delay(ms(60_000))).unwrap();
-    let last = processor.submit_with(Do::Double(4), Options::default().priority(Priority::LOWEST)).unwrap();
+    let delayed =
+        processor.task(Do::Double(1)).options(Options::default().delay(ms(60_000))).submit().unwrap();
+    let last = processor
+        .task(Do::Double(4))
+        .options(Options::default().priority(Priority::LOWEST))
+        .submit()
+        .unwrap();
     assert_eq!(queued.cancel(), Ok(Cancelled::Settled));
     assert_eq!(processor.cancel(delayed.id()), Ok(Cancelled::Settled));
     assert_eq!(running.cancel(), Ok(Cancelled::Stopping));
     assert_eq!(running.cancel(), Err(CancelError::Settled));
     let id = running.id();
     for handle in [queued, delayed, running] {
-        assert_eq!(block_on(handle), Ok(Outcome::Cancelled));
+        assert_eq!(block_on(handle), Err(TaskError::Cancelled));
     }
     // The place of the one that ran is free again.
-    assert_eq!(block_on(last), Ok(Outcome::Completed(8)));
+    assert_eq!(block_on(last), Ok(8));
     assert_eq!(processor.cancel(id), Err(CancelError::NotFound));
 }
 
@@ -234,8 +243,8 @@ fn a_timed_out_attempt_is_dropped_and_frees_its_place(runtime: impl Runtime) {
     for _ in 0..3 {
         let slow = processor.submit(true).unwrap();
         let fast = processor.submit(false).unwrap();
-        assert_eq!(block_on(slow), Ok(Outcome::TimedOut));
-        assert_eq!(block_on(fast), Ok(Outcome::Completed(())));
+        assert_eq!(block_on(slow), Err(TaskError::TimedOut));
+        assert_eq!(block_on(fast), Ok(()));
     }
     assert_eq!((futures.live(), processor.totals().orphaned), (0, 3));
     eventually("no timer is left", || processor.census().timers == 0);
@@ -258,7 +267,7 @@ fn the_grace_period_lets_an_attempt_end_by_itself(runtime: impl Runtime) {
     let handle = processor.submit(()).unwrap();
     eventually("it runs", || processor.census().running == 1);
     handle.cancel().unwrap();
-    assert_eq!(block_on(handle), Ok(Outcome::Cancelled));
+    assert_eq!(block_on(handle), Err(TaskError::Cancelled));
     assert_eq!(receiver.recv(), Ok(true));
     eventually("it has stopped", || processor.census().orphans == 0);
     assert_eq!(processor.totals().late, 1);
@@ -284,7 +293,7 @@ fn the_grace_period_ends(runtime: impl Runtime) {
     let start = std::time::Instant::now();
     for handle in handles {
         handle.cancel().unwrap();
-        assert_eq!(block_on(handle), Ok(Outcome::Cancelled));
+        assert_eq!(block_on(handle), Err(TaskError::Cancelled));
     }
     assert_eq!(futures.live(), 2);
     eventually("they were dropped", || futures.live() == 0 && processor.census().orphans == 0);
@@ -311,7 +320,7 @@ fn the_context_tells_other_threads(runtime: impl Runtime) {
     std::thread::sleep(ms(10));
     handle.cancel().unwrap();
     waiting.into_iter().for_each(|thread| thread.join().unwrap());
-    assert_eq!(block_on(handle), Ok(Outcome::Cancelled));
+    assert_eq!(block_on(handle), Err(TaskError::Cancelled));
 
     // The end of the processor is the end of every attempt.
     let _running = processor.submit(()).unwrap();
@@ -339,7 +348,7 @@ fn the_context_tells_of_an_end_without_cancel(runtime: impl Runtime) {
     });
     assert!(tells.recv_timeout(ms(20)).is_err());
     end.send(()).unwrap();
-    assert_eq!(block_on(handle), Ok(Outcome::Completed(())));
+    assert_eq!(block_on(handle), Ok(()));
     assert_eq!(tells.recv_timeout(Duration::from_secs(10)), Ok(()));
 }
 
@@ -355,11 +364,11 @@ fn results_are_retained_and_swept(runtime: impl Runtime) {
             async move { Ok::<_, ()>((n, probe)) }
         })
         .unwrap();
-    let first = processor.retain(1, Options::default()).unwrap();
+    let first = processor.task(1).retain().unwrap();
     eventually("it is done", || processor.census().results == 1);
-    assert!(matches!(processor.result(first), Some(Outcome::Completed((1, _)))));
+    assert!(matches!(processor.result(first), Some(Ok((1, _)))));
     assert!(processor.result(first).is_none());
-    let ids: Vec<_> = (2..5).map(|n| processor.retain(n, Options::default()).unwrap()).collect();
+    let ids: Vec<_> = (2..5).map(|n| processor.task(n).retain().unwrap()).collect();
     eventually("all are done and the oldest has gone", || {
         processor.totals().settled.completed == 4 && outputs.live() == 2
     });
@@ -367,7 +376,8 @@ fn results_are_retained_and_swept(runtime: impl Runtime) {
     eventually("the others have expired", || outputs.live() == 0);
     assert_eq!(processor.census().results, 0);
 
-    let refused = processor.submit_with(9, Options::default().retry(Retry::NONE.attempts(99))).unwrap_err();
+    let refused =
+        processor.task(9).options(Options::default().retry(Retry::NONE.attempts(99))).submit().unwrap_err();
     assert_eq!((refused.reason, refused.into_value()), (Refusal::Attempts, 9));
 }
 
@@ -398,8 +408,8 @@ fn thousands_of_tasks_through_few_places(runtime: impl Runtime) {
                                 .push(submitter.submit_wait(thread * 2_000 + batch * 50 + n).await.unwrap());
                         }
                         for handle in handles {
-                            match handle.await.unwrap() {
-                                Outcome::Completed(n) | Outcome::Failed(n) => sum += n,
+                            match handle.await {
+                                Ok(n) | Err(TaskError::Failed(n)) => sum += n,
                                 other => panic!("{other:?}"),
                             }
                         }
@@ -446,7 +456,7 @@ fn a_job_that_never_ran_is_dropped_with_its_outcome() {
         .unwrap();
     let handle = processor.submit((jobs.probe(), OnDrop(|| ()))).unwrap();
     handle.cancel().unwrap();
-    assert_eq!((block_on(handle), jobs.live()), (Ok(Outcome::Cancelled), 0));
+    assert_eq!((block_on(handle), jobs.live()), (Err(TaskError::Cancelled), 0));
     drop(processor.submit((jobs.probe(), OnDrop(|| ()))).unwrap().cancel_on_drop());
     manual.run();
     assert_eq!(jobs.live(), 0);

@@ -9,7 +9,10 @@ use std::task::{Context as TaskContext, Wake, Waker};
 use futures::executor::block_on;
 
 use super::kit::{Count, Manual, Probe, eventually, ms, on_every_runtime};
-use crate::{Context, Drain, Ended, Options, Outcome, Phase, Processor, Runtime, Submitter};
+use crate::{Context, Drain, Phase, Processor, Runtime, Submitter, TaskError};
+
+/// The work of a processor whose jobs are probes or hold one.
+type Probing<J> = fn(J, Context) -> Result<Probe, ()>;
 
 on_every_runtime! {
     the_owner_may_be_dropped_in_its_own_handler
@@ -19,9 +22,9 @@ on_every_runtime! {
     what_outlives_the_processor_is_harmless
 }
 
-type Slot<J> = Arc<Mutex<Option<Processor<J, Probe, ()>>>>;
+type Slot<J> = Arc<Mutex<Option<Processor<Probing<J>>>>>;
 
-fn take<J>(slot: &Slot<J>) -> Option<Processor<J, Probe, ()>> {
+fn take<J>(slot: &Slot<J>) -> Option<Processor<Probing<J>>> {
     slot.lock().unwrap().take()
 }
 
@@ -75,9 +78,9 @@ fn the_owner_may_be_dropped_in_a_callback(runtime: impl Runtime) {
     let (sender, receiver) = std::sync::mpsc::channel();
     for n in 0..5 {
         let (owner, sender) = (slot.clone(), sender.clone());
-        let called = processor.call(n, Options::default(), move |outcome| {
+        let called = processor.task(n).call(move |settled| {
             drop(take(&owner));
-            sender.send((n, outcome.kind())).unwrap();
+            sender.send((n, settled.kind())).unwrap();
         });
         assert!(called.is_ok());
     }
@@ -106,13 +109,13 @@ fn the_owner_may_be_dropped_by_a_job_that_is_dropped(runtime: impl Runtime) {
         Processor::builder().spawn_on(runtime, |_: Last, _: Context| pending::<Result<Probe, ()>>()).unwrap();
     let submitter = processor.submitter();
     *slot.lock().unwrap() = Some(processor);
-    submitter.post(Last(slot.clone()), Options::default()).unwrap();
+    submitter.task(Last(slot.clone())).post().unwrap();
     eventually("the handler has dropped its job", || submitter.phase() == Phase::Drained);
     eventually("nothing is left", || submitter.census().is_empty() && slot.lock().unwrap().is_none());
 }
 
 /// A job that holds a submitter of its own processor.
-struct Circular(Submitter<Circular, Probe, ()>, Probe);
+struct Circular(Submitter<Probing<Circular>>, Probe);
 
 fn jobs_that_hold_a_submitter_keep_nothing_alive(runtime: impl Runtime) {
     let live = Count::default();
@@ -129,18 +132,18 @@ fn jobs_that_hold_a_submitter_keep_nothing_alive(runtime: impl Runtime) {
         .unwrap();
     for _ in 0..2 {
         let job = Circular(processor.submitter(), live.probe());
-        processor.post(job, Options::default()).unwrap();
+        processor.task(job).post().unwrap();
     }
     eventually("two run", || processor.census().subscribers == 2);
     for _ in 0..2 {
         let (job, again) = (Circular(processor.submitter(), live.probe()), processor.submitter());
         let probe = live.probe();
-        let called = processor.call(job, Options::default(), move |_| {
+        let called = processor.task(job).call(move |_| {
             let _ = again.census();
             drop(probe);
         });
         assert!(called.is_ok());
-        processor.retain(Circular(processor.submitter(), live.probe()), Options::default()).unwrap();
+        processor.task(Circular(processor.submitter(), live.probe())).retain().unwrap();
     }
     assert_eq!(live.live(), 8);
     let shared = Arc::downgrade(&processor.submitter().shared);
@@ -167,7 +170,7 @@ fn what_outlives_the_processor_is_harmless(runtime: impl Runtime) {
     let id = hanging.id();
     drop(processor);
     assert!(contexts.iter().all(Context::is_cancelled));
-    assert_eq!((block_on(done), block_on(hanging)), (Err(Ended), Err(Ended)));
+    assert_eq!((block_on(done), block_on(hanging)), (Err(TaskError::Ended), Err(TaskError::Ended)));
     assert_eq!(events.try_next(), None);
     assert!(
         submitter.submit(true).is_err() && submitter.cancel(id).is_err() && submitter.result(id).is_none()
@@ -233,14 +236,13 @@ fn stopped_first(runtime: impl Runtime, stop: impl FnOnce()) {
     let running = processor.submit(live.probe()).unwrap();
     eventually("it runs", || processor.census().running == 1);
     let (sender, receiver) = std::sync::mpsc::channel();
-    let called =
-        processor.call(live.probe(), Options::default(), move |outcome| sender.send(outcome.kind()).unwrap());
+    let called = processor.task(live.probe()).call(move |settled| sender.send(settled.kind()).unwrap());
     assert!(called.is_ok());
     stop();
     assert_eq!(receiver.recv(), Ok(crate::OutcomeKind::Cancelled));
     // A shutdown that can't be graceful any more does not wait for ever.
     let report = block_on(processor.shutdown(Drain::graceful(ms(3_600_000))));
-    assert!(matches!(block_on(running), Ok(Outcome::Cancelled)));
+    assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
     assert_eq!((report.remains.cancelled, report.remains.abandoned, live.live()), (2, 0, 0));
 }
 
@@ -273,7 +275,7 @@ fn who_waits_for_the_end_of_an_attempt_may_drop_the_owner() {
             pending()
         })
         .unwrap();
-    let task = processor.call(1, Options::default(), move |_| called.store(true, SeqCst)).ok().unwrap();
+    let task = processor.task(1).call(move |_| called.store(true, SeqCst)).ok().unwrap();
     runtime.run();
     let context = receiver.recv().unwrap();
     let mut cancelled = pin!(context.cancelled());

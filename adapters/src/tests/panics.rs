@@ -9,7 +9,9 @@ use futures::executor::block_on;
 
 use super::kit::{Manual, on_every_runtime};
 use crate::runtime::sim::Sim;
-use crate::{Context, Handle, Options, Outcome, Processor, Retry, Runtime};
+use crate::{Context, Handle, Processor, Retry, Runtime, TaskError};
+
+type Flag = fn(bool, Context) -> Result<(), ()>;
 
 on_every_runtime! {
     a_job_that_panics_twice_aborts_nothing
@@ -35,7 +37,7 @@ fn a_job_that_panics_twice_aborts_nothing(runtime: impl Runtime) {
         .retry(Retry::NONE.attempts(2))
         .spawn_on(runtime, |_: Grenade, _: Context| async { Ok::<(), ()>(()) })
         .unwrap();
-    assert!(matches!(block_on(processor.submit(Grenade).ok().unwrap()), Ok(Outcome::Panicked)));
+    assert!(matches!(block_on(processor.submit(Grenade).ok().unwrap()), Err(TaskError::Panicked(_))));
     assert_eq!(processor.census().orphans, 0);
 }
 
@@ -78,14 +80,13 @@ fn a_waker_that_panics_when_it_is_replaced_loses_nothing() {
     first.cancel().unwrap();
     manual.run();
     let Poll::Ready(Ok(mut second)) = poll(&mut second, Waker::noop().clone()) else { panic!("no room") };
-    let ask = |handle: &mut Handle<bool, (), ()>, waker: Waker| {
-        Pin::new(handle).poll(&mut TaskContext::from_waker(&waker))
-    };
+    let ask =
+        |handle: &mut Handle<Flag>, waker: Waker| Pin::new(handle).poll(&mut TaskContext::from_waker(&waker));
     assert!(ask(&mut second, Waker::from(Arc::new(Brittle))).is_pending());
     assert!(ask(&mut second, Waker::noop().clone()).is_pending());
     assert_eq!(processor.totals().late_panics, 2);
     manual.run();
-    assert_eq!(ask(&mut second, Waker::noop().clone()), Poll::Ready(Ok(Outcome::Completed(()))));
+    assert_eq!(ask(&mut second, Waker::noop().clone()), Poll::Ready(Ok(())));
 }
 
 #[test]
@@ -94,10 +95,10 @@ fn a_retained_outcome_is_taken_though_its_job_panics() {
     let handler = |_: Grenade, _: Context| async { Ok::<(), ()>(()) };
     let processor = Processor::builder().results(1, None).spawn_on(sim.clone(), handler).unwrap();
     processor.pause();
-    let task = processor.retain(Grenade, Options::new(())).ok().unwrap();
+    let task = processor.task(Grenade).retain().ok().unwrap();
     processor.cancel(task).unwrap();
     sim.run_until_idle().unwrap();
     // The job never started, and comes with the outcome.
-    assert!(matches!(processor.result(task), Some(Outcome::Cancelled)));
+    assert!(matches!(processor.result(task), Some(Err(TaskError::Cancelled))));
     assert_eq!(processor.totals().late_panics, 1);
 }

@@ -10,7 +10,9 @@ use futures::StreamExt;
 use futures::executor::block_on;
 
 use super::kit::{eventually, ms, on_every_runtime};
-use crate::{CacheLimits, Context, Options, Outcome, Processor, Retry, Runtime};
+use crate::{Cache, CacheLimits, Context, Processor, Retry, Runtime};
+
+type Bombing = fn(Bomb, Context) -> Result<Bomb, ()>;
 
 on_every_runtime! {
     a_timer_is_set_although_effects_are_pending
@@ -38,8 +40,8 @@ fn a_timer_is_set_although_effects_are_pending(runtime: impl Runtime) {
         .collect();
     std::thread::sleep(ms(30));
     let (done, outcome) = mpsc::channel();
-    processor.call((), Options::default(), move |outcome| done.send(outcome).unwrap()).unwrap();
-    assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(Outcome::Completed(())));
+    processor.task(()).call(move |settled| done.send(settled.result).unwrap()).unwrap();
+    assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(Ok(())));
     drop(processor);
     readers.into_iter().for_each(|reader| reader.join().unwrap());
 }
@@ -70,7 +72,7 @@ fn a_stop_is_not_lost_when_a_waker_panics(runtime: impl Runtime) {
             }
         })
         .unwrap();
-    let task = processor.post((), Options::default()).unwrap();
+    let task = processor.task(()).post().unwrap();
     eventually("it waits", || waits.load(SeqCst));
     processor.cancel(task).unwrap();
     eventually("the orphan has stopped", || processor.census().is_empty());
@@ -94,7 +96,7 @@ impl Drop for Bomb {
 }
 
 fn values_that_panic_together_are_dropped_one_by_one(runtime: impl Runtime) {
-    let slot: Arc<Mutex<Option<crate::Submitter<Bomb, Bomb, ()>>>> = Arc::default();
+    let slot: Arc<Mutex<Option<crate::Submitter<Bombing>>>> = Arc::default();
     let own = slot.clone();
     let processor = Processor::builder()
         .concurrency(1)
@@ -108,7 +110,7 @@ fn values_that_panic_together_are_dropped_one_by_one(runtime: impl Runtime) {
         })
         .unwrap();
     *slot.lock().unwrap() = Some(processor.submitter());
-    processor.post(Bomb(false), Options::default()).unwrap();
+    processor.task(Bomb(false)).post().unwrap();
     // The output comes too late, and the copy of the job is not needed.
     eventually("both were counted", || processor.totals().late_panics == 2);
     assert_eq!(processor.totals().settled.cancelled, 1);
@@ -133,12 +135,13 @@ fn who_waits_for_room_is_offered_once(runtime: impl Runtime) {
 }
 
 fn cached_values_that_panic_are_counted(runtime: impl Runtime) {
+    let cache = Cache::new(CacheLimits { entries: 4, ..CacheLimits::default() }).unwrap();
     let processor = Processor::builder()
-        .cache::<u8, Bomb>(CacheLimits { entries: 4, ..CacheLimits::default() })
+        .cache(&cache)
         .spawn_on(runtime, |_: (), _: Context| async { Ok::<_, ()>(()) })
         .unwrap();
     for key in 0..3 {
-        assert!(processor.cache().insert(key, Bomb(true)));
+        assert!(cache.insert(key, Bomb(true)));
     }
     let submitter = processor.submitter();
     drop(processor);
@@ -172,14 +175,14 @@ fn work_goes_to_a_worker_that_sleeps() {
             }
         })
         .unwrap();
-    let task = processor.post(true, Options::default()).unwrap();
+    let task = processor.task(true).post().unwrap();
     eventually("it runs", || processor.census().running == 1);
     std::thread::sleep(ms(30));
     go.send(()).unwrap();
     eventually("it blocks its worker", || is_blocked.load(SeqCst));
     let (done, outcome) = mpsc::channel();
-    processor.call(false, Options::default(), move |outcome| done.send(outcome).unwrap()).unwrap();
-    assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(Outcome::Completed(())));
+    processor.task(false).call(move |settled| done.send(settled.result).unwrap()).unwrap();
+    assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(Ok(())));
     release.send(()).unwrap();
     eventually("the other one goes on", || processor.cancel(task).is_err());
 }

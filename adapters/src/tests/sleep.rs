@@ -10,7 +10,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
 use super::kit::{Manual, assert_empty, eventually, ms, on_every_runtime, start_to_close};
-use crate::{Context, Drain, Instant, Options, Outcome, Processor, Runtime, SleepRefusal};
+use crate::{Context, Drain, Instant, Options, Processor, Runtime, SleepRefusal, TaskError};
 
 on_every_runtime! {
     a_sleep_is_never_too_short
@@ -28,7 +28,7 @@ fn a_sleep_is_never_too_short(runtime: impl Runtime) {
         .unwrap();
     let handles: Vec<_> = [0, 1, 3, 20].map(|millis| (millis, processor.submit(millis).unwrap())).into();
     for (millis, handle) in handles {
-        let Outcome::Completed(took) = block_on(handle).unwrap() else { panic!("it slept") };
+        let Ok(took) = block_on(handle) else { panic!("it slept") };
         assert!(took >= ms(millis), "{took:?} of {millis} ms");
     }
     assert_eq!(processor.census().sleeps, 0);
@@ -51,7 +51,7 @@ fn a_sleep_is_over_at_its_instant() {
         manual.run();
         assert_eq!(processor.totals().settled.completed, done, "at {millis} ms");
     }
-    assert!(handles.into_iter().all(|handle| block_on(handle) == Ok(Outcome::Completed(()))));
+    assert!(handles.into_iter().all(|handle| block_on(handle) == Ok(())));
     assert_eq!(processor.census(), processor.audit());
 }
 
@@ -77,7 +77,7 @@ fn who_is_polled_by_another_waker_is_woken_by_that() {
         manual.advance(ms(1));
     }
     assert_eq!(processor.totals().settled.completed, 1);
-    assert_eq!(block_on(handle), Ok(Outcome::Completed((Ok(()), vec![Ok(()); 2]))));
+    assert_eq!(block_on(handle), Ok((Ok(()), vec![Ok(()); 2])));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn one_sleep_too_many_is_an_error() {
         manual.advance(ms(1));
     }
     let expected = vec![Ok(()), Ok(()), Err(SleepRefusal::Full)];
-    assert_eq!(block_on(handle), Ok(Outcome::Completed(expected)));
+    assert_eq!(block_on(handle), Ok(expected));
     assert_eq!((processor.census().sleeps, processor.census().timers), (0, 0));
 }
 
@@ -119,13 +119,13 @@ fn sleeps_end_with_their_attempt(runtime: impl Runtime) {
         })
         .unwrap();
     let limit = Options::default().timeouts(start_to_close(ms(20)));
-    let timed_out = processor.submit_with(false, limit).unwrap();
+    let timed_out = processor.task(false).options(limit).submit().unwrap();
     let cancelled = processor.submit(false).unwrap();
-    assert_eq!(block_on(processor.submit(true).unwrap()), Ok(Outcome::Failed(())));
+    assert_eq!(block_on(processor.submit(true).unwrap()), Err(TaskError::Failed(())));
     eventually("it sleeps", || processor.census().sleeps >= 1);
-    assert_eq!(block_on(timed_out), Ok(Outcome::TimedOut));
+    assert_eq!(block_on(timed_out), Err(TaskError::TimedOut));
     cancelled.cancel().unwrap();
-    assert_eq!(block_on(cancelled), Ok(Outcome::Cancelled));
+    assert_eq!(block_on(cancelled), Err(TaskError::Cancelled));
     eventually("nobody sleeps", || processor.census().sleeps == 0 && processor.census().timers == 0);
     let sleeper = processor.submit(false).unwrap();
     eventually("one sleeps", || processor.census().sleeps == 1);
@@ -150,7 +150,7 @@ fn who_outlives_the_attempt_cannot_sleep(runtime: impl Runtime) {
             }
         })
         .unwrap();
-    assert_eq!(block_on(processor.submit(false).unwrap()), Ok(Outcome::Completed(())));
+    assert_eq!(block_on(processor.submit(false).unwrap()), Ok(()));
     let over = kept.lock().unwrap().take().unwrap();
     assert_eq!(block_on(over.sleep(ms(1))), Err(SleepRefusal::Over));
     // One that runs on may be helped by another task, until its attempt is over.
@@ -166,7 +166,7 @@ fn who_outlives_the_attempt_cannot_sleep(runtime: impl Runtime) {
     hanging.cancel().unwrap();
     assert_eq!(block_on(sleep), Err(SleepRefusal::Over));
     let late = context.sleep(ms(60_000));
-    assert_eq!(block_on(hanging), Ok(Outcome::Cancelled));
+    assert_eq!(block_on(hanging), Err(TaskError::Cancelled));
     eventually("it has stopped", || processor.census().orphans == 0);
     assert_empty(&processor);
     drop(processor);

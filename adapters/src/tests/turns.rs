@@ -11,14 +11,17 @@ use futures::executor::block_on;
 
 use super::kit::{Count, Manual, Probe, ms, start_to_close, yield_now};
 use crate::runtime::sim::Sim;
-use crate::{Context, EngineFuture, Options, Outcome, Processor, Submitter};
+use crate::{Context, EngineFuture, Options, Processor, Submitter, TaskError};
 
-type Own = Processor<Duration, u32, ()>;
+type Computing = fn(Duration, Context) -> Result<u32, ()>;
+type Probing = fn((Option<bool>, Probe), Context) -> Result<Probe, ()>;
+
+type Own = Processor<Computing>;
 
 /// A processor on a runtime that is driven by hand. A job takes so long to compute; its output is how many attempts
 /// the machine had handed out by then. A few quick tasks have made its workers bold.
 fn bold(manual: &Manual, concurrency: u32, prefetch: u32) -> Own {
-    let (clock, submitter) = (manual.clone(), Arc::new(Mutex::new(None::<Submitter<Duration, u32, ()>>)));
+    let (clock, submitter) = (manual.clone(), Arc::new(Mutex::new(None::<Submitter<Computing>>)));
     let own = submitter.clone();
     let processor = Processor::builder()
         .concurrency(concurrency)
@@ -31,7 +34,7 @@ fn bold(manual: &Manual, concurrency: u32, prefetch: u32) -> Own {
         .unwrap();
     *submitter.lock().unwrap() = Some(processor.submitter());
     for _ in 0..100 {
-        processor.post(ms(0), Options::default()).unwrap();
+        processor.task(ms(0)).post().unwrap();
     }
     manual.run();
     processor
@@ -40,8 +43,7 @@ fn bold(manual: &Manual, concurrency: u32, prefetch: u32) -> Own {
 fn output(processor: &Own, manual: &Manual, jobs: &[Duration]) -> Vec<u32> {
     let handles: Vec<_> = jobs.iter().map(|job| processor.submit(*job).unwrap()).collect();
     manual.run();
-    let outcomes = handles.into_iter().map(|handle| block_on(handle).unwrap());
-    outcomes.map(|outcome| if let Outcome::Completed(running) = outcome { running } else { 0 }).collect()
+    handles.into_iter().map(|handle| block_on(handle).unwrap()).collect()
 }
 
 #[test]
@@ -58,11 +60,13 @@ fn quick_attempts_are_taken_several_at_a_time_and_slow_ones_one_by_one() {
 fn an_attempt_that_ends_before_anybody_looks_at_the_time_counts() {
     let manual = Manual::default();
     let processor = bold(&manual, 2, 2);
-    let quick = processor.submit_with(ms(0), Options::default().timeouts(start_to_close(ms(5)))).unwrap();
-    let slow = processor.submit_with(ms(20), Options::default().timeouts(start_to_close(ms(19)))).unwrap();
+    let quick =
+        processor.task(ms(0)).options(Options::default().timeouts(start_to_close(ms(5)))).submit().unwrap();
+    let slow =
+        processor.task(ms(20)).options(Options::default().timeouts(start_to_close(ms(19)))).submit().unwrap();
     manual.run();
-    assert!(matches!(block_on(quick), Ok(Outcome::Completed(_))));
-    assert!(matches!(block_on(slow), Ok(Outcome::Completed(_))));
+    assert!(block_on(quick).is_ok());
+    assert!(block_on(slow).is_ok());
 }
 
 /// The second attempt is taken together with the first, which computes for 20 ms before it is called.
@@ -81,7 +85,7 @@ fn a_time_out_counts_from_the_call_of_the_handler() {
             })
             .unwrap();
         for _ in 0..4 {
-            processor.post((ms(0), ms(0)), Options::default()).unwrap();
+            processor.task((ms(0), ms(0))).post().unwrap();
         }
         manual.run();
         let first = processor.submit((ms(20), ms(0))).unwrap();
@@ -89,15 +93,12 @@ fn a_time_out_counts_from_the_call_of_the_handler() {
         manual.run();
         manual.advance(ms(25));
         manual.run();
-        assert_eq!(
-            (block_on(first), block_on(in_time)),
-            (Ok(Outcome::Completed(())), Ok(Outcome::Completed(())))
-        );
+        assert_eq!((block_on(first), block_on(in_time)), (Ok(()), Ok(())));
         let late = processor.submit((ms(0), ms(35))).unwrap();
         manual.run();
         manual.advance(ms(31));
         manual.run();
-        assert_eq!(block_on(late), Ok(Outcome::TimedOut));
+        assert_eq!(block_on(late), Err(TaskError::TimedOut));
     }
 }
 
@@ -117,7 +118,7 @@ fn an_attempt_that_yields_takes_no_lock_of_the_machine() {
         let handle = processor.submit(yields).unwrap();
         manual.run();
         let holds = processor.submitter().shared.holds();
-        assert_eq!(block_on(handle), Ok(Outcome::Completed(())));
+        assert_eq!(block_on(handle), Ok(()));
         holds
     };
     assert_eq!(holds(100), holds(1));
@@ -166,7 +167,7 @@ fn a_worker_that_has_woken_somebody_and_has_no_more_to_do_is_not_polled_again() 
         assert!(Pin::new(&mut handle).poll(&mut task::Context::from_waker(&waker)).is_pending());
         assert_eq!(poll_woken(&mut futures), 1, "one worker, once");
         assert!(waits.0.load(SeqCst), "the handle was woken");
-        assert_eq!(block_on(handle), Ok(Outcome::Completed(())));
+        assert_eq!(block_on(handle), Ok(()));
     }
 }
 
@@ -191,7 +192,7 @@ fn neither_new_attempts_nor_ready_ones_starve() {
         })
         .unwrap();
     for job in 0..3 {
-        processor.post(job, Options::default()).unwrap();
+        processor.task(job).post().unwrap();
     }
     manual.run();
     let order = order.lock().unwrap().clone();
@@ -203,7 +204,7 @@ fn neither_new_attempts_nor_ready_ones_starve() {
 #[test]
 fn the_owner_takes_all_that_is_in_hand_with_it() {
     let (manual, live) = (Manual::default(), Count::default());
-    let slot: Arc<Mutex<Option<Processor<(Option<bool>, Probe), Probe, ()>>>> = Arc::default();
+    let slot: Arc<Mutex<Option<Processor<Probing>>>> = Arc::default();
     let (owner, counted, seen) = (slot.clone(), live.clone(), Arc::new(AtomicU32::new(0)));
     let left = seen.clone();
     let processor = Processor::builder()
@@ -221,7 +222,7 @@ fn the_owner_takes_all_that_is_in_hand_with_it() {
         })
         .unwrap();
     for _ in 0..100 {
-        processor.post((None, live.probe()), Options::default()).unwrap();
+        processor.task((None, live.probe())).post().unwrap();
     }
     manual.run();
     assert_eq!(live.live(), 0);

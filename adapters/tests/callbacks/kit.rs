@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
-use plimsoll::{Context, Options, Outcome, Processor, Retry, Runtime, Submitter, TaskId, Timeouts};
+use plimsoll::{
+    Access, Context, Options, Processor, Retry, Runtime, Settlement, TaskError, TaskId, TaskResult, Timeouts,
+};
 
 /// Runs each of these functions, which take a [`Runtime`], as a test on every runtime.
 macro_rules! on_every_runtime {
@@ -71,7 +73,14 @@ pub(super) enum Do {
 
 pub(super) type Error = &'static str;
 type Attempt = Pin<Box<dyn Future<Output = Result<u32, Error>> + Send>>;
-pub(super) type Service = Processor<Do, u32, Error>;
+pub(super) type Work = fn(Do, Context) -> Result<u32, Error>;
+pub(super) type Service = Processor<Work>;
+/// How a task may end.
+pub(super) type End = TaskResult<Work>;
+
+pub(super) fn panicked(message: &str) -> End {
+    Err(TaskError::Panicked(message.into()))
+}
 
 /// Ready at once or never; panics when it is dropped.
 struct PanicsOnDrop(bool);
@@ -120,7 +129,7 @@ pub(super) fn service(runtime: impl Runtime, concurrency: u32) -> Service {
 /// What has become of a callback.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fate {
-    Called(Outcome<u32, Error>),
+    Called(End),
     DroppedUncalled,
 }
 
@@ -139,9 +148,9 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn call(mut self, outcome: Outcome<u32, Error>) {
+    pub(super) fn call(mut self, settled: Settlement<Work>) {
         self.was_called = true;
-        self.calls.push(&self.name, Fate::Called(outcome));
+        self.calls.push(&self.name, Fate::Called(settled.result));
     }
 }
 
@@ -166,15 +175,9 @@ impl Calls {
         Note { calls: self.clone(), name: name.to_owned(), was_called: false }
     }
 
-    pub(super) fn submit(
-        &self,
-        submitter: &Submitter<Do, u32, Error>,
-        name: &str,
-        job: Do,
-        options: Options,
-    ) {
+    pub(super) fn submit(&self, submitter: &Access<Work>, name: &str, job: Do, options: Options) {
         let note = self.note(name);
-        let Ok(task) = submitter.call(job, options, |outcome| note.call(outcome)) else {
+        let Ok(task) = submitter.task(job).options(options).call(|settled| note.call(settled)) else {
             panic!("{name} was refused")
         };
         self.tasks.lock().unwrap().insert(name.to_owned(), task);
@@ -201,10 +204,10 @@ impl Calls {
 
     /// Asserts that these, and no others, were called so far, each once and with this outcome.
     #[track_caller]
-    pub(super) fn are(&self, expected: &[(&str, Outcome<u32, Error>)]) {
+    pub(super) fn are(&self, expected: &[(&str, End)]) {
         let expected: BTreeMap<_, _> = expected
             .iter()
-            .map(|(name, outcome)| ((*name).to_owned(), vec![Fate::Called(*outcome)]))
+            .map(|(name, outcome)| ((*name).to_owned(), vec![Fate::Called(outcome.clone())]))
             .collect();
         // The lock is not held by an assertion that fails: more callbacks are called while that unwinds.
         let fates = self.all_fates().clone();
@@ -213,14 +216,14 @@ impl Calls {
 
     /// As [`are`](Self::are), after an end. One that another thread had taken by then may still be running.
     #[track_caller]
-    pub(super) fn end_as(&self, expected: &[(&str, Outcome<u32, Error>)]) {
+    pub(super) fn end_as(&self, expected: &[(&str, End)]) {
         eventually("all callbacks are gone", || self.len() >= expected.len());
         self.are(expected);
     }
 
     /// Waits for these, and asserts that the end of the processor adds none.
     #[track_caller]
-    pub(super) fn come_to_be(&self, processor: Service, expected: &[(&str, Outcome<u32, Error>)]) {
+    pub(super) fn come_to_be(&self, processor: Service, expected: &[(&str, End)]) {
         self.end_as(expected);
         drop(processor);
         self.are(expected);

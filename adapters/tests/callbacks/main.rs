@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
 use kit::{
-    Calls, Do, Error, Fate, LONG, Service, eventually, handle, ms, much_later, on_every_runtime, plain,
-    service, start_to_close, timeouts, twice,
+    Calls, Do, End, Fate, LONG, Service, eventually, handle, ms, much_later, on_every_runtime, panicked,
+    plain, service, start_to_close, timeouts, twice,
 };
-use plimsoll::{Context, Drain, Options, Outcome, Processor, Refusal, Runtime, Timeouts};
+use plimsoll::{
+    Context, Drain, Options, Processor, Refusal, Runtime, Settlement, TaskError, TaskId, Timeouts,
+};
 
 on_every_runtime! {
     each_end_of_an_attempt
@@ -35,28 +37,28 @@ on_every_runtime! {
 fn each_end_of_an_attempt(runtime: impl Runtime) {
     let (processor, calls) = (service(runtime, 4), Calls::default());
     let cases = [
-        ("completed", Do::Return(7), plain(), Outcome::Completed(7)),
-        ("failed", Do::Fail, plain(), Outcome::Failed("failed")),
-        ("failed twice", Do::Fail, twice(), Outcome::Failed("failed")),
-        ("failed, then completed", Do::FailOnce(8), twice(), Outcome::Completed(8)),
-        ("failed, then panicked", Do::FailOnceThenPanic, twice(), Outcome::Panicked),
-        ("panicked at once", Do::PanicAtOnce, plain(), Outcome::Panicked),
-        ("panicked in a poll", Do::Panic, plain(), Outcome::Panicked),
-        ("panicked when done", Do::PanicWhenDone, plain(), Outcome::Panicked),
-        ("panicked at once, twice", Do::PanicAtOnce, twice(), Outcome::Panicked),
-        ("panicked in a poll, twice", Do::Panic, twice(), Outcome::Panicked),
-        ("timed out", Do::Hang, start_to_close(), Outcome::TimedOut),
-        ("timed out, then panicked", Do::HangThenPanic, start_to_close(), Outcome::TimedOut),
+        ("completed", Do::Return(7), plain(), Ok(7)),
+        ("failed", Do::Fail, plain(), Err(TaskError::Failed("failed"))),
+        ("failed twice", Do::Fail, twice(), Err(TaskError::Failed("failed"))),
+        ("failed, then completed", Do::FailOnce(8), twice(), Ok(8)),
+        ("failed, then panicked", Do::FailOnceThenPanic, twice(), panicked("the second time")),
+        ("panicked at once", Do::PanicAtOnce, plain(), panicked("at once")),
+        ("panicked in a poll", Do::Panic, plain(), panicked("in a poll")),
+        ("panicked when done", Do::PanicWhenDone, plain(), panicked("future dropped")),
+        ("panicked at once, twice", Do::PanicAtOnce, twice(), panicked("at once")),
+        ("panicked in a poll, twice", Do::Panic, twice(), panicked("in a poll")),
+        ("timed out", Do::Hang, start_to_close(), Err(TaskError::TimedOut)),
+        ("timed out, then panicked", Do::HangThenPanic, start_to_close(), Err(TaskError::TimedOut)),
         (
             "timed out, with a further try",
             Do::Hang,
             Options { retry: twice().retry, ..start_to_close() },
-            Outcome::TimedOut,
+            Err(TaskError::TimedOut),
         ),
-        ("completed after a delay", Do::Return(9), plain().delay(ms(20)), Outcome::Completed(9)),
+        ("completed after a delay", Do::Return(9), plain().delay(ms(20)), Ok(9)),
     ];
-    for (name, job, options, _) in cases {
-        calls.submit(&processor, name, job, options);
+    for (name, job, options, _) in &cases {
+        calls.submit(&processor, name, *job, *options);
     }
     calls.come_to_be(processor, &cases.map(|(name, _, _, outcome)| (name, outcome)));
 }
@@ -73,7 +75,7 @@ fn each_end_of_a_task_that_waits(runtime: impl Runtime) {
         Do::FailOnce(1),
         twice().timeouts(close(ms(500))),
     );
-    processor.post(Do::Hang, plain()).unwrap();
+    processor.task(Do::Hang).options(plain()).post().unwrap();
     calls.submit(&processor, "expired in the queue", Do::Return(2), timeouts(start));
     calls.submit(&processor, "timed out in the queue", Do::Return(3), timeouts(close(ms(20))));
     calls.submit(&processor, "timed out while delayed", Do::Return(4), timeouts(close(ms(20))).delay(LONG));
@@ -81,16 +83,16 @@ fn each_end_of_a_task_that_waits(runtime: impl Runtime) {
     calls.come_to_be(
         processor,
         &[
-            ("timed out between two tries", Outcome::TimedOut),
-            ("expired in the queue", Outcome::Expired),
-            ("timed out in the queue", Outcome::TimedOut),
-            ("timed out while delayed", Outcome::TimedOut),
+            ("timed out between two tries", Err(TaskError::TimedOut)),
+            ("expired in the queue", Err(TaskError::Expired)),
+            ("timed out in the queue", Err(TaskError::TimedOut)),
+            ("timed out while delayed", Err(TaskError::TimedOut)),
         ],
     );
 }
 
 /// What each callback is called with.
-type Outcomes = [(&'static str, Outcome<u32, Error>); 7];
+type Outcomes = [(&'static str, End); 7];
 
 /// A processor with tasks in each state, which stays so until it ends; their callbacks, and what those are called with if
 /// it ends by then.
@@ -106,13 +108,13 @@ fn in_each_state(runtime: impl Runtime) -> (Service, Calls, Outcomes) {
     calls.submit(&processor, "queued", Do::Return(3), plain());
     calls.submit(&processor, "delayed", Do::Return(4), plain().delay(LONG));
     let expected = [
-        ("completed before", Outcome::Completed(1)),
-        ("between two tries", Outcome::Cancelled),
-        ("running", Outcome::Cancelled),
-        ("running, panics when it is dropped", Outcome::Cancelled),
-        ("running, completes when it is stopped", Outcome::Cancelled),
-        ("queued", Outcome::Cancelled),
-        ("delayed", Outcome::Cancelled),
+        ("completed before", Ok(1)),
+        ("between two tries", Err(TaskError::Cancelled)),
+        ("running", Err(TaskError::Cancelled)),
+        ("running, panics when it is dropped", Err(TaskError::Cancelled)),
+        ("running, completes when it is stopped", Err(TaskError::Cancelled)),
+        ("queued", Err(TaskError::Cancelled)),
+        ("delayed", Err(TaskError::Cancelled)),
     ];
     (processor, calls, expected)
 }
@@ -120,7 +122,7 @@ fn in_each_state(runtime: impl Runtime) -> (Service, Calls, Outcomes) {
 fn cancelled_in_each_state(runtime: impl Runtime) {
     let (processor, calls, expected) = in_each_state(runtime);
     // From the last one, so that no place becomes free for one that waits.
-    for (name, _) in expected.iter().rev().filter(|(_, outcome)| *outcome == Outcome::Cancelled) {
+    for (name, _) in expected.iter().rev().filter(|(_, outcome)| *outcome == Err(TaskError::Cancelled)) {
         processor.cancel(calls.task(name)).unwrap();
     }
     calls.come_to_be(processor, &expected);
@@ -143,10 +145,10 @@ fn an_attempt_that_is_no_longer_wanted_changes_nothing(runtime: impl Runtime) {
     calls.come_to_be(
         processor,
         &[
-            ("cancelled, then completed", Outcome::Cancelled),
-            ("cancelled, then panicked", Outcome::Cancelled),
-            ("timed out, then completed", Outcome::TimedOut),
-            ("timed out, then panicked", Outcome::TimedOut),
+            ("cancelled, then completed", Err(TaskError::Cancelled)),
+            ("cancelled, then panicked", Err(TaskError::Cancelled)),
+            ("timed out, then completed", Err(TaskError::TimedOut)),
+            ("timed out, then panicked", Err(TaskError::TimedOut)),
         ],
     );
 }
@@ -154,14 +156,14 @@ fn an_attempt_that_is_no_longer_wanted_changes_nothing(runtime: impl Runtime) {
 fn a_graceful_end_that_is_in_time(runtime: impl Runtime) {
     let (processor, calls) = (service(runtime, 1), Calls::default());
     let cases = [
-        ("timed out", Do::Hang, start_to_close(), Outcome::TimedOut),
-        ("queued", Do::Return(1), plain(), Outcome::Completed(1)),
-        ("panics", Do::Panic, plain(), Outcome::Panicked),
-        ("tried again", Do::FailOnce(2), twice(), Outcome::Completed(2)),
-        ("delayed", Do::Return(3), plain().delay(ms(20)), Outcome::Completed(3)),
+        ("timed out", Do::Hang, start_to_close(), Err(TaskError::TimedOut)),
+        ("queued", Do::Return(1), plain(), Ok(1)),
+        ("panics", Do::Panic, plain(), panicked("in a poll")),
+        ("tried again", Do::FailOnce(2), twice(), Ok(2)),
+        ("delayed", Do::Return(3), plain().delay(ms(20)), Ok(3)),
     ];
-    for (name, job, options, _) in cases {
-        calls.submit(&processor, name, job, options);
+    for (name, job, options, _) in &cases {
+        calls.submit(&processor, name, *job, *options);
     }
     let report = block_on(processor.shutdown(Drain::graceful(LONG)));
     calls.are(&cases.map(|(name, _, _, outcome)| (name, outcome)));
@@ -219,7 +221,7 @@ fn the_owner_is_dropped_in_a_handler(runtime: impl Runtime) {
         calls.submit(&submitter, name, Do::Return(1), plain());
     }
     submitter.resume();
-    calls.end_as(&["running", "drops the owner", "queued"].map(|name| (name, Outcome::Cancelled)));
+    calls.end_as(&["running", "drops the owner", "queued"].map(|name| (name, Err(TaskError::Cancelled))));
 }
 
 fn the_owner_is_dropped_in_a_callback(runtime: impl Runtime) {
@@ -229,18 +231,18 @@ fn the_owner_is_dropped_in_a_callback(runtime: impl Runtime) {
     processor.pause();
     *slot.lock().unwrap() = Some(processor);
     let note = calls.note("drops the owner");
-    let ends = move |outcome| {
+    let ends = move |settled| {
         drop(take(&slot));
-        note.call(outcome);
+        note.call(settled);
     };
-    assert!(submitter.call(Do::Return(1), plain(), ends).is_ok());
+    assert!(submitter.task(Do::Return(1)).options(plain()).call(ends).is_ok());
     calls.submit(&submitter, "queued", Do::Hang, plain());
     calls.submit(&submitter, "delayed", Do::Return(2), plain().delay(LONG));
     submitter.resume();
     calls.end_as(&[
-        ("drops the owner", Outcome::Completed(1)),
-        ("queued", Outcome::Cancelled),
-        ("delayed", Outcome::Cancelled),
+        ("drops the owner", Ok(1)),
+        ("queued", Err(TaskError::Cancelled)),
+        ("delayed", Err(TaskError::Cancelled)),
     ]);
 }
 
@@ -261,8 +263,8 @@ fn callbacks_that_panic_take_nothing_from_others(runtime: impl Runtime) {
         let panics = move |_| {
             let _captured = &brittle;
         };
-        assert!(processor.call(job, plain(), |_| panic!("callback")).is_ok());
-        assert!(processor.call(job, plain(), panics).is_ok());
+        assert!(processor.task(job).options(plain()).call(|_| panic!("callback")).is_ok());
+        assert!(processor.task(job).options(plain()).call(panics).is_ok());
     }
     calls.submit(&processor, "completed", Do::Return(1), plain());
     calls.submit(&processor, "failed", Do::Fail, plain());
@@ -271,9 +273,9 @@ fn callbacks_that_panic_take_nothing_from_others(runtime: impl Runtime) {
     calls.come_to_be(
         processor,
         &[
-            ("completed", Outcome::Completed(1)),
-            ("failed", Outcome::Failed("failed")),
-            ("panicked", Outcome::Panicked),
+            ("completed", Ok(1)),
+            ("failed", Err(TaskError::Failed("failed"))),
+            ("panicked", panicked("in a poll")),
         ],
     );
 }
@@ -287,7 +289,8 @@ fn a_refused_callback_comes_back_uncalled(runtime: impl Runtime) {
     let submitter = processor.submitter();
     let refuse = |name: &str, reason| {
         let note = calls.note(name);
-        let Err(refused) = submitter.call(Do::Return(2), plain(), |outcome| note.call(outcome)) else {
+        let Err(refused) = submitter.task(Do::Return(2)).options(plain()).call(|settled| note.call(settled))
+        else {
             panic!("it was admitted")
         };
         assert_eq!(refused.reason, reason);
@@ -296,22 +299,26 @@ fn a_refused_callback_comes_back_uncalled(runtime: impl Runtime) {
     let full = refuse("full", Refusal::Full);
     drop(processor);
     let closed = refuse("closed", Refusal::Closed);
-    calls.end_as(&[("running", Outcome::Cancelled), ("queued", Outcome::Cancelled)]);
-    full(Outcome::Completed(3));
-    closed(Outcome::Completed(4));
-    assert_eq!(calls.fates("full"), [Fate::Called(Outcome::Completed(3))]);
-    assert_eq!(calls.fates("closed"), [Fate::Called(Outcome::Completed(4))]);
+    calls.end_as(&[("running", Err(TaskError::Cancelled)), ("queued", Err(TaskError::Cancelled))]);
+    let nobody = TaskId::from_bits(u64::MAX).unwrap();
+    full(Settlement::new(nobody, (), Ok(3)));
+    closed(Settlement::new(nobody, (), Ok(4)));
+    assert_eq!(calls.fates("full"), [Fate::Called(Ok(3))]);
+    assert_eq!(calls.fates("closed"), [Fate::Called(Ok(4))]);
 }
 
 fn a_callback_may_submit_the_next_task(runtime: impl Runtime) {
     let (processor, calls) = (service(runtime, 1), Calls::default());
     let (first, next, submitter) = (calls.note("first"), calls.clone(), processor.submitter());
-    let submits = move |outcome| {
+    let submits = move |settled| {
         next.submit(&submitter, "next", Do::Fail, plain());
-        first.call(outcome);
+        first.call(settled);
     };
-    assert!(processor.call(Do::Panic, plain(), submits).is_ok());
-    calls.come_to_be(processor, &[("first", Outcome::Panicked), ("next", Outcome::Failed("failed"))]);
+    assert!(processor.task(Do::Panic).options(plain()).call(submits).is_ok());
+    calls.come_to_be(
+        processor,
+        &[("first", panicked("in a poll")), ("next", Err(TaskError::Failed("failed")))],
+    );
 }
 
 #[cfg(feature = "tokio")]

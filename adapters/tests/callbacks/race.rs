@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 
-use plimsoll::{Options, Outcome, Processor, Retry, Runtime, Timeouts};
+use plimsoll::{Options, Processor, Retry, Runtime, TaskError, Timeouts};
 
 use crate::kit::{
-    Calls, Do, Error, Fate, Service, eventually, handle, ms, on_every_runtime, plain, timeouts, twice,
+    Calls, Do, End, Fate, Service, eventually, handle, ms, on_every_runtime, plain, timeouts, twice,
 };
 
 on_every_runtime! {
@@ -16,15 +16,15 @@ on_every_runtime! {
 }
 
 /// Whether a task with this job may end so.
-fn is_possible(job: Do, outcome: Outcome<u32, Error>) -> bool {
-    match (job, outcome) {
-        (_, Outcome::Cancelled) => true,
-        (Do::Return(expected) | Do::FailOnce(expected), Outcome::Completed(found)) => found == expected,
-        (Do::Return(_), Outcome::Expired) => false,
-        (Do::FailOnceThenPanic | Do::Panic, Outcome::Panicked) => true,
+fn is_possible(job: Do, end: &End) -> bool {
+    match (job, end) {
+        (_, Err(TaskError::Cancelled)) => true,
+        (Do::Return(expected) | Do::FailOnce(expected), Ok(found)) => *found == expected,
+        (Do::Return(_), Err(TaskError::Expired)) => false,
+        (Do::FailOnceThenPanic | Do::Panic, Err(TaskError::Panicked(_))) => true,
         // What fails while the processor ends is not tried again.
-        (Do::Fail | Do::FailOnce(_) | Do::FailOnceThenPanic, Outcome::Failed("failed")) => true,
-        (Do::Hang | Do::HangThenPanic, Outcome::TimedOut) => true,
+        (Do::Fail | Do::FailOnce(_) | Do::FailOnceThenPanic, Err(TaskError::Failed("failed"))) => true,
+        (Do::Hang | Do::HangThenPanic, Err(TaskError::TimedOut)) => true,
         _ => false,
     }
 }
@@ -57,7 +57,7 @@ fn thousands_that_race_with_cancels_and_the_end(runtime: impl Runtime) {
             loop {
                 let (name, closed) = (n.to_string(), until.load(SeqCst));
                 let note = of_thread.note(&name);
-                match submitter.call(job, options, |outcome| note.call(outcome)) {
+                match submitter.task(job).options(options).call(|settled| note.call(settled)) {
                     Ok(task) => {
                         admitted.push((name, job));
                         sender.send(task).unwrap();
@@ -90,10 +90,7 @@ fn thousands_that_race_with_cancels_and_the_end(runtime: impl Runtime) {
     assert_eq!(calls.len(), admitted.len());
     for (name, job) in &admitted {
         let fates = calls.fates(name);
-        assert!(
-            matches!(fates[..], [Fate::Called(outcome)] if is_possible(*job, outcome)),
-            "{job:?}: {fates:?}"
-        );
+        assert!(matches!(&fates[..], [Fate::Called(end)] if is_possible(*job, end)), "{job:?}: {fates:?}");
     }
     println!("{} admitted, {cancelled} cancelled, by the end {totals:?}", admitted.len());
 }

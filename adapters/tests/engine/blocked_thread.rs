@@ -47,7 +47,7 @@ fn assert_neighbours_do_not_wait(host: &impl Host, blocker_at: usize) {
         processor.pause();
         for n in 0..16 {
             let job = if n == blocker_at { kit::blocking(&gate) } else { instant(0) };
-            processor.post(job, Options::default()).unwrap();
+            processor.task(job).post().unwrap();
         }
         processor.resume();
         let settled = || processor.totals().settled.completed + 16 - 16 * round;
@@ -79,7 +79,7 @@ fn assert_callbacks_do_not_wait(processor: &Work, gate: &Gate, what: &str) {
     let done = Counter::default();
     for _ in 0..15 {
         let done = done.clone();
-        assert!(processor.call(instant(0), Options::default(), move |_| done.add()).is_ok());
+        assert!(processor.task(instant(0)).call(move |_| done.add()).is_ok());
     }
     processor.resume();
     let all_called = happens(|| done.get() == 15);
@@ -93,7 +93,7 @@ fn neighbours_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
     let gate = Gate::default();
     let blocked = gate.clone();
     processor.pause();
-    assert!(processor.call(instant(0), Options::default(), move |_| blocked.pass()).is_ok());
+    assert!(processor.task(instant(0)).call(move |_| blocked.pass()).is_ok());
     assert_callbacks_do_not_wait(&processor, &gate, "another");
 }
 
@@ -120,7 +120,7 @@ fn new_tasks_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
     let processor = sixteen_at_a_time(&host);
     let gate = kit::block_a_thread(&processor);
     for n in 1..=50 {
-        processor.post(instant(0), Options::default()).unwrap();
+        processor.task(instant(0)).post().unwrap();
         let settled = happens(|| processor.totals().settled.completed == n);
         if !settled {
             gate.open();
@@ -147,7 +147,7 @@ fn callbacks_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
     let processor = sixteen_at_a_time(&host);
     let (over, steps) = (Counter::default(), Counter::default());
     for _ in 0..4 {
-        processor.post(yielding(&over, &steps), Options::default()).unwrap();
+        processor.task(yielding(&over, &steps)).post().unwrap();
     }
     for round in 1..=20 {
         let (gate, done) = (Gate::default(), Counter::default());
@@ -155,7 +155,7 @@ fn callbacks_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
         for n in 0..12 {
             let job = if n == 6 { kit::blocking(&gate) } else { instant(0) };
             let done = done.clone();
-            assert!(processor.call(job, Options::default(), move |_| done.add()).is_ok());
+            assert!(processor.task(job).call(move |_| done.add()).is_ok());
         }
         processor.resume();
         let all_called = happens(|| done.get() == 11);
@@ -170,7 +170,7 @@ fn callbacks_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
 fn attempts_that_yield_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
     let processor = sixteen_at_a_time(&host);
     let (over, steps) = (Counter::default(), Counter::default());
-    processor.post(yielding(&over, &steps), Options::default()).unwrap();
+    processor.task(yielding(&over, &steps)).post().unwrap();
     for round in 1..=20 {
         let (gate, begun) = (Gate::default(), Counter::default());
         let (blocked, begins) = (gate.clone(), begun.clone());
@@ -178,7 +178,7 @@ fn attempts_that_yield_do_not_wait_for_a_callback_that_blocks(host: impl Host) {
             begins.add();
             blocked.pass();
         };
-        assert!(processor.call(instant(0), Options::default(), callback).is_ok());
+        assert!(processor.task(instant(0)).call(callback).is_ok());
         eventually("the callback has begun", || begun.get() == 1);
         let before = steps.get();
         let goes_on = happens(|| steps.get() > before);
@@ -192,7 +192,7 @@ fn attempts_that_yield_do_not_wait_for_a_handler_that_blocks(host: impl Host) {
     let processor = sixteen_at_a_time(&host);
     let (over, steps) = (Counter::default(), [Counter::default(), Counter::default(), Counter::default()]);
     for steps in &steps {
-        processor.post(yielding(&over, steps), Options::default()).unwrap();
+        processor.task(yielding(&over, steps)).post().unwrap();
     }
     for round in 1..=20 {
         let gate = kit::block_a_thread(&processor);
@@ -221,7 +221,7 @@ mod side_by_side {
     impl Place {
         fn run(&self, job: Job) {
             match self {
-                Self::Ours(submitter) => drop(submitter.post(job, Options::default()).unwrap()),
+                Self::Ours(submitter) => drop(submitter.task(job).post().unwrap()),
                 Self::Theirs(handle) => {
                     drop(handle.spawn(async { tokio::time::timeout(kit::WATCHDOG, job).await }))
                 }
@@ -310,13 +310,13 @@ mod side_by_side {
                 processor.pause();
                 for n in 0..64 {
                     if n % 16 == 0 {
-                        processor.post(kit::blocking(&gate), Options::default()).unwrap();
+                        processor.task(kit::blocking(&gate)).post().unwrap();
                     } else {
                         let sleeping = job(async {
                             tokio::time::sleep(ms(20)).await;
                             Ok(0)
                         });
-                        processor.post(sleeping, limit).unwrap();
+                        processor.task(sleeping).options(limit).post().unwrap();
                     }
                 }
                 processor.resume();

@@ -1,7 +1,7 @@
 //! What was done in time is reported as done, however long a neighbour takes.
 
 use futures::executor::block_on;
-use plimsoll::{Options, Outcome, Processor};
+use plimsoll::Processor;
 
 use crate::kit::{self, Host, Job, eight_places, eventually, instant, job, ms, start_to_close};
 
@@ -20,7 +20,7 @@ fn assert_neighbours_complete(host: &impl Host, neighbour: impl Fn(u32) -> Job) 
         let processor = kit::build(builder, host);
         // Warmed up: the workers take as many at a time as they ever do.
         for n in 1..=100 {
-            processor.post(instant(0), Options::default()).unwrap();
+            processor.task(instant(0)).post().unwrap();
             eventually("one more is done", || processor.totals().settled.completed == n);
         }
         processor.pause();
@@ -33,8 +33,8 @@ fn assert_neighbours_complete(host: &impl Host, neighbour: impl Fn(u32) -> Job) 
         let jobs = (0..8).map(|n| if n == 3 { blocker() } else { neighbour(n) });
         let handles: Vec<_> = jobs.map(|job| processor.submit(job).unwrap()).collect();
         processor.resume();
-        let outcomes: Vec<_> = handles.into_iter().map(|handle| block_on(handle).unwrap()).collect();
-        let all_others = (0..).zip(&outcomes).all(|(n, outcome)| n == 3 || *outcome == Outcome::Completed(n));
+        let outcomes: Vec<_> = handles.into_iter().map(block_on).collect();
+        let all_others = (0..).zip(&outcomes).all(|(n, outcome)| n == 3 || *outcome == Ok(n));
         if all_others { Ok(()) } else { Err(format!("{outcomes:?}")) }
     });
 }

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Waker};
 use std::time::{Duration, Instant as Time};
 
 use futures::executor::block_on;
-use plimsoll::{Drain, Ended, Event, Notice, Options, Outcome, Processor};
+use plimsoll::{Drain, Event, Notice, Options, Processor, TaskError};
 
 use crate::kit::{self, Awaited, Counter, Gate, Host, Work, eventually, hanging, instant, job, ms};
 
@@ -58,9 +58,9 @@ fn outcomes_stay_for_their_handles_after_a_graceful_end(host: impl Host) {
     // One that is dropped gives its outcome up, and the rest can be taken in any order.
     drop(handles.pop());
     for (n, handle) in (0..19).zip(handles).rev() {
-        assert_eq!(block_on(handle), Ok(Outcome::Completed(n)), "the outcome was thrown away");
+        assert_eq!(block_on(handle), Ok(n), "the outcome was thrown away");
     }
-    assert_eq!(block_on(failing), Ok(Outcome::Failed("on purpose".to_owned())));
+    assert_eq!(block_on(failing), Err(TaskError::Failed("on purpose".to_owned())));
     assert!(submitter.census().is_empty(), "{:?}", submitter.census());
     assert_eq!(submitter.census(), submitter.audit());
 }
@@ -70,7 +70,7 @@ fn unread_events_stay_for_their_subscriptions_after_a_graceful_end(host: impl Ho
     let submitter = processor.submitter();
     let events = processor.subscribe().unwrap();
     for n in 0..5 {
-        processor.post(instant(n), Options::default()).unwrap();
+        processor.task(instant(n)).post().unwrap();
     }
     block_on(processor.shutdown(Drain::graceful(GRACE)));
     let read: Vec<_> = block_on(futures::StreamExt::collect(events));
@@ -88,7 +88,7 @@ fn an_abort_discards_outcomes_and_events(host: impl Host) {
     eventually("it is done", || processor.totals().settled.completed == 1);
     let report = block_on(processor.shutdown(Drain::Abort));
     assert!(report.census.is_empty() && submitter.census().is_empty(), "{:?}", submitter.census());
-    assert_eq!(block_on(handle), Err(Ended));
+    assert_eq!(block_on(handle), Err(TaskError::Ended));
     assert_eq!(events.try_next(), None);
 }
 
@@ -101,7 +101,7 @@ fn an_abort_waits_for_a_callback_that_runs(host: impl Host) {
         blocked.pass();
         returns.add();
     };
-    assert!(processor.call(instant(0), Options::default(), slow).is_ok());
+    assert!(processor.task(instant(0)).call(slow).is_ok());
     eventually("the callback runs", || begun.get() == 1);
     let mut shutdown = pin!(processor.shutdown(Drain::Abort));
     for _ in 0..20 {
@@ -126,7 +126,7 @@ fn a_drop_returns_when_every_callback_was_called(host: impl Host) {
         processor.pause();
         for _ in 0..CALLBACKS {
             let called = called.clone();
-            assert!(processor.call(instant(0), Options::default(), move |_| called.add()).is_ok());
+            assert!(processor.task(instant(0)).call(move |_| called.add()).is_ok());
         }
         processor.resume();
         // At another moment of the workers' turn each time.
@@ -145,7 +145,7 @@ fn futures_that_were_dropped_are_not_abandoned(host: impl Host) {
         let processor = plain(&host);
         let futures = std::sync::Arc::new(());
         for _ in 0..8 {
-            processor.post(hanging(futures.clone()), Options::default()).unwrap();
+            processor.task(hanging(futures.clone())).post().unwrap();
         }
         eventually("four run", || processor.census().running == 4);
         let report = block_on(processor.shutdown(mode));
@@ -182,21 +182,24 @@ fn a_cancelling_end_cancels_what_is_unsettled_and_keeps_outcomes(host: impl Host
     let (futures, cancelled) = (Arc::new(()), Counter::default());
     let running = processor.submit(hanging(futures.clone())).unwrap();
     let queued = processor.submit(hanging(futures.clone())).unwrap();
-    let delayed =
-        processor.submit_with(hanging(futures.clone()), Options::default().delay(GRACE * 1_000)).unwrap();
+    let delayed = processor
+        .task(hanging(futures.clone()))
+        .options(Options::default().delay(GRACE * 1_000))
+        .submit()
+        .unwrap();
     let count = cancelled.clone();
-    let callback = move |outcome| {
-        assert_eq!(outcome, Outcome::Cancelled);
+    let callback = move |settled: kit::WorkSettlement| {
+        assert_eq!(settled.result, Err(TaskError::Cancelled));
         count.add();
     };
-    assert!(processor.call(hanging(futures.clone()), Options::default(), callback).is_ok());
+    assert!(processor.task(hanging(futures.clone())).call(callback).is_ok());
     eventually("one runs", || processor.census().running == 1);
     let report = kit::Awaited::new(processor.shutdown(Drain::Cancel)).get().expect("the end comes");
     assert_eq!((report.remains.cancelled, report.remains.abandoned, cancelled.get()), (4, 0, 1));
     for handle in [running, queued, delayed] {
-        assert_eq!(block_on(handle), Ok(Outcome::Cancelled));
+        assert_eq!(block_on(handle), Err(TaskError::Cancelled));
     }
-    assert_eq!(block_on(done), Ok(Outcome::Completed(7)));
+    assert_eq!(block_on(done), Ok(7));
     assert!(submitter.census().is_empty(), "{:?}", submitter.census());
     eventually("futures are dropped", || Arc::strong_count(&futures) == 1);
 }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant as Time};
 
-use plimsoll::{Builder, Context, Ended, Handle, Options, Outcome, Processor, Submitter, Timeouts};
+use plimsoll::{Builder, Handle, Processor, Settlement, Submitter, TaskResult, Timeouts};
 
 #[macro_use]
 mod hosts;
@@ -26,13 +26,15 @@ const GATE: Duration = Duration::from_secs(6);
 
 /// A job says itself what its attempt does.
 pub(crate) type Job = Pin<Box<dyn Future<Output = Result<u32, String>> + Send>>;
-pub(crate) type Work = Processor<Job, u32, String>;
-pub(crate) type WorkSubmitter = Submitter<Job, u32, String>;
-pub(crate) type WorkHandle = Handle<Job, u32, String>;
-pub(crate) type WorkResult = Result<Outcome<u32, String>, Ended>;
+pub(crate) type Signature = fn(Job) -> Result<u32, String>;
+pub(crate) type Work = Processor<Signature>;
+pub(crate) type WorkSubmitter = Submitter<Signature>;
+pub(crate) type WorkHandle = Handle<Signature>;
+pub(crate) type WorkResult = TaskResult<Signature>;
+pub(crate) type WorkSettlement = Settlement<Signature>;
 
 pub(crate) fn build(builder: Builder, host: &impl Host) -> Work {
-    builder.spawn_on(host.runtime(), |job: Job, _: Context| job).unwrap()
+    builder.spawn_on(host.runtime(), |job: Job| job).unwrap()
 }
 
 /// Eight attempts at a time, which share as much as they can.
@@ -41,7 +43,7 @@ pub(crate) fn eight_places(builder: Builder) -> Builder {
 }
 
 /// Room for this many tasks that are delayed or in backoff, beside the queue.
-pub(crate) fn delayed<M, K, V, R>(builder: Builder<M, K, V, R>, tasks: u32) -> Builder<M, K, V, R> {
+pub(crate) fn delayed<R>(builder: Builder<R>, tasks: u32) -> Builder<R> {
     builder.delayed(tasks)
 }
 
@@ -81,7 +83,7 @@ pub(crate) fn block_a_thread(processor: &Work) -> Gate {
         blocked.pass();
         Ok(0)
     });
-    processor.post(blocker, Options::default()).unwrap();
+    processor.task(blocker).post().unwrap();
     eventually("a handler blocks", || begun.get() == 1);
     gate
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::executor::block_on;
-use plimsoll::{Drain, Hold, Options, Outcome, Phase, Processor, Refusal};
+use plimsoll::{Drain, Hold, Options, Phase, Processor, Refusal, TaskError};
 
 use crate::kit::{
     self, Awaited, Counter, Gate, Host, PATIENCE, Work, WorkHandle, WorkResult, eventually, hanging, happens,
@@ -69,22 +69,22 @@ impl Scene {
             [("running", Options::default()), ("queued", Options::default()), ("delayed", delayed)]
         {
             let hanging = || hanging(futures.clone());
-            handles.push((what, processor.submit_with(hanging(), options).unwrap()));
-            awaited.push((what, Awaited::new(processor.submit_with(hanging(), options).unwrap())));
+            handles.push((what, processor.task(hanging()).options(options).submit().unwrap()));
+            awaited.push((what, Awaited::new(processor.task(hanging()).options(options).submit().unwrap())));
             let (called, cancelled) = (called.clone(), cancelled.clone());
-            let callback = move |outcome| {
+            let callback = move |settled: kit::WorkSettlement| {
                 called.add();
-                if outcome == Outcome::Cancelled {
+                if settled.result == Err(TaskError::Cancelled) {
                     cancelled.add();
                 }
             };
-            assert!(processor.call(hanging(), options, callback).is_ok());
+            assert!(processor.task(hanging()).options(options).call(callback).is_ok());
             callbacks += 1;
             if what == "running" && runs {
                 eventually("three run", || processor.census().running == 3);
             }
         }
-        while processor.post(hanging(()), Options::default()).is_ok() {}
+        while processor.task(hanging(())).post().is_ok() {}
         let submitter = processor.submitter();
         let waiting =
             Awaited::new(async move { submitter.submit_wait(instant(0)).await.err().map(|e| e.reason) });
@@ -94,24 +94,24 @@ impl Scene {
         Self { processor, futures, handles, awaited, done, callbacks, called, waiting, events }
     }
 
-    fn assert_all_resolve(self, done: Outcome<u32, String>) {
+    fn assert_all_resolve(self, done: WorkResult) {
         let mut findings = Findings::default();
         for (what, awaited) in self.awaited {
             let outcome = findings.wait(&awaited);
             findings.expect(
                 &format!("the awaited handle of a {what} task is cancelled, not {outcome:?}"),
-                outcome == Some(Ok(Outcome::Cancelled)),
+                outcome == Some(Err(TaskError::Cancelled)),
             );
         }
         for (what, handle) in self.handles {
             let outcome = findings.wait(&Awaited::new(handle));
             findings.expect(
                 &format!("the handle of a {what} task is cancelled, not {outcome:?}"),
-                outcome == Some(Ok(Outcome::Cancelled)),
+                outcome == Some(Err(TaskError::Cancelled)),
             );
         }
         let outcome = findings.wait(&Awaited::new(self.done));
-        let is_delivered = outcome == Some(Ok(done));
+        let is_delivered = outcome == Some(done);
         findings.expect(&format!("what was fixed before is delivered, not {outcome:?}"), is_delivered);
         let (callbacks, cancelled) = self.callbacks;
         findings.expect(
@@ -172,7 +172,7 @@ fn running_scene(host: &impl Host) -> Scene {
 fn everything_resolves(host: impl Host) {
     let scene = running_scene(&host);
     host.stop();
-    scene.assert_all_resolve(Outcome::Completed(7));
+    scene.assert_all_resolve(Ok(7));
 }
 
 fn a_graceful_shutdown_resolves(host: impl Host) {
@@ -180,7 +180,7 @@ fn a_graceful_shutdown_resolves(host: impl Host) {
     let called = Counter::default();
     let handles: Vec<_> = (0..6).map(|_| processor.submit(hanging(())).unwrap()).collect();
     let callback = called.clone();
-    let posted = processor.call(hanging(()), Options::default(), move |_| callback.add());
+    let posted = processor.task(hanging(())).call(move |_| callback.add());
     assert!(posted.is_ok());
     eventually("three run", || processor.census().running == 3);
     let shutdown = Awaited::new(processor.shutdown(Drain::graceful(LATER)));
@@ -226,7 +226,7 @@ mod tokio {
             let host = TokioOne::start();
             let scene = running_scene(&host);
             host.stop_in_background();
-            scene.assert_all_resolve(Outcome::Completed(7));
+            scene.assert_all_resolve(Ok(7));
         });
     }
 
@@ -236,7 +236,7 @@ mod tokio {
             let host = TokioThreads::<2>::start();
             let scene = running_scene(&host);
             host.stop_in_background();
-            scene.assert_all_resolve(Outcome::Completed(7));
+            scene.assert_all_resolve(Ok(7));
         });
     }
 
@@ -262,7 +262,10 @@ mod tokio {
             let outcomes: Vec<_> = others.iter().map(Awaited::get).collect();
             let phase = processor.phase();
             gate.open();
-            assert!(outcomes.iter().all(|outcome| *outcome == Some(Ok(Outcome::Cancelled))), "{outcomes:?}");
+            assert!(
+                outcomes.iter().all(|outcome| *outcome == Some(Err(TaskError::Cancelled))),
+                "{outcomes:?}"
+            );
             assert!(blocker.get().is_some(), "the blocker's handle hangs");
             assert_ne!(phase, Phase::Open);
         });
@@ -283,7 +286,7 @@ mod smol {
             let done = processor.submit(hanging(())).unwrap();
             let scene = Scene::set(processor, done, false);
             host.stop();
-            scene.assert_all_resolve(Outcome::Cancelled);
+            scene.assert_all_resolve(Err(TaskError::Cancelled));
         });
     }
 
@@ -298,7 +301,7 @@ mod smol {
             host.halt();
             let scene = Scene::set(processor, done, false);
             host.stop();
-            scene.assert_all_resolve(Outcome::Completed(7));
+            scene.assert_all_resolve(Ok(7));
         });
     }
 
@@ -311,7 +314,7 @@ mod smol {
             let done = processor.submit(instant(7)).unwrap();
             eventually("one is done", || processor.totals().settled.completed == 1);
             host.halt();
-            assert_eq!(block_on(done), Ok(Outcome::Completed(7)));
+            assert_eq!(block_on(done), Ok(7));
         });
     }
 }

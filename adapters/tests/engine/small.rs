@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use plimsoll::{
-    CacheLimits, CancelError, Context, Emitter, Event, Events, Notice, Options, Outcome, Processor, Retry,
+    Cache, CacheLimits, CancelError, Context, Emitter, Event, Events, Notice, Options, Processor, Retry,
+    TaskError,
 };
 
 use crate::kit::{self, Counter, Host, eventually, hanging, instant, ms};
@@ -52,7 +53,7 @@ fn the_debug_output_of_an_error_is_cut_while_it_is_written(host: impl Host) {
     let handler = |shown: Counter, _: Context| async move { Err::<(), _>(Million(shown)) };
     let processor = Processor::builder().spawn_on(host.runtime(), handler).unwrap();
     let shown = Counter::default();
-    assert!(matches!(block_on(processor.submit(shown.clone()).unwrap()), Ok(Outcome::Failed(_))));
+    assert!(matches!(block_on(processor.submit(shown.clone()).unwrap()), Err(TaskError::Failed(_))));
     let message = processor.last_error().unwrap().message;
     assert!(message.is_cut() && message.as_str().starts_with("[element, element"), "{message:?}");
     assert!(shown.get() < 1_000, "{} elements were shown for a message of 96 bytes", shown.get());
@@ -145,14 +146,14 @@ fn tasks_for_later_leave_room_for_tasks_for_now(host: impl Host) {
     let builder = kit::delayed(Processor::builder().queue(10).concurrency(4), 14);
     let processor = kit::build(builder, &host);
     for n in 1..=14 {
-        let delayed = processor.post(instant(0), Options::default().delay(LATER));
+        let delayed = processor.task(instant(0)).options(Options::default().delay(LATER)).post();
         assert!(delayed.is_ok(), "delayed task {n}: {delayed:?}");
     }
     for n in 1..=14 {
-        let now = processor.post(hanging(()), Options::default());
+        let now = processor.task(hanging(())).post();
         assert!(now.is_ok(), "task {n} of 14 of an idle processor with 14 delayed ones: {now:?}");
     }
-    assert!(processor.post(instant(0), Options::default()).is_err(), "four run and ten wait");
+    assert!(processor.task(instant(0)).post().is_err(), "four run and ten wait");
 }
 
 fn tasks_in_backoff_leave_room_for_tasks_for_now(host: impl Host) {
@@ -162,11 +163,11 @@ fn tasks_in_backoff_leave_room_for_tasks_for_now(host: impl Host) {
         |fails: bool, _: Context| async move { if fails { Err::<(), _>(()) } else { pending().await } };
     let processor = builder.spawn_on(host.runtime(), handler).unwrap();
     for _ in 0..14 {
-        processor.post(true, Options::default()).unwrap();
+        processor.task(true).post().unwrap();
     }
     eventually("14 are in backoff", || processor.census().backoff == 14);
     for n in 1..=14 {
-        let now = processor.post(false, Options::default());
+        let now = processor.task(false).post();
         assert!(now.is_ok(), "task {n} of 14 of an idle processor with 14 in backoff: {now:?}");
     }
 }
@@ -177,7 +178,7 @@ fn delays(host: &impl Host) -> Vec<Duration> {
     let handler = |_: (), _: Context| async { Err::<(), _>(()) };
     let processor = Processor::builder().retry(retry).spawn_on(host.runtime(), handler).unwrap();
     let mut events = processor.subscribe().unwrap();
-    assert_eq!(block_on(processor.submit(()).unwrap()), Ok(Outcome::Failed(())));
+    assert_eq!(block_on(processor.submit(()).unwrap()), Err(TaskError::Failed(())));
     let mut delays = Vec::new();
     while let Some(Some(notice)) = events.try_next() {
         if let Notice::Event(Event::Retrying { delay, .. }) = notice {
@@ -212,12 +213,12 @@ impl PartialEq for Key {
 impl Eq for Key {}
 
 fn hash(host: &impl Host) -> u64 {
-    let limits = CacheLimits { entries: 10, ..CacheLimits::default() };
+    let cache = Cache::<Key, u32>::new(CacheLimits { entries: 10, ..CacheLimits::default() }).unwrap();
     let handler = |_: (), _: Context| async { Ok::<_, String>(()) };
-    let builder = Processor::builder().cache::<Key, u32>(limits);
-    let processor = builder.spawn_on(host.runtime(), handler).unwrap();
+    let builder = Processor::builder().cache(&cache);
+    let _processor = builder.spawn_on(host.runtime(), handler).unwrap();
     let key = Key::default();
-    assert!(processor.cache().insert(key.clone(), 1) && processor.cache().get(&key).is_some());
+    assert!(cache.insert(key.clone(), 1) && cache.get(&key).is_some());
     let hash = *key.0.lock().unwrap();
     hash.unwrap()
 }
@@ -229,9 +230,9 @@ fn each_cache_hashes_in_its_own_way(host: impl Host) {
 fn an_id_of_another_processor_is_nobodys(host: impl Host) {
     let build = || kit::build(Processor::builder().concurrency(2).results(4, None), &host);
     let (mine, other) = (build(), build());
-    let ids: Vec<_> = (0..4).map(|_| other.post(hanging(()), Options::default()).unwrap()).collect();
+    let ids: Vec<_> = (0..4).map(|_| other.task(hanging(())).post().unwrap()).collect();
     for _ in 0..4 {
-        mine.post(hanging(()), Options::default()).unwrap();
+        mine.task(hanging(())).post().unwrap();
     }
     for id in &ids {
         assert_eq!(mine.cancel(*id), Err(CancelError::NotFound), "an id of another processor");
@@ -240,11 +241,11 @@ fn an_id_of_another_processor_is_nobodys(host: impl Host) {
     assert!(ids.iter().all(|id| other.cancel(*id).is_ok()));
     // A retained result is taken by its own id only.
     let (mine, other) = (build(), build());
-    let id = other.retain(instant(1), Options::default()).unwrap();
-    mine.retain(instant(2), Options::default()).unwrap();
+    let id = other.task(instant(1)).retain().unwrap();
+    mine.task(instant(2)).retain().unwrap();
     eventually("both are done", || mine.census().results + other.census().results == 2);
     assert_eq!(mine.result(id), None, "an id of another processor");
-    assert_eq!(other.result(id), Some(Outcome::Completed(1)));
+    assert_eq!(other.result(id), Some(Ok(1)));
 }
 
 /// Limits for which there is no memory are an error. Each is tried in a process of its own, for it must not abort that.
@@ -303,7 +304,7 @@ mod limits_beyond_the_memory {
             "places" => builder.concurrency(1 << 16).spawn_on(thread, large).is_err(),
             "cache" => {
                 let limits = CacheLimits { entries: 1 << 28, ..CacheLimits::default() };
-                builder.cache::<u64, u64>(limits).spawn_on(thread, small).is_err()
+                Cache::<u64, u64>::new(limits).is_err()
             }
             // More than there are addresses, and more than can be counted in bytes.
             "addresses" => {
@@ -329,14 +330,14 @@ fn a_handler_may_take_the_job_alone(host: impl Host) {
     let processor = Processor::builder()
         .spawn_on(host.runtime(), |n: u32| async move { Ok::<_, String>(n + 1) })
         .unwrap();
-    assert_eq!(block_on(processor.submit(1).unwrap()), Ok(Outcome::Completed(2)));
+    assert_eq!(block_on(processor.submit(1).unwrap()), Ok(2));
 }
 
 fn delayed_tasks_have_a_limit_of_their_own(host: impl Host) {
     let processor = kit::build(Processor::builder().queue(1).concurrency(1).delayed(3), &host);
-    let delayed = || processor.post(instant(0), Options::default().delay(LATER));
+    let delayed = || processor.task(instant(0)).options(Options::default().delay(LATER)).post();
     let admitted = (0..5).filter(|_| delayed().is_ok()).count();
     assert_eq!(admitted, 3);
-    assert!((0..2).all(|_| processor.post(hanging(()), Options::default()).is_ok()));
-    assert!(processor.post(instant(0), Options::default()).is_err() && delayed().is_err());
+    assert!((0..2).all(|_| processor.task(hanging(())).post().is_ok()));
+    assert!(processor.task(instant(0)).post().is_err() && delayed().is_err());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::executor::block_on;
-use plimsoll::{Options, Outcome, Processor};
+use plimsoll::Processor;
 
 use crate::kit::{
     self, Counter, Host, Job, eight_places, eventually, happens, job, ms, start_to_close, yield_now,
@@ -34,7 +34,7 @@ fn assert_all_go_on(
     processor.pause();
     for (n, steps) in steps.iter().enumerate() {
         let job = if n == 0 { first(steps.clone()) } else { handler(steps.clone()) };
-        processor.post(job, Options::default()).unwrap();
+        processor.task(job).post().unwrap();
     }
     processor.resume();
     let counts = || steps.each_ref().map(Counter::get);
@@ -152,11 +152,11 @@ fn new_tasks_do_not_starve_attempts_that_yield(host: impl Host) {
             if n % 5 == 0 && n < 100 {
                 handles.push(processor.submit(yielding()).unwrap());
             }
-            processor.post(short(), Options::default()).unwrap();
+            processor.task(short()).post().unwrap();
         }
         processor.resume();
-        let outcomes: Vec<_> = handles.into_iter().map(|handle| block_on(handle).unwrap()).collect();
-        let in_turn = |outcome: &_| matches!(outcome, Outcome::Completed(overtaken) if *overtaken <= FEW);
+        let outcomes: Vec<_> = handles.into_iter().map(block_on).collect();
+        let in_turn = |outcome: &_| matches!(outcome, Ok(overtaken) if *overtaken <= FEW);
         if outcomes.iter().all(in_turn) { Ok(()) } else { Err(format!("overtaken by: {outcomes:?}")) }
     });
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use plimsoll::{Events, Options, Outcome, Processor, Runtime};
+use plimsoll::{Callback, Events, Options, Processor, Runtime, TaskError};
 
 use crate::kit::{
     self, Counter, Gate, Host, eight_places, eventually, hanging, happens, instant, job, ms, start_to_close,
@@ -33,7 +33,7 @@ fn assert_others_get_their_turn<H: Host>(host: &H, make: impl Fn(&Counter) -> ki
     let processor = kit::build(eight_places(Processor::builder()), host);
     processor.pause();
     for _ in 0..64 {
-        processor.post(make(&polls), Options::default()).unwrap();
+        processor.task(make(&polls)).post().unwrap();
     }
     let (most, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (ticks, noted, stopped, seen) = (Counter::default(), most.clone(), stop.clone(), polls.clone());
@@ -124,7 +124,7 @@ fn a_batch_is_fed_in_pieces(host: impl Host) {
 
 fn assert_deadlines_come_while(
     host: &impl Host,
-    callback_of: impl FnOnce(&kit::Work, Box<dyn FnOnce(Outcome<u32, String>) + Send>),
+    callback_of: impl FnOnce(&kit::Work, Callback<kit::Signature>),
 ) {
     let processor = kit::build(Processor::builder(), host);
     let (gate, begun) = (Gate::default(), Counter::default());
@@ -140,9 +140,9 @@ fn assert_deadlines_come_while(
     let limit = Options::default().timeouts(start_to_close(ms(50)));
     let before = processor.totals().settled.timed_out;
     for _ in 0..10 {
-        processor.post(hanging(()), limit).unwrap();
+        processor.task(hanging(())).options(limit).post().unwrap();
     }
-    processor.post(instant(0), Options::default().delay(ms(50))).unwrap();
+    processor.task(instant(0)).options(Options::default().delay(ms(50))).post().unwrap();
     let all = happens(|| {
         let settled = processor.totals().settled;
         settled.timed_out == before + 10 && settled.completed >= 1
@@ -154,9 +154,7 @@ fn assert_deadlines_come_while(
 
 fn a_callback_that_blocks_stops_no_deadline(host: impl Host) {
     assert_deadlines_come_while(&host, |processor, callback| {
-        assert!(
-            processor.call(job(async { Err("on purpose".to_owned()) }), Options::default(), callback).is_ok()
-        );
+        assert!(processor.task(job(async { Err("on purpose".to_owned()) })).call(callback).is_ok());
     });
 }
 
@@ -164,7 +162,7 @@ fn a_callback_that_blocks_stops_no_deadline(host: impl Host) {
 fn the_callback_of_a_timed_out_task_that_blocks_stops_no_deadline(host: impl Host) {
     assert_deadlines_come_while(&host, |processor, callback| {
         let limit = Options::default().timeouts(start_to_close(ms(20)));
-        assert!(processor.call(hanging(()), limit, callback).is_ok());
+        assert!(processor.task(hanging(())).options(limit).call(callback).is_ok());
     });
 }
 
@@ -173,8 +171,8 @@ fn the_callback_of_a_timed_out_task_that_blocks_stops_no_deadline(host: impl Hos
 mod paused_clock {
     use super::*;
     use futures::channel::oneshot;
+    use plimsoll::Timeouts;
     use plimsoll::Tokio;
-    use plimsoll::{Context, Timeouts};
     use tokio::time::Instant;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -188,7 +186,7 @@ mod paused_clock {
                 .unwrap();
             runtime.block_on(async {
                 let timeouts = Timeouts { start_to_close: Some(HOUR), ..Timeouts::NONE };
-                let handler = |job: kit::Job, _: Context| job;
+                let handler = |job: kit::Job| job;
                 test(Processor::builder().timeouts(timeouts).spawn_on(Tokio::current(), handler).unwrap())
                     .await;
             });
@@ -219,7 +217,7 @@ mod paused_clock {
                 tokio::time::sleep(ms(1)).await;
                 Ok(1)
             });
-            assert_eq!(processor.submit(brief).unwrap().await, Ok(Outcome::Completed(1)));
+            assert_eq!(processor.submit(brief).unwrap().await, Ok(1));
             wait_for_another_thread().await;
             assert_not_moved(start);
         });
@@ -230,12 +228,16 @@ mod paused_clock {
         with_processor(|processor| async move {
             let start = Instant::now();
             let running = processor.submit(hanging(())).unwrap();
-            let delayed = processor.submit_with(instant(1), Options::default().delay(HOUR)).unwrap();
+            let delayed =
+                processor.task(instant(1)).options(Options::default().delay(HOUR)).submit().unwrap();
             drop(processor.submit(hanging(())).unwrap().cancel_on_drop());
             tokio::task::yield_now().await;
             running.cancel().unwrap();
             delayed.cancel().unwrap();
-            assert_eq!((running.await, delayed.await), (Ok(Outcome::Cancelled), Ok(Outcome::Cancelled)));
+            assert_eq!(
+                (running.await, delayed.await),
+                (Err(TaskError::Cancelled), Err(TaskError::Cancelled))
+            );
             wait_for_another_thread().await;
             assert_not_moved(start);
         });
@@ -247,10 +249,11 @@ mod paused_clock {
         with_processor(|processor| async move {
             for n in 0..20 {
                 let start = Instant::now();
-                assert_eq!(processor.submit(instant(n)).unwrap().await, Ok(Outcome::Completed(n)));
+                assert_eq!(processor.submit(instant(n)).unwrap().await, Ok(n));
                 tokio::time::sleep(ms(10)).await;
-                let delayed = processor.submit_with(instant(n), Options::default().delay(ms(10))).unwrap();
-                assert_eq!(delayed.await, Ok(Outcome::Completed(n)));
+                let delayed =
+                    processor.task(instant(n)).options(Options::default().delay(ms(10))).submit().unwrap();
+                assert_eq!(delayed.await, Ok(n));
                 let moved = start.elapsed();
                 assert!(ms(20) <= moved && moved < ms(30), "20 ms moved the clock by {moved:?}");
             }
@@ -264,10 +267,13 @@ mod paused_clock {
             let start = Instant::now();
             let late = processor.submit(hanging(())).unwrap();
             let short = Options::default().timeouts(start_to_close(ms(500)));
-            assert_eq!(processor.submit_with(hanging(()), short).unwrap().await, Ok(Outcome::TimedOut));
+            assert_eq!(
+                processor.task(hanging(())).options(short).submit().unwrap().await,
+                Err(TaskError::TimedOut)
+            );
             let moved = start.elapsed();
             assert!(ms(500) <= moved && moved < ms(510), "the first deadline came after {moved:?}");
-            assert_eq!(late.await, Ok(Outcome::TimedOut));
+            assert_eq!(late.await, Err(TaskError::TimedOut));
             let moved = start.elapsed();
             assert!(HOUR <= moved && moved < HOUR + ms(10), "the second deadline came after {moved:?}");
         });

@@ -42,6 +42,13 @@ pub use policy::Policy;
 pub use report::{CacheStats, Inserted};
 
 /// What a [`Cache`] may hold, fixed when it is built. By default it holds nothing.
+///
+/// ```
+/// # use core::time::Duration;
+/// # use plimsoll_core::{CacheLimits, Policy};
+/// let limits = CacheLimits::new(1_000).ttl(Duration::from_secs(60));
+/// assert_eq!(limits, CacheLimits { entries: 1_000, ttl: Some(Duration::from_secs(60)), ..CacheLimits::default() });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CacheLimits {
     /// The most entries it holds. Zero refuses every insert and takes no memory.
@@ -52,6 +59,28 @@ pub struct CacheLimits {
     pub policy: Policy,
     /// The seed of its hasher.
     pub seed: u64,
+}
+
+impl CacheLimits {
+    /// So many entries, which never expire, first in, first out.
+    #[must_use]
+    pub const fn new(entries: u32) -> Self {
+        Self { entries, ttl: None, policy: Policy::Fifo, seed: 0 }
+    }
+
+    /// Sets the age at which an entry expires.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets which entry makes room when it is full.
+    #[must_use]
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
 }
 
 /// A bounded map from keys to values that forgets by [`Policy`] and by age.

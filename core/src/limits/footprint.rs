@@ -24,7 +24,7 @@ pub struct Footprint {
     pub timers: usize,
     /// Sleeps of running attempts.
     pub sleeps: usize,
-    /// Those who wait for room.
+    /// Permits for room, and those who wait for one.
     pub waiters: usize,
     /// Attached sources.
     pub sources: usize,

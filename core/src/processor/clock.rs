@@ -98,7 +98,7 @@ impl<P: Plan> Processor<P> {
                 let task = self.sleeps.fall_due(other.saturating_sub(OwnTimer::COUNT));
                 // The attempt will go on soon and needs its task then. Among many tasks that is cold in the caches, and
                 // here the memory of several can be on its way at once: nothing depends on it.
-                black_box(self.tasks.at(task).map(|task| (task.sleeps, task.since)));
+                black_box(self.tasks.at(task).map(|task| (task.starts, task.since)));
             }
         }
     }
@@ -129,11 +129,14 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Settles the task in slot `index`, whose deadline is over.
+    /// Settles the task in slot `index`, whose deadline is over, unless only its attempt is and there may be another one.
     #[cold]
     pub(super) fn overdue(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
-        let expired = task.state == State::Queued && task.start_by() <= task.close_by;
+        if task.state == State::Running && self.has_time_for_another(index) {
+            return self.halt(index);
+        }
+        let expired = task.state == State::Queued && task.start_by() <= task.close_by();
         self.end(index, if expired { Input::Expire } else { Input::TimeOut }, None, false);
     }
 

@@ -1,7 +1,7 @@
 //! Commands that steer what is there: cancel, pause, resume, the concurrency limit.
 
 use super::Processor;
-use crate::lifecycle::{Input, State};
+use crate::lifecycle::Input;
 use crate::{CancelError, Instant, Plan, TaskId};
 
 /// What [`Processor::cancel`] came to.
@@ -28,7 +28,7 @@ impl<P: Plan> Processor<P> {
             return Err(CancelError::Settled);
         }
         self.end(self.tasks.index_of(task), Input::Cancel, None, false);
-        Ok(if state == State::Running { Cancelled::Stopping } else { Cancelled::Settled })
+        Ok(if state.runs() { Cancelled::Stopping } else { Cancelled::Settled })
     }
 
     /// Starts nothing more until [`resume`](Self::resume). What runs goes on, time-outs too, and as long as

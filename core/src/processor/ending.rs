@@ -118,6 +118,9 @@ impl<P: Plan> Processor<P> {
     ///
     /// What is paused, or has no concurrency, starts nothing while it drains either: then the deadline ends it.
     ///
+    /// No end waits for outcomes that the host has to observe. One that keeps takes them back later as before; one that
+    /// discards lets go of them.
+    ///
     /// After an end that keeps ([`Drain::Cancel`], or [`Drain::Graceful`] that came in time), handles are claimed and
     /// released as before, and [`next_event`](Self::next_event) hands out what is left. Retained results and the cache
     /// do not outlive the end.
@@ -223,7 +226,7 @@ impl<P: Plan> Processor<P> {
         let nothing_left = if self.ending.discards {
             self.tasks.is_empty()
         } else {
-            self.is_quiet() && self.results.is_empty()
+            self.is_quiet() && self.results.is_empty() && self.tally.unretained == 0
         };
         let steps = all.saturating_sub(start).min(budget);
         let end = start.saturating_add(steps);
@@ -240,7 +243,7 @@ impl<P: Plan> Processor<P> {
     fn end_task(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
         match task.state {
-            State::Delayed | State::Queued | State::Running | State::Backoff => {
+            State::Delayed | State::Queued | State::Running | State::Halting | State::Backoff => {
                 self.remains.cancelled = self.remains.cancelled.saturating_add(1);
                 self.end(index, Input::Cancel, None, false);
             }
@@ -251,10 +254,16 @@ impl<P: Plan> Processor<P> {
                 if leaves || !(retained || self.ending.discards) {
                     return;
                 }
-                if retained {
+                let mut effects = Pending::DISCARD;
+                if task.pending.has(Pending::HELD) {
+                    // Whoever waits for it need not wait for the host any more.
+                    if matches!(task.claimant, Claimant::Handle(Some(_))) {
+                        effects = effects.with(Pending::WAKE);
+                    }
+                } else if retained {
                     self.unretain(index);
                 }
-                self.owe(index, Pending::DISCARD);
+                self.owe(index, effects);
             }
         }
     }
@@ -275,18 +284,17 @@ impl<P: Plan> Processor<P> {
     /// Gives up the orphan in slot `index`, if there is one.
     fn abandon(&mut self, index: u32) {
         let Some(task) = self.tasks.at_mut(index) else { return };
-        let attempts = task.attempts;
+        let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Abandon) else { return };
         self.remains.abandoned = self.remains.abandoned.saturating_add(1);
         if next == Next::Free {
-            self.free(index, attempts);
+            self.free(index, starts);
         }
     }
 
     /// Sends the waiters for room away, and detaches the sources.
     pub(super) fn poll_closing(&mut self) -> Option<Effect<P>> {
         while let Some(waiter) = self.line.leave_any() {
-            self.ledger.waiters.leave();
             self.remains.waiters = self.remains.waiters.saturating_add(1);
             if let Some(waiter) = waiter {
                 return Some(Effect::Wake(waiter));

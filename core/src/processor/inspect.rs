@@ -17,7 +17,7 @@ pub struct TaskView<M> {
     pub meta: M,
     /// Its class of the queue.
     pub priority: Priority,
-    /// How many attempts were started.
+    /// How many attempts were started, without those that were snoozed.
     pub attempts: u32,
     /// Where it stands.
     pub stage: Stage,
@@ -32,7 +32,7 @@ pub enum Stage {
         /// Until then; the end of time means for ever.
         until: Instant,
     },
-    /// It is kept back after an attempt that failed.
+    /// It is kept back after an attempt that failed, timed out or was snoozed.
     BackingOff {
         /// Until then.
         until: Instant,
@@ -47,6 +47,11 @@ pub enum Stage {
         /// Since then, as far as its start-to-close time-out is concerned.
         since: Instant,
     },
+    /// Its attempt has missed its start-to-close deadline and was asked to stop. A further one follows when it has.
+    Stopping {
+        /// Since that deadline.
+        since: Instant,
+    },
     /// It is settled, and its attempt runs on.
     Orphaned {
         /// Since then.
@@ -54,7 +59,7 @@ pub enum Stage {
         /// How it ended.
         outcome: OutcomeKind,
     },
-    /// It is settled, and its outcome has not left yet.
+    /// It is settled, and its outcome has not left yet, but perhaps to be observed.
     Settled {
         /// Since then.
         since: Instant,
@@ -96,6 +101,7 @@ fn stage<P: Plan>(task: &Task<P>) -> Stage {
         State::Backoff => Stage::BackingOff { until: since },
         State::Queued => Stage::Queued { since },
         State::Running => Stage::Running { since },
+        State::Halting => Stage::Stopping { since: task.overdue_at() },
         State::Stopping | State::Orphan => Stage::Orphaned { since, outcome },
         State::Settled => Stage::Settled { since, outcome },
     }

@@ -12,8 +12,8 @@ use crate::{Instant, Plan, Settlement, TaskId};
 pub enum Claim<P: Plan> {
     /// The outcome, and the waiter, which is not needed any more.
     Ready(Settlement<P>, P::Waiter),
-    /// Not settled yet: the waiter will leave by [`Effect::Wake`](crate::Effect::Wake) when it is. The waiter
-    /// that it replaces, if any, is handed back.
+    /// Not settled yet, or not yet [`observed`](Processor::observed): the waiter will leave by
+    /// [`Effect::Wake`](crate::Effect::Wake) when it is. The waiter that it replaces, if any, is handed back.
     Pending(Option<P::Waiter>),
     /// There is no such task for a handle: its outcome was taken, or discarded by the end of the machine. The waiter is
     /// handed back.
@@ -62,6 +62,9 @@ impl<P: Plan> Processor<P> {
         if found.state.is_unsettled() {
             return Claim::Pending(place.replace(waiter));
         }
+        if found.pending.has(Pending::HELD) {
+            return self.claim_held(task, waiter);
+        }
         match self.release_outcome(self.tasks.index_of(task)) {
             Some(settlement) => Claim::Ready(settlement, waiter),
             None => Claim::Gone(waiter),
@@ -88,7 +91,7 @@ impl<P: Plan> Processor<P> {
     #[inline(always)]
     pub fn try_claim(&mut self, task: TaskId) -> Option<Settlement<P>> {
         let found = self.tasks.get(task)?;
-        if !found.is_for_handle() || found.state.is_unsettled() {
+        if !found.is_for_handle() || found.state.is_unsettled() || found.pending.has(Pending::HELD) {
             return None;
         }
         self.release_outcome(self.tasks.index_of(task))
@@ -105,7 +108,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Gives the claim up: the handle was dropped. The outcome, if it is there, is handed out; if not, it
-    /// will go nowhere. Does nothing when there is no such task for a handle.
+    /// will go nowhere, and one that the host has yet to observe leaves by [`Effect::Settle`](crate::Effect::Settle). Does
+    /// nothing when there is no such task for a handle.
     ///
     /// May change: room, task slots.
     pub fn release(&mut self, now: Instant, task: TaskId) -> Released<P> {
@@ -113,11 +117,16 @@ impl<P: Plan> Processor<P> {
         let nothing = Released { waiter: None, settlement: None };
         let Some(found) = self.tasks.get_mut(task) else { return nothing };
         let Claimant::Handle(waiter) = &mut found.claimant else { return nothing };
-        if !found.state.is_unsettled() {
+        let is_held = found.pending.has(Pending::HELD);
+        if !found.state.is_unsettled() && !is_held {
             let settlement = self.release_outcome(self.tasks.index_of(task));
             return Released { waiter: None, settlement };
         }
         let waiter = waiter.take();
+        if is_held {
+            self.release_held(self.tasks.index_of(task));
+            return Released { waiter, settlement: None };
+        }
         found.claimant = Claimant::Nobody;
         self.handles = self.handles.wrapping_sub(1);
         Released { waiter, settlement: None }
@@ -140,11 +149,12 @@ impl<P: Plan> Processor<P> {
 
     /// Whether the task is in the list of retained results.
     pub(super) fn is_retained(&self, task: &Task<P>) -> bool {
-        matches!(task.claimant, Claimant::Retention) && task.is_kept() && !task.pending.has(Pending::DISCARD)
+        let leaves = task.pending.has(Pending::DISCARD.with(Pending::HELD));
+        matches!(task.claimant, Claimant::Retention) && task.is_kept() && !leaves
     }
 
     /// Whether a retained result has reached its time to live.
     pub(super) fn has_expired(&self, task: &Task<P>, now: Instant) -> bool {
-        self.limits.results.ttl.is_some_and(|ttl| now.saturating_since(task.since) >= ttl)
+        self.limits.results.ttl.is_some_and(|ttl| now.saturating_since(task.retained_at()) >= ttl)
     }
 }

@@ -1,8 +1,8 @@
 //! The machine itself: what it is made of, and the few steps that all of its calls share.
 //!
 //! The calls stand in files of their own, by what they are for: [`submit`], [`feed`], [`room`],
-//! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`clock`] handles time, [`output`]
-//! hands out attempts and effects, [`keep`] kept outcomes, [`events`] events, [`ending`] is the end, and
+//! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`retry`] tries tasks again, [`clock`] handles time, [`output`]
+//! hands out attempts and effects, [`show`] outcomes to observe, [`keep`] kept ones, [`events`] events, [`ending`] is the end, and
 //! [`observe`] tells what there is. [`settle`] is the one way by which an outcome is fixed and released.
 
 mod clock;
@@ -16,8 +16,10 @@ mod keep;
 mod observe;
 mod output;
 mod report;
+mod retry;
 mod room;
 mod settle;
+mod show;
 mod sleep;
 mod submit;
 mod sweep;
@@ -70,6 +72,8 @@ pub struct Processor<P: Plan> {
     now: Instant,
     ending: Ending,
     paused: bool,
+    /// Whether the host sees outcomes before their claimants do.
+    observes: bool,
     concurrency: u32,
     /// How many attempts may run at the same time as things are: 0 while nothing may be started.
     gate: u32,
@@ -78,7 +82,7 @@ pub struct Processor<P: Plan> {
     tasks: Slots<TaskId, Task<P>>,
     tally: Tally,
     queue: Queue,
-    /// Settled tasks that owe the host an effect.
+    /// Tasks that owe the host an effect.
     outbox: List<QUEUE>,
     /// Retained results, oldest first.
     results: List<RESULTS>,
@@ -113,17 +117,22 @@ impl<P: Plan> Processor<P> {
     /// # Errors
     /// [`BuildError`]: the first limit that is out of its bounds, or too little memory.
     pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
+        Self::with_generation_bits(limits, now, u64::BITS)
+    }
+
+    /// Like [`Processor::new`], with generations of fewer bits for task slots than there is room for.
+    pub(crate) fn with_generation_bits(limits: Limits, now: Instant, bits: u32) -> Result<Self, BuildError> {
         limits.check()?;
         try_reserve(limits.footprint::<P>().total())?;
-        let further = u64::from(limits.attempts.saturating_sub(1));
         let mut machine = Self {
             now,
             ending: Ending::default(),
             paused: false,
+            observes: false,
             concurrency: limits.concurrency,
             gate: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
-            tasks: Slots::new(limits.task_slots(), further).with_origin(limits.origin),
+            tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(),
             outbox: List::new(),
@@ -137,7 +146,7 @@ impl<P: Plan> Processor<P> {
             sweep: None,
             sweep_due: false,
             sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
-            line: Line::new(limits.waiters, limits.origin),
+            line: Line::new(limits.waiters, limits.reservable(), limits.origin),
             sources: Sources::new(limits.sources, limits.origin),
             subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),
@@ -190,13 +199,13 @@ impl<P: Plan> Processor<P> {
         self.gate.saturating_sub(self.tally.placed())
     }
 
-    /// How much of the queue's room is taken: by tasks that wait for a place now, by permits, and by tasks that back off
-    /// beyond what `delayed` allows.
+    /// How much of the queue's room is taken: by tasks that wait for a place now, by places that permits hold, and by tasks
+    /// that back off beyond what `delayed` allows.
     #[inline]
     fn waiting_now(&self) -> u32 {
         // Each of these is bounded by a limit, and the sum of the limits is far below 2^32.
         let surplus = self.tally.delayed().saturating_sub(self.limits.delayed);
-        self.tally.of(State::Queued).wrapping_add(surplus).wrapping_add(self.line.permits())
+        self.tally.of(State::Queued).wrapping_add(surplus).wrapping_add(self.line.held())
     }
 
     /// How many more tasks the queue takes now.
@@ -211,19 +220,25 @@ impl<P: Plan> Processor<P> {
         self.waiting_now() < self.limits.queue || self.queue_room() > 0
     }
 
-    /// Whether one more delayed task is taken now. What has fallen due into a full queue takes its room, as what backs
-    /// off beyond `delayed` takes that of the queue. So unsettled tasks, orphans and permits together are never more
-    /// than [`Limits::unsettled`], and their slots suffice.
+    /// Whether one more delayed task is taken now, beside so many places that permits hold. What has fallen due into a full
+    /// queue takes its room, as what backs off beyond `delayed` takes that of the queue. So unsettled tasks, orphans and
+    /// places of permits together are never more than [`Limits::unsettled`], and their slots suffice.
     #[inline]
-    fn has_delayed_room(&self) -> bool {
-        let all = self.tally.waiting().wrapping_add(self.tally.placed()).wrapping_add(self.line.permits());
+    fn has_delayed_room(&self, held: u32) -> bool {
+        let all = self.tally.waiting().wrapping_add(self.tally.placed()).wrapping_add(held);
         self.tally.delayed() < self.limits.delayed && all < self.limits.unsettled()
     }
 
     /// How many task slots are neither in use nor promised.
     #[inline]
     fn slot_room(&self) -> u32 {
-        self.tasks.free().saturating_sub(self.line.permits())
+        self.tasks.free().saturating_sub(self.line.held())
+    }
+
+    /// How many more tasks may be routed to handles, beside so many places that permits hold.
+    #[inline]
+    fn unclaimed_room(&self, held: u32) -> u32 {
+        self.limits.unclaimed_slots().saturating_sub(self.handles.wrapping_add(held))
     }
 
     #[inline]
@@ -231,10 +246,14 @@ impl<P: Plan> Processor<P> {
         self.ending.phase() == Phase::Open
     }
 
-    /// Whether the first of those who wait for room can have some.
+    /// Whether there is as much room as the first of those in line waits for.
     #[inline]
-    fn can_grant(&self) -> bool {
-        self.line.is_waiting() && self.is_open() && self.has_queue_room() && self.slot_room() > 0
+    fn can_call_first(&self) -> bool {
+        self.line.is_waiting() && self.is_open() && self.has_room_for(self.line.wanted())
+    }
+
+    fn has_room_for(&self, count: u32) -> bool {
+        self.queue_room() >= count && self.slot_room() >= count
     }
 }
 
@@ -262,8 +281,11 @@ fn accounts(limits: &Limits) -> Ledger {
         queued: Account::with_bound(limits.unsettled()),
         running: Account::with_bound(limits.concurrency),
         results: Account::with_bound(limits.results.entries),
-        waiters: Account::with_bound(limits.waiters),
+        // Both are kept with the line.
+        waiters: Account::default(),
+        permits: Account::default(),
         sleeps: Account::with_bound(limits.sleep_slots()),
+        observed: Account::with_bound(slots),
     }
 }
 

@@ -5,7 +5,7 @@ use super::clock::OwnTimer;
 use crate::cache::CacheMut;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
-use crate::task::Claimant;
+use crate::task::{Claimant, Pending};
 use crate::{Account, ByOutcome, Census, Health, Hold, Instant, Ledger, Limits, Plan, Totals};
 
 impl<P: Plan> Processor<P> {
@@ -69,7 +69,10 @@ impl<P: Plan> Processor<P> {
         let left = stats.evicted.wrapping_add(stats.expired).wrapping_add(stats.removed);
         let highest = u32::try_from(stats.highest).unwrap_or(u32::MAX);
         let Ledger { tasks, queued, running, .. } = self.ledger;
+        let (waiters, permits) = self.line.accounts();
         Ledger {
+            waiters,
+            permits,
             tasks: tasks.with(self.totals.admitted, self.tasks.len()),
             queued: queued.with(self.queue.arrivals(), self.queue.len()),
             timers: self.deadlines.account,
@@ -90,10 +93,11 @@ impl<P: Plan> Processor<P> {
             phase: self.phase(),
             hold: self.hold(),
             queued: self.queue.len(),
-            running: self.tally.of(State::Running),
+            running: self.tally.running(),
             delayed: self.tally.delayed(),
             orphans: self.tally.orphans(),
             free_room: self.free_room(),
+            permits: self.line.held(),
             settled: self.settled_since_health,
             oldest_wait: self
                 .queue
@@ -136,7 +140,7 @@ impl<P: Plan> Processor<P> {
             delayed: self.tally.of(State::Delayed),
             queued: self.tally.of(State::Queued),
             backoff: self.tally.of(State::Backoff),
-            running: self.tally.of(State::Running),
+            running: self.tally.running(),
             orphans: self.tally.orphans(),
             pending: self.outbox.len(),
             unclaimed: self.tally.unclaimed,
@@ -149,8 +153,9 @@ impl<P: Plan> Processor<P> {
             sleeps: self.sleeps.len(),
             sources: self.ledger.listeners.live() / 3,
             subscribers: self.ledger.subscribers.live(),
-            waiters: self.ledger.waiters.live(),
-            permits: self.line.permits(),
+            waiters: self.line.len(),
+            permits: self.line.held(),
+            observed: self.ledger.observed.live(),
             cached: self.ledger().cache.live(),
             retired: self.retired(),
         }
@@ -161,12 +166,13 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub fn audit(&self) -> Census {
         let mut found = Census { retired: self.retired(), ..Census::default() };
+        let mut unretained = 0;
         for (_, task) in self.tasks.iter() {
             found.tasks += 1;
             let count = match task.state {
                 State::Delayed => &mut found.delayed,
                 State::Queued => &mut found.queued,
-                State::Running => &mut found.running,
+                State::Running | State::Halting => &mut found.running,
                 State::Backoff => &mut found.backoff,
                 State::Stopping | State::Orphan => &mut found.orphans,
                 State::Settled => &mut 0,
@@ -177,11 +183,18 @@ impl<P: Plan> Processor<P> {
             found.callbacks += u32::from(matches!(task.claimant, Claimant::Callback(_)));
             found.handles += u32::from(task.is_for_handle());
             found.unclaimed += u32::from(task.is_for_handle() && task.is_kept());
+            let is_held = task.pending.has(Pending::HELD);
+            found.observed += u32::from(is_held && !task.pending.has(Pending::OBSERVE));
+            unretained += u32::from(is_held && matches!(task.claimant, Claimant::Retention));
         }
         debug_assert_eq!(
             found.pending,
             count(self.outbox.iter(&self.tasks)),
             "who owes an effect is in the outbox"
+        );
+        debug_assert_eq!(
+            self.tally.unretained, unretained,
+            "what is observed before it is retained is counted"
         );
         debug_assert_eq!(found.results, count(self.results.iter(&self.tasks)), "what is retained is listed");
         let intervals = [OwnTimer::Health, OwnTimer::Sweep].map(|timer| self.number(timer));

@@ -65,15 +65,14 @@ impl<P: Plan> Processor<P> {
             return None;
         };
         self.tally.step(started, Input::Start)?;
-        started.since = now;
-        started.attempts = started.attempts.wrapping_add(1);
-        let (number, meta) = (started.attempts, started.meta);
+        started.start(now);
+        let (number, starts, meta) = (started.attempts, started.starts, started.meta);
         let deadline = started.deadline_in(State::Running);
         let further = started.tries.total().saturating_sub(number);
         self.queue.start(started);
         self.deadlines.disarm(index, waited_until);
         self.deadlines.arm(index, deadline);
-        let attempt = self.attempt(task, number)?;
+        let attempt = self.attempt(task, starts)?;
         self.totals.started = self.totals.started.wrapping_add(1);
         self.ledger.jobs.leave();
         self.ledger.running.note(self.tally.placed());
@@ -82,11 +81,11 @@ impl<P: Plan> Processor<P> {
         Some(Start { task, attempt, number, job, meta, deadline, further })
     }
 
-    /// The id of a task's attempt with this number, from 1. The first one has the task's own generation, so
+    /// The id of the attempt that was the last of so many to be started. The first one has the task's own generation, so
     /// that tasks that are tried once wear their slot out no faster, the others those that follow.
     #[inline]
-    pub(super) fn attempt(&self, task: TaskId, number: u32) -> Option<AttemptId> {
-        self.tasks.further(task, number.checked_sub(1)?)
+    pub(super) fn attempt(&self, task: TaskId, starts: u32) -> Option<AttemptId> {
+        self.tasks.further(task, starts.checked_sub(1)?)
     }
 
     /// Whether to call [`poll_effect`](Self::poll_effect). In the course of the end it may have nothing to hand
@@ -111,15 +110,18 @@ impl<P: Plan> Processor<P> {
     /// Whether there is an effect in a list.
     #[cold]
     fn lists_have_effect(&self) -> bool {
-        !self.outbox.is_empty() || self.sleeps.has_wake() || self.can_grant() || self.subscribers.has_wake()
+        !self.outbox.is_empty()
+            || self.sleeps.has_wake()
+            || self.can_call_first()
+            || self.subscribers.has_wake()
     }
 
     /// Takes the next thing the host has to do, starts apart. Call it until `None` after every call that
     /// may change effects. What is pending is a state of the slots, so nothing is lost and nothing grows
     /// if you do not; but settled tasks keep their slots until then.
     ///
-    /// Effects of tasks come first, in the order in which the tasks were settled; for one task `Stop` comes
-    /// before its settlement. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
+    /// Effects of tasks come first, in the order in which the tasks were settled, or timed out to be tried again; for one
+    /// task `Stop` comes before its settlement, and `Observe` before any wake for its outcome. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
     /// sources), wakes of subscribers, the request to sweep, and the end.
     #[inline(always)]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
@@ -138,7 +140,7 @@ impl<P: Plan> Processor<P> {
     #[cold]
     fn poll_others(&mut self) -> Option<Effect<P>> {
         if self.is_open() {
-            if let Some(waiter) = self.grant_room() {
+            if let Some(waiter) = self.call_first() {
                 return Some(Effect::Wake(waiter));
             }
         } else if let Some(effect) = self.poll_closing() {
@@ -153,9 +155,13 @@ impl<P: Plan> Processor<P> {
         self.poll_end()
     }
 
-    /// Grants room to the first of those who wait for it, if there is some.
-    fn grant_room(&mut self) -> Option<P::Waiter> {
-        if self.can_grant() { self.line.grant() } else { None }
+    /// Grants the first in line its permit if there is room, or denies it where waiting does not help.
+    fn call_first(&mut self) -> Option<P::Waiter> {
+        if !self.can_call_first() {
+            return None;
+        }
+        let is_denied = self.unclaimed_room(self.line.held()) < self.line.wanted();
+        if is_denied { self.line.deny() } else { self.line.grant() }
     }
 
     /// Takes the first effect that the task in slot `index`, the first in the outbox, owes.
@@ -173,8 +179,8 @@ impl<P: Plan> Processor<P> {
     fn poll_task_with_more(&mut self, index: u32) -> Option<Effect<P>> {
         let (id, task) = self.tasks.entry(index)?;
         if task.pending.has(Pending::STOP) {
-            let (number, why) = (task.attempts, task.kind.unwrap_or(OutcomeKind::Cancelled));
-            let attempt = self.attempt(id, number);
+            let (starts, why) = (task.starts, task.kind.unwrap_or(OutcomeKind::TimedOut));
+            let attempt = self.attempt(id, starts);
             self.withdraw(index, Pending::STOP);
             return Some(Effect::Stop(Stop { task: id, attempt: attempt?, why }));
         }
@@ -185,6 +191,9 @@ impl<P: Plan> Processor<P> {
             };
             self.withdraw(index, Pending::WAKE);
             return waiter.map(Effect::Wake);
+        }
+        if task.pending.has(Pending::HELD) {
+            return self.poll_held(index);
         }
         let settles = task.pending.has(Pending::SETTLE);
         let settlement = self.release_outcome(index)?;

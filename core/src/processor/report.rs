@@ -6,32 +6,36 @@ use super::Processor;
 use crate::last_error::ErrorKind;
 use crate::lifecycle::{Input, Next, State};
 use crate::list::NIL;
-use crate::task::{NEVER, Payload, Pending};
+use crate::task::{Payload, Pending};
 use crate::{AttemptId, Event, Instant, Late, Message, Plan};
 use core::time::Duration;
 
-/// An error and the job that came with it, handed back.
-type Failed<P> = (<P as Plan>::Error, Option<<P as Plan>::Job>);
+/// What became of an attempt that failed or panicked with a `V`, unless it was over: then value and job come back.
+type Verdict<V, P> = Result<Failure<V, <P as Plan>::Job>, Late<(V, Option<<P as Plan>::Job>)>>;
 
-/// What became of an attempt that failed.
+/// The same of an attempt that has stopped, which has no value.
+type StopVerdict<P> = Result<Failure<(), <P as Plan>::Job>, Late<Option<<P as Plan>::Job>>>;
+
+/// What became of an attempt that failed or panicked with a value of type `V`, or has stopped or was snoozed without one.
+#[derive(PartialEq, Eq)]
 #[must_use = "it hands a value back"]
 #[non_exhaustive]
-pub enum Failure<P: Plan> {
-    /// The machine has the job again, and will queue it after the delay. The error is handed back.
+pub enum Failure<V, J> {
+    /// The machine has the job again, and will queue it after the delay. The error or the panic is handed back.
     Retrying {
-        /// The error of this attempt.
-        error: P::Error,
+        /// The error or the panic of this attempt.
+        value: V,
         /// The backoff.
         delay: Duration,
     },
-    /// The task is settled as failed, with the error. The job, if it was given, is handed back.
+    /// The task is settled, with the error or the panic. The job, if it was given, is handed back.
     Settled {
         /// The job, which is not needed any more.
-        job: Option<P::Job>,
+        job: Option<J>,
     },
 }
 
-impl<P: Plan> fmt::Debug for Failure<P> {
+impl<V, J> fmt::Debug for Failure<V, J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Retrying { delay, .. } => f.debug_struct("Retrying").field("delay", delay).finish(),
@@ -119,13 +123,13 @@ impl<P: Plan> Processor<P> {
         job: Option<P::Job>,
         delay: Option<Duration>,
         message: &Message,
-    ) -> Result<Failure<P>, Late<Failed<P>>> {
+    ) -> Verdict<P::Error, P> {
         let index = match self.running(now, attempt) {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, (error, job))),
         };
-        let failure = match self.retry(index, job, false, delay) {
-            Ok(delay) => Failure::Retrying { error, delay },
+        let failure = match self.retry(index, job, ErrorKind::Failed, delay) {
+            Ok(delay) => Failure::Retrying { value: error, delay },
             Err(job) => {
                 self.end(index, Input::Fail, Some(Payload::Error(error)), false);
                 Failure::Settled { job }
@@ -135,49 +139,114 @@ impl<P: Plan> Processor<P> {
         Ok(failure)
     }
 
-    /// The attempt has panicked. Like [`failed`](Self::failed), but tried again only if the task's
-    /// [`Retry`](crate::Retry) says so. The answer is the job, when it is not needed any more.
+    /// The attempt has panicked, with this value. Like [`failed`](Self::failed), but tried again only if the task's
+    /// [`Retry`](crate::Retry) says so, and never after a delay of the host's choice.
     ///
     /// # Errors
-    /// The attempt is over: the job is handed back.
+    /// The attempt is over: panic and job are handed back.
     pub fn panicked(
         &mut self,
         now: Instant,
         attempt: AttemptId,
+        panic: P::Panic,
         job: Option<P::Job>,
         message: &Message,
-    ) -> Result<Option<P::Job>, Late<Option<P::Job>>> {
+    ) -> Verdict<P::Panic, P> {
         let index = match self.running(now, attempt) {
             Ok(index) => index,
-            Err(late) => return Err(self.late(late, job)),
+            Err(late) => return Err(self.late(late, (panic, job))),
         };
-        let job = match self.retry(index, job, true, None) {
-            Ok(_) => None,
+        let failure = match self.retry(index, job, ErrorKind::Panicked, None) {
+            Ok(delay) => Failure::Retrying { value: panic, delay },
             Err(job) => {
-                self.end(index, Input::Panic, None, false);
-                job
+                self.end(index, Input::Panic, Some(Payload::Panic(panic)), false);
+                Failure::Settled { job }
             }
         };
         self.note_task_error(ErrorKind::Panicked, index, message);
-        Ok(job)
+        Ok(failure)
     }
 
     /// The attempt has stopped without an outcome: it gives its concurrency place back. That is the answer
-    /// to [`Effect::Stop`](crate::Effect::Stop). A task whose attempt was not asked to stop is settled by it, as
-    /// cancelled.
+    /// to [`Effect::Stop`](crate::Effect::Stop). If its task is to be tried again and the job comes with the report, the task
+    /// backs off, as after a failure; without the job, or where there is no time for a further try any more, it is settled
+    /// as timed out. A task whose attempt was not asked to stop is settled by it, as cancelled.
+    ///
+    /// May change: as [`failed`](Self::failed).
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Effect, Failure, Instant, Limits, Processor, Retry, Terms, Timeouts};
+    /// # use core::time::Duration;
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let retry = Retry::times(1).fixed(Duration::from_millis(5)).on_timeout(true);
+    /// let limit = Some(Duration::from_millis(10));
+    /// let timeouts = Timeouts { start_to_close: limit, ..Timeouts::NONE };
+    /// processor.submit(Instant::ZERO, "job", Terms { timeouts, retry, ..Terms::new(()) })?;
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// let now = Instant::from_millis(10);
+    /// let _ = processor.advance(now, 64);
+    /// assert!(matches!(processor.poll_effect(), Some(Effect::Stop(stop)) if stop.attempt == start.attempt));
+    /// assert_eq!(processor.census().running, 1, "it keeps its place until it has stopped");
+    /// let answer = processor.stopped(now, start.attempt, Some("job"))?;
+    /// assert_eq!(answer, Failure::Retrying { value: (), delay: Duration::from_millis(5) });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// No such attempt runs.
-    pub fn stopped(&mut self, now: Instant, attempt: AttemptId) -> Result<(), Late<()>> {
+    /// No such attempt runs: the job is handed back.
+    pub fn stopped(&mut self, now: Instant, attempt: AttemptId, job: Option<P::Job>) -> StopVerdict<P> {
         self.tell(now);
-        let index = self.index_of(attempt).ok_or(Late { settled: None, value: () })?;
-        let task = self.tasks.at(index);
-        let settled = task.and_then(|task| task.kind);
-        if task.is_some_and(|task| task.state == State::Running) {
-            self.end(index, Input::Cancel, None, true);
-            return Ok(());
+        let index = self.index_of(attempt).unwrap_or(NIL);
+        let Some(task) = self.tasks.at(index) else { return Err(Late { settled: None, value: job }) };
+        let (state, settled) = (task.state, task.kind);
+        match state {
+            State::Running => self.end(index, Input::Cancel, None, true),
+            State::Halting => return Ok(self.halted(index, job)),
+            _ if self.stop(index) => {}
+            _ => return Err(Late { settled, value: job }),
         }
-        if self.stop(index) { Ok(()) } else { Err(Late { settled, value: () }) }
+        Ok(Failure::Settled { job })
+    }
+
+    /// The attempt has ended without a result, and does not count: what it needs is not there yet, or the other end asks
+    /// for a pause. The task backs off for so long and is tried again, and the numbers of attempts, the policy and its
+    /// backoff are as if this one had never been. So a task can be snoozed as often as one likes.
+    ///
+    /// A task that would not be ready by its schedule-to-close deadline is settled as timed out, with this attempt as its
+    /// last one; so is one whose delay reaches past the end of [`Instant`]'s range. In the course of the end, and in the rare
+    /// case that the slot has no id for a further attempt, it is settled as cancelled. The job is handed back then.
+    ///
+    /// May change: effects (its settlement), timers, [`startable`](Self::startable), room, the last error.
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Failure, Instant, Limits, Processor, Terms};
+    /// # use core::time::Duration;
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// processor.submit(Instant::ZERO, "job", Terms::new(()))?; // one attempt
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// let delay = Duration::from_secs(3);
+    /// let answer = processor.snoozed(Instant::ZERO, start.attempt, start.job, delay)?;
+    /// assert_eq!(answer, Failure::Retrying { value: (), delay });
+    /// let now = Instant::from_millis(3_000);
+    /// let _ = processor.advance(now, 64);
+    /// let again = processor.start_next(now).ok_or("nothing to start")?;
+    /// assert!(again.number == 1 && again.attempt != start.attempt);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The attempt is over: the job is handed back.
+    pub fn snoozed(
+        &mut self,
+        now: Instant,
+        attempt: AttemptId,
+        job: P::Job,
+        delay: Duration,
+    ) -> Result<Failure<(), P::Job>, Late<P::Job>> {
+        match self.running(now, attempt) {
+            Ok(index) => Ok(self.snooze(index, job, delay)),
+            Err(late) => Err(self.late(late, job)),
+        }
     }
 
     /// Counts a panic that came after an outcome was fixed, in a callback or in the drop of a value. It
@@ -186,15 +255,13 @@ impl<P: Plan> Processor<P> {
         self.totals.late_panics = self.totals.late_panics.wrapping_add(1);
     }
 
-    /// The slot of a running attempt that a report counts for, or of one that is over.
+    /// The slot of an attempt that a report counts for, or of one that is over.
     #[inline]
     fn running(&mut self, now: Instant, attempt: AttemptId) -> Result<u32, Option<u32>> {
         self.tell(now);
         let index = self.index_of(attempt).ok_or(None)?;
-        match self.tasks.at(index) {
-            Some(task) if task.state == State::Running => Ok(index),
-            _ => Err(Some(index)),
-        }
+        let runs = self.tasks.at(index).is_some_and(|task| task.state == State::Running);
+        if runs || self.has_halted(index) { Ok(index) } else { Err(Some(index)) }
     }
 
     /// A report about an attempt that is over shows at least that it has stopped.
@@ -210,12 +277,12 @@ impl<P: Plan> Processor<P> {
     /// Ends the orphan in slot `index`: gives its concurrency place back, and withdraws the request to stop.
     fn stop(&mut self, index: u32) -> bool {
         let Some((id, task)) = self.tasks.entry(index) else { return false };
-        let attempts = task.attempts;
+        let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Stopped) else { return false };
         self.withdraw(index, Pending::STOP);
         self.publish(|| Event::OrphanStopped { task: id });
         if next == Next::Free {
-            self.free(index, attempts);
+            self.free(index, starts);
         }
         true
     }
@@ -225,46 +292,7 @@ impl<P: Plan> Processor<P> {
     pub(super) fn index_of(&mut self, attempt: AttemptId) -> Option<u32> {
         let index = self.tasks.index_of(attempt);
         let (id, task) = self.tasks.entry(index)?;
-        let nth = task.attempts.checked_sub(1)?;
+        let nth = task.starts.checked_sub(1)?;
         self.tasks.is_further(id, nth, attempt).then_some(index)
-    }
-
-    /// Lets the running task in slot `index` back off, and tells for how long; hands the job back when no
-    /// further try is allowed.
-    fn retry(
-        &mut self,
-        index: u32,
-        job: Option<P::Job>,
-        panicked: bool,
-        delay: Option<Duration>,
-    ) -> Result<Duration, Option<P::Job>> {
-        let Some((id, task)) = self.tasks.entry(index) else { return Err(job) };
-        let (tries, attempts, meta, deadline) = (task.tries, task.attempts, task.meta, task.deadline());
-        let allowed = tries.allow(attempts) && (!panicked || tries.on_panic());
-        let Some(job) = job else { return Err(None) };
-        if !allowed || self.ending.is_ending() {
-            return Err(Some(job));
-        }
-        let delay = delay.unwrap_or_else(|| task.backoff.delay(attempts, tries.jitter(), &mut self.rng));
-        let ready_at = self.now.saturating_add(delay);
-        if ready_at > task.close_by || ready_at == NEVER {
-            return Err(Some(job));
-        }
-        if self.tally.step(task, Input::Retry).is_none() {
-            return Err(Some(job));
-        }
-        task.payload = Payload::Job(job);
-        task.since = ready_at;
-        let ready_by = task.deadline();
-        let sleeps = core::mem::replace(&mut task.sleeps, NIL);
-        if sleeps != NIL {
-            self.end_sleeps(sleeps);
-        }
-        self.deadlines.disarm(index, deadline);
-        self.deadlines.arm(index, ready_by);
-        self.ledger.jobs.enter();
-        self.totals.retried = self.totals.retried.wrapping_add(1);
-        self.publish(|| Event::Retrying { task: id, meta, attempts, delay });
-        Ok(delay)
     }
 }

@@ -1,16 +1,74 @@
-//! Waiting for room, in a line.
+//! Room that is set aside: permits, and the line of those who wait for one.
+
+use core::num::NonZeroU32;
 
 use super::Processor;
 use super::submit::{Offer, Routed};
 use crate::line::RoomStatus;
 use crate::{
-    Conditions, Instant, Plan, Refused, ReservedRefusal, Route, TaskId, Terms, WaitRefusal, WaiterId,
+    Conditions, Instant, PermitId, PermitRefusal, Plan, Refused, ReserveRefusal, Route, TaskId, Terms,
+    WaitRefusal,
 };
 
 impl<P: Plan> Processor<P> {
-    /// Joins the line of those who wait for room. When there is some, which may be at once, the waiter leaves by
-    /// [`Effect::Wake`](crate::Effect::Wake); from then on a place of the queue is kept for it until
-    /// [`submit_reserved`](Self::submit_reserved) or [`leave`](Self::leave).
+    /// Sets room for so many tasks aside, at once and without waiting. Each of the permit's places is one of the queue's
+    /// room, a task slot, and one of [`Limits::unclaimed`](crate::Limits::unclaimed), so that nothing else that is taken in
+    /// meanwhile can use it up. [`submit_reserved`](Self::submit_reserved) uses one place, and [`leave`](Self::leave) gives
+    /// back all that are left. A drain takes them all.
+    ///
+    /// May change: room.
+    ///
+    /// ```
+    /// # use core::num::NonZeroU32;
+    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Refusal, ReserveRefusal, Terms};
+    /// let (now, pair) = (Instant::ZERO, NonZeroU32::MIN.saturating_add(1));
+    /// let mut limits = Limits::default();
+    /// (limits.queue, limits.concurrency) = (1, 1);
+    /// let mut processor = Processor::<Doc>::new(limits, now)?;
+    /// let permit = processor.reserve(now, pair)?;
+    /// assert_eq!(processor.submit(now, "a third one", Terms::new(())).unwrap_err().reason, Refusal::Full);
+    /// assert_eq!(processor.reserve(now, NonZeroU32::MIN), Err(ReserveRefusal::Full));
+    /// processor.submit_reserved(now, permit, "the first", Terms::new(()))?;
+    /// processor.submit_reserved(now, permit, "the second", Terms::new(()))?;
+    /// assert!(processor.leave(now, permit).is_none(), "with its last place the permit is gone");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReserveRefusal`]. Nothing has changed then.
+    pub fn reserve(&mut self, now: Instant, count: NonZeroU32) -> Result<PermitId, ReserveRefusal> {
+        self.tell(now);
+        match self.reserve_refusal(count.get()) {
+            Some(reason) => Err(reason),
+            None => self.line.reserve(count).ok_or(ReserveRefusal::Waiters),
+        }
+    }
+
+    fn reserve_refusal(&self, count: u32) -> Option<ReserveRefusal> {
+        if !self.is_open() {
+            return Some(ReserveRefusal::Closed);
+        }
+        if count > self.limits.reservable() {
+            return Some(ReserveRefusal::TooMany);
+        }
+        if self.line.is_waiting() || self.queue_room() < count {
+            return Some(ReserveRefusal::Full);
+        }
+        if self.slot_room() < count {
+            return Some(ReserveRefusal::Backlog);
+        }
+        (self.unclaimed_room(self.line.held()) < count).then_some(ReserveRefusal::Unclaimed)
+    }
+
+    /// Joins the line of those who wait for room, for so many tasks at a time. When it is its turn and there is as much,
+    /// which may be at once, the waiter leaves by [`Effect::Wake`](crate::Effect::Wake); from then on it holds a permit, as
+    /// from [`reserve`](Self::reserve). It is woken too, and holds none, when there is room but more outcomes are not taken
+    /// than [`Limits::unclaimed`](crate::Limits::unclaimed) allows: the waiter might be the one that has to take them.
+    /// [`rewait`](Self::rewait) tells which.
+    ///
+    /// Nobody overtakes: one that waits for much keeps those behind it waiting, and submissions that need room are refused.
+    ///
+    /// May change: effects, room.
     ///
     /// # Errors
     /// [`WaitRefusal`] with the waiter.
@@ -18,87 +76,98 @@ impl<P: Plan> Processor<P> {
         &mut self,
         now: Instant,
         waiter: P::Waiter,
-    ) -> Result<WaiterId, Refused<P::Waiter, WaitRefusal>> {
+        count: NonZeroU32,
+    ) -> Result<PermitId, Refused<P::Waiter, WaitRefusal>> {
         self.tell(now);
         if !self.is_open() {
             return Err(Refused::new(WaitRefusal::Closed, waiter));
         }
-        let full = |waiter| Refused::new(WaitRefusal::Full, waiter);
-        let id = self.line.join(waiter).map_err(full)?;
-        self.ledger.waiters.enter();
-        Ok(id)
+        if count.get() > self.limits.reservable() {
+            return Err(Refused::new(WaitRefusal::TooMany, waiter));
+        }
+        self.line.join(waiter, count).map_err(|waiter| Refused::new(WaitRefusal::Waiters, waiter))
     }
 
     /// Asks how it stands in the line, and leaves a new waiter there if it still waits.
-    pub fn rewait(&mut self, id: WaiterId, waiter: P::Waiter) -> RoomStatus<P::Waiter> {
+    pub fn rewait(&mut self, id: PermitId, waiter: P::Waiter) -> RoomStatus<P::Waiter> {
         self.line.ask_again(id, waiter)
     }
 
-    /// Submits with the room that was granted; a delayed task needs that of delayed ones all the same. The permit is
-    /// used up, whatever the answer, unless that is
-    /// [`ReservedRefusal::NotGranted`].
+    /// Submits with one place of a permit, which is gone with its last one. What the permit stands for refuses nothing: only
+    /// the end does, and what the terms ask for besides (attempts, room for delayed tasks, results that are retained). A
+    /// refused submission leaves the permit as it is.
+    ///
+    /// May change: as [`submit`](Self::submit).
     ///
     /// # Errors
-    /// [`ReservedRefusal`] with the task.
+    /// [`PermitRefusal`] with the task.
     pub fn submit_reserved(
         &mut self,
         now: Instant,
-        id: WaiterId,
+        id: PermitId,
         job: P::Job,
         terms: Terms<P>,
-    ) -> Result<TaskId, Refused<Offer<P>, ReservedRefusal>> {
-        let refusal = match self.use_permit(now, id) {
-            Ok(()) => self.terms_refusal(&terms),
+    ) -> Result<TaskId, Refused<Offer<P>, PermitRefusal>> {
+        let refusal = match self.places_of_others(now, id) {
+            Ok(others) => self.terms_refusal_beside(&terms, others),
             Err(reason) => return Err(Refused::new(reason, (job, terms))),
         };
-        self.admit_on(self.now, job, terms, refusal).map_err(|refused| refused.because(ReservedRefusal::Task))
+        if refusal.is_none() {
+            self.line.take(id, 1);
+        }
+        self.admit_on(self.now, job, terms, refusal).map_err(|refused| refused.because(PermitRefusal::Task))
     }
 
     /// As [`submit_reserved`](Self::submit_reserved), on conditions that were worked out before.
     ///
     /// # Errors
-    /// [`ReservedRefusal`], with the job and the route.
+    /// [`PermitRefusal`], with the job and the route.
     pub fn submit_reserved_on(
         &mut self,
         now: Instant,
-        id: WaiterId,
+        id: PermitId,
         job: P::Job,
         meta: P::Meta,
         route: Route<P::Callback>,
         conditions: &Conditions,
-    ) -> Result<TaskId, Refused<Routed<P>, ReservedRefusal>> {
-        let refusal = match self.use_permit(now, id) {
-            Ok(()) => self.refusal(&route, conditions),
+    ) -> Result<TaskId, Refused<Routed<P>, PermitRefusal>> {
+        let refusal = match self.places_of_others(now, id) {
+            Ok(others) => self.refusal_beside(&route, conditions, others),
             Err(reason) => return Err(Refused::new(reason, (job, route))),
         };
+        if refusal.is_none() {
+            self.line.take(id, 1);
+        }
         self.admit(self.now, job, meta, route, conditions, refusal)
-            .map_err(|refused| refused.because(ReservedRefusal::Task))
+            .map_err(|refused| refused.because(PermitRefusal::Task))
     }
 
-    /// Takes a permit back for a submission. Once the machine is draining there is none, and need be none for the
-    /// submission to be refused.
-    fn use_permit(&mut self, now: Instant, id: WaiterId) -> Result<(), ReservedRefusal> {
+    /// How many places are held besides the one that this permit is used for. Once the machine is draining there need be no
+    /// permit for the submission to be refused.
+    fn places_of_others(&mut self, now: Instant, id: PermitId) -> Result<u32, PermitRefusal> {
         self.tell(now);
-        let granted = self.line.holds_permit(id);
-        if self.is_open() && !granted {
-            return Err(ReservedRefusal::NotGranted);
+        let has_one = self.line.held_by(id) > 0;
+        if self.is_open() && !has_one {
+            return Err(PermitRefusal::NotGranted);
         }
-        if granted {
-            self.leave_line(id);
-        }
-        Ok(())
+        Ok(self.line.held().saturating_sub(u32::from(has_one)))
     }
 
-    /// Leaves the line, or gives the granted room to the next one. Hands the waiter out if it was not woken
-    /// yet; `None` when it is not in the line.
-    pub fn leave(&mut self, now: Instant, id: WaiterId) -> Option<Option<P::Waiter>> {
+    /// Gives up to so many places of a permit back, which go to the next in line: how many. With its last one the permit is
+    /// gone. 0 for one that still waits.
+    ///
+    /// May change: effects, room.
+    pub fn give_back(&mut self, now: Instant, id: PermitId, count: u32) -> u32 {
         self.tell(now);
-        self.leave_line(id)
+        self.line.take(id, count)
     }
 
-    fn leave_line(&mut self, id: WaiterId) -> Option<Option<P::Waiter>> {
-        let waiter = self.line.leave(id)?;
-        self.ledger.waiters.leave();
-        Some(waiter)
+    /// Leaves the line, or gives all places of the permit back that are left, which go to the next in line. Hands the waiter
+    /// out if it was not woken yet; `None` when there is no such permit and it is not in the line.
+    ///
+    /// May change: effects, room.
+    pub fn leave(&mut self, now: Instant, id: PermitId) -> Option<Option<P::Waiter>> {
+        self.tell(now);
+        self.line.leave(id)
     }
 }

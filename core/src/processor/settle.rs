@@ -4,7 +4,7 @@ use super::Processor;
 use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
 use crate::list::{Linked, List, NIL};
-use crate::task::{Claimant, Payload, Pending, QUEUE, Task};
+use crate::task::{Claimant, Payload, Pending, QUEUE, Record, Task};
 use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement, SourceId, TaskId};
 
 impl<P: Plan> Processor<P> {
@@ -16,9 +16,7 @@ impl<P: Plan> Processor<P> {
     /// need. What settles a task in another way calls [`end`](Self::end).
     #[inline(always)]
     pub(super) fn settle(&mut self, index: u32, input: Input, value: Option<Payload<P>>, stopped: bool) {
-        if input.can_end_a_wait() {
-            self.leave_queue(index);
-        }
+        let asks = !input.can_end_a_wait() || self.leave_list(index);
         let (Some(kind), Some((id, task))) = (kind_of(input), self.tasks.entry(index)) else { return };
         let (from, deadline, meta) = (task.state, task.deadline(), task.meta);
         let Some(next) = self.tally.step(task, input) else {
@@ -30,13 +28,12 @@ impl<P: Plan> Processor<P> {
             self.tally.step(task, Input::Stopped);
             runs_on = false;
         }
-        let sleeps = core::mem::replace(&mut task.sleeps, NIL);
-        task.kind = Some(kind);
-        task.since = self.now;
+        let sleeps = if from.runs() { *task.first_sleep() } else { NIL };
+        task.settle(kind, from.runs(), self.now);
         if let Some(value) = value {
             task.payload = value;
         }
-        let mut pending = if runs_on { Pending::STOP } else { Pending::NONE };
+        let mut pending = if runs_on && asks { Pending::STOP } else { Pending::NONE };
         let mut is_retained = false;
         match &task.claimant {
             Claimant::Nobody | Claimant::Callback(_) => pending = pending.with(Pending::SETTLE),
@@ -48,8 +45,10 @@ impl<P: Plan> Processor<P> {
                 if self.ending.discards() {
                     pending = pending.with(Pending::DISCARD);
                 }
+                if self.observes {
+                    pending = pending.held();
+                }
             }
-            Claimant::Retention if self.ending.is_ending() => pending = pending.with(Pending::DISCARD),
             Claimant::Retention => is_retained = true,
         }
         task.pending = pending;
@@ -62,12 +61,14 @@ impl<P: Plan> Processor<P> {
             self.end_sleeps(sleeps);
         }
         if is_retained {
-            self.retain(index);
+            self.keep_result(index);
         }
         self.totals.settled.add(kind);
         self.settled_since_health.add(kind);
         self.totals.orphaned = self.totals.orphaned.wrapping_add(u64::from(runs_on));
         match kind {
+            // What has stopped was noted when it was asked to.
+            OutcomeKind::TimedOut if stopped && from == State::Halting => {}
             OutcomeKind::TimedOut => self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY),
             OutcomeKind::Expired => self.note_task_error(ErrorKind::Expired, index, &Message::EMPTY),
             OutcomeKind::Completed => self.streak = 0,
@@ -82,11 +83,17 @@ impl<P: Plan> Processor<P> {
         self.settle(index, input, value, stopped);
     }
 
-    /// Takes the task in slot `index` out of the queue, if it is there.
-    fn leave_queue(&mut self, index: u32) {
-        if self.tasks.at(index).is_some_and(|task| task.state == State::Queued) {
-            self.queue.remove(&mut self.tasks, index);
+    /// Takes the unsettled task in slot `index` out of the queue or the outbox, if it is there. Whether its attempt, if it
+    /// has one that runs, has yet to be asked to stop: that happens once.
+    fn leave_list(&mut self, index: u32) -> bool {
+        let Some(task) = self.tasks.at(index) else { return true };
+        let (state, pending) = (task.state, task.pending);
+        match state {
+            State::Queued => self.queue.remove(&mut self.tasks, index),
+            State::Halting => self.withdraw(index, Pending::STOP),
+            _ => {}
         }
+        state != State::Halting || pending.has(Pending::STOP)
     }
 
     /// Adds an effect to those that the task in slot `index` owes the host.
@@ -127,9 +134,9 @@ impl<P: Plan> Processor<P> {
             return self.release_from_orphan(index);
         }
         self.tally.step(task, Input::Release);
-        let attempts = task.attempts;
-        let Task { meta, kind, claimant, payload, .. } = self.take_out(index, attempts)?;
-        Some(self.hand_out(id, meta, attempts, kind, claimant, payload))
+        let (record, starts) = (task.record(id), task.starts);
+        let Task { claimant, payload, .. } = self.take_out(index, starts)?;
+        Some(self.hand_out(record, claimant, payload))
     }
 
     /// [`release_outcome`](Self::release_outcome) of a task whose attempt has not stopped yet.
@@ -140,21 +147,19 @@ impl<P: Plan> Processor<P> {
         debug_assert!(next.is_some(), "only what is settled is released");
         let claimant = core::mem::replace(&mut task.claimant, Claimant::Nobody);
         let payload = core::mem::replace(&mut task.payload, Payload::Away);
-        let (meta, attempts, kind) = (task.meta, task.attempts, task.kind);
-        Some(self.hand_out(id, meta, attempts, kind, claimant, payload))
+        let record = task.record(id);
+        Some(self.hand_out(record, claimant, payload))
     }
 
     /// What leaves with the outcome of a task.
     #[inline(always)]
-    fn hand_out(
+    pub(super) fn hand_out(
         &mut self,
-        task: TaskId,
-        meta: P::Meta,
-        attempts: u32,
-        kind: Option<OutcomeKind>,
+        record: Record<P::Meta>,
         claimant: Claimant<P>,
         payload: Payload<P>,
     ) -> Settlement<P> {
+        let Record { task, meta, attempts, kind, times } = record;
         let (mut callback, mut waiter, mut job) = (None, None, None);
         match claimant {
             Claimant::Callback(held) => {
@@ -171,6 +176,7 @@ impl<P: Plan> Processor<P> {
         let outcome = match payload {
             Payload::Output(output) => Outcome::Completed(output),
             Payload::Error(error) => Outcome::Failed(error),
+            Payload::Panic(panic) => Outcome::Panicked(panic),
             Payload::Away => outcome_without_value(kind),
             Payload::Job(held) => {
                 self.ledger.jobs.leave();
@@ -178,29 +184,44 @@ impl<P: Plan> Processor<P> {
                 outcome_without_value(kind)
             }
         };
-        Settlement { task, meta, attempts, outcome, job, callback, waiter }
+        Settlement { task, meta, attempts, times, outcome, job, callback, waiter }
     }
 
-    /// Empties the slot of a task that is over and whose outcome has left, after so many attempts.
-    pub(super) fn free(&mut self, index: u32, attempts: u32) {
-        self.take_out(index, attempts);
+    /// Empties the slot of a task that is over and whose outcome has left, after so many starts.
+    pub(super) fn free(&mut self, index: u32, starts: u32) {
+        self.take_out(index, starts);
     }
 
-    /// Empties the slot of a task that is over, after so many attempts: the task.
+    /// Empties the slot of a task that is over, after so many starts: the task.
     #[inline(always)]
-    fn take_out(&mut self, index: u32, attempts: u32) -> Option<Task<P>> {
+    fn take_out(&mut self, index: u32, starts: u32) -> Option<Task<P>> {
         debug_assert!(
             !self.deadlines.timers.is_armed(index)
                 && self.tasks.at(index).is_some_and(|task| task.pending.is_empty()),
             "what is freed has nothing armed and owes nothing"
         );
         // The first attempt has the generation of the task itself.
-        self.tasks.take(index, attempts.saturating_sub(1))
+        self.tasks.take(index, starts.saturating_sub(1))
+    }
+
+    /// Retains the outcome of the task in slot `index`, unless the host has to see it first, or the machine ends.
+    #[cold]
+    fn keep_result(&mut self, index: u32) {
+        let is_ending = self.ending.is_ending();
+        let effects = if is_ending { Pending::DISCARD } else { Pending::NONE };
+        if self.observes {
+            self.tally.unretained = self.tally.unretained.wrapping_add(1);
+            self.owe(index, effects.held());
+        } else if is_ending {
+            self.owe(index, effects);
+        } else {
+            self.retain(index);
+        }
     }
 
     /// Keeps the outcome of the task in slot `index`; the oldest makes room.
     #[cold]
-    fn retain(&mut self, index: u32) {
+    pub(super) fn retain(&mut self, index: u32) {
         if self.results.len() >= self.limits.results.entries {
             if let Some(oldest) = self.results.front() {
                 self.unretain(oldest);
@@ -208,7 +229,7 @@ impl<P: Plan> Processor<P> {
             }
         }
         if let Some(task) = self.tasks.at_mut(index) {
-            task.clear_arrival();
+            task.retain(self.now);
         }
         self.results.push_back(&mut self.tasks, index);
         self.ledger.results.enter();
@@ -247,7 +268,7 @@ impl<P: Plan> Processor<P> {
             meta,
             message: *message,
             pending: self.tally.waiting(),
-            running: self.tally.of(State::Running),
+            running: self.tally.running(),
             at: self.now,
             streak: self.streak,
         });
@@ -268,13 +289,12 @@ const fn kind_of(input: Input) -> Option<OutcomeKind> {
     }
 }
 
-fn outcome_without_value<O, E>(kind: Option<OutcomeKind>) -> Outcome<O, E> {
+fn outcome_without_value<O, E, P>(kind: Option<OutcomeKind>) -> Outcome<O, E, P> {
     match kind {
         Some(OutcomeKind::TimedOut) => Outcome::TimedOut,
         Some(OutcomeKind::Expired) => Outcome::Expired,
-        Some(OutcomeKind::Panicked) => Outcome::Panicked,
         Some(OutcomeKind::Cancelled) => Outcome::Cancelled,
-        Some(OutcomeKind::Completed | OutcomeKind::Failed) | None => {
+        Some(OutcomeKind::Completed | OutcomeKind::Failed | OutcomeKind::Panicked) | None => {
             debug_assert!(false, "an outcome with a value has it in the slot");
             Outcome::Cancelled
         }

@@ -3,7 +3,7 @@
 use super::Processor;
 use crate::lifecycle::State;
 use crate::list::List;
-use crate::task::{QUEUE, Task};
+use crate::task::{NEVER, QUEUE, Task};
 use crate::{Conditions, Event, Instant, Plan, Refusal, Refused, Route, TaskId, Terms};
 
 /// A job and its terms, handed back.
@@ -89,16 +89,39 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn terms_refusal(&self, terms: &Terms<P>) -> Option<Refusal> {
-        self.refusal_of(&terms.route, terms.retry.total(), !terms.delay.is_zero())
+        self.terms_refusal_beside(terms, self.line.held())
+    }
+
+    /// [`terms_refusal`](Self::terms_refusal), beside so many places that permits hold.
+    #[inline]
+    pub(super) fn terms_refusal_beside(&self, terms: &Terms<P>, held: u32) -> Option<Refusal> {
+        self.refusal_of(&terms.route, terms.retry.total(), !terms.delay.is_zero(), held)
     }
 
     #[inline]
-    pub(super) fn refusal(&self, route: &Route<P::Callback>, conditions: &Conditions) -> Option<Refusal> {
-        self.refusal_of(route, conditions.tries.total(), conditions.is_delayed())
+    fn refusal(&self, route: &Route<P::Callback>, conditions: &Conditions) -> Option<Refusal> {
+        self.refusal_beside(route, conditions, self.line.held())
+    }
+
+    /// Why a task on these conditions would not be taken even if there was room, beside so many places that permits hold.
+    #[inline]
+    pub(super) fn refusal_beside(
+        &self,
+        route: &Route<P::Callback>,
+        conditions: &Conditions,
+        held: u32,
+    ) -> Option<Refusal> {
+        self.refusal_of(route, conditions.tries.total(), conditions.is_delayed(), held)
     }
 
     #[inline]
-    fn refusal_of(&self, route: &Route<P::Callback>, attempts: u32, is_delayed: bool) -> Option<Refusal> {
+    fn refusal_of(
+        &self,
+        route: &Route<P::Callback>,
+        attempts: u32,
+        is_delayed: bool,
+        held: u32,
+    ) -> Option<Refusal> {
         if !self.is_open() {
             return Some(Refusal::Closed);
         }
@@ -106,9 +129,9 @@ impl<P: Plan> Processor<P> {
             return Some(Refusal::Attempts);
         }
         match route {
-            Route::Handle if self.handles >= self.limits.unclaimed_slots() => Some(Refusal::Unclaimed),
+            Route::Handle if self.unclaimed_room(held) == 0 => Some(Refusal::Unclaimed),
             Route::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
-            _ if is_delayed && !self.has_delayed_room() => Some(Refusal::Delayed),
+            _ if is_delayed && !self.has_delayed_room(held) => Some(Refusal::Delayed),
             _ => None,
         }
     }
@@ -161,15 +184,14 @@ impl<P: Plan> Processor<P> {
             return Err(self.refuse(Refusal::Backlog, meta, (job, route)));
         };
         let (id, index) = (vacant.id(), vacant.index());
-        let mut task = Task::new(now, job, meta, route, conditions, state);
-        let deadline = task.deadline_in(state);
+        let task = vacant.insert(Task::new(now, job, meta, route, conditions, state));
+        let deadline = task.as_ref().map_or(NEVER, |task| task.deadline_in(state));
         if state == State::Queued {
-            let before = self.queue.push(&mut task, index);
-            vacant.insert(task);
-            List::<QUEUE>::follow(&mut self.tasks, before, index);
+            if let Some(task) = task {
+                let before = self.queue.push(task, index);
+                List::<QUEUE>::follow(&mut self.tasks, before, index);
+            }
             self.ledger.queued.note(self.queue.len());
-        } else {
-            vacant.insert(task);
         }
         self.deadlines.arm(index, deadline);
         self.tally.enter(state);

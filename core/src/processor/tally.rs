@@ -10,6 +10,8 @@ pub(super) struct Tally {
     states: [u32; State::COUNT],
     /// Settled tasks whose outcome waits for its handle.
     pub(super) unclaimed: u32,
+    /// Settled tasks whose outcome is retained once the host has observed it.
+    pub(super) unretained: u32,
 }
 
 impl Tally {
@@ -59,10 +61,16 @@ impl Tally {
         self.delayed().wrapping_add(self.of(State::Queued))
     }
 
+    /// Not settled, and an attempt runs: one that is asked to stop for a further one, too.
+    #[inline]
+    pub(super) fn running(&self) -> u32 {
+        self.of(State::Running).wrapping_add(self.of(State::Halting))
+    }
+
     /// Admitted and not settled.
     #[inline]
     pub(super) fn unsettled(&self) -> u32 {
-        self.waiting().wrapping_add(self.of(State::Running))
+        self.waiting().wrapping_add(self.running())
     }
 
     /// Settled, but the attempt runs on.
@@ -74,6 +82,6 @@ impl Tally {
     /// How many attempts keep a concurrency place.
     #[inline]
     pub(super) fn placed(&self) -> u32 {
-        self.of(State::Running).wrapping_add(self.orphans())
+        self.running().wrapping_add(self.orphans())
     }
 }

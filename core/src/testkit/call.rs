@@ -1,15 +1,12 @@
-//! The calls of the machine and its answers as plain data: every payload is its token's number. The host makes
-//! calls and writes down the answers; the model says what the answers must be.
+//! The calls of the machine as plain data: every payload is its token's number. The host makes calls and writes down the
+//! answers; the model says what the answers must be.
 
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 use core::time::Duration;
 
-use super::script::Order;
-use crate::{
-    AttachRefusal, AttemptId, CancelError, Cancelled, Drain, Fed, FeedRefusal, Instant, OutcomeKind, Refusal,
-    Remains, ReservedRefusal, SleepId, SleepRefusal, SourceId, SubscribeRefusal, SubscriberId, TaskId,
-    WaitRefusal, WaiterId,
-};
+use super::Order;
+use crate::{AttemptId, Drain, Instant, OutcomeKind, PermitId, SleepId, SourceId, SubscriberId, TaskId};
 
 /// A task offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,20 +38,30 @@ pub enum Call {
     },
     SubmitReserved {
         now: Instant,
-        waiter: WaiterId,
+        permit: PermitId,
         offer: Offer,
+    },
+    Reserve {
+        now: Instant,
+        count: NonZeroU32,
     },
     WaitForRoom {
         now: Instant,
         waiter: u32,
+        count: NonZeroU32,
     },
     Rewait {
-        id: WaiterId,
+        id: PermitId,
         waiter: u32,
+    },
+    GiveBack {
+        now: Instant,
+        id: PermitId,
+        count: u32,
     },
     Leave {
         now: Instant,
-        id: WaiterId,
+        id: PermitId,
     },
     Cancel {
         now: Instant,
@@ -124,6 +131,16 @@ pub enum Call {
         id: SubscriberId,
         waiter: u32,
     },
+    Observe {
+        on: bool,
+    },
+    Observed {
+        now: Instant,
+        task: TaskId,
+        kind: OutcomeKind,
+        value: Option<u32>,
+        job: Option<u32>,
+    },
     Pause {
         now: Instant,
     },
@@ -159,12 +176,20 @@ pub enum Call {
     Panicked {
         now: Instant,
         attempt: AttemptId,
+        panic: u32,
         job: Option<u32>,
         text: u32,
     },
     Stopped {
         now: Instant,
         attempt: AttemptId,
+        job: Option<u32>,
+    },
+    Snoozed {
+        now: Instant,
+        attempt: AttemptId,
+        job: u32,
+        delay: Duration,
     },
     LatePanic,
     Advance {
@@ -205,7 +230,9 @@ impl Call {
             Self::Submit { now, .. }
             | Self::TrySubmit { now, .. }
             | Self::SubmitReserved { now, .. }
+            | Self::Reserve { now, .. }
             | Self::WaitForRoom { now, .. }
+            | Self::GiveBack { now, .. }
             | Self::Leave { now, .. }
             | Self::Cancel { now, .. }
             | Self::Claim { now, .. }
@@ -218,6 +245,7 @@ impl Call {
             | Self::Feed { now, .. }
             | Self::FeedBatch { now, .. }
             | Self::FeedError { now, .. }
+            | Self::Observed { now, .. }
             | Self::Pause { now }
             | Self::Resume { now }
             | Self::SetConcurrency { now, .. }
@@ -227,152 +255,11 @@ impl Call {
             | Self::Failed { now, .. }
             | Self::Panicked { now, .. }
             | Self::Stopped { now, .. }
+            | Self::Snoozed { now, .. }
             | Self::Advance { now, .. }
             | Self::Sweep { now, .. }
             | Self::StartNext { now } => Some(now),
             _ => None,
         }
     }
-}
-
-/// What a call answered.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "one for each kind of answer, fields in the order of the machine's")]
-pub enum Answer {
-    Nothing,
-    Task(Result<TaskId, (Why, Returned)>),
-    Waiter(Result<WaiterId, (WaitRefusal, u32)>),
-    Room(Room),
-    Left(Option<Option<u32>>),
-    Cancelled(Result<Cancelled, CancelError>),
-    Claimed(Claimed),
-    Released { waiter: Option<u32>, settlement: Option<Settled> },
-    Result(Option<Settled>),
-    Sleep(Result<SleepId, (SleepRefusal, u32)>),
-    Slept(Slept),
-    Source(Result<SourceId, (AttachRefusal, [u32; 3])>),
-    Detached(Option<Detached>),
-    Batch { admitted: u32, refused: Option<FeedRefusal>, left: Vec<Option<Returned>> },
-    Taken(bool),
-    Subscriber(Result<SubscriberId, SubscribeRefusal>),
-    Event(Option<crate::Next<crate::Event<u32>>>),
-    Waits(Result<Option<u32>, u32>),
-    Concurrency(u32),
-    Runs(bool),
-    Completed(Result<(), (Option<OutcomeKind>, u32)>),
-    Failed(Result<Failure, (Option<OutcomeKind>, u32, Option<u32>)>),
-    Panicked(Result<Option<u32>, (Option<OutcomeKind>, Option<u32>)>),
-    Stopped(Result<(), Option<OutcomeKind>>),
-    Progress { used: u32, more: bool },
-    Swept { items: Vec<Swept>, due: bool },
-    Effect(Option<Done>),
-    Started(Option<Started>),
-    Inserted(&'static str, Option<(u8, u32, u32)>),
-    Value(Option<u32>),
-    Removed(Option<(u8, u32, u32)>),
-}
-
-/// Why a task was refused, whichever way it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "one for each way")]
-pub enum Why {
-    Submit(Refusal),
-    Reserved(ReservedRefusal),
-    Feed(FeedRefusal),
-}
-
-/// The job and the callback of a refused task.
-pub type Returned = (u32, Option<u32>);
-
-/// See [`RoomStatus`](crate::RoomStatus).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub enum Room {
-    Granted(u32),
-    Waiting(Option<u32>),
-    Gone(u32),
-}
-
-/// See [`Claim`](crate::Claim).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub enum Claimed {
-    Ready(Settled, u32),
-    Pending(Option<u32>),
-    Gone(u32),
-}
-
-/// See [`SleepStatus`](crate::SleepStatus).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub enum Slept {
-    Over(u32, Option<u32>),
-    Sleeping(Option<u32>),
-    Gone(u32),
-}
-
-/// See [`Failure`](crate::Failure).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub enum Failure {
-    Retrying { error: u32, delay: Duration },
-    Settled { job: Option<u32> },
-}
-
-/// See [`Settlement`](crate::Settlement).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub struct Settled {
-    pub task: TaskId,
-    pub meta: u32,
-    pub attempts: u32,
-    pub kind: OutcomeKind,
-    pub value: Option<u32>,
-    pub job: Option<u32>,
-    pub callback: Option<u32>,
-    pub waiter: Option<u32>,
-}
-
-/// See [`Detached`](crate::Detached).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub struct Detached {
-    pub source: SourceId,
-    pub guard: [u32; 3],
-    pub fed: Fed,
-}
-
-/// See [`Swept`](crate::Swept).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub enum Swept {
-    Result(Settled),
-    Cached(u8, u32, u32),
-}
-
-/// See [`Effect`](crate::Effect).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub enum Done {
-    Stop(crate::Stop),
-    Settle(Settled),
-    Wake(u32),
-    Discard(Settled),
-    Detach(Detached),
-    Uncache(u8, u32, u32),
-    Sweep,
-    Drained(Remains),
-}
-
-/// See [`Start`](crate::Start).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as there")]
-pub struct Started {
-    pub task: TaskId,
-    pub attempt: AttemptId,
-    pub number: u32,
-    pub job: u32,
-    pub meta: u32,
-    pub deadline: Option<Instant>,
-    pub further: u32,
 }

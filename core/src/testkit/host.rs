@@ -3,15 +3,16 @@
 
 use alloc::vec::Vec;
 
-use super::call::{
-    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Slept, Started, Swept,
-    Why,
+use super::answer::{
+    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Stopped, Swept, Why,
 };
-use super::script::Way;
+use super::call::{Call, Offer};
+use super::order::Way;
+use super::script::Setup;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
-    BuildError, Claim, Conditions, Effect, Guard, Inserted, Instant, Late, Limits, Message, Outcome,
-    Processor, Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
+    BuildError, Claim, Conditions, Effect, Guard, Inserted, Late, Message, Outcome, OutcomeKind, Processor,
+    Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
 };
 
 /// A machine whose payloads are counted.
@@ -28,8 +29,10 @@ impl Host {
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
-        Ok(Self { machine: Processor::new(limits, now)?, books: Books::default() })
+    pub fn new(setup: &Setup) -> Result<Self, BuildError> {
+        let machine =
+            Processor::with_generation_bits(setup.limits(), setup.start(), setup.generation_bits())?;
+        Ok(Self { machine, books: Books::default() })
     }
 
     /// The machine, to look at.
@@ -92,17 +95,17 @@ impl Host {
                     (Why::Submit(reason), returned(job))
                 }))
             }
-            Call::SubmitReserved { now, waiter, offer } => {
+            Call::SubmitReserved { now, permit, offer } => {
                 let (job, terms) = self.job(offer);
                 let answer = if offer.meta % 2 == 0 {
-                    self.machine.submit_reserved(now, waiter, job, terms)
+                    self.machine.submit_reserved(now, permit, job, terms)
                 } else {
                     let (meta, route, conditions) = parts(terms);
-                    let answer = self.machine.submit_reserved_on(now, waiter, job, meta, route, &conditions);
+                    let answer = self.machine.submit_reserved_on(now, permit, job, meta, route, &conditions);
                     answer.map_err(|refused| whole(refused, meta))
                 };
                 Answer::Task(
-                    answer.map_err(|refused| (Why::Reserved(refused.reason), returned(refused.into_value()))),
+                    answer.map_err(|refused| (Why::Permit(refused.reason), returned(refused.into_value()))),
                 )
             }
             Call::Feed { now, source, offer } => {
@@ -119,14 +122,17 @@ impl Host {
                 let left = batch.into_iter().map(|offer| offer.map(returned)).collect();
                 Answer::Batch { admitted: answer.admitted, refused: answer.refused, left }
             }
-            Call::WaitForRoom { now, waiter } => {
-                let answer = self.machine.wait_for_room(now, self.books.token(waiter));
+            Call::Reserve { now, count } => Answer::Permit(self.machine.reserve(now, count)),
+            Call::GiveBack { now, id, count } => Answer::GivenBack(self.machine.give_back(now, id, count)),
+            Call::WaitForRoom { now, waiter, count } => {
+                let answer = self.machine.wait_for_room(now, self.books.token(waiter), count);
                 Answer::Waiter(answer.map_err(|refused| (refused.reason, refused.into_value().out())))
             }
             Call::Rewait { id, waiter } => {
                 Answer::Room(match self.machine.rewait(id, self.books.token(waiter)) {
                     RoomStatus::Granted(waiter) => Room::Granted(waiter.out()),
                     RoomStatus::Waiting(waiter) => Room::Waiting(waiter.map(Token::out)),
+                    RoomStatus::Unclaimed(waiter) => Room::Unclaimed(waiter.out()),
                     RoomStatus::Gone(waiter) => Room::Gone(waiter.out()),
                 })
             }
@@ -196,6 +202,17 @@ impl Host {
                 self.machine.drain(now, mode);
                 Answer::Nothing
             }
+            Call::Observe { on } => {
+                self.machine.observe(on);
+                Answer::Nothing
+            }
+            Call::Observed { now, task, kind, value, job } => {
+                let outcome = outcome(kind, self.token(value.unwrap_or_default()));
+                let answer = self.machine.observed(now, task, outcome, job.map(|job| self.token(job)));
+                Answer::Observed(
+                    answer.map_err(|(outcome, job)| (outcome.kind(), value_of(outcome), job.map(Token::out))),
+                )
+            }
             _ => self.other_call(call),
         }
     }
@@ -210,29 +227,27 @@ impl Host {
             }
             Call::Failed { now, attempt, error, job, delay, text } => {
                 let (error, job) = (self.token(error), job.map(|job| self.token(job)));
-                Answer::Failed(
-                    match self.machine.failed(now, attempt, error, job, delay, &Message::of(&text)) {
-                        Ok(crate::Failure::Retrying { error, delay }) => {
-                            Ok(Failure::Retrying { error: error.out(), delay })
-                        }
-                        Ok(crate::Failure::Settled { job }) => {
-                            Ok(Failure::Settled { job: job.map(Token::out) })
-                        }
-                        Err(Late { settled, value: (error, job) }) => {
-                            Err((settled, error.out(), job.map(Token::out)))
-                        }
-                    },
-                )
+                let answer = self.machine.failed(now, attempt, error, job, delay, &Message::of(&text));
+                Answer::Failed(answer.map(failure).map_err(late_failure))
             }
-            Call::Panicked { now, attempt, job, text } => {
+            Call::Panicked { now, attempt, panic, job, text } => {
+                let (panic, job) = (self.token(panic), job.map(|job| self.token(job)));
+                let answer = self.machine.panicked(now, attempt, panic, job, &Message::of(&text));
+                Answer::Panicked(answer.map(failure).map_err(late_failure))
+            }
+            Call::Stopped { now, attempt, job } => {
                 let job = job.map(|job| self.token(job));
-                Answer::Panicked(match self.machine.panicked(now, attempt, job, &Message::of(&text)) {
-                    Ok(job) => Ok(job.map(Token::out)),
+                Answer::Stopped(match self.machine.stopped(now, attempt, job) {
+                    Ok(failure) => Ok(stopped(failure)),
                     Err(late) => Err((late.settled, late.value.map(Token::out))),
                 })
             }
-            Call::Stopped { now, attempt } => {
-                Answer::Stopped(self.machine.stopped(now, attempt).map_err(|late| late.settled))
+            Call::Snoozed { now, attempt, job, delay } => {
+                let job = self.token(job);
+                Answer::Snoozed(match self.machine.snoozed(now, attempt, job, delay) {
+                    Ok(failure) => Ok(stopped(failure)),
+                    Err(late) => Err((late.settled, late.value.out())),
+                })
             }
             Call::LatePanic => {
                 self.machine.late_panic();
@@ -307,17 +322,56 @@ fn returned((job, terms): Job) -> Returned {
     (job.out(), callback)
 }
 
+fn failure(failure: crate::Failure<Token, Token>) -> Failure {
+    match failure {
+        crate::Failure::Retrying { value, delay } => Failure::Retrying { value: value.out(), delay },
+        crate::Failure::Settled { job } => Failure::Settled { job: job.map(Token::out) },
+    }
+}
+
+fn stopped(failure: crate::Failure<(), Token>) -> Stopped {
+    match failure {
+        crate::Failure::Retrying { value: (), delay } => Stopped::Retrying { delay },
+        crate::Failure::Settled { job } => Stopped::Settled { job: job.map(Token::out) },
+    }
+}
+
+fn late_failure(late: Late<(Token, Option<Token>)>) -> (Option<OutcomeKind>, u32, Option<u32>) {
+    let (value, job) = late.value;
+    (late.settled, value.out(), job.map(Token::out))
+}
+
+/// The outcome of this kind, with this value if it has one.
+fn outcome(kind: OutcomeKind, value: Token) -> Outcome<Token, Token, Token> {
+    let without_value = match kind {
+        OutcomeKind::Completed => return Outcome::Completed(value),
+        OutcomeKind::Failed => return Outcome::Failed(value),
+        OutcomeKind::Panicked => return Outcome::Panicked(value),
+        OutcomeKind::TimedOut => Outcome::TimedOut,
+        OutcomeKind::Cancelled => Outcome::Cancelled,
+        OutcomeKind::Expired => Outcome::Expired,
+    };
+    value.out();
+    without_value
+}
+
+fn value_of(outcome: Outcome<Token, Token, Token>) -> Option<u32> {
+    match outcome {
+        Outcome::Completed(value) | Outcome::Failed(value) | Outcome::Panicked(value) => Some(value.out()),
+        _ => None,
+    }
+}
+
 fn settled(settlement: Settlement<Kit>) -> Settled {
     let kind = settlement.outcome.kind();
     Settled {
         task: settlement.task,
         meta: settlement.meta,
         attempts: settlement.attempts,
+        waited: settlement.times.waited(),
+        ran: settlement.times.ran(),
         kind,
-        value: match settlement.outcome {
-            Outcome::Completed(value) | Outcome::Failed(value) => Some(value.out()),
-            _ => None,
-        },
+        value: value_of(settlement.outcome),
         job: settlement.job.map(Token::out),
         callback: settlement.callback.map(Token::out),
         waiter: settlement.waiter.map(Token::out),
@@ -349,6 +403,7 @@ fn swept(swept: crate::Swept<Kit>) -> Swept {
 fn done(effect: Effect<Kit>) -> Done {
     match effect {
         Effect::Stop(stop) => Done::Stop(stop),
+        Effect::Observe(settlement) => Done::Observe(settled(settlement)),
         Effect::Settle(settlement) => Done::Settle(settled(settlement)),
         Effect::Wake(waiter) => Done::Wake(waiter.out()),
         Effect::Discard(settlement) => Done::Discard(settled(settlement)),

@@ -13,22 +13,26 @@
 //! check(&script).unwrap();
 //! ```
 
+mod answer;
 mod call;
 mod host;
 mod model;
 mod oracle;
+mod order;
 mod script;
 mod token;
 mod wheel;
 
-pub use call::{
-    Answer, Call, Claimed, Detached, Done, Failure, Offer, Returned, Room, Settled, Slept, Started, Swept,
-    Why,
+pub use answer::{
+    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Stopped, Swept,
+    Unwanted, Why,
 };
+pub use call::{Call, Offer};
 pub use host::Host;
 pub use model::Model;
 pub use oracle::{Fault, Oracle, Summary, check, check_flawed, trace};
-pub use script::{Order, Script, Setup, Step};
+pub use order::Order;
+pub use script::{Script, Setup, Step};
 pub use token::{Books, Key, Kit, Token};
 pub use wheel::Wheel;
 
@@ -51,11 +55,24 @@ pub enum Flaw {
     AbandonsAtOnce,
     DelayedTakesRoom,
     ForgetsOverflow,
+    PermitsTakeNoHandles,
+    UsesTwoPlaces,
+    GrantsRoomForOne,
+    LeavesOnePlace,
+    NeverHalts,
+    HaltingTakesNoPlace,
+    HaltsTooLate,
+    ClaimsUnseen,
+    FreesWhatIsShown,
+    ForgetsWhoWaits,
+    ShowsTwice,
+    CountsSnoozes,
+    WearsNothingOut,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 25] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -68,5 +85,18 @@ impl Flaw {
         Self::AbandonsAtOnce,
         Self::DelayedTakesRoom,
         Self::ForgetsOverflow,
+        Self::PermitsTakeNoHandles,
+        Self::UsesTwoPlaces,
+        Self::GrantsRoomForOne,
+        Self::LeavesOnePlace,
+        Self::NeverHalts,
+        Self::HaltingTakesNoPlace,
+        Self::HaltsTooLate,
+        Self::ClaimsUnseen,
+        Self::FreesWhatIsShown,
+        Self::ForgetsWhoWaits,
+        Self::ShowsTwice,
+        Self::CountsSnoozes,
+        Self::WearsNothingOut,
     ];
 }

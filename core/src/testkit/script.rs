@@ -7,7 +7,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::{CacheLimits, Drain, Instant, Jitter, Limits, Policy, Priority, ResultLimits, Retry, Timeouts};
+use super::Order;
+use crate::{CacheLimits, Drain, Instant, Limits, Policy, ResultLimits};
 
 /// Limits and what is done under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +78,32 @@ impl Setup {
                 policy,
                 seed: 7,
             },
-            attempts: pick(&[4, 16, 4, 2], attempts),
+            attempts: pick(&[4, u32::MAX, 4, 2], attempts),
             health_every: pick(&every, health),
             sweep_every: pick(&every, sweep),
             seed: u64::from(attempts),
-            origin: pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], sources / 3),
+            origin: match self.generation_bits() {
+                u64::BITS => pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], sources / 3),
+                _ => 0,
+            },
         }
+    }
+
+    /// How many bits the generations of task slots have: now and then so few that slots are used up soon.
+    #[must_use]
+    pub const fn generation_bits(&self) -> u32 {
+        match (self.0[6] >> 3 & 7, self.0[6] >> 6) {
+            (7, 0) => 1,
+            (7, 3) => 3,
+            (7, _) => 2,
+            _ => u64::BITS,
+        }
+    }
+
+    /// Whether outcomes are observed from the beginning.
+    #[must_use]
+    pub const fn observes(&self) -> bool {
+        self.0[6] & 4 != 0
     }
 
     /// How the machine is ended after the last step.
@@ -116,15 +137,24 @@ pub enum Step {
     Submit(Order),
     TrySubmit(Order),
     SubmitReserved {
-        waiter: u8,
+        permit: u8,
         order: Order,
     },
-    WaitForRoom,
+    Reserve {
+        count: u8,
+    },
+    WaitForRoom {
+        count: u8,
+    },
     Rewait {
-        waiter: u8,
+        permit: u8,
+    },
+    GiveBack {
+        permit: u8,
+        count: u8,
     },
     Leave {
-        waiter: u8,
+        permit: u8,
     },
     Cancel {
         task: u8,
@@ -180,6 +210,15 @@ pub enum Step {
     WaitEvent {
         subscriber: u8,
     },
+    /// Whether outcomes are observed from now on.
+    Observe {
+        on: bool,
+    },
+    /// An outcome is given back that was shown, or one that only looks like it.
+    Observed {
+        shown: u8,
+        how: u8,
+    },
     Pause,
     Resume,
     SetConcurrency {
@@ -212,6 +251,12 @@ pub enum Step {
     },
     Stopped {
         attempt: u8,
+        with_job: bool,
+    },
+    /// An attempt ends, and does not count.
+    Snooze {
+        attempt: u8,
+        delay: u8,
     },
     LatePanic,
     /// The clock moves on, and nobody tells the machine.
@@ -264,11 +309,13 @@ impl Step {
             0..=31 if d >= 192 => Self::TrySubmit(order),
             0..=31 => Self::Submit(order),
             32..=39 => Self::Sleep { attempt: a, until: b, asks: c < 128 },
-            40..=45 => Self::SubmitReserved { waiter: d, order },
-            46..=51 => Self::WaitForRoom,
+            40..=45 => Self::SubmitReserved { permit: d, order },
+            46..=51 if b >= 160 => Self::Reserve { count: a % 3 + 1 },
+            46..=51 => Self::WaitForRoom { count: a % 3 + 1 },
             52..=54 | 107 | 108 => Self::Resleep { sleep: a },
-            55..=57 => Self::Rewait { waiter: a },
-            58..=60 => Self::Leave { waiter: a },
+            55..=57 => Self::Rewait { permit: a },
+            58..=60 if b >= 160 => Self::GiveBack { permit: a, count: c % 4 },
+            58..=60 => Self::Leave { permit: a },
             61..=68 => Self::Cancel { task: a },
             69..=74 => Self::Claim { task: a },
             75 | 76 => Self::TryClaim { task: a },
@@ -290,17 +337,20 @@ impl Step {
             122 if a < 16 => Self::Abort,
             122 if a < 48 => Self::CancelAll,
             121..=142 => Self::Start { count: a % 4 },
-            143..=150 => Self::Began { attempt: a, jump: b % 200, at: c },
-            151..=166 => Self::Complete { attempt: a },
+            149..=151 => Self::Snooze { attempt: a, delay: b },
+            143..=148 => Self::Began { attempt: a, jump: b % 200, at: c },
+            152..=166 => Self::Complete { attempt: a },
             167..=176 => Self::Fail { attempt: a, with_job: b < 192 },
             177..=181 => Self::Panic { attempt: a, with_job: b < 192 },
-            182..=186 => Self::Stopped { attempt: a },
+            182..=186 => Self::Stopped { attempt: a, with_job: b < 192 },
             187 => Self::LatePanic,
-            188..=193 => Self::Wait { jump: a },
+            193 => Self::Observe { on: a < 192 },
+            188..=192 => Self::Wait { jump: a },
             194..=196 => Self::Regress { jump: a },
             197..=212 => Self::Advance { jump: a, budget: b },
             213..=219 => Self::Reach,
-            220..=230 => Self::Poll { count: a % 8 },
+            228..=230 => Self::Observed { shown: a, how: b },
+            220..=227 => Self::Poll { count: a % 8 },
             231 | 232 => Self::Sweep { budget: a % 4 },
             233..=239 => Self::CacheInsert { key: a % 6 },
             240..=243 => Self::CacheGet { key: a % 6 },
@@ -309,88 +359,6 @@ impl Step {
             246 => Self::CachePop,
             247..=253 => Self::Settle,
             254 | 255 => Self::EndSleep { sleep: a },
-        }
-    }
-}
-
-/// Bytes that choose the terms of a task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Order(pub [u8; 3]);
-
-/// Where an order sends its outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Nowhere,
-    Callback,
-    Handle,
-    Retain,
-}
-
-impl Order {
-    pub(super) const fn priority(self) -> Priority {
-        Priority::new(self.0[0] & 7)
-    }
-
-    pub(super) const fn way(self) -> Way {
-        match self.0[0] >> 3 & 3 {
-            0 => Way::Callback,
-            1 => Way::Handle,
-            2 => Way::Retain,
-            _ => Way::Nowhere,
-        }
-    }
-
-    /// The order as a batch makes it, which tells no ids, so that no handle could be claimed: then nobody wants the
-    /// outcome.
-    pub(super) const fn in_batch(self) -> Self {
-        match self.way() {
-            Way::Handle => Self([self.0[0] | 3 << 3, self.0[1], self.0[2]]),
-            _ => self,
-        }
-    }
-
-    pub(super) fn retry(self) -> Retry {
-        let tries = u32::from(self.0[0] >> 5 & 3);
-        let (base, cap) = self.backoff();
-        let retry = Retry::NONE.base(Duration::from_millis(base)).cap(Duration::from_millis(cap));
-        retry.attempts(tries + 1).on_panic(self.0[0] & 128 != 0).jitter(self.jitter())
-    }
-
-    fn jitter(self) -> Jitter {
-        pick(&[Jitter::Full, Jitter::Full, Jitter::Equal, Jitter::None], (self.0[1] ^ self.0[2]) >> 6)
-    }
-
-    /// To within a millisecond.
-    pub(super) fn shortest_backoff(self, failed: u32) -> Duration {
-        let longest = self.longest_backoff(failed);
-        let least = match self.jitter() {
-            Jitter::Equal => longest / 2,
-            Jitter::None => longest,
-            _ => Duration::ZERO,
-        };
-        least.saturating_sub(Duration::from_millis(1))
-    }
-
-    pub(super) fn longest_backoff(self, failed: u32) -> Duration {
-        let (base, cap) = self.backoff();
-        let doubled = u128::from(base) << failed.saturating_sub(1).min(60);
-        let millis = doubled.min(u128::from(cap)).min(u128::from(u64::MAX / 1_000_000 + 1));
-        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
-    }
-
-    fn backoff(self) -> (u64, u64) {
-        pick(&[(3, 10), (0, 10), (70, 1_000), (1_000_000, u64::MAX)], self.0[2] & 3)
-    }
-
-    pub(super) fn delay(self) -> Duration {
-        span(self.0[1] & 15).unwrap_or_default()
-    }
-
-    pub(super) fn timeouts(self) -> Timeouts {
-        Timeouts {
-            schedule_to_start: span(self.0[1] >> 4),
-            start_to_close: span(self.0[2] & 15),
-            schedule_to_close: span(self.0[2] >> 4),
         }
     }
 }
@@ -408,18 +376,7 @@ pub(super) fn jump(choice: u8) -> Duration {
     }
 }
 
-/// A time-out or a delay, often none.
-fn span(choice: u8) -> Option<Duration> {
-    let micros = [300, 1_000, 2_000, 3_000, 5_000, 10_000, 70_000, 1_000_000];
-    match choice {
-        0..=5 => None,
-        6 => Some(Duration::ZERO),
-        15 => Some(Duration::MAX),
-        _ => Some(Duration::from_micros(pick(&micros, choice - 7))),
-    }
-}
-
-fn pick<T: Copy + Default>(table: &[T], choice: u8) -> T {
+pub(super) fn pick<T: Copy + Default>(table: &[T], choice: u8) -> T {
     let at = usize::from(choice).checked_rem(table.len()).unwrap_or(0);
     table.get(at).copied().unwrap_or_default()
 }

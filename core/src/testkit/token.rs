@@ -15,6 +15,7 @@ impl Plan for Kit {
     type Job = Token;
     type Output = Token;
     type Error = Token;
+    type Panic = Token;
     type Meta = u32;
     type Callback = Token;
     type Waiter = Token;

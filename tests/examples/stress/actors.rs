@@ -16,7 +16,7 @@ use crate::record::{Record, flag};
 use crate::script::{chance, micros};
 use crate::submit::Held;
 use crate::tokens::{Kind, Token};
-use crate::values::{CacheValue, Failure, Job, Output, Quiet, planned_panic, quietly};
+use crate::values::{CacheValue, Job, Quiet, Service, planned_panic, quietly};
 use crate::world::{Emitter, Submits, World, lock};
 
 /// One submitter.
@@ -169,8 +169,8 @@ impl Actor {
         }
         let (task, record) = retained[self.dice.usize(0..retained.len())].clone();
         drop(retained);
-        if let Some(outcome) = self.world.submitter().result(task) {
-            self.world.conclude(&record, Ok(outcome));
+        if let Some(result) = self.world.submitter().result(task) {
+            self.world.take(&record, result);
         }
     }
 
@@ -211,8 +211,7 @@ impl Actor {
     }
 
     fn use_cache(&mut self) {
-        let Some(cache) = self.world.cache.get() else { return };
-        let key = self.dice.u64(0..8);
+        let (cache, key) = (&self.world.cache, self.dice.u64(0..8));
         match self.dice.u32(0..4) {
             0..2 => drop(cache.insert(key, CacheValue(self.world.tokens.token(Kind::CacheValue)))),
             2 => drop(cache.get(&key)),
@@ -279,8 +278,8 @@ impl Actor {
                 yield_once().await;
             }
         }
-        if chance(&mut self.dice, 60) {
-            source.detach();
+        // Where the end was faster, it may be about to drop the listeners: that is looked at after the end.
+        if chance(&mut self.dice, 60) && source.detach().is_some() {
             if events.listener_counts() != [0, 0, 1] {
                 let text = format!("after a detach there are {:?} listeners", events.listener_counts());
                 self.world.find(Check::Tokens, text);
@@ -336,11 +335,7 @@ impl Drop for Restored<'_> {
 }
 
 /// Reads all events to the end, and counts them.
-pub async fn hear(
-    world: Arc<World>,
-    mut subscription: Subscription<Job, Output, Failure, u64>,
-    token: Token,
-) {
+pub async fn hear(world: Arc<World>, mut subscription: Subscription<Service>, token: Token) {
     let mut heard = 0;
     while let Some(notice) = Pin::new(&mut subscription).next().await {
         heard += match notice {

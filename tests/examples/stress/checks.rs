@@ -44,9 +44,9 @@ pub fn check_kept_handles(world: &World, check: Check) {
 
 fn take_what_is_left(world: &World) {
     for (task, record) in std::mem::take(&mut *lock(&world.retained)) {
-        if let Some(outcome) = world.submitter().result(task) {
+        if let Some(result) = world.submitter().result(task) {
             world.find(Check::Outcome, format!("the result of job {} outlives the end", record.number));
-            quietly(|| drop(outcome));
+            quietly(|| drop(result));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use plimsoll::{Builder, CacheLimits, Cloning, Processor, Timeouts};
+use plimsoll::{Builder, Cache, CacheLimits, Cloning, Processor, Timeouts};
 
 use crate::actors::{self, Actor};
 use crate::checks::{check_end, check_nothing_is_left};
@@ -17,7 +17,7 @@ use crate::lender::Lender;
 use crate::names::{Check, End, Runtime};
 use crate::script::{Mood, chance, draw_retry, micros};
 use crate::tokens::Kind;
-use crate::values::{CacheValue, Quiet};
+use crate::values::Quiet;
 use crate::watchdog;
 use crate::world::{World, lock, wait_until};
 
@@ -50,15 +50,17 @@ impl Episode {
         let mood = self.mood(&mut dice);
         let (host, spawner) = Host::start(self.runtime)?;
         let actors = dice.usize(1..5);
-        let world = World::new(self.runtime, mood, spawner.clone(), lender.clone(), actors);
+        let cache = CacheLimits { entries: dice.u32(0..4), ..CacheLimits::default() };
+        let cache = Cache::new(cache).map_err(|error| error.to_string())?;
+        let world = World::new(self.runtime, mood, spawner.clone(), lender.clone(), cache.clone(), actors);
         watchdog::watch(&self.label(), &world);
-        let owner = spawner.build(draw_builder(&mut dice).timeouts(mood.timeouts), {
+        let builder = draw_builder(&mut dice).timeouts(mood.timeouts).cache(&cache);
+        let owner = spawner.build(builder, {
             let world = world.clone();
             move |job, cx| handler::attempt(&world, job, cx)
         })?;
         drop(spawner);
         let _ = world.submitter.set(owner.submitter());
-        let _ = world.cache.set(owner.cache().clone());
         let subscription = owner.subscribe().map_err(|error| error.to_string())?;
         *lock(&world.owner) = Some(owner);
         let hears = actors::hear(world.clone(), subscription, world.tokens.token(Kind::Subscriber));
@@ -133,11 +135,10 @@ impl Episode {
 }
 
 /// Small limits, so that each is reached.
-fn draw_builder(dice: &mut Rng) -> Builder<u64, u64, CacheValue, Cloning> {
+fn draw_builder(dice: &mut Rng) -> Builder<Cloning> {
     let ms = Duration::from_millis;
     let grace = [Duration::ZERO, Duration::ZERO, ms(1), ms(20), Duration::MAX][dice.usize(0..5)];
     let attempts = dice.u32(2..5);
-    let cache = CacheLimits { entries: dice.u32(0..4), ..CacheLimits::default() };
     let mut builder = Processor::builder()
         .queue(dice.u32(0..14))
         .concurrency(dice.u32(1..9))
@@ -150,9 +151,7 @@ fn draw_builder(dice: &mut Rng) -> Builder<u64, u64, CacheValue, Cloning> {
         .attempts(attempts)
         .results(dice.u32(0..4), chance(dice, 50).then(|| ms(3)))
         .cancel_grace(grace)
-        .seed(dice.u64(..))
-        .meta::<u64>()
-        .cache::<u64, CacheValue>(cache);
+        .seed(dice.u64(..));
     if chance(dice, 30) {
         builder = builder.orphans(dice.u32(1..4));
     }

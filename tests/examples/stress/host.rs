@@ -11,12 +11,12 @@ use futures::channel::oneshot;
 use plimsoll::Smol;
 use plimsoll::Thread;
 use plimsoll::Tokio;
-use plimsoll::{Builder, Cloning, Context};
+use plimsoll::{Builder, Cloning, Handler};
 use smol::Executor;
 use smol::channel::Sender;
 
 use crate::names::Runtime;
-use crate::values::{CacheValue, Failure, Job, Output};
+use crate::values::Service;
 use crate::world::Owner;
 
 /// An executor that runs. Dropping it stops it, waits for its threads, and drops the tasks that are left.
@@ -63,8 +63,6 @@ fn join(thread: Option<JoinHandle<()>>) {
         std::panic::resume_unwind(panic);
     }
 }
-
-type Build = Builder<u64, u64, CacheValue, Cloning>;
 
 impl Host {
     /// Starts it, with what spawns on it.
@@ -141,10 +139,10 @@ impl Spawner {
     }
 
     /// Builds a processor on it; `None` if the executor is gone.
-    pub fn build<F, H>(&self, builder: Build, handler: H) -> Result<Owner, String>
+    pub fn build<H, A>(&self, builder: Builder<Cloning>, handler: H) -> Result<Owner, String>
     where
-        H: Fn(Job, Context<u64>) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Output, Failure>> + Send + 'static,
+        H: Handler<Service, A, Future: Send + 'static> + Send + Sync + 'static,
+        A: 'static,
     {
         let text = |error: &dyn fmt::Display| format!("cannot build a processor: {error}");
         match self {

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use plimsoll::{Outcome, Timeouts};
+use plimsoll::{TaskError, TaskResult, Timeouts};
 
 use crate::names::{Check, Seen};
-use crate::values::{Failure, Output};
+use crate::values::Service;
 use crate::world::World;
 
 /// What has happened to a job.
@@ -64,22 +64,24 @@ impl Record {
 
 impl World {
     /// Notes the outcome of a job, and checks that it is the first one and possible.
-    pub fn judge(&self, record: &Record, outcome: &Outcome<Output, Failure>) {
+    pub fn judge(&self, record: &Record, result: &TaskResult<Service>) {
         let Timeouts { schedule_to_start, start_to_close, schedule_to_close, .. } = record.timeouts;
-        let (seen, possible) = match outcome {
-            Outcome::Completed(output) => {
-                (Seen::Completed, output.number == record.number && record.has(flag::RETURNED))
-            }
-            Outcome::Failed(failure) => {
+        let (seen, possible) = match result {
+            Ok(output) => (Seen::Completed, output.number == record.number && record.has(flag::RETURNED)),
+            Err(TaskError::Failed(failure)) => {
                 (Seen::Failed, failure.number == record.number && record.has(flag::FAILED))
             }
-            Outcome::Panicked => {
+            Err(TaskError::Panicked(_)) => {
                 let by_runtime = self.is_runtime_killed() && record.has(flag::USES_TIMER);
                 (Seen::Panicked, by_runtime || record.has(flag::PANICKED))
             }
-            Outcome::TimedOut => (Seen::TimedOut, record.has_waited(&[start_to_close, schedule_to_close])),
-            Outcome::Expired => (Seen::Expired, record.has_waited(&[schedule_to_start])),
-            Outcome::Cancelled => (Seen::Cancelled, self.is_ending() || record.has(flag::CANCELLED)),
+            Err(TaskError::TimedOut) => {
+                (Seen::TimedOut, record.has_waited(&[start_to_close, schedule_to_close]))
+            }
+            Err(TaskError::Expired) => (Seen::Expired, record.has_waited(&[schedule_to_start])),
+            Err(TaskError::Cancelled) => (Seen::Cancelled, self.is_ending() || record.has(flag::CANCELLED)),
+            // Nobody but a handle is told of anything else.
+            Err(_) => (Seen::Ended, false),
         };
         seen.count();
         self.note_outcome(record, seen.name());

@@ -5,19 +5,19 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use fastrand::Rng;
-use plimsoll::{Ended, Handle, Options, Outcome, Refusal, Refused, TaskId};
+use plimsoll::{Handle, Options, Refusal, Refused, Settlement, TaskError, TaskId, TaskResult};
 
 use crate::names::{Action, Check, is_skipped};
 use crate::record::{Record, flag};
 use crate::script::{Script, chance, options};
 use crate::tokens::{Kind, Token};
-use crate::values::{Failure, Fuse, Job, Output, planned_panic, quietly};
+use crate::values::{Fuse, Job, Service, planned_panic, quietly};
 use crate::world::{Inside, World, lock};
 
 /// A handle with what is known of its job.
 pub struct Held {
     pub record: Arc<Record>,
-    pub handle: Handle<Job, Output, Failure, u64>,
+    pub handle: Handle<Service>,
 }
 
 impl World {
@@ -57,21 +57,17 @@ impl World {
     pub fn submit_handle(&self, dice: &mut Rng, depth: u32) -> Option<Held> {
         Action::SubmitHandle.count();
         let (job, options, record) = self.order(dice, depth);
-        let submitted = self.submitter().submit_with(job, options);
+        let submitted = self.submitter().task(job).options(options).submit();
         self.hold(record, submitted)
     }
 
     pub async fn submit_wait(&self, dice: &mut Rng, depth: u32) -> Option<Held> {
         let (job, options, record) = self.order(dice, depth);
-        let submitted = self.submitter().submit_wait_with(job, options).await;
+        let submitted = self.submitter().task(job).options(options).submit_wait().await;
         self.hold(record, submitted)
     }
 
-    fn hold(
-        &self,
-        record: Arc<Record>,
-        submitted: Result<Handle<Job, Output, Failure, u64>, Refused<Job>>,
-    ) -> Option<Held> {
+    fn hold(&self, record: Arc<Record>, submitted: Result<Handle<Service>, Refused<Job>>) -> Option<Held> {
         match submitted {
             Ok(handle) => {
                 self.note_admitted(&record);
@@ -85,27 +81,30 @@ impl World {
     }
 
     /// Takes what a handle came to.
-    pub fn conclude(&self, record: &Record, outcome: Result<Outcome<Output, Failure>, Ended>) {
-        match outcome {
-            Ok(outcome) => {
-                self.judge(record, &outcome);
-                quietly(|| drop(outcome));
-            }
-            Err(Ended) => self.judge_ended(record),
+    pub fn conclude(&self, record: &Record, result: TaskResult<Service>) {
+        match result {
+            Err(TaskError::Ended) => self.judge_ended(record),
+            result => self.take(record, result),
         }
+    }
+
+    /// Takes an outcome.
+    pub fn take(&self, record: &Record, result: TaskResult<Service>) {
+        self.judge(record, &result);
+        quietly(|| drop(result));
     }
 
     pub fn submit_detached(&self, dice: &mut Rng, depth: u32) -> Option<(TaskId, Arc<Record>)> {
         Action::SubmitDetached.count();
         let (job, options, record) = self.order(dice, depth);
-        let submitted = self.submitter().post(job, options);
+        let submitted = self.submitter().task(job).options(options).post();
         self.note(record, submitted)
     }
 
     pub fn submit_retained(&self, dice: &mut Rng, depth: u32) -> Option<(TaskId, Arc<Record>)> {
         Action::SubmitRetained.count();
         let (job, options, record) = self.order(dice, depth);
-        let submitted = self.submitter().retain(job, options);
+        let submitted = self.submitter().task(job).options(options).retain();
         let noted = self.note(record, submitted)?;
         lock(&self.retained).push(noted.clone());
         Some(noted)
@@ -116,7 +115,7 @@ impl World {
         let (job, options, record) = self.order(dice, depth);
         record.set(flag::HAS_CALLBACK);
         let call = Call::draw(self.clone(), record.clone(), dice, depth);
-        let submitted = self.submitter().call(job, options, move |outcome| call.run(outcome));
+        let submitted = self.submitter().task(job).options(options).call(move |settled| call.run(settled));
         let submitted = submitted.map_err(|refused| {
             let (reason, (job, callback)) = refused.into_parts();
             quietly(|| drop(callback));
@@ -195,9 +194,13 @@ impl Call {
         }
     }
 
-    fn run(self, outcome: Outcome<Output, Failure>) {
+    fn run(self, settled: Settlement<Service>) {
         let running = Running::new(&self.world);
-        self.world.judge(&self.record, &outcome);
+        let number = self.record.number;
+        if settled.meta != number || settled.job.as_ref().is_some_and(|job| job.record.number != number) {
+            self.world.find(Check::Callback, format!("the callback of job {number} gets {settled:?}"));
+        }
+        self.world.judge(&self.record, &settled.result);
         if !self.block.is_zero() {
             std::thread::sleep(self.block);
         }

@@ -6,7 +6,9 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
+
+use plimsoll::Context;
 
 use crate::names::Action;
 use crate::record::{Record, flag};
@@ -102,6 +104,9 @@ impl fmt::Debug for Failure {
     }
 }
 
+/// What the processors do. The metadata of a task is the number of its job.
+pub type Service = fn(Job, Context<u64>) -> Result<Output, Failure>;
+
 /// A value of the cache.
 pub struct CacheValue(#[expect(dead_code, reason = "counted")] pub Token);
 
@@ -117,7 +122,7 @@ impl<F> Quiet<F> {
 impl<F: Future<Output = ()>> Future for Quiet<F> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let Some(future) = &mut self.0 else { return Poll::Ready(()) };
         if let Some(Poll::Pending) = quietly(|| future.as_mut().poll(cx)) {
             return Poll::Pending;

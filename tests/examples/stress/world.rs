@@ -17,10 +17,10 @@ use crate::record::{Record, flag};
 use crate::script::Mood;
 use crate::submit::Held;
 use crate::tokens::Tokens;
-use crate::values::{CacheValue, Failure, Job, Output};
+use crate::values::{CacheValue, Job, Service};
 
-pub type Owner = Processor<Job, Output, Failure, u64, u64, CacheValue>;
-pub type Submits = Submitter<Job, Output, Failure, u64>;
+pub type Owner = Processor<Service>;
+pub type Submits = Submitter<Service>;
 
 /// Where the owner is to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct World {
     pub tokens: Arc<Tokens>,
     pub lender: Lender,
     pub submitter: OnceLock<Submits>,
-    pub cache: OnceLock<Cache<u64, CacheValue>>,
+    pub cache: Cache<u64, CacheValue>,
     pub owner: Mutex<Option<Owner>>,
     pub spawner: Mutex<Option<Spawner>>,
     pub findings: Mutex<Vec<(Check, String)>>,
@@ -71,7 +71,14 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(runtime: Runtime, mood: Mood, spawner: Spawner, lender: Lender, actors: usize) -> Arc<Self> {
+    pub fn new(
+        runtime: Runtime,
+        mood: Mood,
+        spawner: Spawner,
+        lender: Lender,
+        cache: Cache<u64, CacheValue>,
+        actors: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             runtime,
             place: Place::on(runtime),
@@ -79,7 +86,7 @@ impl World {
             tokens: Arc::default(),
             lender,
             submitter: OnceLock::new(),
-            cache: OnceLock::new(),
+            cache,
             owner: Mutex::new(None),
             spawner: Mutex::new(Some(spawner)),
             findings: Mutex::default(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use plimsoll_core::{
-    AttemptId, CacheLimits, Effect, Instant, Limits, Next, Policy, ResultLimits, Route, SourceId,
-    SubscriberId, TaskId, Terms, WaiterId,
+    AttemptId, CacheLimits, Effect, Instant, Limits, Next, PermitId, Policy, ResultLimits, Route, SourceId,
+    SubscriberId, TaskId, Terms,
 };
 
 use crate::machine::{self, Callback, Eight, LONG, MILLISECOND, Machine, bare, callback, terms};
@@ -28,7 +28,7 @@ pub struct Crowd {
     pub fresh_key: u64,
     pub subscribers: Vec<SubscriberId>,
     pub sources: Vec<SourceId>,
-    pub waiters: Vec<WaiterId>,
+    pub waiters: Vec<PermitId>,
     rng: Rng,
 }
 
@@ -117,6 +117,7 @@ impl Crowd {
         limits.subscribers = size + ROUND;
         limits.sources = size + ROUND;
         limits.waiters = size + ROUND;
+        limits.unclaimed = Some(1);
         let mut crowd = Self::new(limits);
         // There is no room as long as this one runs.
         let _ = crowd.submit_running(callback());
@@ -219,7 +220,7 @@ impl Crowd {
         machine::attach(&mut self.machine, self.now)
     }
 
-    pub fn wait_for_room(&mut self) -> WaiterId {
+    pub fn wait_for_room(&mut self) -> PermitId {
         machine::wait_for_room(&mut self.machine, self.now)
     }
 

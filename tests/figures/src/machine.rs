@@ -3,13 +3,14 @@
 //! The operations are never inlined into what drives them: so each is compiled once, knows nothing of its arguments,
 //! and costs the same whoever else is measured.
 
+use std::num::NonZeroU32;
 use std::task::Waker;
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, Plan, Processor,
-    Progress, Refused, ResultLimits, Route, Settlement, SourceId, Start, SubscriberId, TaskId, Terms,
-    WaiterId, Wake,
+    AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, PermitId, Plan,
+    Processor, Progress, Refused, ResultLimits, Route, Settlement, SourceId, Start, SubscriberId, TaskId,
+    Terms, Wake,
 };
 
 /// Jobs, outputs, errors and metadata of 8 bytes; callbacks and waiters of 16, as applications have them.
@@ -19,6 +20,7 @@ impl Plan for Eight {
     type Job = u64;
     type Output = u64;
     type Error = u64;
+    type Panic = u64;
     type Meta = u64;
     type Callback = Callback;
     type Waiter = Waker;
@@ -91,7 +93,7 @@ pub fn fail(machine: &mut Machine, now: Instant, attempt: AttemptId, job: Option
 
 #[inline(never)]
 pub fn stopped(machine: &mut Machine, now: Instant, attempt: AttemptId) {
-    machine.stopped(now, attempt).expect("the attempt was asked to stop");
+    let _ = machine.stopped(now, attempt, None).expect("the attempt was asked to stop");
 }
 
 #[inline(never)]
@@ -121,7 +123,7 @@ pub fn take_result(machine: &mut Machine, now: Instant, task: TaskId) -> Settlem
 
 #[inline(never)]
 pub fn panic(machine: &mut Machine, now: Instant, attempt: AttemptId) {
-    let _ = machine.panicked(now, attempt, None, &Message::default()).expect("the attempt runs");
+    let _ = machine.panicked(now, attempt, 4, None, &Message::default()).expect("the attempt runs");
 }
 
 #[inline(never)]
@@ -197,11 +199,11 @@ pub fn detach(machine: &mut Machine, now: Instant, source: SourceId) {
 }
 
 #[inline(never)]
-pub fn wait_for_room(machine: &mut Machine, now: Instant) -> WaiterId {
-    machine.wait_for_room(now, Waker::noop().clone()).expect("the line has room")
+pub fn wait_for_room(machine: &mut Machine, now: Instant) -> PermitId {
+    machine.wait_for_room(now, Waker::noop().clone(), NonZeroU32::MIN).expect("the line has room")
 }
 
 #[inline(never)]
-pub fn leave(machine: &mut Machine, now: Instant, waiter: WaiterId) {
+pub fn leave(machine: &mut Machine, now: Instant, waiter: PermitId) {
     let _ = machine.leave(now, waiter).expect("it is in the line");
 }

@@ -20,6 +20,7 @@ impl Plan for Bare {
     type Job = u32;
     type Output = u32;
     type Error = ();
+    type Panic = ();
     type Meta = ();
     type Callback = u8;
     type Waiter = ();
@@ -63,7 +64,7 @@ fn run() -> Result<(), c_int> {
     while processor.advance(wake, 16).more {}
     check(11, settlement(&mut processor) == Some((7, Outcome::TimedOut)))?;
     check(12, processor.census().orphans == 1)?;
-    processor.stopped(wake, slow.attempt).map_err(|_| 13)?;
+    let _ = processor.stopped(wake, slow.attempt, None).map_err(|_| 13)?;
 
     processor.drain(wake, Drain::Abort);
     while processor.advance(wake, 16).more {}

@@ -9,6 +9,7 @@ mod futures_buffered;
 mod futures_unordered;
 mod grommet;
 mod plimsoll;
+mod plimsoll_batches;
 mod pool_async_channel;
 mod pool_kanal;
 mod queue;
@@ -102,6 +103,11 @@ const fn for_threads(workload: Workload) -> bool {
     matches!(workload, Ready | Yield | Faults | Threads)
 }
 
+/// Where the cost of handing over is of interest.
+const fn batched(workload: Workload) -> bool {
+    matches!(workload, Ready | Faults)
+}
+
 /// All of them.
 pub const ALL: &[Entry] = &[
     Entry {
@@ -119,6 +125,12 @@ pub const ALL: &[Entry] = &[
         does: for_threads,
         before: "plimsoll-tokio-mt",
         ..ours::<TokioThreads, plimsoll::OnTokioInThrees>("plimsoll-tokio-mt-by-3", "tokio")
+    },
+    Entry { does: batched, ..ours::<Smol, plimsoll_batches::OnSmol>("plimsoll-smol-batches", "smol") },
+    Entry { does: batched, ..ours::<Tokio, plimsoll_batches::OnTokio>("plimsoll-tokio-batches", "tokio") },
+    Entry {
+        does: |workload| batched(workload) || workload == Threads,
+        ..ours::<TokioThreads, plimsoll_batches::OnTokio>("plimsoll-tokio-mt-batches", "tokio")
     },
     ours::<Smol, plimsoll::OnThread>("plimsoll-thread", "thread"),
     Entry {

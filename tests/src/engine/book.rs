@@ -126,6 +126,13 @@ impl Book {
         task.id = id;
     }
 
+    /// How many tasks were taken in for a completion queue, and have not told their outcome.
+    pub(super) fn untold_in_queues(&self) -> u32 {
+        let is_in_queue =
+            |task: &&Task| task.way == Way::Queue && task.entry == Entry::Admitted && !task.is_told();
+        self.tasks.iter().filter(is_in_queue).count() as u32
+    }
+
     pub(super) fn refuse(&mut self, task: u32) {
         self.task(task).entry = Entry::Refused;
     }
@@ -222,6 +229,13 @@ impl Book {
         self.settle(task, kind, now)?;
         let told = std::mem::replace(&mut self.task(task).is_told, true);
         ensure(!told, || "the outcome is told twice".into())
+    }
+
+    /// Somebody is told how many attempts at a task were started. Not for each of them a handler was called.
+    pub(super) fn has_started(&self, task: u32, attempts: u32) -> Answer {
+        let task = &self.tasks[task as usize];
+        let is_right = (task.attempts.len() as u32..=task.order.tries()).contains(&attempts);
+        ensure(is_right, || format!("{attempts} attempts are told of at {task:?}"))
     }
 
     /// Whether the attempts at a task are in vain, though they may not have been told yet.

@@ -7,13 +7,14 @@ use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use plimsoll::{
-    CancelOnDrop, Ended, Handle, Idle, Notice, Outcome, Phase, SourceHandle, SubmitWait, Subscription,
+    CancelOnDrop, CompletionQueue, Handle, Idle, Notice, Permit, Phase, Refusal, Reserve, Settlement,
+    SourceHandle, StreamRefusal, SubmitWait, Subscription, TaskError, TaskResult,
 };
 
 use super::book::Discards;
 use super::plan::Deed;
-use super::stage::Stage;
-use super::token::{Error, Flag, Job, Output};
+use super::stage::{Service, Stage};
+use super::token::Flag;
 
 /// Something that is held, and the waker that was left with it.
 pub(super) struct Held {
@@ -22,14 +23,21 @@ pub(super) struct Held {
 }
 
 pub(super) enum Thing {
-    Handle(u32, Handle<Job, Output, Error, u32>),
-    Cancelling(u32, CancelOnDrop<Job, Output, Error, u32>),
-    Wait(u32, SubmitWait<Job, Output, Error, u32>),
+    Handle(u32, Handle<Service>),
+    Cancelling(u32, CancelOnDrop<Service>),
+    Wait(u32, SubmitWait<Service>),
     /// Until every task is settled, and how many had been admitted when it was polled first.
-    Idle(Idle<Job, Output, Error, u32>, Option<u64>),
-    Subscription(Subscription<Job, Output, Error, u32>),
-    Source(SourceHandle<Job, Output, Error, u32>),
+    Idle(Idle<Service>, Option<u64>),
+    Reserve(Reserve<Service>),
+    Permit(Permit<Service>),
+    Queue(CompletionQueue<Service>),
+    Stream(Results),
+    Subscription(Subscription<Service>),
+    Source(SourceHandle<Service>),
 }
+
+/// A stream of jobs that is processed.
+pub(super) type Results = Pin<Box<dyn Stream<Item = Result<Settlement<Service>, StreamRefusal<Service>>>>>;
 
 /// What a poll came to.
 pub(super) enum Polled {
@@ -102,13 +110,44 @@ impl Held {
                     true => Ok(Polled::Over),
                 };
             }
+            Thing::Reserve(reserve) => match Pin::new(reserve).poll(cx) {
+                Poll::Ready(Ok(permit)) => {
+                    *self = Self::new(Thing::Permit(permit));
+                    return Ok(Polled::More(None));
+                }
+                Poll::Ready(Err(_)) => return Ok(Polled::Over),
+                Poll::Pending if was_idle && stage.book().ending.is_closing => {
+                    return Err("waits for a permit after the end".into());
+                }
+                Poll::Pending => return Ok(Polled::Pending),
+            },
+            Thing::Queue(queue) => match Pin::new(queue).poll_next(cx) {
+                Poll::Pending => Ok(Polled::Pending),
+                Poll::Ready(Some(settled)) => {
+                    stage.hear(settled.meta, settled);
+                    Ok(Polled::More(None))
+                }
+                Poll::Ready(None) => Ok(Polled::Over),
+            },
+            Thing::Stream(results) => match results.as_mut().poll_next(cx) {
+                Poll::Pending => Ok(Polled::Pending),
+                Poll::Ready(Some(Ok(settled))) => {
+                    stage.hear(settled.meta, settled);
+                    Ok(Polled::More(None))
+                }
+                Poll::Ready(Some(Err(refused))) => {
+                    stream_refused(stage, refused);
+                    Ok(Polled::More(None))
+                }
+                Poll::Ready(None) => Ok(Polled::Over),
+            },
             Thing::Subscription(subscription) => match Pin::new(subscription).poll_next(cx) {
                 Poll::Pending => Ok(Polled::Pending),
                 Poll::Ready(Some(notice)) => Ok(Polled::More(Some(notice))),
                 Poll::Ready(None) if stage.desk().phase() == Phase::Drained => Ok(Polled::Over),
                 Poll::Ready(None) => Err("a subscription ends before the processor".into()),
             },
-            Thing::Source(_) => return Ok(Polled::Pending),
+            Thing::Source(_) | Thing::Permit(_) => return Ok(Polled::Pending),
         };
         match polled {
             Ok(Polled::Pending) if stage.desk().phase() == Phase::Drained => {
@@ -120,36 +159,48 @@ impl Held {
 
     /// Whether it is ready more than once.
     pub(super) const fn may_have_more(&self) -> bool {
-        matches!(self.thing, Thing::Wait(..) | Thing::Handle(..) | Thing::Subscription(_))
+        matches!(
+            self.thing,
+            Thing::Wait(..) | Thing::Handle(..) | Thing::Subscription(_) | Thing::Queue(_) | Thing::Stream(_)
+        )
     }
 
     /// Which task it stands for.
     pub(super) fn task(&self) -> Option<u32> {
         match &self.thing {
             Thing::Handle(task, _) | Thing::Cancelling(task, _) | Thing::Wait(task, _) => Some(*task),
-            Thing::Idle(..) | Thing::Subscription(_) | Thing::Source(_) => None,
+            _ => None,
         }
     }
 }
 
+/// The rest of a stream is not processed.
+fn stream_refused(stage: &Arc<Stage>, refused: StreamRefusal<Service>) {
+    let (reason, job) = refused.into_parts();
+    let is_closing = stage.book().ending.is_closing;
+    let is_right = is_closing || reason != Refusal::Closed;
+    stage.expect(if is_right { Ok(()) } else { Err("a stream ends before the processor".into()) });
+    if let Some(job) = job {
+        stage.book().refuse(job.task);
+        job.come_back();
+    }
+}
+
 /// What has come out of a handle, when this became of outcomes that were fixed.
-fn claimed(
-    stage: &Arc<Stage>,
-    task: u32,
-    polled: Poll<Result<Outcome<Output, Error>, Ended>>,
-    discards: Discards,
-) -> Answer {
+fn claimed(stage: &Arc<Stage>, task: u32, polled: Poll<TaskResult<Service>>, discards: Discards) -> Answer {
     match polled {
         Poll::Pending => Ok(Polled::Pending),
-        Poll::Ready(Ok(outcome)) => {
-            stage.tell(task, outcome);
+        Poll::Ready(Err(TaskError::Ended)) if discards == Discards::No => {
+            Err("its outcome was discarded".into())
+        }
+        Poll::Ready(Err(TaskError::Ended)) => Ok(Polled::Over),
+        Poll::Ready(result) => {
+            stage.tell(task, result);
             if discards == Discards::Yes {
                 Err("an outcome that was to be discarded".into())
             } else {
                 Ok(Polled::Over)
             }
         }
-        Poll::Ready(Err(Ended)) if discards == Discards::No => Err("its outcome was discarded".into()),
-        Poll::Ready(Err(Ended)) => Ok(Polled::Over),
     }
 }

@@ -26,6 +26,7 @@ mod oracle;
 mod plan;
 mod script;
 mod stage;
+mod together;
 mod token;
 mod world;
 

@@ -19,6 +19,7 @@ pub enum Way {
     Callback,
     Nowhere,
     Retain,
+    Queue,
 }
 
 /// How a value behaves when it is dropped, cloned or printed.

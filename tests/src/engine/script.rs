@@ -162,6 +162,26 @@ pub enum Action {
     Detach {
         held: u8,
     },
+    /// Waits for room for so many tasks.
+    Reserve {
+        places: u8,
+    },
+    /// With a place of the newest permit, or of a new one.
+    SubmitReserved(Order),
+    /// To the newest completion queue, or to a new one with this room.
+    SubmitToQueue {
+        order: Order,
+        room: u8,
+    },
+    SubmitMany {
+        order: Order,
+        count: u8,
+    },
+    Stream {
+        order: Order,
+        count: u8,
+        is_ordered: bool,
+    },
     Subscribe,
     WaitUntilIdle,
     Attach {
@@ -242,9 +262,18 @@ impl Step {
             244..247 if b < 64 => {
                 Action::Shutdown(if b < 12 { Drain::Abort } else { Drain::Graceful(span(a)) })
             }
+            // Those for which the end is too frequent.
+            244..247 => match b % 3 {
+                0 => Action::SubmitReserved(order),
+                1 => Action::SubmitToQueue { order, room: a % 4 },
+                _ => Action::SubmitMany { order, count: a % 8 },
+            },
             247..252 => Action::PollShutdown,
             252 => Action::ForgetContexts,
-            _ => Action::Idle,
+            253 => Action::Reserve { places: a % 4 },
+            254 if b < 128 => Action::SubmitReserved(order),
+            254 => Action::SubmitToQueue { order, room: a % 4 },
+            255 => Action::Stream { order, count: a % 8, is_ordered: b < 128 },
         }
     }
 }

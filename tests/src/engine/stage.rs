@@ -5,18 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use plimsoll::runtime::sim::{Sim, Time};
-use plimsoll::{Context, Instant, Options, Processor, Shutdown, Submitter, TaskId};
+use plimsoll::{
+    Context, Instant, OutcomeKind, Processor, Settlement, Shutdown, Submitter, TaskError, TaskId, TaskResult,
+};
 
 use super::book::{Book, Discards};
 use super::plan::{Deed, Mood, Order, Way};
 use super::token::{Counts, Error, Job, Kind, Output, Token};
 
+/// What a script's processor does.
+pub(super) type Service = fn(Job, Context<u32>) -> Result<Output, Error>;
 /// The processor of a script.
-pub(super) type Engine = Processor<Job, Output, Error, u32, u8, Token>;
+pub(super) type Engine = Processor<Service>;
 /// The end of it.
-pub(super) type Ending = Shutdown<Job, Output, Error, u32, u8, Token>;
+pub(super) type Ending = Shutdown<Service>;
 /// What submits to it.
-pub(super) type Desk = Submitter<Job, Output, Error, u32>;
+pub(super) type Desk = Submitter<Service>;
 
 /// The owner of the processor, wherever it goes.
 pub(super) enum Owner {
@@ -175,15 +179,12 @@ impl Stage {
     }
 
     pub(super) fn submit_detached(self: &Arc<Self>, task: u32, order: Order) {
-        let submitted = self.desk().post(Job::new(self, task, order), self.options(task, order));
+        let job = Job::new(self, task, order);
+        let submitted = self.desk().task(job).options(order.options(task)).post();
         self.note_entry(task, submitted.as_ref().map(|id| Some(*id)).map_err(|refused| refused.reason));
         if let Err(refused) = submitted {
             refused.into_value().come_back();
         }
-    }
-
-    pub(super) fn options(&self, task: u32, order: Order) -> Options<u32> {
-        order.options(task)
     }
 
     /// Notes whether a task was taken in, and whether that was right.
@@ -225,21 +226,37 @@ impl Stage {
     }
 
     fn take_result(&self, task: u32, id: TaskId) {
-        if let Some(outcome) = self.desk().result(id) {
-            self.tell(task, outcome);
+        if let Some(result) = self.desk().result(id) {
+            self.tell(task, result);
         }
     }
 
     /// An outcome has come out.
-    pub(super) fn tell(&self, task: u32, outcome: plimsoll::Outcome<Output, Error>) {
-        let (now, kind) = (self.now(), outcome.kind());
-        let answer = self.book().tell(task, kind, now);
+    pub(super) fn tell(&self, task: u32, result: TaskResult<Service>) {
+        let now = self.now();
+        let answer = match kind_of(&result) {
+            Some(kind) => self.book().tell(task, kind, now),
+            None => Err(format!("it comes out with {result:?}")),
+        };
         self.expect(answer.map_err(|fault| format!("task {task}: {fault}")));
-        if let plimsoll::Outcome::Completed(value) | plimsoll::Outcome::Failed(value) = outcome {
+        if let Ok(value) | Err(TaskError::Failed(value)) = result {
             let is_own = value.task == task;
             self.expect(if is_own { Ok(()) } else { Err(format!("{task} got the {value:?}")) });
             value.come_out();
         }
+    }
+
+    /// A callback or a completion queue was told how a task ended.
+    pub(super) fn hear(&self, task: u32, settled: Settlement<Service>) {
+        let Settlement { meta, attempts, result, job, .. } = settled;
+        let is_own = meta == task && job.as_ref().is_none_or(|job| job.task == task);
+        self.expect(if is_own { Ok(()) } else { Err(format!("{task} is called with {meta} and {job:?}")) });
+        let answer = self.book().has_started(task, attempts);
+        self.expect(answer.map_err(|fault| format!("task {task}: {fault}")));
+        if let Some(job) = job {
+            job.come_back();
+        }
+        self.tell(task, result);
     }
 
     /// Drops the owner, if it is not gone yet.
@@ -281,18 +298,31 @@ impl Stage {
         self: &Arc<Self>,
         task: u32,
         order: Order,
-    ) -> impl FnOnce(plimsoll::Outcome<Output, Error>) + Send + 'static {
+    ) -> impl FnOnce(Settlement<Service>) + Send + 'static {
         let token = Token::new(self, Kind::Callback, Mood::Calm);
-        move |outcome| {
+        move |settled| {
             let stage = token.stage().clone();
             drop(token);
-            stage.tell(task, outcome);
+            stage.hear(task, settled);
             match order.callback_mood() {
                 Mood::Calm => {}
                 Mood::Panics => super::token::throw(),
                 Mood::Acts(deed) => stage.act(deed),
             }
         }
+    }
+}
+
+/// As which kind of outcome it is counted; none for a handle that comes too late.
+fn kind_of<O, E>(result: &Result<O, TaskError<E>>) -> Option<OutcomeKind> {
+    match result {
+        Ok(_) => Some(OutcomeKind::Completed),
+        Err(TaskError::Failed(_)) => Some(OutcomeKind::Failed),
+        Err(TaskError::TimedOut) => Some(OutcomeKind::TimedOut),
+        Err(TaskError::Cancelled) => Some(OutcomeKind::Cancelled),
+        Err(TaskError::Expired) => Some(OutcomeKind::Expired),
+        Err(TaskError::Panicked(_)) => Some(OutcomeKind::Panicked),
+        Err(_) => None,
     }
 }
 

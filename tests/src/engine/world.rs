@@ -17,7 +17,7 @@ use super::held::{Held, Polled, Thing};
 use super::oracle::Oracle;
 use super::plan::{Deed, Mood, Order, Way};
 use super::script::{Action, Setup};
-use super::stage::{Owner, Stage, lock};
+use super::stage::{Owner, Service, Stage, lock};
 use super::token::{Flag, Job, Kind, Token};
 
 /// What goes wrong.
@@ -36,7 +36,7 @@ pub(super) struct World {
     pub(super) held: Vec<Held>,
     pub(super) emitters: [Events<Job>; 2],
     pub(super) cache: Cache<u8, Token>,
-    pub(super) watch: Option<Subscription<Job, super::token::Output, super::token::Error, u32>>,
+    pub(super) watch: Option<Subscription<Service>>,
     pub(super) summary: Summary,
     /// Left with the shutdown.
     pub(super) flag: Option<Arc<Flag>>,
@@ -50,6 +50,7 @@ impl World {
         }
         let stage = Stage::new(&sim, setup.concurrency());
         stage.book().has_several_threads = setup.has_several_threads();
+        let cache = Cache::new(setup.cache()).expect("the limits are possible");
         let (entries, ttl) = setup.results();
         let mut builder = Processor::builder()
             .queue(setup.queue())
@@ -63,9 +64,8 @@ impl World {
             .subscribers(setup.subscribers() + u32::from(setup.is_watched()))
             .events(setup.events())
             .cancel_grace(setup.grace())
-            .meta::<u32>()
             .retry(Retry::NONE)
-            .cache::<u8, Token>(setup.cache());
+            .cache(&cache);
         if let Some(every) = setup.health_every() {
             builder = builder.health_every(every);
         }
@@ -80,7 +80,6 @@ impl World {
         let processor = builder.spawn_on(sim.clone(), handler).expect("the limits are possible");
         let watch = setup.is_watched().then(|| processor.subscribe().expect("there is room for one"));
         assert!(stage.desk.set(processor.submitter()).is_ok());
-        let cache = processor.cache().clone();
         *lock(&stage.owner) = Some(Owner::Open(processor));
         let (held, emitters, summary) = (Vec::new(), Default::default(), Summary::default());
         Self { sim, stage, setup, held, emitters, cache, watch, summary, flag: None }
@@ -106,7 +105,7 @@ impl World {
                     let mut job = Job::new(&self.stage, task, order);
                     // As long as it waits, it is dropped where nobody catches a panic.
                     job.token.calm();
-                    let wait = self.stage.desk().submit_wait_with(job, order.options(task));
+                    let wait = self.stage.desk().task(job).options(order.options(task)).submit_wait();
                     self.held.push(Held::new(Thing::Wait(task, wait)));
                     return self.poll(0, Deed::Nothing);
                 }
@@ -133,6 +132,14 @@ impl World {
                 Some(Thing::Cancelling(_, handle)) => handle.detach(),
                 other => self.held.extend(other.map(Held::new)),
             },
+            Action::Reserve { places } => {
+                self.held.push(Held::new(Thing::Reserve(self.stage.desk().reserve_many(places.into()))));
+                return self.poll(0, Deed::Nothing);
+            }
+            Action::SubmitReserved(order) => return self.submit_reserved(order),
+            Action::SubmitToQueue { order, room } => self.submit_to_queue(order, room),
+            Action::SubmitMany { order, count } => self.submit_many(order, count),
+            Action::Stream { order, count, is_ordered } => return self.stream(order, count, is_ordered),
             Action::Subscribe => {
                 if let Ok(subscription) = self.stage.desk().subscribe() {
                     self.held.push(Held::new(Thing::Subscription(subscription)));
@@ -180,9 +187,9 @@ impl World {
         if order.way() == Way::Nowhere {
             return stage.submit_detached(task, order);
         }
-        let (job, options) = (Job::new(stage, task, order), order.options(task));
+        let submission = stage.desk().task(Job::new(stage, task, order)).options(order.options(task));
         let (entry, refused) = match order.way() {
-            Way::Handle => match stage.desk().submit_with(job, options) {
+            Way::Handle => match submission.submit() {
                 Ok(handle) => {
                     let id = handle.id();
                     self.held.push(Held::new(Thing::Handle(task, handle)));
@@ -190,11 +197,11 @@ impl World {
                 }
                 Err(refused) => (Err(refused.reason), Some(refused.into_value())),
             },
-            Way::Callback => match stage.desk().call(job, options, stage.callback(task, order)) {
+            Way::Callback => match submission.call(stage.callback(task, order)) {
                 Ok(id) => (Ok(Some(id)), None),
                 Err(refused) => (Err(refused.reason), Some(refused.into_value().0)),
             },
-            Way::Retain | Way::Nowhere => match stage.desk().retain(job, options) {
+            Way::Retain | Way::Nowhere | Way::Queue => match submission.retain() {
                 Ok(id) => (Ok(Some(id)), None),
                 Err(refused) => (Err(refused.reason), Some(refused.into_value())),
             },

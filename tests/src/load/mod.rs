@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use plimsoll_core::{
-    AttemptId, BuildError, CacheLimits, CacheStats, Census, Drain, Effect, Instant, Limits, Phase, Plan,
-    Processor, Remains, ResultLimits, SourceId, SubscriberId, TaskId, Totals, WaiterId, Wake,
+    AttemptId, BuildError, CacheLimits, CacheStats, Census, Drain, Effect, Instant, Limits, PermitId, Phase,
+    Plan, Processor, Remains, ResultLimits, SourceId, SubscriberId, TaskId, Totals, Wake,
 };
 
 use crate::waits::Waits;
@@ -30,6 +30,7 @@ impl Plan for Work {
     type Job = Box<u64>;
     type Output = u64;
     type Error = u64;
+    type Panic = ();
     type Meta = u32;
     type Callback = u64;
     type Waiter = Woken;
@@ -115,7 +116,7 @@ pub struct Load {
     hour: u64,
     happenings: Agenda<Happening>,
     /// Who waits for room, by place; the places are as many as the limit `waiters`.
-    line: Vec<Option<WaiterId>>,
+    line: Vec<Option<PermitId>>,
     source: Option<SourceId>,
     subscriber: Option<SubscriberId>,
     seen: Seen,

@@ -1,10 +1,11 @@
 //! What happens outside the machine: arrivals, attempts, owners of tasks, sources, subscribers.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use plimsoll_core::{
     Claim, Drain, Effect, Failure, Guard, Limits, Message, Next, Priority, Processor, Refusal, Refused,
-    Retry, Route, Settlement, Start, Swept, TaskId, Terms,
+    Retry, RoomStatus, Route, Settlement, Start, Swept, TaskId, Terms,
 };
 
 use super::dice::Dice;
@@ -77,9 +78,9 @@ impl Load {
                 }
             }
             Happening::Panics(attempt) => {
-                drop(self.machine.panicked(now, attempt, None, &Message::from("it panicked")))
+                drop(self.machine.panicked(now, attempt, (), None, &Message::from("it panicked")))
             }
-            Happening::Stops(attempt) => drop(self.machine.stopped(now, attempt)),
+            Happening::Stops(attempt) => drop(self.machine.stopped(now, attempt, None)),
             Happening::IsCancelled(task) => drop(self.machine.cancel(now, task)),
             Happening::IsClaimed(task) => self.claim(task),
             Happening::IsDropped(task) => {
@@ -218,13 +219,16 @@ impl Load {
 
     fn wait_for_room(&mut self) {
         let Some(place) = self.line.iter().position(Option::is_none) else { return };
-        if let Ok(id) = self.machine.wait_for_room(self.now, Woken::Room(place as u32)) {
+        if let Ok(id) = self.machine.wait_for_room(self.now, Woken::Room(place as u32), NonZeroU32::MIN) {
             self.line[place] = Some(id);
         }
     }
 
     fn has_room(&mut self, place: u32) {
         let Some(id) = self.line.get_mut(place as usize).and_then(Option::take) else { return };
+        if !matches!(self.machine.rewait(id, Woken::Room(place)), RoomStatus::Granted(_)) {
+            return;
+        }
         if self.rng.u8(..) < 20 {
             // It has changed its mind.
             let _ = self.machine.leave(self.now, id);
@@ -237,6 +241,9 @@ impl Load {
         let job = self.boxed(self.now.as_nanos());
         let admitted = self.machine.submit_reserved(self.now, id, job, terms);
         self.seen.callbacks.0 += u64::from(admitted.is_ok());
+        if admitted.is_err() {
+            let _ = self.machine.leave(self.now, id);
+        }
     }
 
     /// Sources and subscribers come and go, and small machines with them.

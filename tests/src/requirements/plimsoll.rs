@@ -12,9 +12,9 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::{AbortHandle, abortable};
 use plimsoll::{
-    Cache, CacheLimits, Drain, Emitter as _, Event, Events, FeedRefusal, LastError, Limits, Notice, Options,
-    Outcome, Processor, Refused, Registration, Runtime, Smol, SourceHandle, Submitter, TaskId, Thread,
-    Timeouts, Tokio,
+    Cache, CacheLimits, Context, Drain, Emitter as _, Event, Events, FeedRefusal, LastError, Limits, Notice,
+    Processor, Refused, Registration, Runtime, Smol, SourceHandle, Submitter, TaskError, TaskId, TaskResult,
+    Thread, Timeouts, Tokio,
 };
 
 use super::{Emitter, Ending, Held, Setup, Subject, Tally, Task, Token, Watched, Work};
@@ -117,15 +117,16 @@ impl<X: Executor> PlimsollWorld<X> {
 
 /// A processor, of which everything but the owner is still there after its end.
 pub struct Plimsoll<X: Executor> {
-    owner: Option<Owner>,
-    submitter: Submitter<Job, u64, &'static str>,
+    owner: Option<Processor<Service>>,
+    submitter: Submitter<Service>,
     cache: Cache<u64, Token>,
-    source: Option<SourceHandle<Job, u64, &'static str>>,
+    source: Option<SourceHandle<Service>>,
     runtime: Watched<X::Runtime>,
     ends: Ends,
 }
 
-type Owner = Processor<Job, u64, &'static str, (), u64, Token>;
+/// What the processor does.
+type Service = fn(Job, Context) -> Result<u64, &'static str>;
 
 /// What the handler is given.
 struct Job {
@@ -159,18 +160,20 @@ impl<X: Executor> Subject for Plimsoll<X> {
         limits.concurrency = if concurrency == 0 { limits.concurrency } else { concurrency };
         limits.health_every = health_every;
         limits.sweep_every = cleanup_every;
-        let handler = move |job: Job, _| {
+        let handler = move |job: Job, _: Context| {
             let _captured = &context;
             run(job)
         };
-        let owner: Owner = Processor::builder()
+        let cache = CacheLimits { entries: cache, ..CacheLimits::default() };
+        let cache = Cache::new(cache).expect("the limits are legal");
+        let owner = Processor::builder()
             .limits(limits)
-            .cache(CacheLimits { entries: cache, ..CacheLimits::default() })
+            .cache(&cache)
             .spawn_on(world.runtime.clone(), handler)
             .expect("the limits are legal");
         Self {
             submitter: owner.submitter(),
-            cache: owner.cache().clone(),
+            cache,
             owner: Some(owner),
             source: None,
             runtime: world.runtime.clone(),
@@ -181,11 +184,11 @@ impl<X: Executor> Subject for Plimsoll<X> {
     fn add(&self, task: Task) -> Option<TaskId> {
         let Task { work, timeout, expiry, payload, callback } = task;
         let timeouts = Timeouts { schedule_to_start: expiry, start_to_close: timeout, ..Timeouts::NONE };
-        let callback = move |outcome: Outcome<u64, &str>| {
-            callback.iter().for_each(|callback| callback(ending(&outcome)));
-        };
         let job = Job { work, _payload: payload };
-        self.submitter.call(job, Options::new(()).timeouts(timeouts), callback).ok()
+        let added = self.submitter.task(job).timeouts(timeouts).call(move |settled| {
+            callback.iter().for_each(|callback| callback(ending(&settled.result)));
+        });
+        added.ok()
     }
 
     fn cancel(&self, task: &TaskId) {
@@ -279,14 +282,15 @@ async fn run(job: Job) -> Result<u64, &'static str> {
     }
 }
 
-fn ending(outcome: &Outcome<u64, &str>) -> Ending {
-    match outcome {
-        Outcome::Completed(_) => Ending::Completed,
-        Outcome::Failed(_) => Ending::Failed,
-        Outcome::Panicked => Ending::Panicked,
-        Outcome::TimedOut => Ending::TimedOut,
-        Outcome::Cancelled => Ending::Cancelled,
-        Outcome::Expired => Ending::Expired,
+fn ending(result: &TaskResult<Service>) -> Ending {
+    match result {
+        Ok(_) => Ending::Completed,
+        Err(TaskError::Failed(_)) => Ending::Failed,
+        Err(TaskError::Panicked(_)) => Ending::Panicked,
+        Err(TaskError::TimedOut) => Ending::TimedOut,
+        Err(TaskError::Cancelled) => Ending::Cancelled,
+        Err(TaskError::Expired) => Ending::Expired,
+        Err(error) => panic!("no callback is told of this: {error}"),
     }
 }
 

@@ -6,10 +6,11 @@ mod scenes;
 mod short;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plimsoll_core::testkit::{
-    Answer, Call, Done, Flaw, Host, Script, Settled, Setup, Slept, Step, check, check_flawed, trace,
+    Answer, Call, Done, Flaw, Host, Oracle, Room, Script, Settled, Setup, Slept, Step, Stopped, check,
+    check_flawed, trace,
 };
 use plimsoll_core::{Drain, OutcomeKind, Phase, Wake};
 use proptest::collection::vec;
@@ -64,7 +65,7 @@ proptest! {
         let first = trace(&script);
         prop_assert_eq!(&first, &trace(&script));
         // And without the model: the calls alone determine the answers.
-        let mut host = Host::new(script.setup.limits(), script.setup.start()).unwrap();
+        let mut host = Host::new(&script.setup).unwrap();
         for (call, answer) in first.unwrap() {
             prop_assert_eq!(host.call(&call), answer);
         }
@@ -100,11 +101,20 @@ proptest! {
     fn point_4_exactly_one_settlement(script in scripts(STEPS)) {
         let mut admitted: BTreeMap<u32, Option<u32>> = BTreeMap::new();
         let mut settled: BTreeMap<u32, Settled> = BTreeMap::new();
+        let mut shown: BTreeMap<u32, Settled> = BTreeMap::new();
         for (call, answer) in trace(&script).unwrap() {
             admitted.extend(admissions(&call, &answer));
+            if let Answer::Effect(Some(Done::Observe(outcome))) = answer {
+                prop_assert!(!settled.contains_key(&outcome.meta), "shown too late: {:?}", outcome);
+                prop_assert!(shown.insert(outcome.meta, outcome).is_none(), "shown twice: {:?}", outcome);
+            }
             for outcome in settlements(&answer) {
                 prop_assert!(settled.insert(outcome.meta, outcome).is_none(), "settled twice: {:?}", outcome);
             }
+        }
+        for (meta, outcome) in shown {
+            let as_shown = settled.entry(meta).or_insert(outcome);
+            prop_assert_eq!(Settled { waiter: None, ..*as_shown }, outcome);
         }
         prop_assert_eq!(admitted.len(), settled.len());
         for (meta, outcome) in settled {
@@ -112,10 +122,29 @@ proptest! {
         }
     }
 
+    /// Whoever observes all the time sees each task once, by one of two effects, and nobody has an outcome before.
+    #[test]
+    fn an_observer_sees_every_task_once_and_first(mut script in scripts(STEPS)) {
+        script.setup.0[6] |= 4;
+        script.steps.retain(|step| !matches!(step, Step::Observe { on: false }));
+        prop_assert!(script.setup.observes());
+        let (mut admitted, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        for (call, answer) in trace(&script).unwrap() {
+            admitted.extend(admissions(&call, &answer).into_iter().map(|(meta, _)| meta));
+            if let Answer::Effect(Some(Done::Observe(outcome) | Done::Settle(outcome))) = answer {
+                prop_assert!(seen.insert(outcome.meta), "seen twice: {:?}", outcome);
+            }
+            for outcome in settlements(&answer) {
+                prop_assert!(seen.contains(&outcome.meta), "not seen before: {:?}", outcome);
+            }
+        }
+        prop_assert_eq!(admitted, seen);
+    }
+
     /// 9: the running counts are what a walk over all slots finds, after every call.
     #[test]
     fn point_9_census_is_audit(script in scripts(STEPS)) {
-        let mut host = Host::new(script.setup.limits(), script.setup.start()).unwrap();
+        let mut host = Host::new(&script.setup).unwrap();
         for (call, _) in trace(&script).unwrap() {
             host.call(&call);
             prop_assert_eq!(host.machine().census(), host.machine().audit(), "after {:?}", call);
@@ -127,7 +156,7 @@ proptest! {
     #[test]
     fn point_10_the_end_is_a_state(script in scripts(60), keeps in any::<bool>()) {
         let limits = script.setup.limits();
-        let mut host = Host::new(limits, script.setup.start()).unwrap();
+        let mut host = Host::new(&script.setup).unwrap();
         let (mut tasks, mut subscribers) = (Vec::new(), Vec::new());
         for (call, _) in trace(&script).unwrap() {
             if matches!(call, Call::Drain { .. }) {
@@ -167,6 +196,8 @@ proptest! {
         prop_assert_eq!(host.machine().next_wake(), Wake::Never);
         for task in tasks {
             host.call(&Call::TryClaim { task });
+            // What the host has to observe, and does not give back, goes with its handle.
+            host.call(&Call::Release { now, task });
         }
         for id in subscribers {
             let reads = || host.call(&Call::NextEvent { id }) != Answer::Event(None);
@@ -195,14 +226,34 @@ fn scripts_reach_everything() {
     let word = |text: String| text.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
     let mut kinds: BTreeMap<OutcomeKind, u32> = BTreeMap::new();
     let (mut retried, mut orphaned, mut stops, mut remains) = (0, 0, 0, 0);
+    let (mut waited, mut ran, mut tried_again) = (0, 0, 0);
+    let (mut reserved, mut granted, mut denied, mut given_back) = (0, 0, 0, 0);
+    let mut permits = BTreeSet::new();
+    let (mut snoozed, mut cut_off, mut retired) = (0, 0, 0);
+    let (mut shown, mut taken_back, mut unwanted) = (0, 0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     for script in seeded(300) {
         for (call, answer) in trace(&script).unwrap() {
             *calls.entry(word(format!("{call:?}"))).or_insert(0) += 1;
             *answers.entry(word(format!("{answer:?}"))).or_insert(0) += 1;
-            settlements(&answer).iter().for_each(|settled| *kinds.entry(settled.kind).or_default() += 1);
+            for settled in settlements(&answer) {
+                *kinds.entry(settled.kind).or_default() += 1;
+                waited += u32::from(!settled.waited.is_zero());
+                ran += u32::from(!settled.ran.is_zero());
+            }
             match answer {
                 Answer::Effect(Some(Done::Stop(_))) => stops += 1,
+                Answer::Stopped(Ok(Stopped::Retrying { .. })) => tried_again += 1,
+                Answer::Snoozed(Ok(Stopped::Retrying { .. })) => snoozed += 1,
+                Answer::Snoozed(Ok(Stopped::Settled { .. })) => cut_off += 1,
+                Answer::Effect(Some(Done::Observe(_))) => shown += 1,
+                Answer::Observed(Ok(())) => taken_back += 1,
+                Answer::Observed(Err(_)) => unwanted += 1,
+                Answer::Permit(Ok(_)) => reserved += 1,
+                Answer::Permit(Err(reason)) => drop(permits.insert(reason.to_string())),
+                Answer::Room(Room::Granted(_)) => granted += 1,
+                Answer::Room(Room::Unclaimed(_)) => denied += 1,
+                Answer::GivenBack(places) => given_back += places,
                 Answer::Slept(Slept::Over(..)) => slept += 1,
                 Answer::Slept(Slept::Sleeping(_)) => slept_on += 1,
                 Answer::Slept(Slept::Gone(_)) => cut_short += 1,
@@ -215,14 +266,23 @@ fn scripts_reach_everything() {
             }
         }
         let totals = check(&script).unwrap().totals;
+        let mut oracle = Oracle::new(&script.setup, None).unwrap();
+        oracle.run(&script).unwrap();
+        retired += oracle.host().machine().census().retired;
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 41, "{calls:?}");
-    assert_eq!(answers.len(), 31, "{answers:?}");
+    assert_eq!(calls.len(), 46, "{calls:?}");
+    assert_eq!(answers.len(), 35, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
+    assert!(waited > 50 && ran > 50, "{waited} {ran}");
+    assert!(reserved > 50 && granted > 50 && denied > 5, "{reserved} {granted} {denied}");
+    assert!(given_back > 20 && permits.len() >= 5, "{given_back} {permits:?}");
+    assert!(shown > 50 && taken_back > 50 && unwanted > 20, "{shown} {taken_back} {unwanted}");
+    assert!(snoozed > 50 && cut_off > 5 && retired > 50, "{snoozed} {cut_off} {retired}");
+    assert!(tried_again > 5, "{tried_again}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);
     assert!(kept > 50 && abandoned > 50, "{kept} {abandoned}");
 }

@@ -15,6 +15,7 @@ impl Plan for Plain {
     type Job = u32;
     type Output = u32;
     type Error = u32;
+    type Panic = u32;
     type Meta = ();
     type Callback = u32;
     type Waiter = u32;
@@ -72,7 +73,7 @@ fn point_6_stale_ids() {
             assert!(machine.release(now, task).settlement.is_none());
             let late = machine.completed(now, attempt, 9).unwrap_err();
             assert_eq!((late.settled, late.value), (None, 9));
-            assert_eq!(machine.stopped(now, attempt).unwrap_err().settled, None);
+            assert_eq!(machine.stopped(now, attempt, None).unwrap_err().settled, None);
         }
         machine.completed(now, second.attempt, round).unwrap();
         assert!(matches!(machine.poll_effect(), Some(Effect::Settle(settled)) if settled.task == task));
@@ -122,7 +123,7 @@ fn point_7_a_stop_counts_whatever_the_deadline() {
         let mut machine = machine(1, 1);
         machine.submit(ms(1), 0, terms(Some(Duration::from_millis(5)))).unwrap();
         let start = machine.start_next(ms(1)).unwrap();
-        machine.stopped(at, start.attempt).unwrap();
+        let _ = machine.stopped(at, start.attempt, None).unwrap();
         let Some(Effect::Settle(settled)) = machine.poll_effect() else { panic!("not settled") };
         assert_eq!(settled.outcome, Outcome::Cancelled);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_core::testkit::{Answer, Call, Claimed, Done, Failure, Room, Settled, Slept, Swept};
+use plimsoll_core::testkit::{Answer, Call, Claimed, Done, Failure, Room, Settled, Slept, Stopped, Swept};
 
 /// The tokens that are in the machine, as seen from the calls and answers alone.
 #[derive(Default)]
@@ -48,7 +48,15 @@ impl Values {
                 self.enter(error, "error");
                 job.into_iter().for_each(|job| self.enter(job, "job"));
             }
-            Call::Panicked { job, .. } => job.into_iter().for_each(|job| self.enter(job, "job")),
+            Call::Panicked { panic, job, .. } => {
+                self.enter(panic, "panic");
+                job.into_iter().for_each(|job| self.enter(job, "job"));
+            }
+            Call::Observed { value, job, .. } => {
+                value.into_iter().chain(job).for_each(|token| self.enter(token, "shown"));
+            }
+            Call::Snoozed { job, .. } => self.enter(job, "job"),
+            Call::Stopped { job, .. } => job.into_iter().for_each(|job| self.enter(job, "job")),
             Call::CacheInsert { token, value, .. } => {
                 self.enter(token, "key");
                 self.enter(value, "value");
@@ -70,7 +78,9 @@ fn returned(answer: &Answer) -> Vec<u32> {
             }
         }
         Answer::Waiter(Err((_, waiter))) | Answer::Waits(Err(waiter)) => out.push(*waiter),
-        Answer::Room(Room::Granted(waiter) | Room::Gone(waiter)) => out.push(*waiter),
+        Answer::Room(Room::Granted(waiter) | Room::Unclaimed(waiter) | Room::Gone(waiter)) => {
+            out.push(*waiter)
+        }
         Answer::Room(Room::Waiting(waiter)) | Answer::Waits(Ok(waiter)) => out.extend(*waiter),
         Answer::Sleep(Err((_, waiter))) | Answer::Slept(Slept::Gone(waiter)) => out.push(*waiter),
         Answer::Slept(Slept::Over(waiter, old)) => out.extend([Some(*waiter), *old].into_iter().flatten()),
@@ -84,10 +94,16 @@ fn returned(answer: &Answer) -> Vec<u32> {
             out.extend(detached.guard)
         }
         Answer::Completed(Err((_, output))) => out.push(*output),
-        Answer::Failed(Ok(Failure::Retrying { error, .. })) => out.push(*error),
-        Answer::Failed(Ok(Failure::Settled { job })) => out.extend(*job),
-        Answer::Failed(Err((_, error, job))) => out.extend([Some(*error), *job].into_iter().flatten()),
-        Answer::Panicked(Ok(job) | Err((_, job))) => out.extend(*job),
+        Answer::Failed(Ok(failure)) | Answer::Panicked(Ok(failure)) => match failure {
+            Failure::Retrying { value, .. } => out.push(*value),
+            Failure::Settled { job } => out.extend(*job),
+        },
+        Answer::Failed(Err((_, value, job))) | Answer::Panicked(Err((_, value, job))) => {
+            out.extend([Some(*value), *job].into_iter().flatten());
+        }
+        Answer::Stopped(Ok(Stopped::Settled { job }) | Err((_, job)))
+        | Answer::Snoozed(Ok(Stopped::Settled { job })) => out.extend(*job),
+        Answer::Snoozed(Err((_, job))) => out.push(*job),
         Answer::Swept { items, .. } => {
             for item in items {
                 if let Swept::Cached(_, key, value) = item {
@@ -95,6 +111,8 @@ fn returned(answer: &Answer) -> Vec<u32> {
                 }
             }
         }
+        Answer::Effect(Some(Done::Observe(shown))) => out.extend(shown.value.into_iter().chain(shown.job)),
+        Answer::Observed(Err((_, value, job))) => out.extend(value.iter().chain(job)),
         Answer::Effect(Some(Done::Wake(waiter))) => out.push(*waiter),
         Answer::Effect(Some(Done::Uncache(_, key, value))) => out.extend([*key, *value]),
         Answer::Started(Some(started)) => out.push(started.job),

@@ -1,4 +1,4 @@
-//! What is taken in, and what waits for room.
+//! What is taken in, and what is refused.
 
 use super::*;
 
@@ -26,28 +26,6 @@ fn outcomes_that_nobody_takes_count_against_admission() {
     assert_eq!(refused.reason, Refusal::Unclaimed);
     let _ = machine.release(ms(0), task);
     assert!(machine.submit(ms(0), 2, Terms { route: Route::Handle, ..terms() }).is_ok());
-}
-
-#[test]
-fn room_is_granted_in_order() {
-    let mut machine = machine(1, 1);
-    for job in 0..2 {
-        machine.submit(ms(0), job, terms()).unwrap();
-    }
-    let first = machine.wait_for_room(ms(0), 100).unwrap();
-    let second = machine.wait_for_room(ms(0), 200).unwrap();
-    let start = machine.start_next(ms(0)).unwrap();
-    machine.completed(ms(0), start.attempt, 0).unwrap();
-    assert_eq!(effects(&mut machine), ["Settle", "Wake"]);
-    assert_eq!(machine.submit(ms(0), 9, terms()).unwrap_err().reason, Refusal::Full, "nobody overtakes");
-    assert!(matches!(machine.rewait(first, 101), RoomStatus::Granted(101)));
-    assert!(matches!(machine.rewait(second, 201), RoomStatus::Waiting(Some(200))));
-    let early = machine.submit_reserved(ms(0), second, 9, terms()).unwrap_err();
-    assert_eq!(early.reason, ReservedRefusal::NotGranted);
-    assert_eq!(machine.leave(ms(0), first), Some(None));
-    assert_eq!(effects(&mut machine), ["Wake"], "a permit that is given back goes to the next");
-    machine.submit_reserved(ms(0), second, 9, terms()).unwrap();
-    assert_eq!((machine.census().waiters, machine.census().permits), (0, 0));
 }
 
 #[test]
@@ -131,24 +109,4 @@ fn more_backoffs_than_delayed_allows_take_room_of_the_queue() {
         machine.submit(ms(0), job, terms()).unwrap();
     }
     assert_eq!(machine.submit(ms(0), 9, terms()).unwrap_err().reason, Refusal::Full);
-}
-
-#[test]
-fn room_for_many_is_granted_one_effect_at_a_time() {
-    let mut limits = limits(0, 9);
-    limits.orphans = 1;
-    let mut machine = Machine::new(limits, ms(0)).unwrap();
-    let task = machine.submit(ms(0), 0, terms()).unwrap();
-    let start = machine.start_next(ms(0)).unwrap();
-    machine.cancel(ms(0), task).unwrap();
-    assert_eq!(effects(&mut machine), ["Stop", "Settle"]);
-    for waiter in 0..12 {
-        machine.wait_for_room(ms(0), waiter).unwrap();
-    }
-    machine.stopped(ms(0), start.attempt).unwrap();
-    for granted in 0..9 {
-        assert_eq!(machine.census().permits, granted);
-        assert!(matches!(machine.poll_effect(), Some(Effect::Wake(waiter)) if waiter == granted));
-    }
-    assert!(!machine.has_effect() && machine.poll_effect().is_none());
 }

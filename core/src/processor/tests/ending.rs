@@ -49,7 +49,7 @@ fn abort_needs_no_help() {
     assert_eq!((remains.subscribers, remains.cached, remains.detached), (1, 1, 1));
     assert!(machine.audit().is_empty());
     assert_eq!(machine.next_event(subscriber), None);
-    assert_eq!(machine.stopped(ms(2), started.attempt), Err(Late { settled: None, value: () }));
+    assert_eq!(machine.stopped(ms(2), started.attempt, Some(1)), Err(Late { settled: None, value: Some(1) }));
     assert!(matches!(machine.claim(ms(2), handle, 7), Claim::Gone(7)));
     assert!(matches!(machine.cache().insert(ms(2), 1, 1, 1), Inserted::Refused(1, 1)));
 }
@@ -188,7 +188,7 @@ fn what_is_asked_to_stop_may_be_reported_until_the_very_end() {
         assert_eq!(effects(&mut machine), ["Stop", "Settle", "Stop", "Settle"]);
         assert_eq!((machine.next_wake(), machine.census().orphans), (Wake::Now(Reason::End), 2));
         if reports {
-            machine.stopped(ms(0), start.attempt).unwrap();
+            let _ = machine.stopped(ms(0), start.attempt, None).unwrap();
         }
         assert!(machine.poll_effect().is_none() && machine.census().orphans == abandoned);
         assert_eq!(end(&mut machine, ms(0)).1.abandoned, abandoned);

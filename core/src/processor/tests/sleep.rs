@@ -65,8 +65,8 @@ fn sleeps_end_with_their_attempt_in_every_way() {
         |machine, attempt| {
             drop(machine.failed(ms(1), attempt, 2, Some(1), None, &Message::default()).unwrap())
         },
-        |machine, attempt| assert_eq!(machine.panicked(ms(1), attempt, None, &Message::default()), Ok(None)),
-        |machine, attempt| machine.stopped(ms(1), attempt).unwrap(),
+        |machine, attempt| drop(machine.panicked(ms(1), attempt, 2, None, &Message::default()).unwrap()),
+        |machine, attempt| drop(machine.stopped(ms(1), attempt, None).unwrap()),
         |machine, _| {
             machine.drain(ms(1), Drain::Abort);
             let _ = machine.advance(ms(1), 100);

@@ -1,15 +1,17 @@
 //! What the commands answer.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use super::stores::{SourceModel, Waiting};
-use super::{Model, Stage, Task, after};
+use super::stores::SourceModel;
+use super::{Model, Parting, Stage, Task, after};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Call, Claimed, Detached, Offer, Returned, Room, Settled, Why};
-use crate::testkit::script::Way;
+use crate::testkit::answer::{Answer, Claimed, Detached, Returned, Settled, Why};
+use crate::testkit::call::{Call, Offer};
+use crate::testkit::order::Way;
 use crate::{
     AttachRefusal, CancelError, Cancelled, ErrorKind, Event, Fed, FeedRefusal, Instant, Message, OutcomeKind,
-    Phase, Refusal, ReservedRefusal, SourceId, SubscribeRefusal, TaskId, WaitRefusal, WaiterId,
+    Phase, Refusal, SourceId, SubscribeRefusal, TaskId,
 };
 
 impl Model {
@@ -23,9 +25,11 @@ impl Model {
                 (None, Some(reason)) => Answer::Task(Err((Why::Submit(reason), (offer.job, offer.callback)))),
                 (refusal, _) => self.offered(offer, refusal, given, Why::Submit),
             },
-            Call::SubmitReserved { waiter, offer, .. } => self.submit_reserved(waiter, offer, given),
-            Call::WaitForRoom { waiter, .. } => self.wait_for_room(waiter, given),
+            Call::SubmitReserved { permit, offer, .. } => self.submit_reserved(permit, offer, given),
+            Call::Reserve { count, .. } => self.reserve(count, given),
+            Call::WaitForRoom { waiter, count, .. } => self.wait_for_room(waiter, count, given),
             Call::Rewait { id, waiter } => self.rewait(id, waiter),
+            Call::GiveBack { id, count, .. } => self.give_back(id, count),
             Call::Leave { id, .. } => Answer::Left(self.leave(id)),
             Call::Cancel { task, .. } => Answer::Cancelled(self.cancel(task)),
             Call::Claim { task, waiter, .. } => Answer::Claimed(self.claim(task, waiter)),
@@ -44,6 +48,13 @@ impl Model {
             Call::Unsubscribe { id } => Answer::Left(self.ring.unsubscribe(id)),
             Call::NextEvent { id } => self.next_event(id, given),
             Call::WaitEvent { id, waiter } => Answer::Waits(self.ring.wait(id, waiter)),
+            Call::Observe { on } => {
+                self.observes = on;
+                Answer::Nothing
+            }
+            Call::Observed { task, kind, value, job, .. } => {
+                Answer::Observed(self.observed(task, kind, (value, job)))
+            }
             Call::Pause { .. } => {
                 self.paused = true;
                 Answer::Nothing
@@ -62,8 +73,9 @@ impl Model {
             Call::Failed { attempt, error, job, delay, text, .. } => {
                 self.failed(attempt, error, job, delay, text)
             }
-            Call::Panicked { attempt, job, text, .. } => self.panicked(attempt, job, text),
-            Call::Stopped { attempt, .. } => self.stopped(attempt),
+            Call::Panicked { attempt, panic, job, text, .. } => self.panicked(attempt, panic, job, text),
+            Call::Stopped { attempt, job, .. } => self.stopped(attempt, job),
+            Call::Snoozed { attempt, job, delay, .. } => self.snoozed(attempt, job, delay),
             Call::LatePanic => {
                 super::one(&mut self.totals.late_panics);
                 Answer::Nothing
@@ -84,7 +96,7 @@ impl Model {
         }
     }
 
-    fn terms_refusal(&self, offer: Offer) -> Option<Refusal> {
+    pub(super) fn terms_refusal(&self, offer: Offer) -> Option<Refusal> {
         if self.phase != Phase::Open {
             return Some(Refusal::Closed);
         }
@@ -92,7 +104,7 @@ impl Model {
             return Some(Refusal::Attempts);
         }
         match offer.order.way() {
-            Way::Handle if self.handles() >= self.limits.unclaimed_slots() => Some(Refusal::Unclaimed),
+            Way::Handle if self.unclaimed_room() == 0 => Some(Refusal::Unclaimed),
             Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ if !offer.order.delay().is_zero() && !self.has_delayed_room() => Some(Refusal::Delayed),
             _ => None,
@@ -118,7 +130,13 @@ impl Model {
         (self.slot_room() == 0).then_some(Refusal::Backlog)
     }
 
-    fn offered<W>(&mut self, offer: Offer, refusal: Option<Refusal>, given: &Answer, why: W) -> Answer
+    pub(super) fn offered<W>(
+        &mut self,
+        offer: Offer,
+        refusal: Option<Refusal>,
+        given: &Answer,
+        why: W,
+    ) -> Answer
     where
         W: FnOnce(Refusal) -> Why,
     {
@@ -151,15 +169,22 @@ impl Model {
             order,
             way: order.way(),
             callback,
+            admitted_at: self.now,
             close_by: order.timeouts().schedule_to_close.and_then(|d| after(self.now, d)),
             stage: Stage::Delayed { until: after(self.now, order.delay()) },
             attempts: 0,
+            starts: 0,
             attempt: None,
             placed: false,
             job: Some(job),
             value: None,
             kind: None,
             settled_at: Instant::ZERO,
+            retained_at: Instant::ZERO,
+            held: false,
+            out: false,
+            waited: Duration::ZERO,
+            ran: Duration::ZERO,
             released: false,
             waiter: None,
             stop: false,
@@ -173,47 +198,6 @@ impl Model {
         }
         self.publish(|model| Event::Admitted { task: model.id_of(meta), meta });
         Ok(())
-    }
-
-    fn submit_reserved(&mut self, id: WaiterId, offer: Offer, given: &Answer) -> Answer {
-        let place = self.line.iter().position(|waiting| waiting.id == id && waiting.granted);
-        if place.is_none() && self.phase == Phase::Open {
-            let returned = (offer.job, offer.callback);
-            return Answer::Task(Err((Why::Reserved(ReservedRefusal::NotGranted), returned)));
-        }
-        if let Some(place) = place {
-            self.line.remove(place);
-        }
-        let refusal = self.terms_refusal(offer);
-        self.offered(offer, refusal, given, |reason| Why::Reserved(ReservedRefusal::Task(reason)))
-    }
-
-    fn wait_for_room(&mut self, waiter: u32, given: &Answer) -> Answer {
-        if self.phase != Phase::Open {
-            return Answer::Waiter(Err((WaitRefusal::Closed, waiter)));
-        }
-        let Answer::Waiter(Ok(id)) = *given else { return Answer::Waiter(Err((WaitRefusal::Full, waiter))) };
-        if self.line.len() >= self.limits.waiters as usize {
-            return Answer::Waiter(Err((WaitRefusal::Full, waiter)));
-        }
-        if self.line.iter().any(|waiting| waiting.id == id) {
-            self.complain("a waiter's id was given out twice");
-        }
-        self.line.push(Waiting { id, waiter: Some(waiter), granted: false });
-        Answer::Waiter(Ok(id))
-    }
-
-    fn rewait(&mut self, id: WaiterId, waiter: u32) -> Answer {
-        Answer::Room(match self.line.iter_mut().find(|waiting| waiting.id == id) {
-            None => Room::Gone(waiter),
-            Some(waiting) if waiting.granted => Room::Granted(waiter),
-            Some(waiting) => Room::Waiting(waiting.waiter.replace(waiter)),
-        })
-    }
-
-    fn leave(&mut self, id: WaiterId) -> Option<Option<u32>> {
-        let place = self.line.iter().position(|waiting| waiting.id == id)?;
-        Some(self.line.remove(place).waiter)
     }
 
     fn cancel(&mut self, id: TaskId) -> Result<Cancelled, CancelError> {
@@ -231,7 +215,11 @@ impl Model {
             return Claimed::Gone(waiter);
         };
         let meta = task.meta;
-        if !task.is_kept() {
+        let is_held = task.held && !self.has(Flaw::ClaimsUnseen);
+        if is_held && task.owes_to(Parting::Discard) {
+            return Claimed::Gone(waiter);
+        }
+        if !task.is_kept() || is_held {
             let old = self.at(meta).and_then(|task| task.waiter.replace(waiter));
             return Claimed::Pending(old);
         }
@@ -239,7 +227,7 @@ impl Model {
     }
 
     fn try_claim(&mut self, id: TaskId) -> Option<Settled> {
-        let task = self.named(id).filter(|task| task.way == Way::Handle && task.is_kept())?;
+        let task = self.named(id).filter(|task| task.way == Way::Handle && task.is_kept() && !task.held)?;
         let meta = task.meta;
         self.release(meta, Some(id))
     }
@@ -249,18 +237,22 @@ impl Model {
         let Some(task) = self.named(id).filter(|task| task.way == Way::Handle && !task.released) else {
             return nothing;
         };
-        let (meta, is_kept) = (task.meta, task.is_kept());
-        if is_kept {
+        let (meta, is_kept, is_held) = (task.meta, task.is_kept(), task.held);
+        if is_kept && !is_held {
             return Answer::Released { waiter: None, settlement: self.release(meta, Some(id)) };
         }
         let Some(task) = self.at(meta) else { return nothing };
         task.way = Way::Nowhere;
-        Answer::Released { waiter: task.waiter.take(), settlement: None }
+        let waiter = task.waiter.take();
+        if is_held {
+            self.release_held(meta);
+        }
+        Answer::Released { waiter, settlement: None }
     }
 
     fn take_result(&mut self, id: TaskId) -> Answer {
         let Some(task) = self.named(id) else { return Answer::Result(None) };
-        let age = self.now.saturating_since(task.settled_at);
+        let age = self.now.saturating_since(task.retained_at);
         let too_old = self.limits.results.ttl.is_some_and(|ttl| age >= ttl);
         if !self.kept.contains(&task.meta) || too_old {
             return Answer::Result(None);

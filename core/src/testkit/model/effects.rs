@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::{Model, Parting, STAND_IN, Stage, Task, one};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Done, Settled, Started, Swept};
-use crate::{Event, Next, Phase, Stop, SubscriberId, TaskId};
+use crate::testkit::answer::{Answer, Done, Settled, Started, Swept};
+use crate::{Event, Next, OutcomeKind, Phase, Stop, SubscriberId, TaskId};
 
 /// The most tasks that one call finds to have waited for too long.
 const EXPIRED_A_START: u32 = 64;
@@ -61,6 +61,7 @@ impl Model {
         let task = self.at(meta)?;
         let deadline = task.closes(now);
         task.attempts += 1;
+        task.starts += 1;
         task.attempt = Some(given.attempt);
         task.placed = true;
         task.stage = Stage::Running { since: now, deadline };
@@ -80,7 +81,7 @@ impl Model {
 
     pub(super) fn has_effect(&self) -> bool {
         let in_line = match self.phase {
-            Phase::Open => self.can_grant(),
+            Phase::Open => self.can_call_first(),
             Phase::Draining => !self.line.is_empty() || !self.sources.is_empty() || self.has_last_effect(),
             Phase::Drained => false,
         };
@@ -91,7 +92,7 @@ impl Model {
         Answer::Effect(self.effect(given))
     }
 
-    fn effect(&mut self, given: &Answer) -> Option<Done> {
+    pub(super) fn effect(&mut self, given: &Answer) -> Option<Done> {
         if let Some(&meta) = self.outbox.front() {
             return self.task_effect(meta, given);
         }
@@ -99,7 +100,7 @@ impl Model {
             return self.sleeps.wake();
         }
         let in_line = match self.phase {
-            Phase::Open => self.wake_granted(),
+            Phase::Open => self.call_first(),
             _ => self.send_away(),
         };
         if in_line.is_some() {
@@ -115,26 +116,20 @@ impl Model {
         self.last_effect()
     }
 
-    fn wake_granted(&mut self) -> Option<Done> {
-        if !self.can_grant() {
-            return None;
-        }
-        let first = self.line.iter_mut().find(|waiting| !waiting.granted)?;
-        first.granted = true;
-        first.waiter.take().map(Done::Wake)
-    }
-
     fn task_effect(&mut self, meta: u32, given: &Answer) -> Option<Done> {
         let named = match given {
             Answer::Effect(Some(Done::Stop(stop))) => Some(stop.task),
-            Answer::Effect(Some(Done::Settle(settled) | Done::Discard(settled))) => Some(settled.task),
+            Answer::Effect(Some(Done::Observe(settled) | Done::Settle(settled) | Done::Discard(settled))) => {
+                Some(settled.task)
+            }
             _ => None,
         };
         let id = self.name(meta, named.filter(|_| self.task(meta).is_some_and(|task| task.id.is_none())));
         let task = self.at(meta)?;
         if task.stop {
             task.stop = false;
-            let stop = Stop { task: id?, attempt: task.attempt?, why: task.kind? };
+            let stop =
+                Stop { task: id?, attempt: task.attempt?, why: task.kind.unwrap_or(OutcomeKind::TimedOut) };
             self.unpost(meta);
             if self.ending && self.has(Flaw::AbandonsAtOnce) {
                 self.abandon(meta);
@@ -150,13 +145,16 @@ impl Model {
             self.unpost(meta);
             return Some(Done::Wake(waiter));
         }
+        if task.held {
+            return self.held_effect(meta, given);
+        }
         self.remains.discarded += u32::from(self.ending);
         self.release(meta, named).map(Done::Discard)
     }
 
     /// The time to live is over when an age has reached it.
     fn too_old(&self, meta: u32) -> bool {
-        let age = self.task(meta).map(|task| self.now.saturating_since(task.settled_at));
+        let age = self.task(meta).map(|task| self.now.saturating_since(task.retained_at));
         self.limits.results.ttl.zip(age).is_some_and(|(ttl, age)| age >= ttl)
     }
 
@@ -215,6 +213,7 @@ fn task_in(event: &mut Event<u32>) -> Option<&mut TaskId> {
         Event::Admitted { task, .. }
         | Event::Started { task, .. }
         | Event::Retrying { task, .. }
+        | Event::Snoozed { task, .. }
         | Event::Settled { task, .. }
         | Event::OrphanStopped { task } => Some(task),
         _ => None,

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::{Model, Owner, Parting, Stage, Task};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Done};
-use crate::testkit::script::Way;
+use crate::testkit::answer::{Answer, Done};
+use crate::testkit::order::Way;
 use crate::{Drain, Event, OutcomeKind, Phase};
 
 impl Model {
@@ -84,8 +84,12 @@ impl Model {
         }
         let steps = budget.min(self.limits.task_slots() - self.walked);
         // Where nothing is left to settle or to discard, one step does for all that are left.
-        let nothing_left =
-            if self.discards { self.tasks.is_empty() } else { self.is_quiet() && self.kept.is_empty() };
+        let retained = self.count(|task| task.way == Way::Retain && task.held);
+        let nothing_left = if self.discards {
+            self.tasks.is_empty()
+        } else {
+            self.is_quiet() && self.kept.is_empty() && retained == 0
+        };
         for _ in 0..steps {
             let slot = self.walked;
             self.walked += 1;
@@ -115,9 +119,17 @@ impl Model {
         if task.stage != Stage::Over {
             self.remains.cancelled += 1;
             self.settle(meta, OutcomeKind::Cancelled, None);
-        } else if !task.released && !is_kept && task.parting.iter().all(|parting| *parting == Parting::Wake) {
+        } else if !(task.released
+            || is_kept
+            || task.owes_to(Parting::Settle)
+            || task.owes_to(Parting::Discard))
+        {
+            let waits = task.held && task.waiter.is_some();
             self.kept.retain(|&other| other != meta);
             self.part(meta, Parting::Discard);
+            if waits {
+                self.part(meta, Parting::Wake);
+            }
         }
     }
 
@@ -135,10 +147,9 @@ impl Model {
 
     /// Those in line are sent away, then sources are detached.
     pub(super) fn send_away(&mut self) -> Option<Done> {
-        self.line.sort_by_key(|waiting| waiting.granted);
-        while !self.line.is_empty() {
+        while let Some(permit) = self.send_away_any() {
             self.remains.waiters += 1;
-            if let Some(waiter) = self.line.remove(0).waiter {
+            if let Some(waiter) = permit.waiter {
                 return Some(Done::Wake(waiter));
             }
         }

@@ -11,27 +11,32 @@ mod effects;
 mod ending;
 mod observe;
 mod reports;
+mod room;
 mod settle;
+mod show;
 mod sleeps;
 mod stores;
+mod task;
 mod time;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use fastrand::Rng;
 
 use super::Flaw;
-use super::call::{Answer, Call};
-use super::script::{Order, Way};
+use super::answer::Answer;
+use super::call::Call;
+use super::script::Setup;
 use crate::{
-    AttemptId, ByOutcome, Event, Instant, LastError, Limits, OutcomeKind, Phase, Remains, SleepId, TaskId,
-    Totals,
+    AttemptId, ByOutcome, Event, Instant, LastError, Limits, Phase, Remains, SleepId, TaskId, Totals,
 };
 use cached::CacheModel;
 pub(super) use observe::Difference;
+use room::Permit;
 use sleeps::Sleepers;
-use stores::{Ring, SourceModel, Waiting};
+use stores::{Ring, SourceModel};
+use task::{Parting, Stage, Task, after};
 
 /// Stands for the id of a task that no answer has named yet.
 const STAND_IN: TaskId = match TaskId::from_bits(u64::MAX) {
@@ -54,6 +59,8 @@ pub struct Model {
     walked: u32,
     walked_again: u32,
     paused: bool,
+    /// Whether outcomes are seen by the host first.
+    observes: bool,
     concurrency: u32,
     rng: Rng,
     /// All tasks that have a slot, in order of admission.
@@ -61,6 +68,10 @@ pub struct Model {
     /// Free slots, the one freed last at the end; and how many were ever used.
     free_slots: Vec<u32>,
     fresh_slot: u32,
+    /// How many generations each slot has, how many of each are used, and how many slots have none left.
+    generations: u64,
+    worn: BTreeMap<u32, u64>,
+    retired: u32,
     /// Tasks with effects that were not taken, by their metadata.
     outbox: VecDeque<u32>,
     /// Results retained, oldest first.
@@ -74,7 +85,7 @@ pub struct Model {
     /// nearer than their next turn; then they are there without a timer.
     intervals: [bool; 2],
     sleeps: Sleepers,
-    line: Vec<Waiting>,
+    line: Vec<Permit>,
     sources: Vec<SourceModel>,
     ring: Ring,
     cache: CacheModel,
@@ -88,57 +99,6 @@ pub struct Model {
     attempt_ids: BTreeSet<AttemptId>,
     /// What was wrong besides an answer.
     pub(super) complaint: Option<&'static str>,
-}
-
-/// A task that has a slot.
-#[derive(Debug)]
-struct Task {
-    /// Its metadata, by which the model names it.
-    meta: u32,
-    /// `None` as long as no answer has named it.
-    id: Option<TaskId>,
-    slot: u32,
-    order: Order,
-    /// Where its outcome goes: as ordered, until its handle is given up.
-    way: Way,
-    callback: Option<u32>,
-    close_by: Option<Instant>,
-    stage: Stage,
-    attempts: u32,
-    /// The latest attempt.
-    attempt: Option<AttemptId>,
-    /// Whether that keeps a place: it runs, for the task or on after it.
-    placed: bool,
-    job: Option<u32>,
-    /// The value of the outcome.
-    value: Option<u32>,
-    /// How it ended, once it has.
-    kind: Option<OutcomeKind>,
-    settled_at: Instant,
-    /// Whether its outcome has left.
-    released: bool,
-    /// The waiter of its handle.
-    waiter: Option<u32>,
-    stop: bool,
-    parting: Vec<Parting>,
-}
-
-/// Where an unsettled task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Delayed { until: Option<Instant> },
-    Backoff { until: Option<Instant> },
-    Queued { since: Instant, place: u64 },
-    Running { since: Instant, deadline: Option<Instant> },
-    Over,
-}
-
-/// How an outcome leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parting {
-    Settle,
-    Wake,
-    Discard,
 }
 
 /// An armed timer.
@@ -158,67 +118,6 @@ enum Owner {
     Sleep(SleepId),
 }
 
-impl Task {
-    fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::Delayed { .. } | Stage::Backoff { .. } | Stage::Queued { .. })
-    }
-
-    fn is_running(&self) -> bool {
-        matches!(self.stage, Stage::Running { .. })
-    }
-
-    fn is_queued(&self) -> bool {
-        matches!(self.stage, Stage::Queued { .. })
-    }
-
-    fn is_orphan(&self) -> bool {
-        self.stage == Stage::Over && self.placed
-    }
-
-    /// Settled, and its outcome is still here.
-    fn is_kept(&self) -> bool {
-        self.stage == Stage::Over && !self.released
-    }
-
-    fn owes(&self) -> bool {
-        self.stop || !self.parting.is_empty()
-    }
-
-    /// When a queued task has waited too long, and what that is.
-    fn waits_until(&self) -> Option<(Instant, OutcomeKind)> {
-        let Stage::Queued { since, .. } = self.stage else { return None };
-        let start_by = self.order.timeouts().schedule_to_start.and_then(|d| after(since, d));
-        let expires = start_by.map(|at| (at, OutcomeKind::Expired));
-        let closes = self.close_by.map(|at| (at, OutcomeKind::TimedOut));
-        // `min_by_key` takes the first of equals: schedule-to-start wins.
-        expires.into_iter().chain(closes).min_by_key(|(at, _)| *at)
-    }
-
-    /// When an attempt that began then times out.
-    fn closes(&self, since: Instant) -> Option<Instant> {
-        let closes = self.order.timeouts().start_to_close.and_then(|d| after(since, d));
-        earlier(closes, self.close_by)
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Delayed { until } | Stage::Backoff { until } => earlier(until, self.close_by),
-            Stage::Queued { .. } => self.waits_until().map(|(at, _)| at),
-            Stage::Running { deadline, .. } => deadline,
-            Stage::Over => None,
-        }
-    }
-}
-
-/// `None` when there is no such instant; the last one there is counts as never, too.
-fn after(now: Instant, duration: core::time::Duration) -> Option<Instant> {
-    now.checked_add(duration).filter(|at| *at < Instant::MAX)
-}
-
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    a.into_iter().chain(b).min()
-}
-
 /// A deadline rounded up to the millisecond at which it fires.
 fn tick(at: Instant) -> u64 {
     at.as_nanos().div_ceil(1_000_000)
@@ -235,7 +134,8 @@ fn size(items: impl Iterator) -> u32 {
 
 impl Model {
     /// A model of a machine that was just built.
-    pub(super) fn new(limits: Limits, now: Instant, flaw: Option<Flaw>) -> Self {
+    pub(super) fn new(setup: &Setup, flaw: Option<Flaw>) -> Self {
+        let (limits, now) = (setup.limits(), setup.start());
         let mut model = Self {
             flaw,
             limits,
@@ -246,11 +146,15 @@ impl Model {
             walked: 0,
             walked_again: 0,
             paused: false,
+            observes: false,
             concurrency: limits.concurrency,
             rng: Rng::with_seed(limits.seed),
             tasks: Vec::new(),
             free_slots: Vec::new(),
             fresh_slot: 0,
+            generations: u64::MAX >> (u64::BITS - setup.generation_bits()),
+            worn: BTreeMap::new(),
+            retired: 0,
             outbox: VecDeque::new(),
             kept: VecDeque::new(),
             queued_ever: 0,
@@ -363,10 +267,6 @@ impl Model {
         if self.has(Flaw::ForgetsOrphans) { 0 } else { self.count(Task::is_orphan) }
     }
 
-    fn permits(&self) -> u32 {
-        size(self.line.iter().filter(|waiting| waiting.granted))
-    }
-
     /// Tasks for later: delayed, or backing off.
     fn for_later(&self) -> u32 {
         self.count(|task| task.is_waiting() && !task.is_queued())
@@ -382,7 +282,9 @@ impl Model {
         if self.paused || self.ending || self.orphans() >= self.limits.orphans {
             return 0;
         }
-        self.concurrency.saturating_sub(self.count(Task::is_running) + self.orphans())
+        let takes_place =
+            |task: &Task| task.is_running() && !(self.has(Flaw::HaltingTakesNoPlace) && task.is_halting());
+        self.concurrency.saturating_sub(self.count(takes_place) + self.orphans())
     }
 
     fn queue_room(&self) -> u32 {
@@ -391,17 +293,8 @@ impl Model {
     }
 
     fn slot_room(&self) -> u32 {
-        let used = size(self.tasks.iter()) + self.permits();
+        let used = size(self.tasks.iter()) + self.permits() + self.retired;
         self.limits.task_slots().saturating_sub(used)
-    }
-
-    fn somebody_waits(&self) -> bool {
-        self.line.iter().any(|waiting| !waiting.granted)
-    }
-
-    /// Whether the first in line can have room.
-    fn can_grant(&self) -> bool {
-        self.phase == Phase::Open && self.somebody_waits() && self.queue_room() > 0 && self.slot_room() > 0
     }
 
     fn queue(&mut self, meta: u32) {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Model, Owner, STAND_IN, Stage, Task, size};
-use crate::testkit::script::Way;
+use crate::testkit::order::Way;
 use crate::{
     Census, Event, Health, Hold, Instant, LastError, OutcomeKind, Phase, Plan, Processor, TaskView, Totals,
 };
@@ -30,8 +30,9 @@ impl Model {
             subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
             waiters: size(self.line.iter()),
             permits: self.permits(),
+            observed: self.count(|task| task.out),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
-            retired: 0,
+            retired: self.retired,
         }
     }
 
@@ -68,11 +69,12 @@ impl Model {
             delayed: self.for_later(),
             orphans: self.orphans(),
             free_room: self.free_room(),
+            permits: self.permits(),
             settled: self.since_health,
             oldest_wait: oldest.unwrap_or_default(),
             last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
             saturation: u32::try_from(load.checked_div(line).unwrap_or(0)).unwrap_or(u32::MAX),
-            retired: 0,
+            retired: self.retired,
             missed: 0,
         }
     }
@@ -117,6 +119,7 @@ impl Model {
             Difference::between("startable", &self.startable(), &machine.startable()),
             Difference::between("free room", &self.free_room(), &machine.free_room()),
             Difference::between("concurrency", &self.concurrency, &machine.concurrency()),
+            Difference::between("observes", &self.observes, &machine.observes()),
             Difference::between("paused", &self.paused, &machine.is_paused()),
             Difference::between("now", &self.now, &machine.now()),
             Difference::between("bound of the unsettled", &true, &self.is_within_bounds()),
@@ -182,7 +185,9 @@ impl Model {
             ("running", ledger.running, census.running + census.orphans),
             ("results", ledger.results, census.results),
             ("waiters", ledger.waiters, census.waiters),
+            ("permits", ledger.permits, census.permits),
             ("sleeps", ledger.sleeps, census.sleeps),
+            ("observed", ledger.observed, census.observed),
         ];
         let mut accounts = accounts.into_iter();
         accounts
@@ -204,6 +209,7 @@ impl Task {
             Stage::Backoff { until: at } => crate::Stage::BackingOff { until: until(at) },
             Stage::Queued { since, .. } => crate::Stage::Queued { since },
             Stage::Running { since, .. } => crate::Stage::Running { since },
+            Stage::Halting { missed, .. } => crate::Stage::Stopping { since: missed },
             Stage::Over if self.placed => crate::Stage::Orphaned { since, outcome },
             Stage::Over => crate::Stage::Settled { since, outcome },
         };

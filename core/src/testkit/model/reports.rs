@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Model, Stage, after, one};
 use crate::testkit::Flaw;
-use crate::testkit::call::{Answer, Failure};
+use crate::testkit::answer::{Answer, Failure, Stopped};
 use crate::{AttemptId, ErrorKind, Event, Instant, Message, OutcomeKind};
 
 /// What the machine makes of a report.
@@ -21,6 +21,10 @@ impl Model {
             return Verdict::Late(None);
         };
         let (meta, kind) = (task.meta, task.kind);
+        if task.is_halting() {
+            self.has_stopped(meta);
+            return Verdict::Counts(meta);
+        }
         let Stage::Running { deadline, .. } = task.stage else {
             if task.is_orphan() {
                 self.orphan_stopped(meta);
@@ -35,11 +39,16 @@ impl Model {
         Verdict::Counts(meta)
     }
 
-    fn orphan_stopped(&mut self, meta: u32) {
+    /// The attempt has stopped, and need not be asked to any more.
+    fn has_stopped(&mut self, meta: u32) {
         let Some(task) = self.at(meta) else { return };
         task.placed = false;
         task.stop = false;
         self.unpost(meta);
+    }
+
+    fn orphan_stopped(&mut self, meta: u32) {
+        self.has_stopped(meta);
         self.publish(|model| Event::OrphanStopped { task: model.id_of(meta) });
         self.forget_if_over(meta);
     }
@@ -90,7 +99,7 @@ impl Model {
         Answer::Failed(Ok(match self.backoff(meta, job, true, delay) {
             Some(delay) => {
                 self.task_error(ErrorKind::Failed, meta, Message::of(&text));
-                Failure::Retrying { error, delay }
+                Failure::Retrying { value: error, delay }
             }
             None => {
                 self.settle(meta, OutcomeKind::Failed, Some(error));
@@ -100,38 +109,104 @@ impl Model {
         }))
     }
 
-    pub(super) fn panicked(&mut self, attempt: AttemptId, job: Option<u32>, text: u32) -> Answer {
+    pub(super) fn panicked(&mut self, attempt: AttemptId, panic: u32, job: Option<u32>, text: u32) -> Answer {
         let meta = match self.judge(attempt) {
             Verdict::Counts(meta) => meta,
             Verdict::Late(kind) => {
                 one(&mut self.totals.late);
-                return Answer::Panicked(Err((kind, job)));
+                return Answer::Panicked(Err((kind, panic, job)));
             }
         };
         let on_panic = self.task(meta).is_some_and(|task| task.order.retry().retries_panics());
-        let retried = self.backoff(meta, job, on_panic, None).is_some();
-        if !retried {
-            self.settle(meta, OutcomeKind::Panicked, None);
-        }
+        let failure = match self.backoff(meta, job, on_panic, None) {
+            Some(delay) => Failure::Retrying { value: panic, delay },
+            None => {
+                self.settle(meta, OutcomeKind::Panicked, Some(panic));
+                Failure::Settled { job }
+            }
+        };
         self.task_error(ErrorKind::Panicked, meta, Message::of(&text));
-        Answer::Panicked(Ok(job.filter(|_| !retried)))
+        Answer::Panicked(Ok(failure))
     }
 
-    pub(super) fn stopped(&mut self, attempt: AttemptId) -> Answer {
+    pub(super) fn stopped(&mut self, attempt: AttemptId, job: Option<u32>) -> Answer {
         let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
-            return Answer::Stopped(Err(None));
+            return Answer::Stopped(Err((None, job)));
         };
         let (meta, kind) = (task.meta, task.kind);
         if !task.placed {
-            return Answer::Stopped(Err(kind));
+            return Answer::Stopped(Err((kind, job)));
         }
-        if task.is_running() {
+        if task.is_halting() {
+            self.has_stopped(meta);
+            if let Some(delay) = self.backoff(meta, job, true, None) {
+                return Answer::Stopped(Ok(Stopped::Retrying { delay }));
+            }
+            self.settle(meta, OutcomeKind::TimedOut, None);
+        } else if task.is_running() {
             task.placed = false;
             self.settle(meta, OutcomeKind::Cancelled, None);
         } else {
             self.orphan_stopped(meta);
         }
-        Answer::Stopped(Ok(()))
+        Answer::Stopped(Ok(Stopped::Settled { job }))
+    }
+
+    /// Whether a running attempt that is overdue may be followed by another one, which has to be ready in time.
+    pub(super) fn has_time_for_another(&self, meta: u32) -> bool {
+        let Some(task) = self.task(meta) else { return false };
+        let (retry, failed) = (task.order.retry(), task.attempts);
+        let may = retry.retries_timeouts() && retry.allows(failed) && self.can_start_again(meta);
+        let ready_at = after(self.now, task.order.shortest_backoff(failed));
+        let in_time = |ready_at| {
+            let late = self.has(Flaw::HaltsTooLate);
+            task.close_by.is_none_or(|close_by| self.now < close_by && (late || ready_at <= close_by))
+        };
+        may && ready_at.is_some_and(in_time) && !self.has(Flaw::NeverHalts)
+    }
+
+    /// Asks an attempt that is overdue to stop, for a further one.
+    pub(super) fn halt(&mut self, meta: u32, since: Instant) {
+        self.end_sleeps(meta);
+        let Some(task) = self.at(meta) else { return };
+        let missed = task.order.timeouts().start_to_close.and_then(|d| after(since, d));
+        task.stage = Stage::Halting { since, missed: missed.unwrap_or(Instant::MAX) };
+        task.stop = true;
+        self.rearm(meta);
+        self.post(meta);
+        self.task_error(ErrorKind::TimedOut, meta, Message::default());
+    }
+
+    pub(super) fn snoozed(&mut self, attempt: AttemptId, job: u32, delay: Duration) -> Answer {
+        let meta = match self.judge(attempt) {
+            Verdict::Counts(meta) => meta,
+            Verdict::Late(kind) => {
+                one(&mut self.totals.late);
+                return Answer::Snoozed(Err((kind, job)));
+            }
+        };
+        let settled = Answer::Snoozed(Ok(Stopped::Settled { job: Some(job) }));
+        if !self.can_start_again(meta) {
+            self.settle(meta, OutcomeKind::Cancelled, None);
+            return settled;
+        }
+        if self.set_back(meta, job, delay).is_none() {
+            self.settle(meta, OutcomeKind::TimedOut, None);
+            return settled;
+        }
+        one(&mut self.totals.snoozed);
+        let counts = self.has(Flaw::CountsSnoozes);
+        let Some(task) = self.at(meta) else { return settled };
+        task.attempts -= u32::from(!counts);
+        let attempts = task.attempts;
+        self.publish(|model| Event::Snoozed { task: model.id_of(meta), meta, attempts, delay });
+        Answer::Snoozed(Ok(Stopped::Retrying { delay }))
+    }
+
+    /// Whether a further attempt gets an id, and the machine does not end.
+    fn can_start_again(&self, meta: u32) -> bool {
+        let left = self.task(meta).map(|task| self.generations_left(task.slot).saturating_sub(task.starts));
+        left.is_some_and(|left| left > 0) && !self.ending
     }
 
     /// Sets the task back for a further try, if it may have one: the delay.
@@ -142,22 +217,32 @@ impl Model {
         kind_is_retried: bool,
         delay: Option<Duration>,
     ) -> Option<Duration> {
-        let (now, ending) = (self.now, self.ending);
         let job = job?;
         let task = self.task(meta)?;
-        let (attempts, order, close_by) = (task.attempts, task.order, task.close_by);
+        let (attempts, order) = (task.attempts, task.order);
         let retry = order.retry();
-        if attempts >= retry.total() || !kind_is_retried || ending {
+        if !retry.allows(attempts) || !kind_is_retried || !self.can_start_again(meta) {
             return None;
         }
         let delay = delay.unwrap_or_else(|| {
             let drawn = retry.delay(attempts, &mut self.rng);
-            if drawn > order.longest_backoff(attempts) || drawn < order.shortest_backoff(attempts) {
+            let a_millisecond = Duration::from_millis(1);
+            let shortest = order.shortest_backoff(attempts).saturating_sub(a_millisecond);
+            if drawn > order.longest_backoff(attempts) || drawn < shortest {
                 self.complain("a backoff is not within its bounds");
             }
             drawn
         });
-        let until = after(now, delay)?;
+        self.set_back(meta, job, delay)?;
+        one(&mut self.totals.retried);
+        self.publish(|model| Event::Retrying { task: model.id_of(meta), meta, attempts, delay });
+        Some(delay)
+    }
+
+    /// Keeps the task back for so long, if it is ready by its deadline then.
+    fn set_back(&mut self, meta: u32, job: u32, delay: Duration) -> Option<()> {
+        let until = after(self.now, delay)?;
+        let close_by = self.task(meta)?.close_by;
         if close_by.is_some_and(|close_by| until > close_by) {
             return None;
         }
@@ -166,8 +251,6 @@ impl Model {
         task.stage = Stage::Backoff { until: Some(until) };
         task.job = Some(job);
         self.rearm(meta);
-        one(&mut self.totals.retried);
-        self.publish(|model| Event::Retrying { task: model.id_of(meta), meta, attempts, delay });
-        Some(delay)
+        Some(())
     }
 }

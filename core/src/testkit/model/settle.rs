@@ -2,8 +2,8 @@
 
 use super::{Model, Owner, Parting, STAND_IN, Stage, Task};
 use crate::testkit::Flaw;
-use crate::testkit::call::Settled;
-use crate::testkit::script::Way;
+use crate::testkit::answer::Settled;
+use crate::testkit::order::Way;
 use crate::{ErrorKind, Event, LastError, Message, OutcomeKind, SourceId, TaskId};
 
 impl Model {
@@ -11,38 +11,56 @@ impl Model {
     pub(super) fn settle(&mut self, meta: u32, kind: OutcomeKind, value: Option<u32>) {
         self.disarm(Owner::Task(meta));
         self.end_sleeps(meta);
-        let (now, ending, discards) = (self.now, self.ending, self.discards);
+        let (now, ending, discards, observes) = (self.now, self.ending, self.discards, self.observes);
         let forgets = self.has(Flaw::ForgetsCallbacks) && kind == OutcomeKind::Expired;
         let Some(task) = self.at(meta) else { return };
+        let began = match task.stage {
+            Stage::Running { since, .. } | Stage::Halting { since, .. } => since,
+            _ => now,
+        };
+        // An attempt is asked to stop once.
+        let was_asked = task.is_halting() && !task.stop;
+        let has_stopped = task.is_halting() && !task.placed;
+        task.waited = began.saturating_since(task.admitted_at);
+        task.ran = now.saturating_since(began);
         task.stage = Stage::Over;
         task.kind = Some(kind);
         task.value = value;
         task.settled_at = now;
-        task.stop = task.placed;
+        task.stop = task.placed && !was_asked;
         if forgets {
             task.callback = None;
         }
         let orphaned = task.is_orphan();
+        let discarded = discards && task.way == Way::Handle || ending && task.way == Way::Retain;
+        task.held = observes && matches!(task.way, Way::Handle | Way::Retain);
         match task.way {
             Way::Nowhere | Way::Callback => task.parting.push(Parting::Settle),
-            Way::Handle if task.waiter.is_some() => task.parting.push(Parting::Wake),
+            Way::Handle if task.waiter.is_some() && (discarded || !task.held) => {
+                task.parting.push(Parting::Wake);
+            }
             Way::Handle | Way::Retain => {}
         }
-        if discards && task.way == Way::Handle || ending && task.way == Way::Retain {
+        if task.held {
+            task.parting.push(Parting::Observe);
+        }
+        if discarded {
             task.parting.push(Parting::Discard);
         }
-        let way = self.task(meta).map(|task| task.way);
+        let is_retained = task.way == Way::Retain && !task.held && !ending;
         self.totals.orphaned += u64::from(orphaned);
         self.totals.settled.add(kind);
         self.since_health.add(kind);
         match kind {
+            OutcomeKind::TimedOut if has_stopped => {}
             OutcomeKind::TimedOut => self.task_error(ErrorKind::TimedOut, meta, Message::default()),
             OutcomeKind::Expired => self.task_error(ErrorKind::Expired, meta, Message::default()),
             OutcomeKind::Completed => self.streak = 0,
             _ => {}
         }
+        self.outbox.retain(|&other| other != meta);
         self.post(meta);
-        if way == Some(Way::Retain) && !ending {
+        if is_retained {
             self.retain(meta);
         }
         self.publish(|model| Event::Settled { task: model.id_of(meta), meta, kind });
@@ -74,6 +92,10 @@ impl Model {
             }
         }
         self.kept.push_back(meta);
+        let now = self.now;
+        if let Some(task) = self.at(meta) {
+            task.retained_at = now;
+        }
     }
 
     pub(super) fn part(&mut self, meta: u32, parting: Parting) {
@@ -85,32 +107,44 @@ impl Model {
 
     /// Takes the outcome of a settled task out, with all that leaves with it.
     pub(super) fn release(&mut self, meta: u32, given: Option<TaskId>) -> Option<Settled> {
-        let id = self.name(meta, given)?;
+        self.name(meta, given)?;
         let task = self.at(meta)?;
+        let (callback, waiter) = (task.callback.take(), task.waiter.take());
+        let settled = Settled { callback, waiter, ..task.take_outcome()? };
+        self.let_go(meta);
+        Some(settled)
+    }
+
+    /// The outcome of a settled task is not here any more, and nobody gets it from here.
+    pub(super) fn let_go(&mut self, meta: u32) {
+        let Some(task) = self.at(meta) else { return };
         task.released = true;
+        task.held = false;
+        task.out = false;
         task.parting.clear();
-        let settled = Settled {
-            task: id,
-            meta,
-            attempts: task.attempts,
-            kind: task.kind?,
-            value: task.value.take(),
-            job: task.job.take(),
-            callback: task.callback.take(),
-            waiter: task.waiter.take(),
-        };
         self.kept.retain(|&other| other != meta);
         self.unpost(meta);
         self.forget_if_over(meta);
-        Some(settled)
     }
 
     /// Frees the slot of a task whose outcome has left, once no attempt runs on.
     pub(super) fn forget_if_over(&mut self, meta: u32) {
         let is_over = |task: &&Task| task.stage == Stage::Over && task.released && !task.placed;
         let Some(task) = self.task(meta).filter(is_over) else { return };
-        self.free_slots.push(task.slot);
+        let (slot, used) = (task.slot, task.starts.max(1));
         self.tasks.retain(|task| task.meta != meta);
+        *self.worn.entry(slot).or_default() += used;
+        if self.generations_left(slot) > 0 {
+            self.free_slots.push(slot);
+        } else {
+            self.retired += 1;
+        }
+    }
+
+    /// How many generations of a slot no finished stay has used.
+    pub(super) fn generations_left(&self, slot: u32) -> u64 {
+        let used = self.worn.get(&slot).copied().unwrap_or(0);
+        if self.has(Flaw::WearsNothingOut) { u64::MAX } else { self.generations.saturating_sub(used) }
     }
 
     pub(super) fn task_error(&mut self, kind: ErrorKind, meta: u32, message: Message) {

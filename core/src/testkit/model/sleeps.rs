@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::{Model, Owner, Task, size};
-use crate::testkit::call::{Answer, Done, Slept};
+use crate::testkit::answer::{Answer, Done, Slept};
 use crate::{AttemptId, Instant, SleepId, SleepRefusal};
 
 /// All sleeps in the order in which they began, and those whose waiters are to be woken, in the order of that.
@@ -61,7 +61,7 @@ impl Model {
         waiter: u32,
         given: &Answer,
     ) -> Answer {
-        let runs = |task: &&Task| task.attempt == Some(attempt) && task.is_running();
+        let runs = |task: &&Task| task.attempt == Some(attempt) && task.is_running() && !task.is_halting();
         let Some(meta) = self.tasks.iter().find(runs).map(|task| task.meta) else {
             return Answer::Sleep(Err((SleepRefusal::Over, waiter)));
         };

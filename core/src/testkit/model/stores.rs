@@ -1,18 +1,9 @@
-//! What the model keeps beside tasks: those in line, sources, subscribers.
+//! What the model keeps beside tasks and permits: sources, subscribers.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::{Event, Fed, Next, SourceId, SubscriberId, WaiterId};
-
-/// Somebody who waits for room.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) id: WaiterId,
-    pub(super) waiter: Option<u32>,
-    /// Was woken, and holds a permit.
-    pub(super) granted: bool,
-}
+use crate::{Event, Fed, Next, SourceId, SubscriberId};
 
 #[derive(Debug)]
 pub(super) struct SourceModel {

@@ -2,7 +2,7 @@
 
 use super::{Model, Owner, Stage, Task, Timer, tick};
 use crate::testkit::Flaw;
-use crate::testkit::call::Answer;
+use crate::testkit::answer::Answer;
 use crate::{Instant, OutcomeKind, Reason, Wake};
 
 impl Model {
@@ -88,7 +88,11 @@ impl Model {
                 let kind = task.waits_until().map_or(OutcomeKind::Expired, |(_, kind)| kind);
                 self.settle(meta, kind, None);
             }
-            Stage::Running { .. } => self.settle(meta, OutcomeKind::TimedOut, None),
+            Stage::Running { since, .. } => match self.has_time_for_another(meta) {
+                true => self.halt(meta, since),
+                false => self.settle(meta, OutcomeKind::TimedOut, None),
+            },
+            Stage::Halting { .. } => self.settle(meta, OutcomeKind::TimedOut, None),
             Stage::Over => self.complain("a settled task has a timer"),
         }
     }

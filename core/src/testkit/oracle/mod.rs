@@ -7,13 +7,15 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::call::{Answer, Call, Done, Offer, Started};
+use super::answer::{Answer, Done, Settled, Started};
+use super::call::{Call, Offer};
 use super::host::Host;
 use super::model::{Difference, Model};
-use super::script::{Order, Script, Setup, Way};
+use super::order::{Order, Way};
+use super::script::{Script, Setup};
 use super::{AMPLE, Flaw};
 use crate::{
-    AttemptId, BuildError, Drain, Instant, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals, WaiterId,
+    AttemptId, BuildError, Drain, Instant, PermitId, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals,
     Wake,
 };
 
@@ -103,7 +105,7 @@ pub struct Oracle {
     tokens: u32,
     metas: u32,
     tasks: Vec<TaskId>,
-    waiters: Vec<WaiterId>,
+    permits: Vec<PermitId>,
     sleeps: Vec<SleepId>,
     sources: Vec<SourceId>,
     subscribers: Vec<SubscriberId>,
@@ -112,6 +114,8 @@ pub struct Oracle {
     running: Vec<(AttemptId, u32)>,
     /// Those of them that were asked to stop.
     stopping: Vec<AttemptId>,
+    /// Outcomes in the host's hands to be observed.
+    shown: Vec<Settled>,
     trace: Option<Vec<(Call, Answer)>>,
 }
 
@@ -121,7 +125,7 @@ impl Oracle {
     /// # Errors
     /// When the machine does not take the limits, all of which are valid.
     pub fn new(setup: &Setup, flaw: Option<Flaw>) -> Result<Self, Fault> {
-        let (limits, start) = (setup.limits(), setup.start());
+        let start = setup.start();
         let refused = |error: BuildError| Fault {
             step: 0,
             call: String::from("new"),
@@ -130,8 +134,8 @@ impl Oracle {
             machine: String::new(),
         };
         Ok(Self {
-            host: Host::new(limits, start).map_err(refused)?,
-            model: Model::new(limits, start, flaw),
+            host: Host::new(setup).map_err(refused)?,
+            model: Model::new(setup, flaw),
             clock: start,
             regress: Duration::ZERO,
             step: 0,
@@ -139,13 +143,14 @@ impl Oracle {
             tokens: 0,
             metas: 0,
             tasks: Vec::new(),
-            waiters: Vec::new(),
+            permits: Vec::new(),
             sleeps: Vec::new(),
             sources: Vec::new(),
             subscribers: Vec::new(),
             attempts: Vec::new(),
             running: Vec::new(),
             stopping: Vec::new(),
+            shown: Vec::new(),
             trace: None,
         })
     }
@@ -156,6 +161,9 @@ impl Oracle {
     /// The first difference.
     pub fn run(&mut self, script: &Script) -> Result<(), Fault> {
         self.compare()?;
+        if script.setup.observes() {
+            self.call(Call::Observe { on: true })?;
+        }
         for &step in &script.steps {
             self.step(step)?;
             self.compare()?;
@@ -235,7 +243,7 @@ impl Oracle {
     fn learn(&mut self, answer: &Answer) {
         match *answer {
             Answer::Task(Ok(id)) => self.tasks.push(id),
-            Answer::Waiter(Ok(id)) => self.waiters.push(id),
+            Answer::Permit(Ok(id)) | Answer::Waiter(Ok(id)) => self.permits.push(id),
             Answer::Sleep(Ok(id)) => self.sleeps.push(id),
             Answer::Source(Ok(id)) => self.sources.push(id),
             Answer::Subscriber(Ok(id)) => self.subscribers.push(id),
@@ -247,6 +255,12 @@ impl Oracle {
                 self.running.push((attempt, job));
             }
             Answer::Effect(Some(Done::Stop(stop))) => self.stopping.push(stop.attempt),
+            Answer::Effect(Some(Done::Observe(settled))) => {
+                if !self.tasks.contains(&settled.task) {
+                    self.tasks.push(settled.task);
+                }
+                self.shown.push(settled);
+            }
             _ => {}
         }
     }
@@ -287,6 +301,10 @@ impl Oracle {
     /// Releases the handles and reads the events that the end has kept.
     fn take_what_is_kept(&mut self) -> Result<(), Fault> {
         let now = self.now();
+        for _ in 0..self.shown.len() / 2 {
+            self.give_back(0, 0)?;
+        }
+        self.settle(false)?;
         for task in self.tasks.clone() {
             let call = if self.host.machine().census().handles % 2 == 0 {
                 Call::TryClaim { task }
@@ -294,6 +312,10 @@ impl Oracle {
                 Call::Release { now, task }
             };
             self.call(call)?;
+        }
+        for task in self.shown.iter().map(|settled| settled.task).collect::<Vec<_>>() {
+            self.call(Call::Release { now, task })?;
+            self.give_back(0, 0)?;
         }
         for id in self.subscribers.clone() {
             while self.call(Call::NextEvent { id })? != Answer::Event(None) {

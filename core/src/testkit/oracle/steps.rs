@@ -1,11 +1,16 @@
 //! From the steps of a script to calls.
 
+use core::num::NonZeroU32;
+
 use super::Oracle;
 use crate::testkit::AMPLE;
-use crate::testkit::call::{Answer, Call};
+use crate::testkit::answer::{Answer, Settled};
+use crate::testkit::call::Call;
 use crate::testkit::oracle::Fault;
 use crate::testkit::script::{Step, jump};
-use crate::{AttemptId, Drain, Instant, Reason, SleepId, SourceId, SubscriberId, TaskId, WaiterId, Wake};
+use crate::{
+    AttemptId, Drain, Instant, OutcomeKind, PermitId, Reason, SleepId, SourceId, SubscriberId, TaskId, Wake,
+};
 
 /// How many calls a good host makes at most at one instant; more of them is a spin.
 const MOST_CALLS: u32 = 20_000;
@@ -40,6 +45,7 @@ impl Oracle {
                 self.clock = self.clock.saturating_add(jump(choice));
                 self.advance_within(budget)
             }
+            Step::Observed { shown, how } => self.give_back(shown, how),
             Step::Reach => self.reach(),
             Step::Settle => self.settle(true),
             _ => match self.single(step) {
@@ -55,18 +61,22 @@ impl Oracle {
         Some(match step {
             Step::Submit(order) => Call::Submit { now, offer: self.offer(order) },
             Step::TrySubmit(order) => Call::TrySubmit { now, offer: self.offer(order) },
-            Step::SubmitReserved { waiter, order } => {
-                let waiter = chosen(&self.waiters, waiter, WaiterId::from_bits)?;
-                Call::SubmitReserved { now, waiter, offer: self.offer(order) }
+            Step::SubmitReserved { permit, order } => {
+                let permit = self.permit(permit)?;
+                Call::SubmitReserved { now, permit, offer: self.offer(order) }
             }
-            Step::WaitForRoom => Call::WaitForRoom { now, waiter: self.token() },
-            Step::Rewait { waiter } => {
-                let id = chosen(&self.waiters, waiter, WaiterId::from_bits)?;
+            Step::Reserve { count } => Call::Reserve { now, count: places(count) },
+            Step::WaitForRoom { count } => {
+                Call::WaitForRoom { now, waiter: self.token(), count: places(count) }
+            }
+            Step::Rewait { permit } => {
+                let id = self.permit(permit)?;
                 Call::Rewait { id, waiter: self.token() }
             }
-            Step::Leave { waiter } => {
-                Call::Leave { now, id: chosen(&self.waiters, waiter, WaiterId::from_bits)? }
+            Step::GiveBack { permit, count } => {
+                Call::GiveBack { now, id: self.permit(permit)?, count: u32::from(count) }
             }
+            Step::Leave { permit } => Call::Leave { now, id: self.permit(permit)? },
             Step::Cancel { task } => Call::Cancel { now, task: self.task(task)? },
             Step::Claim { task } => Call::Claim { now, task: self.task(task)?, waiter: self.token() },
             Step::TryClaim { task } => Call::TryClaim { task: self.task(task)? },
@@ -96,6 +106,7 @@ impl Oracle {
             Step::WaitEvent { subscriber } => {
                 Call::WaitEvent { id: self.subscriber(subscriber)?, waiter: self.token() }
             }
+            Step::Observe { on } => Call::Observe { on },
             Step::Pause => Call::Pause { now },
             Step::Resume => Call::Resume { now },
             Step::SetConcurrency { to } => Call::SetConcurrency { now, to: u32::from(to) },
@@ -114,9 +125,17 @@ impl Oracle {
             }
             Step::Panic { attempt, with_job } => {
                 let (attempt, job) = self.report(attempt)?;
-                Call::Panicked { now, attempt, job: with_job.then_some(job), text: job }
+                let panic = self.token();
+                Call::Panicked { now, attempt, panic, job: with_job.then_some(job), text: panic }
             }
-            Step::Stopped { attempt } => Call::Stopped { now, attempt: self.report(attempt)?.0 },
+            Step::Stopped { attempt, with_job } => {
+                let (attempt, job) = self.report(attempt)?;
+                Call::Stopped { now, attempt, job: with_job.then_some(job) }
+            }
+            Step::Snooze { attempt, delay } => {
+                let (attempt, job) = self.report(attempt)?;
+                Call::Snoozed { now, attempt, job, delay: jump(delay) }
+            }
             Step::LatePanic => Call::LatePanic,
             Step::Sweep { budget } => Call::Sweep { now, budget: u32::from(budget) },
             Step::CacheInsert { key } => {
@@ -134,6 +153,10 @@ impl Oracle {
         chosen(&self.tasks, choice, TaskId::from_bits)
     }
 
+    fn permit(&self, choice: u8) -> Option<PermitId> {
+        chosen(&self.permits, choice, PermitId::from_bits)
+    }
+
     fn source(&self, choice: u8) -> Option<SourceId> {
         chosen(&self.sources, choice, SourceId::from_bits)
     }
@@ -149,6 +172,29 @@ impl Oracle {
             Some(&(attempt, _)) => Some(attempt),
             None => chosen(&self.attempts, choice, AttemptId::from_bits),
         }
+    }
+
+    /// Gives an outcome back that was shown: mostly as it was, else twice, as another one, or with a job of another's.
+    pub(super) fn give_back(&mut self, choice: u8, how: u8) -> Result<(), Fault> {
+        let Some(at) = usize::from(choice).checked_rem(self.shown.len()) else { return Ok(()) };
+        let Settled { task, kind, value, job, .. } = self.shown.remove(at);
+        let now = self.now();
+        if (200..220).contains(&how) {
+            let other = OutcomeKind::ALL.into_iter().cycle().skip_while(|other| *other != kind).nth(1);
+            let kind = other.unwrap_or(kind);
+            let value = kind.has_value().then(|| self.token());
+            self.call(Call::Observed { now, task, kind, value, job: None })?;
+        }
+        if (220..240).contains(&how) && value.is_some() {
+            let job = Some(self.token());
+            self.call(Call::Observed { now, task, kind, value, job })?;
+        }
+        self.call(Call::Observed { now, task, kind, value, job })?;
+        if how >= 240 {
+            let (value, job) = (value.map(|_| self.token()), job.map(|_| self.token()));
+            self.call(Call::Observed { now, task, kind, value, job })?;
+        }
+        Ok(())
     }
 
     fn sleep_once(&mut self, attempt: u8, until: u8, asks: bool) -> Result<(), Fault> {
@@ -245,15 +291,25 @@ impl Oracle {
                     if !helpful {
                         return Ok(());
                     }
+                    if !self.shown.is_empty() {
+                        self.give_back(0, 0)?;
+                        continue;
+                    }
                     let Some(attempt) = self.stopping.pop() else { return Ok(()) };
-                    self.running.retain(|(other, _)| *other != attempt);
+                    let at = self.running.iter().position(|(other, _)| *other == attempt);
+                    let job = at.map(|at| self.running.remove(at).1);
                     let now = self.now();
-                    self.call(Call::Stopped { now, attempt })?;
+                    self.call(Call::Stopped { now, attempt, job })?;
                 }
             }
         }
         Err(self.fault(&"settle", "a host that does what it is asked to never comes to rest", &"", &""))
     }
+}
+
+/// How many places a number asks for: one at least.
+fn places(count: u8) -> NonZeroU32 {
+    NonZeroU32::new(u32::from(count)).unwrap_or(NonZeroU32::MIN)
 }
 
 /// The id that a number chooses: one of the newest, or one that was never given out.

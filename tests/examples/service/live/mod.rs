@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::{Either, select};
-use plimsoll::{CacheLimits, Drain, Processor, Remains, Retry, Runtime, Timer};
+use plimsoll::{Access, Cache, CacheLimits, Drain, Processor, Remains, Retry, Runtime, Timer};
 use plimsoll_tests::replay::Answer;
 
 use crate::arrivals::{Arrival, Work};
@@ -20,8 +20,8 @@ use crate::memory::{self, Metered};
 use crate::options::Options;
 use crate::report::{Claim, Memory, Report};
 use crate::signals;
-use traffic::{Service, Traffic};
-use work::{World, quiet_panics};
+use traffic::Traffic;
+use work::{Service, World, quiet_panics};
 
 /// What is to be run.
 pub struct Scene<A> {
@@ -56,7 +56,10 @@ pub fn run<R: Runtime + Clone + Send + Sync + 'static>(
     let pace = Pace { speed: scene.speed, began: Instant::now() };
     let every = |seconds| pace.real(Duration::from_secs(seconds)).max(INTERVAL);
     let (before, metered) = (memory::live_bytes(), Metered::new(runtime.clone()));
-    let without_cache = memory::own_bytes();
+    let (without_cache, limits) = (memory::own_bytes(), CacheLimits::default());
+    let cache = Cache::new(CacheLimits { entries: 1_024, ttl: Some(every(600)), ..limits });
+    let cache = cache.map_err(|error| error.to_string())?;
+    let cache_bytes = memory::own_bytes() - without_cache;
     let builder = Processor::builder()
         .queue(options.queue())
         .concurrency(options.workers())
@@ -69,10 +72,9 @@ pub fn run<R: Runtime + Clone + Send + Sync + 'static>(
         .health_every(every(10))
         .sweep_every(every(60))
         .seed(options.seed)
-        .cache::<u64, u64>(CacheLimits { entries: 1_024, ttl: Some(every(600)), ..CacheLimits::default() })
+        .cache(&cache)
         .retry(Retry::NONE.attempts(scene.attempts).base(pace.real(Duration::from_secs(1))));
-    let cache = memory::own_bytes() - without_cache;
-    let world = Arc::new(World::new(runtime, builder.cache_handle()));
+    let world = Arc::new(World::new(runtime, cache));
     let handler = {
         let world = world.clone();
         move |job, context| {
@@ -83,7 +85,7 @@ pub fn run<R: Runtime + Clone + Send + Sync + 'static>(
     let promised = builder.footprint(&metered, &handler).total() as u64;
     let unbuilt = memory::own_bytes() + metered.taken();
     let service = builder.spawn_on(metered.clone(), handler).map_err(|error| error.to_string())?;
-    let built = cache + memory::own_bytes() - metered.taken() - unbuilt;
+    let built = cache_bytes + memory::own_bytes() - metered.taken() - unbuilt;
     let _ = world.submitter.set(service.submitter());
 
     let mut traffic = Traffic::new(&service, world.clone())?;
@@ -110,7 +112,7 @@ pub fn run<R: Runtime + Clone + Send + Sync + 'static>(
 
     let simulated = pace.simulated(pace.began.elapsed());
     let mut claims = traffic.leave();
-    let cache = service.cache().stats();
+    let cache = world.cache.stats();
     let submitter = service.submitter();
     let remains = end(service, &mut dashboard);
     claims.extend(traffic.claims());
@@ -153,7 +155,7 @@ pub fn run<R: Runtime + Clone + Send + Sync + 'static>(
 
 /// Ends the processor: gracefully, or at once if somebody presses Ctrl-C (again). An end that is cut short
 /// doesn't tell what remained.
-fn end(service: Service, dashboard: &mut Dashboard) -> Option<Remains> {
+fn end(service: Processor<Service>, dashboard: &mut Dashboard) -> Option<Remains> {
     let interrupts = signals::interrupts();
     if interrupts > 0 {
         dashboard.say("interrupted: draining, once more to abort");
@@ -174,18 +176,18 @@ fn end(service: Service, dashboard: &mut Dashboard) -> Option<Remains> {
     }
 }
 
-fn is_busy(service: &Service) -> bool {
+fn is_busy(service: &Access<Service>) -> bool {
     let census = service.census();
     census.unsettled() > 0 || census.orphans > 0
 }
 
 fn figures<R: Runtime + Send + Sync + 'static>(
-    service: &Service,
+    service: &Access<Service>,
     world: &World<R>,
     pace: Pace,
     span: Duration,
 ) -> Figures {
-    let (census, cache) = (service.census(), service.cache().stats());
+    let (census, cache) = (service.census(), world.cache.stats());
     let simulated = pace.simulated(pace.began.elapsed());
     Figures {
         progress: simulated.as_secs_f64() / span.as_secs_f64().max(1e-9),

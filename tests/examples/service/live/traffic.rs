@@ -6,15 +6,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use futures::FutureExt;
 use plimsoll::{
-    Emitter, Events, Handle, Notice, Options, Processor, Registration, Runtime, SourceHandle, Subscription,
+    Access, Emitter, Events, Handle, Notice, Options, Registration, Runtime, SourceHandle, Subscription,
     TaskId, Timeouts,
 };
 
-use super::work::{Job, Unlucky, World};
+use super::work::{Job, Service, World};
 use crate::arrivals::{Arrival, Way, Work};
 use crate::report::Claim;
-
-pub type Service = Processor<Job, u64, Unlucky, (), u64, u64>;
 
 /// One in so many arrivals is followed by an error of the emitter.
 const ERROR_EVERY: u64 = 1_000;
@@ -30,11 +28,11 @@ pub struct Traffic<R> {
     emitter: Events<Job>,
     /// Somebody else's listener, which has to survive the processor.
     _stranger: Registration,
-    source: SourceHandle<Job, u64, Unlucky>,
+    source: SourceHandle<Service>,
     batch: Vec<Job>,
-    handles: VecDeque<Handle<Job, u64, Unlucky>>,
+    handles: VecDeque<Handle<Service>>,
     retained: VecDeque<TaskId>,
-    subscriptions: VecDeque<(u64, Subscription<Job, u64, Unlucky>)>,
+    subscriptions: VecDeque<(u64, Subscription<Service>)>,
     turns: u64,
     seen: Seen,
 }
@@ -51,7 +49,7 @@ struct Seen {
 }
 
 impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
-    pub fn new(service: &Service, world: Arc<World<R>>) -> Result<Self, String> {
+    pub fn new(service: &Access<Service>, world: Arc<World<R>>) -> Result<Self, String> {
         let emitter = Events::new();
         let stranger = emitter.on_error(Box::new(|_| {}));
         let source = service.attach_with(&emitter, options).map_err(|error| error.to_string())?;
@@ -70,9 +68,9 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
     }
 
     /// Sends one job, whose times were made real ones.
-    pub fn send(&mut self, service: &Service, Arrival { work, way, .. }: Arrival) {
+    pub fn send(&mut self, service: &Access<Service>, Arrival { work, way, .. }: Arrival) {
         let job = Job { work, sent: (self.world.clock)() };
-        let options = options(&job);
+        let task = || service.task(job).options(options(&job));
         self.seen.arrivals += 1;
         let admitted = match way {
             Way::Task => {
@@ -90,14 +88,14 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
             }
             Way::Callback => {
                 let world = self.world.clone();
-                let called = service.call(job, options, move |_| {
+                let called = task().call(move |_| {
                     world.called.fetch_add(1, Relaxed);
                 });
                 self.seen.calls += u64::from(called.is_ok());
                 called.is_ok()
             }
-            Way::Handle => self.hold(service.submit_with(job, options).ok()),
-            Way::Retained => self.remember(service, service.retain(job, options).ok()),
+            Way::Handle => self.hold(task().submit().ok()),
+            Way::Retained => self.remember(service, task().retain().ok()),
         };
         self.seen.refused += u64::from(!admitted);
         if way == Way::Batch && self.seen.arrivals % ERROR_EVERY == 0 {
@@ -107,7 +105,7 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
     }
 
     /// Whatever is done from time to time: batches go out, subscribers come, read and go.
-    pub fn turn(&mut self, service: &Service) {
+    pub fn turn(&mut self, service: &Access<Service>) {
         self.flush();
         self.turns += 1;
         if self.turns % SUBSCRIBE_EVERY == 1 {
@@ -173,7 +171,7 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
 
     /// A client keeps a handle for a while; then it takes the outcome, or loses interest: every other one
     /// of these cancels.
-    fn hold(&mut self, handle: Option<Handle<Job, u64, Unlucky>>) -> bool {
+    fn hold(&mut self, handle: Option<Handle<Service>>) -> bool {
         let Some(handle) = handle else { return false };
         if self.handles.len() == HELD {
             if let Some(mut oldest) = self.handles.pop_front() {
@@ -188,7 +186,7 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
     }
 
     /// Somebody asks for every other result, some time later.
-    fn remember(&mut self, service: &Service, task: Option<TaskId>) -> bool {
+    fn remember(&mut self, service: &Access<Service>, task: Option<TaskId>) -> bool {
         let Some(task) = task else { return false };
         if self.retained.len() == REMEMBERED {
             if let Some(oldest) = self.retained.pop_front().filter(|_| self.seen.arrivals % 2 == 0) {

@@ -24,6 +24,9 @@ pub struct Job {
 #[derive(Clone, Copy, Debug)]
 pub struct Unlucky;
 
+/// What the processor does.
+pub type Service = fn(Job, Context) -> Result<u64, Unlucky>;
+
 /// What a panic of the scenario carries: the panic hook says nothing about it.
 struct Planned;
 
@@ -33,7 +36,7 @@ pub struct World<R> {
     pub clock: Box<dyn Fn() -> Instant + Send + Sync>,
     pub cache: Cache<u64, u64>,
     /// The handler's own processor, once that is built. It does not keep it alive.
-    pub submitter: OnceLock<Submitter<Job, u64, Unlucky>>,
+    pub submitter: OnceLock<Submitter<Service>>,
     pub waits: Waits,
     /// Callbacks that were called.
     pub called: AtomicU64,

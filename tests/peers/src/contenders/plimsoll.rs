@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use plimsoll::Tokio;
-use plimsoll::{BuildError, Builder, Handle, Options, Processor, Runtime, Timeouts};
+use plimsoll::{BuildError, Builder, Handle, Processor, Runtime, SendWork, TaskError, Tokio};
 
 use super::Contender;
 use crate::drive::Peer;
@@ -66,17 +65,17 @@ impl<H: Host> Contender<H> for OnTokioAsleep {
     }
 }
 
-fn smol() -> impl Runtime {
+pub fn smol() -> impl Runtime {
     plimsoll::Smol::on_one_thread(Smol::executor().clone())
 }
 
-fn builder(limits: Limits) -> Builder {
+pub fn builder(limits: Limits) -> Builder {
     let places = |limit: usize| u32::try_from(limit).expect("a small limit");
     Processor::builder()
         .queue(places(limits.queue))
         .concurrency(places(limits.concurrency))
         .unclaimed(places(limits.window()))
-        .timeouts(Timeouts { start_to_close: Some(LONG), ..Timeouts::NONE })
+        .timeout(LONG)
 }
 
 /// A worker takes at most three attempts at a time, where handlers never block their thread.
@@ -85,11 +84,11 @@ fn in_threes(builder: Builder) -> Builder {
 }
 
 fn start<B: Body>(builder: Builder, runtime: impl Runtime) -> impl Peer {
-    Plimsoll::<B>::new(builder.spawn_on(runtime, |id: u64| B::run(id)))
+    Plimsoll::<B, _>::new(builder.spawn_on(runtime, |id: u64| B::run(id)))
 }
 
 fn start_asleep<B: Body>(builder: Builder, runtime: impl Runtime) -> impl Peer {
-    Plimsoll::<B>::new(builder.spawn_on(runtime, asleep))
+    Plimsoll::<B, _>::new(builder.spawn_on(runtime, asleep))
 }
 
 async fn asleep(id: u64, context: plimsoll::Context) -> Result<u64, u64> {
@@ -98,29 +97,31 @@ async fn asleep(id: u64, context: plimsoll::Context) -> Result<u64, u64> {
     Ok(crate::work::output(id))
 }
 
-type Own = Processor<u64, u64, u64, (), (), ()>;
+/// What a processor does here, with a context or without.
+trait Service: SendWork<Job = u64, Output = u64, Error = u64, Meta = ()> {}
 
-struct Plimsoll<B>(Arc<Own>, PhantomData<B>);
+impl<W: SendWork<Job = u64, Output = u64, Error = u64, Meta = ()>> Service for W {}
 
-impl<B> Plimsoll<B> {
-    fn new(processor: Result<Own, BuildError>) -> Self {
+struct Plimsoll<B, W: Service>(Arc<Processor<W>>, PhantomData<B>);
+
+impl<B, W: Service> Plimsoll<B, W> {
+    fn new(processor: Result<Processor<W>, BuildError>) -> Self {
         Self(Arc::new(processor.expect("limits in bounds")), PhantomData)
     }
 }
 
-impl<B> Clone for Plimsoll<B> {
+impl<B, W: Service> Clone for Plimsoll<B, W> {
     fn clone(&self) -> Self {
         Self(self.0.clone(), PhantomData)
     }
 }
 
-impl<B: Body> Peer for Plimsoll<B> {
-    type Handle = Told;
+impl<B: Body, W: Service> Peer for Plimsoll<B, W> {
+    type Handle = Told<W>;
 
-    async fn submit(&mut self, id: u64) -> Told {
+    async fn submit(&mut self, id: u64) -> Told<W> {
         let handle = if B::OWN_LIMIT {
-            let timeouts = Timeouts { start_to_close: Some(B::limit(id)), ..Timeouts::NONE };
-            self.0.submit_wait_with(id, Options::new(()).timeouts(timeouts)).await
+            self.0.task(id).timeout(B::limit(id)).submit_wait().await
         } else {
             self.0.submit_wait(id).await
         };
@@ -128,18 +129,18 @@ impl<B: Body> Peer for Plimsoll<B> {
     }
 }
 
-struct Told(Handle<u64, u64, u64>);
+struct Told<W: Service>(Handle<W>);
 
-impl Future for Told {
+impl<W: Service> Future for Told<W> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
-            Ok(plimsoll::Outcome::Completed(output)) => Outcome::Completed(output),
-            Ok(plimsoll::Outcome::Failed(error)) => Outcome::Failed(error),
-            Ok(plimsoll::Outcome::TimedOut) => Outcome::TimedOut,
-            Ok(plimsoll::Outcome::Panicked) => Outcome::Panicked,
-            other => panic!("no task ends like this here: {other:?}"),
+            Ok(output) => Outcome::Completed(output),
+            Err(TaskError::Failed(error)) => Outcome::Failed(error),
+            Err(TaskError::TimedOut) => Outcome::TimedOut,
+            Err(TaskError::Panicked(_)) => Outcome::Panicked,
+            Err(other) => panic!("no task ends like this here: {other:?}"),
         })
     }
 }

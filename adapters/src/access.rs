@@ -1,0 +1,231 @@
+//! What can be done with a processor, apart from ending it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use plimsoll_core::{
+    CancelError, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, Refused, Route,
+    SubscribeRefusal, TaskId, Totals,
+};
+
+use crate::engine::machine::Shared;
+use crate::handle::Handle;
+use crate::idle::Idle;
+use crate::subscription::Subscription;
+use crate::task_builder::{TaskBuilder, only_job};
+use crate::task_error::{TaskResult, result_of};
+use crate::wait::SubmitWait;
+use crate::work::Work;
+
+/// Everything that can be done with a processor, apart from ending it: submit tasks, watch them, steer it. Both its owner, the
+/// [`Processor`](crate::Processor), and each [`Submitter`](crate::Submitter) give access to it.
+///
+/// No method waits for anything but the machine's lock, and none runs callbacks, wakers or drops of others: the
+/// processor's own workers do that. When several threads want that lock all the time, all but one leave it alone for a while,
+/// and a thread that finds it held by one that was interrupted does so too: then a call takes as long as the operating system
+/// lets a thread rest for 20 microseconds, some 100 to 200 in practice, or a few times that. One thread alone never rests.
+pub struct Access<W: Work> {
+    pub(crate) shared: Arc<Shared<W>>,
+}
+
+impl<W: Work> fmt::Debug for Access<W> {
+    /// Counts, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("phase", &self.phase())
+            .field("census", &self.census())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<W: Work> Access<W> {
+    /// Submits a job on the default terms; the result goes to the handle. Never waits. O(1), no allocation.
+    ///
+    /// # Errors
+    /// The job comes back with the reason: [`Full`](crate::Refusal::Full), for instance.
+    #[inline]
+    pub fn submit(&self, job: W::Job) -> Result<Handle<W>, Refused<W::Job>>
+    where
+        W::Meta: Default,
+    {
+        let (shared, meta) = (&self.shared, W::Meta::default());
+        let conditions = &shared.conditions;
+        let submitted = shared
+            .submit(conditions, |machine, now| machine.submit_on(now, job, meta, Route::Handle, conditions));
+        Ok(Handle::new(shared.clone(), submitted.map_err(only_job)?))
+    }
+
+    /// Submits a job on the default terms as soon as there is room, first come first served: see
+    /// [`TaskBuilder::submit_wait`].
+    pub fn submit_wait(&self, job: W::Job) -> SubmitWait<W>
+    where
+        W::Meta: Default,
+    {
+        SubmitWait::new(self.shared.clone(), job, W::Meta::default(), Ok(None))
+    }
+
+    /// A task to be submitted on terms of its own, to go with its result to a handle, to a callback, or nowhere.
+    ///
+    /// ```
+    /// # use plimsoll::{Priority, Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let handle = processor.task(21).timeout(Duration::from_secs(1)).priority(Priority::HIGHEST).submit()?;
+    /// assert_eq!(handle.wait()?, 42);
+    /// processor.task(1).delay(Duration::from_millis(5)).post()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn task(&self, job: W::Job) -> TaskBuilder<'_, W>
+    where
+        W::Meta: Default,
+    {
+        self.task_with_meta(job, W::Meta::default())
+    }
+
+    /// As [`task`](Self::task), with these metadata.
+    pub const fn task_with_meta(&self, job: W::Job, meta: W::Meta) -> TaskBuilder<'_, W> {
+        TaskBuilder::new(&self.shared, job, meta)
+    }
+
+    /// Takes the result of a task that was submitted with [`retain`](TaskBuilder::retain). `None` when it is not settled
+    /// yet, was taken before, is too old, or had to make room for newer ones.
+    pub fn result(&self, task: TaskId) -> Option<TaskResult<W>> {
+        let now = self.shared.now();
+        let settlement = self.shared.act(|machine| machine.take_result(now, task))?;
+        self.shared.discard(settlement.job);
+        Some(result_of(settlement.outcome))
+    }
+
+    /// Cancels a task, whatever it is doing. If it runs, it is asked to stop.
+    ///
+    /// # Errors
+    /// [`CancelError`] when it is settled already, or gone.
+    pub fn cancel(&self, task: TaskId) -> Result<Cancelled, CancelError> {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.cancel(now, task))
+    }
+
+    /// Starts no further attempts until [`resume`](Self::resume). What runs goes on, and time-outs count.
+    pub fn pause(&self) {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.pause(now));
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.resume(now));
+    }
+
+    /// Whether it was paused.
+    pub fn is_paused(&self) -> bool {
+        self.shared.read(|machine| machine.is_paused())
+    }
+
+    /// Sets how many attempts may run at the same time, at most what the processor was built for; returns what is now
+    /// set. Stops nobody.
+    pub fn set_concurrency(&self, concurrency: u32) -> u32 {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.set_concurrency(now, concurrency))
+    }
+
+    /// Waits until every task is settled: none is queued, running, delayed or backing off. One such moment is enough,
+    /// although others may submit again before this is polled next. Callbacks have been taken up by then, but may not have
+    /// returned; attempts that do not stop when they were timed out or cancelled are not waited for. Allocates room for its
+    /// waker.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u64| async {}))?;
+    /// for job in 0..10 {
+    ///     processor.task(job).post()?;
+    /// }
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.totals().settled.completed, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn idle(&self) -> Idle<W> {
+        Idle::new(self.shared.clone())
+    }
+
+    /// Whether every task is settled now. O(1).
+    pub fn is_idle(&self) -> bool {
+        self.shared.read(|machine| machine.is_idle())
+    }
+
+    /// Subscribes to the events from now on.
+    ///
+    /// # Errors
+    /// Too many subscribers, or the processor has ended.
+    pub fn subscribe(&self) -> Result<Subscription<W>, SubscribeRefusal> {
+        let id = self.shared.act(|machine| machine.subscribe())?;
+        Ok(Subscription::new(self.shared.clone(), id))
+    }
+
+    /// The last thing that went wrong, in a fixed number of bytes.
+    pub fn last_error(&self) -> Option<LastError<W::Meta>> {
+        self.shared.read(|machine| machine.last_error())
+    }
+
+    /// The state of the processor in numbers.
+    pub fn health(&self) -> Health {
+        let now = self.shared.now();
+        self.shared.read(|machine| machine.health(now))
+    }
+
+    /// Open, draining or drained.
+    pub fn phase(&self) -> Phase {
+        self.shared.read(|machine| machine.phase())
+    }
+
+    /// What the processor holds now, its cache included. O(1).
+    pub fn census(&self) -> Census {
+        let mut census = self.shared.read(|machine| machine.census());
+        census.cached = self.shared.cache.count(false).held;
+        census
+    }
+
+    /// As [`census`](Self::census), recounted by walking everything under the lock: O(limits). They are equal, or the
+    /// processor is broken.
+    pub fn audit(&self) -> Census {
+        let mut census = self.shared.read(|machine| machine.audit());
+        census.cached = self.shared.cache.count(true).held;
+        census
+    }
+
+    /// What has come and gone so far.
+    pub fn totals(&self) -> Totals {
+        self.shared.read(|machine| machine.totals())
+    }
+
+    /// The movements of every class of things that could leak.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = self.shared.read(|machine| machine.ledger());
+        ledger.cache = self.shared.cache.count(false).account;
+        ledger
+    }
+
+    /// The limits that it was built for. Those of the cache are its own: see [`Cache`](crate::Cache).
+    pub fn limits(&self) -> Limits {
+        self.shared.read(|machine| *machine.limits())
+    }
+
+    /// How many attempts may run at the same time, as last set.
+    pub fn concurrency(&self) -> u32 {
+        self.shared.read(|machine| machine.concurrency())
+    }
+
+    /// How many more tasks would be taken in now.
+    pub fn free_room(&self) -> u32 {
+        self.shared.read(|machine| machine.free_room())
+    }
+
+    /// The time on the processor's clock.
+    pub fn now(&self) -> crate::Instant {
+        self.shared.now()
+    }
+}

@@ -1,0 +1,262 @@
+//! Many tasks whose results go to one place, in the order in which they are settled.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use plimsoll_core::{BuildError, Refusal, Refused, TaskId};
+
+use crate::access::Access;
+use crate::batch::Offer;
+use crate::engine::lock::{Guard, Lock};
+use crate::engine::machine::{Shared, Types};
+use crate::settlement::Settlement;
+use crate::task_builder::TaskBuilder;
+use crate::work::Work;
+
+/// Many tasks whose results go to one place: a [`Stream`] of [`Settlement`]s in the order in which the tasks are settled.
+/// Made by [`Access::completion_queue`].
+///
+/// It has room for a number of tasks, from their submission until their results are taken here. Taking results is cheaper
+/// than awaiting a handle for each: those that are there are taken together, without the machine's lock, and while there are
+/// any nobody is woken. Results in it are its own: they survive the end of the processor, and do not count as
+/// [`unclaimed`](crate::Limits::unclaimed). Dropping it drops them; the tasks go on.
+///
+/// ```
+/// use futures::StreamExt;
+/// use plimsoll::{Processor, Thread, infallible};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+/// let mut queue = processor.completion_queue(10)?;
+/// for n in 1..=10 {
+///     queue.submit(n)?;
+/// }
+/// let mut sum = 0;
+/// while let Some(settled) = futures::executor::block_on(queue.next()) {
+///     sum += settled.result?;
+/// }
+/// assert_eq!(sum, 110);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping it gives the results of its tasks up"]
+pub struct CompletionQueue<W: Work> {
+    shared: Arc<Shared<W>>,
+    completions: Arc<Completions<W>>,
+    /// Taken out of the former, all that there were at a time.
+    taken: VecDeque<Settlement<W>>,
+    capacity: u32,
+    /// Tasks that were submitted and whose results were not handed out.
+    tasks: u32,
+    /// Empty between two calls: for jobs on the way to the machine.
+    offers: Vec<Offer<W>>,
+}
+
+/// Where workers leave the results, under the machine's lock. So its own has none below it, no code of a user runs under it, and
+/// nobody sleeps while holding it: it is only held to move values.
+pub(crate) struct Completions<W: Work> {
+    left: Lock<Left<W>>,
+    /// Whether results are there, so that who looks for them in vain takes no lock.
+    has_some: AtomicBool,
+}
+
+struct Left<W: Work> {
+    settled: VecDeque<Settlement<W>>,
+    /// Of whom waits for results while there are none.
+    waker: Option<Waker>,
+    /// Nobody will take any: the queue was dropped.
+    is_closed: bool,
+}
+
+type Settled<W> = plimsoll_core::Settlement<Types<W>>;
+
+impl<W: Work> Completions<W> {
+    fn lock(&self) -> Guard<'_, Left<W>> {
+        self.left.lock()
+    }
+
+    /// Leaves a result: the waker to be woken, if somebody waits. It comes back if nobody will take it, to be dropped without
+    /// a lock.
+    pub(crate) fn push_settled(&self, settlement: Settled<W>) -> Result<Option<Waker>, Settled<W>> {
+        let mut left = self.lock();
+        if left.is_closed {
+            return Err(settlement);
+        }
+        left.settled.push_back(Settlement::of(settlement));
+        self.has_some.store(true, Ordering::SeqCst);
+        Ok(left.waker.take())
+    }
+
+    /// As [`push_settled`](Self::push_settled), of one that the machine has handed out before.
+    pub(crate) fn push(&self, settled: Settlement<W>) -> Result<Option<Waker>, Settlement<W>> {
+        let mut left = self.lock();
+        if left.is_closed {
+            return Err(settled);
+        }
+        left.settled.push_back(settled);
+        self.has_some.store(true, Ordering::SeqCst);
+        Ok(left.waker.take())
+    }
+}
+
+impl<W: Work> Access<W> {
+    /// A queue for the results of so many tasks. Allocates room for all of them, twice.
+    ///
+    /// # Errors
+    /// [`BuildError::Memory`].
+    pub fn completion_queue(&self, capacity: u32) -> Result<CompletionQueue<W>, BuildError> {
+        let list = || {
+            let mut list = VecDeque::new();
+            let bytes = (capacity as usize).saturating_mul(size_of::<Settlement<W>>());
+            list.try_reserve_exact(capacity as usize).map_err(|_| BuildError::Memory { bytes })?;
+            Ok::<_, BuildError>(list)
+        };
+        let left = Left { settled: list()?, waker: None, is_closed: false };
+        Ok(CompletionQueue {
+            shared: self.shared.clone(),
+            completions: Arc::new(Completions { left: Lock::new(left), has_some: AtomicBool::new(false) }),
+            taken: list()?,
+            capacity,
+            tasks: 0,
+            offers: Vec::new(),
+        })
+    }
+}
+
+impl<W: Work> CompletionQueue<W> {
+    /// Submits a job on the default terms. See [`TaskBuilder::submit_to`] for others.
+    ///
+    /// # Errors
+    /// The job comes back with the reason: [`Untaken`](Refusal::Untaken) when the queue has as many tasks as it has room for.
+    pub fn submit(&mut self, job: W::Job) -> Result<TaskId, Refused<W::Job>>
+    where
+        W::Meta: Default,
+    {
+        let shared = self.shared.clone();
+        TaskBuilder::new(&shared, job, W::Meta::default()).submit_to(self)
+    }
+
+    /// How many of its tasks are not settled, or their results not taken.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.tasks as usize
+    }
+
+    /// Whether all results of its tasks were taken.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.tasks == 0
+    }
+
+    /// How many tasks it has room for.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity as usize
+    }
+
+    /// The result of the task that was settled first, if it is there already; never waits.
+    pub fn try_next(&mut self) -> Option<Settlement<W>> {
+        if self.taken.is_empty() && !self.completions.has_some.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.take_first(|_| None)
+    }
+
+    /// Takes the first result. If there is none a waker is left, and the one that was left before is handed out.
+    fn take_first(&mut self, leave: impl FnOnce(&mut Left<W>) -> Option<Waker>) -> Option<Settlement<W>> {
+        let mut replaced = None;
+        if self.taken.is_empty() {
+            // From its beginning again, so that the same memory is used as long as few results wait.
+            self.taken.clear();
+            let mut left = self.completions.lock();
+            std::mem::swap(&mut self.taken, &mut left.settled);
+            self.completions.has_some.store(false, Ordering::SeqCst);
+            if self.taken.is_empty() {
+                replaced = leave(&mut left);
+            }
+        }
+        // A waker is foreign code: without the lock.
+        drop(replaced);
+        let settled = self.taken.pop_front()?;
+        self.tasks = self.tasks.saturating_sub(1);
+        Some(settled)
+    }
+
+    /// For a task that is to be submitted: where its result goes, if there is room for it.
+    pub(crate) fn recipient(&self) -> Result<Arc<Completions<W>>, Refusal> {
+        if self.tasks < self.capacity { Ok(self.completions.clone()) } else { Err(Refusal::Untaken) }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared<W>> {
+        &self.shared
+    }
+
+    pub(crate) const fn completions(&self) -> &Arc<Completions<W>> {
+        &self.completions
+    }
+
+    pub(crate) const fn offers(&mut self) -> &mut Vec<Offer<W>> {
+        &mut self.offers
+    }
+
+    /// Counts tasks that were admitted.
+    pub(crate) const fn note_admitted(&mut self, tasks: u32) {
+        self.tasks = self.tasks.saturating_add(tasks);
+    }
+}
+
+// Nothing in it is pinned.
+impl<W: Work> Unpin for CompletionQueue<W> {}
+
+impl<W: Work> Stream for CompletionQueue<W> {
+    type Item = Settlement<W>;
+
+    /// Ends when all results were taken; it goes on when further tasks are submitted.
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Settlement<W>>> {
+        if let Some(settled) = self.try_next() {
+            return Poll::Ready(Some(settled));
+        }
+        if self.is_empty() {
+            return Poll::Ready(None);
+        }
+        // Cloned without the lock, for a waker is foreign code.
+        let waker = cx.waker().clone();
+        match self.take_first(|left| left.waker.replace(waker)) {
+            Some(settled) => Poll::Ready(Some(settled)),
+            None => Poll::Pending,
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
+
+impl<W: Work> Drop for CompletionQueue<W> {
+    fn drop(&mut self) {
+        let mut left = self.completions.lock();
+        left.is_closed = true;
+        let (settled, waker) = (std::mem::take(&mut left.settled), left.waker.take());
+        drop(left);
+        self.shared.discard(waker);
+        for settled in settled.into_iter().chain(self.taken.drain(..)) {
+            self.shared.discard(settled.result);
+            self.shared.discard(settled.job);
+        }
+    }
+}
+
+impl<W: Work> fmt::Debug for CompletionQueue<W> {
+    /// Counts, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompletionQueue")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}

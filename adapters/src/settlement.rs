@@ -1,0 +1,77 @@
+//! What leaves with a task.
+
+use std::fmt;
+use std::time::Duration;
+
+use plimsoll_core::{OutcomeKind, TaskId};
+
+use crate::engine::machine::Types;
+use crate::task_error::{TaskResult, result_of};
+use crate::work::Work;
+
+/// A settled task with everything that leaves with it: what a callback gets. See [`TaskBuilder::call`](crate::TaskBuilder::call).
+#[non_exhaustive]
+pub struct Settlement<W: Work> {
+    /// Which task.
+    pub task: TaskId,
+    /// The metadata it was submitted with.
+    pub meta: W::Meta,
+    /// How many attempts were started.
+    pub attempts: u32,
+    /// How it ended.
+    pub result: TaskResult<W>,
+    /// The job, where it is still there: that of a task that ended while it waited (delayed, queued or backing off). Never
+    /// beside an output or a handler's error.
+    pub job: Option<W::Job>,
+    /// From the submission to the call of the handler for the last attempt, or to the end if none ran then. To within a
+    /// millisecond.
+    pub waited: Duration,
+    /// From there to the end; zero if no attempt ran then.
+    pub ran: Duration,
+}
+
+impl<W: Work> Settlement<W> {
+    /// With what the machine hands out, but for the callback.
+    pub(crate) fn of(settlement: plimsoll_core::Settlement<Types<W>>) -> Self {
+        let plimsoll_core::Settlement { task, meta, attempts, outcome, job, times, .. } = settlement;
+        Self {
+            task,
+            meta,
+            attempts,
+            result: result_of(outcome),
+            job,
+            waited: times.waited(),
+            ran: times.ran(),
+        }
+    }
+
+    /// A settlement of the first attempt at a task, without its job, for a test of a callback.
+    pub const fn new(task: TaskId, meta: W::Meta, result: TaskResult<W>) -> Self {
+        let (waited, ran) = (Duration::ZERO, Duration::ZERO);
+        Self { task, meta, attempts: 1, result, job: None, waited, ran }
+    }
+
+    /// The result without its value, for a log or a metric's label.
+    pub const fn kind(&self) -> OutcomeKind {
+        let Err(error) = &self.result else { return OutcomeKind::Completed };
+        match error.kind() {
+            Some(kind) => kind,
+            // A settled task did not end with its processor.
+            None => OutcomeKind::Cancelled,
+        }
+    }
+}
+
+impl<W: Work> fmt::Debug for Settlement<W> {
+    /// Never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settlement")
+            .field("task", &self.task)
+            .field("attempts", &self.attempts)
+            .field("kind", &self.kind())
+            .field("job", &self.job.is_some())
+            .field("waited", &self.waited)
+            .field("ran", &self.ran)
+            .finish_non_exhaustive()
+    }
+}

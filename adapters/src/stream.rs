@@ -1,0 +1,303 @@
+//! Streams of jobs, and of their results.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+use plimsoll_core::{BuildError, Refusal, Refused, ReserveRefusal};
+
+use crate::access::Access;
+use crate::batch::{MOST_A_HOLD, reserve_some};
+use crate::completions::CompletionQueue;
+use crate::engine::machine::Shared;
+use crate::handle::Handle;
+use crate::options::Options;
+use crate::permit::{Permit, Reserve, refusal_of};
+use crate::settlement::Settlement;
+use crate::task_builder::TaskBuilder;
+use crate::work::Work;
+
+/// Why the rest of a stream was not processed, with the job that was pulled last if that was refused itself.
+pub type StreamRefusal<W> = Refused<Option<<W as Work>::Job>>;
+
+impl<W: Work> Access<W> {
+    /// Processes a stream of jobs on the default terms, at most `limit` of them at a time: a stream of their settlements, in
+    /// the order in which they are settled.
+    ///
+    /// No job is pulled without room for it, so a processor that is busy holds the stream back. It works while it is polled;
+    /// polling it again later loses nothing. Dropping it drops the stream and the results; tasks that were submitted go on.
+    /// A stream that has nothing yet holds no room.
+    ///
+    /// If the rest cannot be processed, for the processor has ended, or too many others wait for room, the last item says so,
+    /// and the stream of jobs is dropped: give `&mut` of it to keep what it still has.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use plimsoll::{Processor, Thread, infallible};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # futures::executor::block_on(async {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let mut results = processor.process(futures::stream::iter(1..=1_000), 100)?;
+    /// let mut sum = 0;
+    /// while let Some(settled) = results.next().await {
+    ///     sum += settled.map_err(|refused| refused.reason)?.result?;
+    /// }
+    /// assert_eq!(sum, 1_001_000);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// [`Process::options`] sets the terms of each job.
+    ///
+    /// # Errors
+    /// [`BuildError::Memory`]: it has room for `limit` results.
+    pub fn process<S>(&self, jobs: S, limit: u32) -> Result<Process<S, W>, BuildError>
+    where
+        S: Stream<Item = W::Job>,
+        W::Meta: Default,
+    {
+        Ok(Process {
+            feed: Feed::new(jobs, self.shared.clone(), usual::<W> as Usual<W>),
+            queue: self.completion_queue(limit.max(1))?,
+        })
+    }
+
+    /// As [`process`](Self::process), with the settlements in the order of the jobs. One that takes long holds those behind it
+    /// back, and the stream once `limit` of them wait.
+    ///
+    /// # Errors
+    /// [`BuildError::Memory`]: it has room for `limit` handles.
+    pub fn process_ordered<S>(&self, jobs: S, limit: u32) -> Result<ProcessOrdered<S, W>, BuildError>
+    where
+        S: Stream<Item = W::Job>,
+        W::Meta: Default,
+    {
+        let (limit, mut handles) = (limit.max(1), VecDeque::new());
+        let bytes = (limit as usize).saturating_mul(size_of::<Handle<W>>());
+        handles.try_reserve_exact(limit as usize).map_err(|_| BuildError::Memory { bytes })?;
+        let feed = Feed::new(jobs, self.shared.clone(), usual::<W> as Usual<W>);
+        Ok(ProcessOrdered { feed, handles, limit })
+    }
+}
+
+/// What gives each job of a stream its terms, where nothing else was said: the default ones.
+pub type Usual<W> = fn(&<W as Work>::Job) -> Options<<W as Work>::Meta>;
+
+fn usual<W: Work<Meta: Default>>(_: &W::Job) -> Options<W::Meta> {
+    Options::default()
+}
+
+pin_project! {
+    /// Processes a stream of jobs. See [`Access::process`].
+    #[must_use = "a stream does nothing unless it is polled"]
+    pub struct Process<S, W, F = Usual<W>> where W: Work {
+        #[pin]
+        feed: Feed<S, W, F>,
+        queue: CompletionQueue<W>,
+    }
+}
+
+pin_project! {
+    /// Processes a stream of jobs in its order. See [`Access::process_ordered`].
+    #[must_use = "a stream does nothing unless it is polled"]
+    pub struct ProcessOrdered<S, W, F = Usual<W>> where W: Work {
+        #[pin]
+        feed: Feed<S, W, F>,
+        handles: VecDeque<Handle<W>>,
+        limit: u32,
+    }
+}
+
+impl<S, W: Work, F> Process<S, W, F> {
+    /// Sets the terms of each job, by this function; the metadata tell whose a result is. Default: the default terms.
+    pub fn options<G>(self, options: G) -> Process<S, W, G>
+    where
+        G: Fn(&W::Job) -> Options<W::Meta>,
+    {
+        Process { feed: self.feed.with(options), queue: self.queue }
+    }
+}
+
+impl<S, W: Work, F> ProcessOrdered<S, W, F> {
+    /// Sets the terms of each job, by this function. Default: the default terms.
+    pub fn options<G>(self, options: G) -> ProcessOrdered<S, W, G>
+    where
+        G: Fn(&W::Job) -> Options<W::Meta>,
+    {
+        ProcessOrdered { feed: self.feed.with(options), handles: self.handles, limit: self.limit }
+    }
+}
+
+impl<S, W, F> Stream for Process<S, W, F>
+where
+    S: Stream<Item = W::Job>,
+    W: Work,
+    F: Fn(&W::Job) -> Options<W::Meta>,
+{
+    type Item = Result<Settlement<W>, StreamRefusal<W>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut this = self.project();
+        let room = this.queue.capacity().saturating_sub(this.queue.len());
+        let fed = this.feed.as_mut().poll_feed(cx, room, |task| task.submit_to(this.queue).map(drop));
+        match Pin::new(this.queue).poll_next(cx) {
+            Poll::Ready(Some(settled)) => Poll::Ready(Some(Ok(settled))),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => this.feed.end(fed),
+        }
+    }
+}
+
+impl<S, W, F> Stream for ProcessOrdered<S, W, F>
+where
+    S: Stream<Item = W::Job>,
+    W: Work,
+    F: Fn(&W::Job) -> Options<W::Meta>,
+{
+    type Item = Result<Settlement<W>, StreamRefusal<W>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut this = self.project();
+        let room = (*this.limit as usize).saturating_sub(this.handles.len());
+        let fed = this.feed.as_mut().poll_feed(cx, room, |task| {
+            this.handles.push_back(task.submit()?);
+            Ok(())
+        });
+        let Some(first) = this.handles.front_mut() else { return this.feed.end(fed) };
+        let settled = ready!(first.poll_settlement(cx));
+        this.handles.pop_front();
+        // Aborted: the results are gone.
+        Poll::Ready(Some(settled.ok_or_else(|| Refused::new(Refusal::Closed, None))))
+    }
+}
+
+pin_project! {
+    /// Pulls jobs out of a stream as long as there is room for them.
+    struct Feed<S, W, F> where W: Work {
+        // Until it has ended, or the rest is refused.
+        #[pin]
+        jobs: Option<S>,
+        shared: Arc<Shared<W>>,
+        options: F,
+        // While it waits for room.
+        reserve: Option<Reserve<W>>,
+        // Why the rest is refused, until that was told.
+        refused: Option<StreamRefusal<W>>,
+    }
+}
+
+impl<S, W: Work, F> Feed<S, W, F> {
+    const fn new(jobs: S, shared: Arc<Shared<W>>, options: F) -> Self {
+        Self { jobs: Some(jobs), shared, options, reserve: None, refused: None }
+    }
+
+    fn with<G>(self, options: G) -> Feed<S, W, G> {
+        let Self { jobs, shared, reserve, refused, .. } = self;
+        Feed { jobs, shared, options, reserve, refused }
+    }
+
+    /// What comes after the last result: whether all is done.
+    fn end<T>(self: Pin<&mut Self>, fed: Poll<()>) -> Poll<Option<Result<T, StreamRefusal<W>>>> {
+        ready!(fed);
+        Poll::Ready(self.project().refused.take().map(Err))
+    }
+}
+
+impl<S, W, F> Feed<S, W, F>
+where
+    S: Stream<Item = W::Job>,
+    W: Work,
+    F: Fn(&W::Job) -> Options<W::Meta>,
+{
+    /// Submits up to `most` jobs. Ready when there are no more to be submitted; pending when it waits for a job or for room, or
+    /// has submitted as many.
+    fn poll_feed(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        most: usize,
+        mut submit: impl FnMut(TaskBuilder<'_, W>) -> Result<(), Refused<W::Job>>,
+    ) -> Poll<()> {
+        let mut this = self.project();
+        // While the stream has nothing, it is given back.
+        let mut permit: Option<Permit<W>> = None;
+        let mut left = most;
+        while let Some(jobs) = this.jobs.as_mut().as_pin_mut() {
+            if left == 0 {
+                return Poll::Pending;
+            }
+            let refused = match permit.as_mut().filter(|permit| permit.places() > 0) {
+                None => match ready!(poll_room(this.reserve, this.shared, left, cx)) {
+                    Ok(granted) => {
+                        permit = Some(granted);
+                        continue;
+                    }
+                    Err(reason) => Some(Refused::new(refusal_of(reason), None)),
+                },
+                Some(permit) => match ready!(jobs.poll_next(cx)) {
+                    Some(job) => {
+                        let options = (this.options)(&job);
+                        let task = permit.task_with_meta(job, options.meta).options(options);
+                        submit(task).err().map(|refused| refused.map(Some))
+                    }
+                    None => {
+                        this.jobs.set(None);
+                        break;
+                    }
+                },
+            };
+            left -= 1;
+            if refused.is_some() {
+                *this.refused = refused;
+                this.jobs.set(None);
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Waits for room for up to so many jobs, at least one.
+fn poll_room<W: Work>(
+    waiting: &mut Option<Reserve<W>>,
+    shared: &Arc<Shared<W>>,
+    most: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Permit<W>, ReserveRefusal>> {
+    if waiting.is_none() {
+        match reserve_some(shared, u32::try_from(most).unwrap_or(u32::MAX).min(MOST_A_HOLD)) {
+            Err(ReserveRefusal::Full | ReserveRefusal::Backlog) => {}
+            reserved => return Poll::Ready(reserved),
+        }
+    }
+    let reserve = waiting.get_or_insert_with(|| Reserve::new(shared.clone(), 1));
+    let reserved = ready!(Pin::new(reserve).poll(cx));
+    *waiting = None;
+    Poll::Ready(reserved)
+}
+
+impl<S, W: Work, F> fmt::Debug for Process<S, W, F> {
+    /// Counts, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("queue", &self.queue)
+            .field("waits_for_room", &self.feed.reserve.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, W: Work, F> fmt::Debug for ProcessOrdered<S, W, F> {
+    /// Counts, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessOrdered")
+            .field("len", &self.handles.len())
+            .field("limit", &self.limit)
+            .field("waits_for_room", &self.feed.reserve.is_some())
+            .finish_non_exhaustive()
+    }
+}

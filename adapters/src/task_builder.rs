@@ -1,0 +1,213 @@
+//! A task that is about to be submitted.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_core::{Priority, Refused, Retry, Route, TaskId, Timeouts};
+
+use crate::completions::{CompletionQueue, Completions};
+use crate::engine::machine::Shared;
+use crate::handle::Handle;
+use crate::options::Options;
+use crate::permit::Permit;
+use crate::settlement::Settlement;
+use crate::wait::SubmitWait;
+use crate::work::Work;
+
+/// What is called with a task that was settled. See [`TaskBuilder::call`].
+pub type Callback<W> = Box<dyn FnOnce(Settlement<W>) + Send>;
+
+/// A job and its callback, which was not called, handed back.
+pub type RefusedCall<W> = Refused<(<W as Work>::Job, Callback<W>)>;
+
+/// Who is handed the settlement of a task by a worker.
+pub(crate) enum Recipient<W: Work> {
+    Callback(Callback<W>),
+    Completions(Arc<Completions<W>>),
+}
+
+/// A task on its terms, to be submitted by one of its last four methods, which say where the result goes. Made by
+/// [`Access::task`](crate::Access::task).
+#[must_use = "a task is submitted by `submit`, `call`, `post` or `retain`"]
+pub struct TaskBuilder<'a, W: Work> {
+    room: Room<'a, W>,
+    job: W::Job,
+    options: Options<W::Meta>,
+}
+
+/// Where a task finds room.
+enum Room<'a, W: Work> {
+    /// Wherever there is some.
+    Any(&'a Arc<Shared<W>>),
+    Reserved(&'a mut Permit<W>),
+}
+
+impl<W: Work> Room<'_, W> {
+    fn shared(&self) -> &Arc<Shared<W>> {
+        match self {
+            Self::Any(shared) => shared,
+            Self::Reserved(permit) => permit.shared(),
+        }
+    }
+}
+
+impl<'a, W: Work> TaskBuilder<'a, W> {
+    pub(crate) const fn new(shared: &'a Arc<Shared<W>>, job: W::Job, meta: W::Meta) -> Self {
+        Self { room: Room::Any(shared), job, options: Options::new(meta) }
+    }
+
+    pub(crate) const fn with_permit(permit: &'a mut Permit<W>, job: W::Job, meta: W::Meta) -> Self {
+        Self { room: Room::Reserved(permit), job, options: Options::new(meta) }
+    }
+
+    /// Sets all terms, the metadata too. What was set before is replaced.
+    pub const fn options(mut self, options: Options<W::Meta>) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets the metadata.
+    pub const fn meta(mut self, meta: W::Meta) -> Self {
+        self.options.meta = meta;
+        self
+    }
+
+    /// See [`Options::priority`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.options = self.options.priority(priority);
+        self
+    }
+
+    /// See [`Options::delay`].
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.options = self.options.delay(delay);
+        self
+    }
+
+    /// See [`Options::timeout`].
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.options = self.options.timeout(limit);
+        self
+    }
+
+    /// See [`Options::timeouts`].
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.options = self.options.timeouts(timeouts);
+        self
+    }
+
+    /// See [`Options::retry`].
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options = self.options.retry(retry);
+        self
+    }
+
+    /// Submits it; the result goes to the handle. Never waits. O(1), no allocation.
+    ///
+    /// # Errors
+    /// The job comes back with the reason: [`Full`](crate::Refusal::Full), for instance.
+    pub fn submit(self) -> Result<Handle<W>, Refused<W::Job>> {
+        let shared = self.room.shared().clone();
+        let task = self.offer(Route::Handle).map_err(only_job)?;
+        Ok(Handle::new(shared, task))
+    }
+
+    /// Submits it as soon as there is room, first come first served; the result goes to the handle. The job is in the future
+    /// until then, and is dropped with it. Of a [`Permit`] no place is used.
+    ///
+    /// The future is ready with an error when the processor ends, when too many wait
+    /// ([`Limits::waiters`](crate::Limits::waiters)), or when more results than
+    /// [`Limits::unclaimed`](crate::Limits::unclaimed) are not taken: the waiter might be the one that has to take them.
+    pub fn submit_wait(self) -> SubmitWait<W> {
+        let Self { room, job, options } = self;
+        let shared = room.shared().clone();
+        let conditions = shared.defaults.with(&options);
+        SubmitWait::new(shared, job, options.meta, conditions.map(Some))
+    }
+
+    /// Submits it and has `callback` called with the [`Settlement`], exactly once, however the task ends: by a worker, or by
+    /// the thread that ends the processor. A panic in it is caught and counted. Allocates a box for the callback.
+    ///
+    /// A callback that takes long keeps its worker from other work, though it delays no deadline and, on a runtime with
+    /// several threads, no other attempt.
+    ///
+    /// # Errors
+    /// The job and the callback, which is not called, come back with the reason.
+    pub fn call(self, callback: impl FnOnce(Settlement<W>) + Send + 'static) -> Result<TaskId, RefusedCall<W>>
+    where
+        W: 'static,
+    {
+        self.offer(Route::Callback(Recipient::Callback(Box::new(callback)))).map_err(|refused| {
+            refused.map(|(job, route)| {
+                let callback: Callback<W> = match route {
+                    Route::Callback(Recipient::Callback(callback)) => callback,
+                    // It was just made.
+                    _ => Box::new(drop),
+                };
+                (job, callback)
+            })
+        })
+    }
+
+    /// Submits it; the result goes to this completion queue.
+    ///
+    /// # Errors
+    /// The job comes back with the reason: [`Untaken`](crate::Refusal::Untaken) when the queue has as many tasks as it has
+    /// room for.
+    pub fn submit_to(self, queue: &mut CompletionQueue<W>) -> Result<TaskId, Refused<W::Job>> {
+        let completions = match queue.recipient() {
+            Ok(completions) => completions,
+            Err(reason) => return Err(Refused::new(reason, self.job)),
+        };
+        let task = self.offer(Route::Callback(Recipient::Completions(completions))).map_err(only_job)?;
+        queue.note_admitted(1);
+        Ok(task)
+    }
+
+    /// Submits it; the result is of no interest.
+    ///
+    /// # Errors
+    /// The job comes back with the reason.
+    pub fn post(self) -> Result<TaskId, Refused<W::Job>> {
+        self.offer(Route::Nowhere).map_err(only_job)
+    }
+
+    /// Submits it; the result is retained for [`Access::result`](crate::Access::result). Needs
+    /// [`Builder::results`](crate::Builder::results).
+    ///
+    /// # Errors
+    /// The job comes back with the reason.
+    pub fn retain(self) -> Result<TaskId, Refused<W::Job>> {
+        self.offer(Route::Retain).map_err(only_job)
+    }
+
+    fn offer(self, route: Route<Recipient<W>>) -> Result<TaskId, Refused<Routed<W>>> {
+        let Self { room, job, options } = self;
+        let conditions = match room.shared().defaults.with(&options) {
+            Ok(conditions) => conditions,
+            Err(reason) => return Err(Refused::new(reason, (job, route))),
+        };
+        match room {
+            Room::Any(shared) => shared.submit(&conditions, |machine, now| {
+                machine.submit_on(now, job, options.meta, route, &conditions)
+            }),
+            Room::Reserved(permit) => permit.offer(job, options.meta, route, &conditions),
+        }
+    }
+}
+
+/// A job and where its result was to go.
+pub(crate) type Routed<W> = (<W as Work>::Job, Route<Recipient<W>>);
+
+/// Leaves the route behind: it has no callback.
+pub(crate) fn only_job<J, C>(refused: Refused<(J, C)>) -> Refused<J> {
+    refused.map(|(job, _)| job)
+}
+
+impl<W: Work> fmt::Debug for TaskBuilder<'_, W> {
+    /// Never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskBuilder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! How a task ended, as a result.
+
+use std::error::Error;
+use std::fmt;
+
+use plimsoll_core::{Outcome, OutcomeKind};
+
+use crate::panics::PanicMessage;
+use crate::work::Work;
+
+/// The result of a task.
+pub type TaskResult<W> = Result<<W as Work>::Output, TaskError<<W as Work>::Error>>;
+
+/// Why a task has no output: every way in which one can end, but for completing.
+///
+/// It is an [`Error`] where the handler's is one, so that `?` takes it. Where that is text, [`map`](Self::map) it or match.
+///
+/// ```
+/// use plimsoll::{Processor, TaskError, Thread};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let processor = Processor::builder().spawn_on(Thread::start()?, |text: String| async move { text.parse::<u32>() })?;
+/// assert_eq!(processor.submit("42".into())?.wait()?, 42);
+/// match processor.submit("many".into())?.wait() {
+///     Err(TaskError::Failed(error)) => assert_eq!(error.to_string(), "invalid digit found in string"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskError<E> {
+    /// The handler's error, and no further attempt was left or allowed.
+    Failed(E),
+    /// It took longer than one of its time-outs, [`start_to_close`](crate::Timeouts::start_to_close) or
+    /// [`schedule_to_close`](crate::Timeouts::schedule_to_close).
+    TimedOut,
+    /// It was cancelled, or the processor was ended before it was settled.
+    Cancelled,
+    /// It waited in the queue for longer than [`schedule_to_start`](crate::Timeouts::schedule_to_start). No handler was called
+    /// since then.
+    Expired,
+    /// The handler panicked, and no further attempt was left or allowed.
+    Panicked(PanicMessage),
+    /// The processor was aborted before this result was taken, or it was taken before. Callbacks never get this.
+    Ended,
+}
+
+impl<E> TaskError<E> {
+    /// Whether submitting the same job again may well help: after a time-out, or when it waited too long. Not after it was
+    /// cancelled, has panicked, or the processor has ended; and what the handler's own errors mean, only they can tell: those
+    /// count as worth it.
+    #[must_use]
+    pub const fn is_worth_retrying(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::TimedOut | Self::Expired)
+    }
+
+    /// As what the task counts, in [`Totals`](crate::Totals) and events; `None` for [`Ended`](Self::Ended), which tells nothing
+    /// of the task.
+    #[must_use]
+    pub const fn kind(&self) -> Option<OutcomeKind> {
+        match self {
+            Self::Failed(_) => Some(OutcomeKind::Failed),
+            Self::TimedOut => Some(OutcomeKind::TimedOut),
+            Self::Cancelled => Some(OutcomeKind::Cancelled),
+            Self::Expired => Some(OutcomeKind::Expired),
+            Self::Panicked(_) => Some(OutcomeKind::Panicked),
+            Self::Ended => None,
+        }
+    }
+
+    /// The handler's error, if that is why.
+    #[must_use]
+    pub fn into_failed(self) -> Option<E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// With another error of the handler.
+    pub fn map<F>(self, map: impl FnOnce(E) -> F) -> TaskError<F> {
+        match self {
+            Self::Failed(error) => TaskError::Failed(map(error)),
+            Self::TimedOut => TaskError::TimedOut,
+            Self::Cancelled => TaskError::Cancelled,
+            Self::Expired => TaskError::Expired,
+            Self::Panicked(message) => TaskError::Panicked(message),
+            Self::Ended => TaskError::Ended,
+        }
+    }
+}
+
+impl<E> fmt::Display for TaskError<E> {
+    /// The error of a handler is not shown: it is the [source](Error::source).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(_) => f.write_str("the task failed"),
+            Self::TimedOut => f.write_str("the task timed out"),
+            Self::Cancelled => f.write_str("the task was cancelled"),
+            Self::Expired => f.write_str("the task waited in the queue for too long"),
+            Self::Panicked(message) => write!(f, "the task panicked: {message}"),
+            Self::Ended => f.write_str("the processor ended before the result of the task was taken"),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for TaskError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// An outcome of the machine as a result.
+#[inline]
+pub(crate) fn result_of<O, E>(outcome: Outcome<O, E, PanicMessage>) -> Result<O, TaskError<E>> {
+    Err(match outcome {
+        Outcome::Completed(output) => return Ok(output),
+        Outcome::Failed(error) => TaskError::Failed(error),
+        Outcome::TimedOut => TaskError::TimedOut,
+        Outcome::Cancelled => TaskError::Cancelled,
+        Outcome::Expired => TaskError::Expired,
+        Outcome::Panicked(message) => TaskError::Panicked(message),
+    })
+}

@@ -1,0 +1,144 @@
+//! Further tries: after an attempt that failed or panicked, after one that has run for too long and was stopped, and after one
+//! that was snoozed.
+
+use core::time::Duration;
+
+use super::{Failure, Processor};
+use crate::last_error::ErrorKind;
+use crate::lifecycle::{Input, State};
+use crate::list::NIL;
+use crate::task::{NEVER, Payload, Pending};
+use crate::{Event, Message, Plan, Retry};
+
+impl<P: Plan> Processor<P> {
+    /// Lets the task in slot `index`, whose attempt has ended in this way, back off, and tells for how long; hands the job
+    /// back when no further try is allowed.
+    pub(super) fn retry(
+        &mut self,
+        index: u32,
+        job: Option<P::Job>,
+        ended: ErrorKind,
+        delay: Option<Duration>,
+    ) -> Result<Duration, Option<P::Job>> {
+        let Some((id, task)) = self.tasks.entry(index) else { return Err(job) };
+        let (tries, attempts, meta, backoff) = (task.tries, task.attempts, task.meta, task.backoff);
+        let is_covered = match ended {
+            ErrorKind::Panicked => tries.on_panic(),
+            ErrorKind::TimedOut => tries.on_timeout(),
+            _ => true,
+        };
+        let Some(job) = job else { return Err(None) };
+        if !is_covered || !tries.allow(attempts) || !self.can_start_again(index) {
+            return Err(Some(job));
+        }
+        let delay = delay.unwrap_or_else(|| backoff.delay(attempts, tries.jitter(), &mut self.rng));
+        self.back_off(index, job, delay)?;
+        self.totals.retried = self.totals.retried.wrapping_add(1);
+        self.publish(|| Event::Retrying { task: id, meta, attempts, delay });
+        Ok(delay)
+    }
+
+    /// Lets the task in slot `index`, whose attempt was snoozed, back off as if that had not been, or settles it.
+    pub(super) fn snooze(&mut self, index: u32, job: P::Job, delay: Duration) -> Failure<(), P::Job> {
+        if !self.can_start_again(index) {
+            self.end(index, Input::Cancel, None, true);
+            return Failure::Settled { job: Some(job) };
+        }
+        if let Err(job) = self.back_off(index, job, delay) {
+            self.end(index, Input::TimeOut, None, true);
+            return Failure::Settled { job };
+        }
+        self.totals.snoozed = self.totals.snoozed.wrapping_add(1);
+        if let Some((task, snoozed)) = self.tasks.entry(index) {
+            snoozed.attempts = snoozed.attempts.saturating_sub(1);
+            let (meta, attempts) = (snoozed.meta, snoozed.attempts);
+            self.publish(|| Event::Snoozed { task, meta, attempts, delay });
+        }
+        Failure::Retrying { value: (), delay }
+    }
+
+    /// Whether the task in slot `index` may have a further attempt, as far as its terms allow one: there is an id for that,
+    /// and the machine does not end.
+    fn can_start_again(&self, index: u32) -> bool {
+        let starts = self.tasks.at(index).map_or(u32::MAX, |task| task.starts);
+        !self.ending.is_ending() && self.tasks.has_further(index, starts)
+    }
+
+    /// Lets the task in slot `index` back off; hands the job back if it would not be ready by its deadline.
+    #[inline]
+    fn back_off(&mut self, index: u32, job: P::Job, delay: Duration) -> Result<(), Option<P::Job>> {
+        let Some(task) = self.tasks.at_mut(index) else { return Err(Some(job)) };
+        let deadline = task.deadline();
+        let ready_at = self.now.saturating_add(delay);
+        if ready_at > task.close_by() || ready_at == NEVER {
+            return Err(Some(job));
+        }
+        let sleeps = *task.first_sleep();
+        if self.tally.step(task, Input::Retry).is_none() {
+            return Err(Some(job));
+        }
+        task.payload = Payload::Job(job);
+        task.since = ready_at;
+        // The number that stands for no bound is never reached, so that one comparison serves all.
+        task.attempts = task.attempts.min(Retry::UNLIMITED - 2);
+        let ready_by = task.deadline();
+        if sleeps != NIL {
+            self.end_sleeps(sleeps);
+        }
+        self.deadlines.disarm(index, deadline);
+        self.deadlines.arm(index, ready_by);
+        self.ledger.jobs.enter();
+        Ok(())
+    }
+
+    /// Whether there may be another attempt at the task in slot `index` after the running one, which is overdue: the policy says so, and there is time
+    /// for the shortest backoff.
+    #[inline]
+    pub(super) fn has_time_for_another(&self, index: u32) -> bool {
+        let Some(task) = self.tasks.at(index) else { return false };
+        let (tries, failed, close_by) = (task.tries, task.attempts, task.close_by());
+        if !tries.on_timeout() || !tries.allow(failed) || !self.can_start_again(index) {
+            return false;
+        }
+        let ready_at = self.now.saturating_add(task.backoff.least(failed, tries.jitter()));
+        self.now < close_by && ready_at <= close_by && ready_at != NEVER
+    }
+
+    /// Asks the running attempt of the task in slot `index`, whose timer has fired, to stop, for a further one.
+    pub(super) fn halt(&mut self, index: u32) {
+        let Some(task) = self.tasks.at_mut(index) else { return };
+        if self.tally.step(task, Input::Halt).is_none() {
+            return;
+        }
+        let close_by = task.close_by();
+        let sleeps = core::mem::replace(task.first_sleep(), NIL);
+        if sleeps != NIL {
+            self.end_sleeps(sleeps);
+        }
+        self.deadlines.arm(index, close_by);
+        self.owe(index, Pending::STOP);
+        self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY);
+    }
+
+    /// Whether the reported attempt in slot `index` was to stop for a further one. Now it need not be asked to any more.
+    #[cold]
+    pub(super) fn has_halted(&mut self, index: u32) -> bool {
+        let is_halting = self.tasks.at(index).is_some_and(|task| task.state == State::Halting);
+        if is_halting {
+            self.withdraw(index, Pending::STOP);
+        }
+        is_halting
+    }
+
+    /// The attempt in slot `index` has stopped, as it was to for a further one.
+    pub(super) fn halted(&mut self, index: u32, job: Option<P::Job>) -> Failure<(), P::Job> {
+        self.withdraw(index, Pending::STOP);
+        match self.retry(index, job, ErrorKind::TimedOut, None) {
+            Ok(delay) => Failure::Retrying { value: (), delay },
+            Err(job) => {
+                self.end(index, Input::TimeOut, None, true);
+                Failure::Settled { job }
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Outcomes that the host sees before anybody can have them: for metrics, logs, dead letters.
+//!
+//! ```text
+//!              poll_effect                          observed
+//!  settled ─── Observe ───► the host has the outcome ────────► claimable, or retained
+//!     │                              │
+//!     └─ release, or the end         └─ release, or the end
+//!        discards: Settle               discards: the host keeps it
+//! ```
+
+use super::{Claim, Processor};
+use crate::lifecycle::{Input, Next};
+use crate::task::{Claimant, Payload, Pending};
+use crate::{Effect, Instant, Outcome, Plan, Settlement, TaskId};
+
+/// An outcome and the job that is there beside it, as the host gives them back.
+type Shown<P> =
+    (Outcome<<P as Plan>::Output, <P as Plan>::Error, <P as Plan>::Panic>, Option<<P as Plan>::Job>);
+
+impl<P: Plan> Processor<P> {
+    /// Sets whether the host sees each settled task once before anybody can have its outcome. At first it does not. While
+    /// it does, a task that is settled with a handle or to be retained leaves by [`Effect::Observe`] first; nobody can have
+    /// the outcome until the host has given it back by [`observed`](Self::observed). The others leave by [`Effect::Settle`]
+    /// as ever, and so do those whose handle is released, or whom the end discards, before they were shown. So each task
+    /// comes by one of these two effects, once.
+    ///
+    /// What was settled before stays as it was: outcomes that are there are not shown, those that are to be shown are.
+    ///
+    /// May change: nothing yet.
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Effect, Instant, Limits, OutcomeKind, Processor, Route, Terms};
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let now = Instant::ZERO;
+    /// processor.observe(true);
+    /// let task = processor.submit(now, "job", Terms { route: Route::Handle, ..Terms::new(()) })?;
+    /// let start = processor.start_next(now).ok_or("nothing to start")?;
+    /// processor.completed(now, start.attempt, 3)?;
+    /// assert!(processor.try_claim(task).is_none(), "the host comes first");
+    /// let Some(Effect::Observe(seen)) = processor.poll_effect() else { return Err("nothing to observe".into()) };
+    /// assert_eq!(seen.outcome.kind(), OutcomeKind::Completed);
+    /// assert!(processor.observed(now, task, seen.outcome, seen.job).is_ok());
+    /// assert!(processor.try_claim(task).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn observe(&mut self, is_on: bool) {
+        self.observes = is_on;
+    }
+
+    /// Whether [`observe`](Self::observe) is on.
+    #[must_use]
+    pub const fn observes(&self) -> bool {
+        self.observes
+    }
+
+    /// The host has seen the outcome that [`Effect::Observe`] showed, and gives it back, with the job if that was there.
+    /// From now on it can be claimed, or is retained, for as long as if it had been settled now.
+    ///
+    /// May change: effects (the wake of the waiter, the discard of the oldest result).
+    ///
+    /// # Errors
+    /// Nobody waits for it: its handle was released, the end has discarded it, it was given back before, or it was never
+    /// shown. Or it is not what was shown: an outcome of another kind, or a job beside an output, an error or a panic. Then
+    /// all that was given is handed back, and nothing has changed.
+    pub fn observed(
+        &mut self,
+        now: Instant,
+        task: TaskId,
+        outcome: Outcome<P::Output, P::Error, P::Panic>,
+        job: Option<P::Job>,
+    ) -> Result<(), Shown<P>> {
+        self.tell(now);
+        let found = self.tasks.get_mut(task);
+        let is_same = |kind| kind == Some(outcome.kind());
+        let Some(found) = found.filter(|found| found.pending.is_out() && is_same(found.kind)) else {
+            return Err((outcome, job));
+        };
+        found.payload = match (outcome, job) {
+            (Outcome::Completed(output), None) => Payload::Output(output),
+            (Outcome::Failed(error), None) => Payload::Error(error),
+            (Outcome::Panicked(panic), None) => Payload::Panic(panic),
+            (Outcome::TimedOut | Outcome::Cancelled | Outcome::Expired, None) => Payload::Away,
+            (Outcome::TimedOut | Outcome::Cancelled | Outcome::Expired, Some(job)) => {
+                self.ledger.jobs.enter();
+                Payload::Job(job)
+            }
+            both => return Err(both),
+        };
+        found.pending = found.pending.without(Pending::HELD);
+        let waits = matches!(found.claimant, Claimant::Handle(Some(_)));
+        let is_retained = matches!(found.claimant, Claimant::Retention);
+        let index = self.tasks.index_of(task);
+        self.ledger.observed.leave();
+        if waits {
+            self.owe(index, Pending::WAKE);
+        }
+        if is_retained {
+            self.tally.unretained = self.tally.unretained.wrapping_sub(1);
+            self.retain(index);
+        }
+        Ok(())
+    }
+
+    /// [`claim`](Self::claim) of an outcome that nobody may have.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn claim_held(&mut self, task: TaskId, waiter: P::Waiter) -> Claim<P> {
+        let found = self.tasks.get_mut(task).filter(|task| !task.pending.has(Pending::DISCARD));
+        match found.map(|task| &mut task.claimant) {
+            Some(Claimant::Handle(place)) => Claim::Pending(place.replace(waiter)),
+            _ => Claim::Gone(waiter),
+        }
+    }
+
+    /// Takes the next effect of the task in slot `index`, whose outcome nobody may have. Nothing leaves when the end has
+    /// discarded what the host has.
+    ///
+    /// Not inlined, so that the effects of other tasks are no dearer.
+    #[inline(never)]
+    pub(super) fn poll_held(&mut self, index: u32) -> Option<Effect<P>> {
+        let pending = self.tasks.at(index)?.pending;
+        if !pending.has(Pending::DISCARD) {
+            return self.show(index).map(Effect::Observe);
+        }
+        self.remains.discarded = self.remains.discarded.saturating_add(1);
+        if pending.has(Pending::OBSERVE) {
+            self.note_unretained(index);
+            return self.release_outcome(index).map(Effect::Settle);
+        }
+        self.let_go(index);
+        None
+    }
+
+    /// Hands the outcome of the task in slot `index` out, to be given back.
+    fn show(&mut self, index: u32) -> Option<Settlement<P>> {
+        let (id, task) = self.tasks.entry(index)?;
+        let record = task.record(id);
+        let payload = core::mem::replace(&mut task.payload, Payload::Away);
+        self.withdraw(index, Pending::OBSERVE);
+        self.ledger.observed.enter();
+        Some(self.hand_out(record, Claimant::Nobody, payload))
+    }
+
+    /// The handle of the task in slot `index` was released, before the host has seen the outcome or given it back.
+    pub(super) fn release_held(&mut self, index: u32) {
+        let Some(task) = self.tasks.at_mut(index) else { return };
+        if !task.pending.has(Pending::OBSERVE) {
+            return self.let_go(index);
+        }
+        task.pending = task.pending.without(Pending::OF_OUTCOME).with(Pending::SETTLE);
+        task.claimant = Claimant::Nobody;
+        self.handles = self.handles.wrapping_sub(1);
+        self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
+    }
+
+    /// Forgets the outcome of the task in slot `index`, which the host has, and frees the slot if no attempt runs on.
+    fn let_go(&mut self, index: u32) {
+        self.ledger.observed.leave();
+        self.withdraw(index, Pending::OF_OUTCOME);
+        self.note_unretained(index);
+        let Some(task) = self.tasks.at_mut(index) else { return };
+        task.pending = task.pending.without(Pending::HELD);
+        let starts = task.starts;
+        if let Claimant::Handle(waiter) = core::mem::replace(&mut task.claimant, Claimant::Nobody) {
+            debug_assert!(waiter.is_none(), "its waiter was woken, or handed out");
+            self.handles = self.handles.wrapping_sub(1);
+            self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
+        }
+        if self.tally.step(task, Input::Release) == Some(Next::Free) {
+            self.free(index, starts);
+        }
+    }
+
+    /// The task in slot `index` will not be retained, if it was to be.
+    fn note_unretained(&mut self, index: u32) {
+        if self.tasks.at(index).is_some_and(|task| matches!(task.claimant, Claimant::Retention)) {
+            self.tally.unretained = self.tally.unretained.wrapping_sub(1);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A task of the model.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::testkit::answer::Settled;
+use crate::testkit::order::{Order, Way};
+use crate::{AttemptId, Instant, OutcomeKind, TaskId};
+
+/// A task that has a slot.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// Its metadata, by which the model names it.
+    pub(super) meta: u32,
+    /// `None` as long as no answer has named it.
+    pub(super) id: Option<TaskId>,
+    pub(super) slot: u32,
+    pub(super) order: Order,
+    /// Where its outcome goes: as ordered, until its handle is given up.
+    pub(super) way: Way,
+    pub(super) callback: Option<u32>,
+    pub(super) admitted_at: Instant,
+    pub(super) close_by: Option<Instant>,
+    pub(super) stage: Stage,
+    pub(super) attempts: u32,
+    /// How many attempts were started, the snoozed ones too.
+    pub(super) starts: u64,
+    /// The latest attempt.
+    pub(super) attempt: Option<AttemptId>,
+    /// Whether that keeps a place: it runs, for the task or on after it.
+    pub(super) placed: bool,
+    pub(super) job: Option<u32>,
+    /// The value of the outcome.
+    pub(super) value: Option<u32>,
+    /// How it ended, once it has.
+    pub(super) kind: Option<OutcomeKind>,
+    pub(super) settled_at: Instant,
+    /// How long it had waited by then, and how long an attempt had run.
+    pub(super) waited: Duration,
+    pub(super) ran: Duration,
+    /// Since when it is retained, if it is.
+    pub(super) retained_at: Instant,
+    /// Whether nobody may have its outcome, and whether that is because the host has it.
+    pub(super) held: bool,
+    pub(super) out: bool,
+    /// Whether its outcome has left.
+    pub(super) released: bool,
+    /// The waiter of its handle.
+    pub(super) waiter: Option<u32>,
+    pub(super) stop: bool,
+    pub(super) parting: Vec<Parting>,
+}
+
+/// Where an unsettled task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Delayed {
+        until: Option<Instant>,
+    },
+    Backoff {
+        until: Option<Instant>,
+    },
+    Queued {
+        since: Instant,
+        place: u64,
+    },
+    Running {
+        since: Instant,
+        deadline: Option<Instant>,
+    },
+    /// Its attempt missed a deadline and is asked to stop, for a further one.
+    Halting {
+        since: Instant,
+        missed: Instant,
+    },
+    Over,
+}
+
+/// How an outcome leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parting {
+    Observe,
+    Settle,
+    Wake,
+    Discard,
+}
+
+impl Task {
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Delayed { .. } | Stage::Backoff { .. } | Stage::Queued { .. })
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Running { .. } | Stage::Halting { .. })
+    }
+
+    pub(super) fn is_halting(&self) -> bool {
+        matches!(self.stage, Stage::Halting { .. })
+    }
+
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self.stage, Stage::Queued { .. })
+    }
+
+    pub(super) fn is_orphan(&self) -> bool {
+        self.stage == Stage::Over && self.placed
+    }
+
+    /// Settled, and its outcome is still here.
+    pub(super) fn is_kept(&self) -> bool {
+        self.stage == Stage::Over && !self.released
+    }
+
+    pub(super) fn owes_to(&self, parting: Parting) -> bool {
+        self.parting.contains(&parting)
+    }
+
+    pub(super) fn owes(&self) -> bool {
+        self.stop || !self.parting.is_empty()
+    }
+
+    /// When a queued task has waited too long, and what that is.
+    pub(super) fn waits_until(&self) -> Option<(Instant, OutcomeKind)> {
+        let Stage::Queued { since, .. } = self.stage else { return None };
+        let start_by = self.order.timeouts().schedule_to_start.and_then(|d| after(since, d));
+        let expires = start_by.map(|at| (at, OutcomeKind::Expired));
+        let closes = self.close_by.map(|at| (at, OutcomeKind::TimedOut));
+        // `min_by_key` takes the first of equals: schedule-to-start wins.
+        expires.into_iter().chain(closes).min_by_key(|(at, _)| *at)
+    }
+
+    /// When an attempt that began then times out.
+    pub(super) fn closes(&self, since: Instant) -> Option<Instant> {
+        let closes = self.order.timeouts().start_to_close.and_then(|d| after(since, d));
+        earlier(closes, self.close_by)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Delayed { until } | Stage::Backoff { until } => earlier(until, self.close_by),
+            Stage::Queued { .. } => self.waits_until().map(|(at, _)| at),
+            Stage::Running { deadline, .. } => deadline,
+            Stage::Halting { .. } => self.close_by,
+            Stage::Over => None,
+        }
+    }
+}
+
+impl Task {
+    /// Takes the outcome and the job out.
+    pub(super) fn take_outcome(&mut self) -> Option<Settled> {
+        Some(Settled {
+            task: self.id?,
+            meta: self.meta,
+            attempts: self.attempts,
+            waited: self.waited,
+            ran: self.ran,
+            kind: self.kind?,
+            value: self.value.take(),
+            job: self.job.take(),
+            callback: None,
+            waiter: None,
+        })
+    }
+}
+
+/// `None` when there is no such instant; the last one there is counts as never, too.
+pub(super) fn after(now: Instant, duration: Duration) -> Option<Instant> {
+    now.checked_add(duration).filter(|at| *at < Instant::MAX)
+}
+
+pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}

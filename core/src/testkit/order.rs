@@ -1,0 +1,101 @@
+//! The terms of a task, as a script chooses them.
+
+use core::time::Duration;
+
+use super::script::pick;
+use crate::{Jitter, Priority, Retry, Timeouts};
+
+/// Bytes that choose the terms of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order(pub [u8; 3]);
+
+/// Where an order sends its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Nowhere,
+    Callback,
+    Handle,
+    Retain,
+}
+
+impl Order {
+    pub(super) const fn priority(self) -> Priority {
+        Priority::new(self.0[0] & 7)
+    }
+
+    pub(super) const fn way(self) -> Way {
+        match self.0[0] >> 3 & 3 {
+            0 => Way::Callback,
+            1 => Way::Handle,
+            2 => Way::Retain,
+            _ => Way::Nowhere,
+        }
+    }
+
+    /// The order as a batch makes it, which tells no ids, so that no handle could be claimed: then nobody wants the
+    /// outcome.
+    pub(super) const fn in_batch(self) -> Self {
+        match self.way() {
+            Way::Handle => Self([self.0[0] | 3 << 3, self.0[1], self.0[2]]),
+            _ => self,
+        }
+    }
+
+    pub(super) fn retry(self) -> Retry {
+        let tries = u32::from(self.0[0] >> 5 & 3);
+        let (base, cap) = self.backoff();
+        let retry = Retry::NONE.base(Duration::from_millis(base)).cap(Duration::from_millis(cap));
+        let on_timeout = (self.0[0] >> 1 ^ self.0[1] >> 4) & 1 == 1;
+        let retry = retry.on_panic(self.0[0] & 128 != 0).on_timeout(on_timeout);
+        let retry =
+            if tries == 3 && self.0[1] & 1 == 1 { retry.unlimited() } else { retry.attempts(tries + 1) };
+        retry.jitter(self.jitter())
+    }
+
+    fn jitter(self) -> Jitter {
+        pick(&[Jitter::Full, Jitter::Full, Jitter::Equal, Jitter::None], (self.0[1] ^ self.0[2]) >> 6)
+    }
+
+    pub(super) fn shortest_backoff(self, failed: u32) -> Duration {
+        let longest = self.longest_backoff(failed);
+        match self.jitter() {
+            Jitter::Equal => longest / 2,
+            Jitter::None => longest,
+            _ => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn longest_backoff(self, failed: u32) -> Duration {
+        let (base, cap) = self.backoff();
+        let doubled = u128::from(base) << failed.saturating_sub(1).min(60);
+        let millis = doubled.min(u128::from(cap)).min(u128::from(u64::MAX / 1_000_000 + 1));
+        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    fn backoff(self) -> (u64, u64) {
+        pick(&[(3, 10), (0, 10), (70, 1_000), (1_000_000, u64::MAX)], self.0[2] & 3)
+    }
+
+    pub(super) fn delay(self) -> Duration {
+        span(self.0[1] & 15).unwrap_or_default()
+    }
+
+    pub(super) fn timeouts(self) -> Timeouts {
+        Timeouts {
+            schedule_to_start: span(self.0[1] >> 4),
+            start_to_close: span(self.0[2] & 15),
+            schedule_to_close: span(self.0[2] >> 4),
+        }
+    }
+}
+
+/// A time-out or a delay, often none.
+fn span(choice: u8) -> Option<Duration> {
+    let micros = [300, 1_000, 2_000, 3_000, 5_000, 10_000, 70_000, 1_000_000];
+    match choice {
+        0..=5 => None,
+        6 => Some(Duration::ZERO),
+        15 => Some(Duration::MAX),
+        _ => Some(Duration::from_micros(pick(&micros, choice - 7))),
+    }
+}
