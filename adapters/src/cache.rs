@@ -106,6 +106,16 @@ impl<K, V> Cache<K, V> {
         self.inner.lock().get(now, hash, key).cloned()
     }
 
+    /// The live value of `key`, without counting as a use: neither a hit nor a miss, and no reason to keep it. Expected O(1).
+    pub fn peek<Q>(&self, key: &Q) -> Option<Arc<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (hash, now) = (self.inner.hasher().hash_of(key), self.inner.now());
+        self.inner.lock().peek(now, hash, key).cloned()
+    }
+
     /// Stores a value with a fresh time to live. What had the key before, or what had to make room, is dropped; so is
     /// the value itself when the cache holds nothing or the processor has ended. Whether it was stored. Expected O(1);
     /// allocates the `Arc` of a value that is not one yet, and nothing else.

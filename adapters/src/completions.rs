@@ -21,9 +21,8 @@ use crate::work::Work;
 /// Many tasks whose results go to one place: a [`Stream`] of [`Settlement`]s in the order in which the tasks are settled.
 /// Made by [`Access::completion_queue`].
 ///
-/// It has room for a number of tasks, from their submission until their results are taken here. Taking results is cheaper
-/// than awaiting a handle for each: those that are there are taken together, without the machine's lock, and while there are
-/// any nobody is woken. Results in it are its own: they survive the end of the processor, and do not count as
+/// It has room for a number of tasks, from their submission until their results are taken here. Those that are there are taken
+/// together, without the machine's lock, and while there are any nobody is woken. Results in it are its own: they survive the end of the processor, and do not count as
 /// [`unclaimed`](crate::Limits::unclaimed). Dropping it drops them; the tasks go on.
 ///
 /// ```

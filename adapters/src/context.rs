@@ -62,6 +62,11 @@ impl<M> Context<M> {
         self.meta
     }
 
+    /// The time on the processor's clock; the end of time once the processor is gone.
+    pub fn now(&self) -> Instant {
+        self.signals.host().map_or(Instant::MAX, |host| host.now())
+    }
+
     /// When the attempt times out, on the clock of the runtime.
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline

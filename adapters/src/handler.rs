@@ -32,6 +32,28 @@ use crate::work::Work;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A closure that uses what is shared clones it for each attempt, before the future; or it is a field of a type that implements
+/// [`Run`]:
+///
+/// ```
+/// # use plimsoll::{Processor, Thread};
+/// # use std::{collections::BTreeSet, io, sync::{Arc, Mutex}};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let seen = Arc::new(Mutex::new(BTreeSet::new()));
+/// let processor = Processor::builder().spawn_on(Thread::start()?, move |name: String| {
+///     let seen = seen.clone();
+///     async move { Ok::<_, io::Error>(seen.lock().is_ok_and(|mut seen| seen.insert(name))) }
+/// })?;
+/// assert!(processor.submit("a".into())?.wait()?);
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handler",
+    note = "a handler is a closure of the job, or of the job and a `Context`, whose future gives a `Result`",
+    note = "wrap one whose future gives the output itself in `plimsoll::infallible`"
+)]
 pub trait Handler<W: Work, A> {
     /// The future of an attempt.
     type Future: Future<Output = Result<W::Output, W::Error>>;

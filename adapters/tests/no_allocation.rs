@@ -116,6 +116,7 @@ fn numbers(runtime: impl Runtime) -> Processor<Numbers> {
 }
 
 /// How many tasks a round of work has at most.
+#[cfg(feature = "smol")]
 const TASKS_A_ROUND: usize = 100;
 
 /// What is used again in every round of work.

@@ -419,3 +419,24 @@ fn a_callback_gets_all_that_leaves_with_its_task() {
     );
     assert!(error.is_worth_retrying() && error.into_failed().is_some());
 }
+
+#[test]
+fn a_handler_knows_how_much_time_is_left() {
+    let processor = Processor::builder()
+        .timeout(LONG)
+        .spawn_on(thread(), |_: u32, cx: Context| async move {
+            let left = |cx: &Context| cx.deadline().map(|deadline| deadline.saturating_since(cx.now()));
+            let before = left(&cx);
+            cx.sleep(Duration::from_millis(20)).await?;
+            Ok::<_, SleepRefusal>((before, left(&cx)))
+        })
+        .unwrap();
+    let handle = processor.submit(1).unwrap();
+    assert_eq!(handle.id().to_string(), handle.id().to_bits().to_string());
+    let (Some(before), Some(after)) = handle.wait().unwrap() else { panic!("it has a limit") };
+    assert!(before <= LONG && after + Duration::from_millis(20) <= before);
+    let submitter = processor.submitter();
+    assert_eq!(submitter.phase().to_string(), "open");
+    drop(processor);
+    assert_eq!(submitter.phase().to_string(), "drained");
+}

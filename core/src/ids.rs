@@ -2,6 +2,7 @@
 //! as that class's limit needs, and the generation of the slot in all the bits above. No generation
 //! of a slot is ever used twice, so a stale id is never taken for a live one.
 
+use core::fmt;
 use core::num::NonZeroU64;
 
 /// What the slot store needs of an id type.
@@ -58,6 +59,13 @@ macro_rules! public_id {
                     Some(bits) => Some(Self(bits)),
                     None => None,
                 }
+            }
+        }
+
+        impl fmt::Display for $name {
+            /// Its [bits](Self::to_bits), as a number.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
             }
         }
     };

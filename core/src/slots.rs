@@ -128,7 +128,11 @@ impl<I: Id, T> Slots<I, T> {
         }
         let Self { slots, free, len, .. } = self;
         let slot = slots.get_mut(*free as usize)?;
-        Some(Vacant { slot, free, len, class: PhantomData })
+        let Kept::Free { next } = slot.kept else {
+            debug_assert!(false, "a slot in the list of free slots is free");
+            return None;
+        };
+        Some(Vacant { slot, next, free, len, class: PhantomData })
     }
 
     /// Makes a slot that was never used the only free one, if there is one left.
@@ -286,6 +290,8 @@ impl<I: Id, T> Slots<I, T> {
 /// A free slot, and what has to be told when it is filled.
 pub(crate) struct Vacant<'a, I, T> {
     slot: &'a mut Slot<T>,
+    /// The free slot after it.
+    next: u32,
     free: &'a mut u32,
     len: &'a mut u32,
     class: PhantomData<fn() -> I>,
@@ -305,15 +311,12 @@ impl<'a, I: Id, T> Vacant<'a, I, T> {
     }
 
     /// Fills the slot. The value is best made in place of the argument: then it is written there field by field, and not
-    /// copied as a whole right after it was written in pieces, which would stall.
+    /// copied as a whole right after it was written in pieces, which would stall. That needs a function which cannot give up:
+    /// a value that may have to be dropped instead has to be somewhere first.
     #[inline(always)]
     pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
-        let Kept::Free { next } = self.slot.kept else {
-            debug_assert!(false, "a slot in the list of free slots is free");
-            return None;
-        };
         self.slot.kept = Kept::Here(value);
-        *self.free = next;
+        *self.free = self.next;
         *self.len = self.len.wrapping_add(1);
         self.slot.value_mut()
     }

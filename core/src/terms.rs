@@ -87,6 +87,8 @@ impl<C> fmt::Debug for Route<C> {
 /// longest, whatever its class. So a task that has `n` tasks queued before it starts at the latest with
 /// the `FAIR_EVERY × (n + 1)`th start after it was queued.
 ///
+/// It says who is next among those that wait, and nothing about who is let in: a full queue refuses every class.
+///
 /// ```
 /// # use plimsoll_core::Priority;
 /// assert!(Priority::HIGHEST > Priority::NORMAL && Priority::NORMAL > Priority::LOWEST);

@@ -253,6 +253,8 @@ fn the_cache_ends_with_the_processor(runtime: impl Runtime) {
         .unwrap();
     assert!(cache.insert("a".to_owned(), values.probe()) && cache.insert("b".to_owned(), values.probe()));
     assert_eq!(block_on(processor.submit("a".to_owned()).unwrap()), Ok(()));
+    // Looking without using it changes nothing.
+    assert!(cache.peek("b").is_some() && cache.peek("z").is_none());
     assert!(cache.insert("c".to_owned(), values.probe()));
     // "b" was the least recently used.
     assert_eq!(block_on(processor.submit("b".to_owned()).unwrap()), Err(TaskError::Failed("b".to_owned())));

@@ -14,6 +14,8 @@
 //! An end *keeps* the outcomes of handles and the unread events, or it *discards* them: an abort does, and a graceful
 //! drain whose deadline comes. One that keeps can still be turned into one that discards, by an abort.
 
+use core::fmt;
+
 use core::time::Duration;
 
 use super::{OwnTimer, Processor};
@@ -32,6 +34,17 @@ pub enum Phase {
     Draining,
     /// It holds nothing but what its end has kept: outcomes for their handles, unread events for their subscribers.
     Drained,
+}
+
+impl fmt::Display for Phase {
+    /// In lower case: `open`, `draining` or `drained`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        })
+    }
 }
 
 /// How to end.
