@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use plimsoll_core::{
-    Conditions, Instant, PermitId, PermitRefusal, Refusal, Refused, ReserveRefusal, RoomStatus, Route,
+    Conditions, Instant, PermitId, PermitRefusal, Phase, Refusal, Refused, ReserveRefusal, RoomStatus, Route,
     TaskId, WaitRefusal,
 };
 
@@ -267,6 +267,12 @@ fn arrive<W: Work>(
 fn come_back<W: Work>(machine: &mut Machine<W>, id: PermitId, waker: &mut Option<Waker>) -> Look {
     let Some(new) = waker.take() else { return Look::Waiting(id) };
     let (look, unused) = match machine.rewait(id, new) {
+        // Who was granted room, or denied, before the end and looks after it is told of the end: nothing helps against that.
+        RoomStatus::Granted(unused) | RoomStatus::Unclaimed(unused) if machine.phase() != Phase::Open => {
+            // A permit holds no waker.
+            let _ = machine.leave(machine.now(), id);
+            (Look::Refused(ReserveRefusal::Closed), Some(unused))
+        }
         RoomStatus::Granted(unused) => (Look::Granted(id), Some(unused)),
         RoomStatus::Waiting(replaced) => (Look::Waiting(id), replaced),
         RoomStatus::Unclaimed(unused) => (Look::Refused(ReserveRefusal::Unclaimed), Some(unused)),

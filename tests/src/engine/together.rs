@@ -1,6 +1,7 @@
 //! Permits, completion queues, batches and streams, as a script uses them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream;
 use plimsoll::{CompletionQueue, Permit, Refusal};
@@ -135,7 +136,9 @@ impl World {
             })
             .collect();
         let jobs = stream::iter(jobs.into_iter().inspect(pulled(&stage)));
-        let terms = move |job: &Job| order.options(job.task);
+        // Without a delay, for which there may be no room although there is a permit: the stream would tell of that only after
+        // all results.
+        let terms = move |job: &Job| order.options(job.task).delay(Duration::ZERO);
         let results: Results = if is_ordered {
             Box::pin(stage.desk().process_ordered(jobs, 3).expect("it is small").options(terms))
         } else {
