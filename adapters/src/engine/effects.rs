@@ -35,8 +35,8 @@ enum Action<W: Work> {
     Effect(Effect<Types<W>>),
 }
 
-/// Whether an effect calls a callback, or the hook if there is one.
-fn has_callback<W: Work>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
+/// Whether performing an effect calls a function of the user's: a callback, or the hook if there is one.
+fn calls_back<W: Work>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
     if matches!(effect, Effect::Observe(_)) || (has_hook && matches!(effect, Effect::Settle(_))) {
         return true;
     }
@@ -85,12 +85,11 @@ impl<W: Work> Aftermath<W> {
         self.action.is_none() && self.wakers.is_empty() && self.stop_wakers.is_empty()
     }
 
-    /// Whether it calls more of the user's code than the `Drop` of values.
-    pub(super) fn may_wake(&self) -> bool {
+    /// Whether it calls more of the user's code than the `Drop` of values, where there is a hook or not.
+    pub(super) fn may_wake(&self, has_hook: bool) -> bool {
         let may_action = match &self.action {
-            // Whether there is a hook matters little: it is called in the duty all the same.
             Some(Action::Effect(effect)) => {
-                has_callback(effect, true) || matches!(effect, Effect::Drained(_))
+                calls_back(effect, has_hook) || matches!(effect, Effect::Drained(_))
             }
             Some(Action::Sweep) | None => false,
         };
@@ -127,7 +126,7 @@ impl<W: Work> State<W> {
                     }
                 }
                 Some(Effect::Sweep) => self.sweeping = true,
-                Some(effect) if has_callback(&effect, has_hook) && !aftermath.is_empty() => {
+                Some(effect) if calls_back(&effect, has_hook) && !aftermath.is_empty() => {
                     self.callback = Some(effect);
                     return true;
                 }

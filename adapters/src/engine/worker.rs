@@ -191,7 +191,7 @@ impl<W: Work, H, F, A> Worker<W, H, F, A> {
         shared.wakes.wake_all(self.aftermath.stopping.drain(..));
         if is_called {
             // Other threads must not wait for what foreign code has woken on this one.
-            turn.is_over |= others.exist && self.aftermath.may_wake();
+            turn.is_over |= others.exist && self.aftermath.may_wake(shared.hook.is_set());
             self.do_aftermath(engine);
             turn.note_calls(1);
         }

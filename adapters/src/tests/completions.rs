@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use futures::StreamExt;
 use futures::executor::block_on;
 
-use super::kit::{Count, Manual, OnDrop, Probe, eventually, ms, on_every_runtime};
+use super::kit::{Bell, Count, Manual, OnDrop, Probe, eventually, ms, on_every_runtime};
 use crate::{Context, Drain, OutcomeKind, Processor, Refusal, Runtime, SleepRefusal, infallible};
 
 on_every_runtime! {
@@ -137,15 +137,6 @@ fn values_of_a_dropped_queue_may_call_back(runtime: impl Runtime) {
     drop(queue);
     processor.resume();
     eventually("all are dropped", || dropped.load(SeqCst) == 10);
-}
-
-#[derive(Default)]
-struct Bell(AtomicUsize);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
 }
 
 #[test]

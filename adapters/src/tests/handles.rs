@@ -3,20 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Context as TaskContext, Poll, Waker};
 
-use super::kit::Manual;
+use super::kit::{Bell, Manual};
 use crate::{Context, Processor};
-
-#[derive(Default)]
-struct Bell(AtomicUsize);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
 
 #[test]
 fn whoever_looked_last_is_woken_once() {

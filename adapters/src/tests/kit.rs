@@ -5,11 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant as Time};
 
 use crate::runtime::{Runtime, Threads, Timer};
-use crate::{Instant, Processor, Timeouts};
+use crate::{EngineFuture, Instant, Processor, Timeouts};
 
 /// Runs each of these functions, which take a [`Runtime`], as a test on every runtime.
 macro_rules! on_every_runtime {
@@ -189,5 +189,47 @@ impl Timer for ManualTimer {
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
         if *self.now.lock().unwrap() >= self.at { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// As [`Manual`], as if it had several threads.
+pub(super) struct Several(pub(super) Manual);
+
+impl Runtime for Several {
+    type Timer = <Manual as Runtime>::Timer;
+
+    fn threads(&self) -> Threads {
+        Threads::Several
+    }
+
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        self.0.clock()
+    }
+
+    fn timer(&self) -> Self::Timer {
+        self.0.timer()
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(future);
+    }
+}
+
+/// Polls all that are not being polled.
+pub(super) fn poll_idle(futures: &[Mutex<EngineFuture>]) {
+    for future in futures {
+        if let Ok(mut future) = future.try_lock() {
+            let _ = Pin::new(&mut *future).poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+pub(super) struct Bell(pub(super) AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
     }
 }

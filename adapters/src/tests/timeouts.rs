@@ -1,16 +1,13 @@
 //! Time-outs that are tried again.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{self, Waker};
 
 use futures::executor::block_on;
 use futures::future::FutureExt;
 
-use super::kit::{Manual, ms, on_every_runtime};
-use crate::{Context, EngineFuture, Instant, Processor, Retry, Runtime, TaskError, Threads};
+use super::kit::{Manual, Several, ms, on_every_runtime, poll_idle};
+use crate::{Context, Processor, Retry, Runtime, TaskError};
 
 on_every_runtime! {
     the_next_attempt_comes_after_the_old_one_has_stopped
@@ -90,59 +87,28 @@ fn without_further_tries_it_has_timed_out(runtime: impl Runtime) {
     assert_eq!((processor.totals().started, processor.totals().retried), (2, 1));
 }
 
-/// As if it had several threads.
-struct Several(Manual);
-
-impl Runtime for Several {
-    type Timer = <Manual as Runtime>::Timer;
-
-    fn threads(&self) -> Threads {
-        Threads::Several
-    }
-
-    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
-        self.0.clock()
-    }
-
-    fn timer(&self) -> Self::Timer {
-        self.0.timer()
-    }
-
-    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(future);
-    }
-}
-
 #[test]
 fn an_attempt_whose_handler_was_not_called_is_tried_again() {
-    let (manual, futures) = (Manual::default(), Arc::new(OnceLock::new()));
+    let (manual, futures) = (Manual::default(), Arc::new(OnceLock::<Vec<_>>::new()));
     let (clock, others) = (manual.clone(), futures.clone());
     // While the first handler computes, the deadlines of those pass that its worker has taken too, and another worker asks
     // them to stop.
     let handler = move |computes: bool, cx: Context| {
         if computes {
             clock.advance(ms(50));
-            poll_idle(&others);
+            poll_idle(others.get().unwrap());
         }
         async move { Ok::<_, ()>(cx.attempt()) }
     };
     let builder = Processor::builder().concurrency(4).prefetch(3).timeout(ms(20)).retry(again(1));
     let (processor, built) = builder.build(&Several(manual.clone()), handler).unwrap();
-    assert!(futures.set(built.into_iter().rev().map(Mutex::new).collect()).is_ok());
+    let built: Vec<_> = built.into_iter().rev().map(Mutex::new).collect();
+    assert!(futures.set(built).is_ok());
     let handles = [true, false, false].map(|computes| processor.submit(computes).unwrap());
     for _ in 0..10 {
-        poll_idle(&futures);
+        poll_idle(futures.get().unwrap());
         manual.advance(ms(1));
     }
     assert_eq!(handles.map(FutureExt::now_or_never), [Ok(1), Ok(2), Ok(2)].map(Some));
     assert_eq!((processor.totals().retried, processor.totals().settled.timed_out), (2, 0));
-}
-
-/// Polls all that are not being polled.
-fn poll_idle(futures: &OnceLock<Vec<Mutex<EngineFuture>>>) {
-    for future in futures.get().unwrap() {
-        if let Ok(mut future) = future.try_lock() {
-            let _ = Pin::new(&mut *future).poll(&mut task::Context::from_waker(Waker::noop()));
-        }
-    }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 
-use super::kit::{Count, Manual, Probe, ms, start_to_close, yield_now};
+use super::kit::{Count, Manual, Probe, Several, ms, poll_idle, start_to_close, yield_now};
 use crate::runtime::sim::Sim;
-use crate::{Context, EngineFuture, Options, Processor, Submitter, TaskError};
+use crate::{Context, EngineFuture, Options, Processor, Submitter, TaskError, infallible};
 
 type Computing = fn(Duration, Context) -> Result<u32, ()>;
 type Probing = fn((Option<bool>, Probe), Context) -> Result<Probe, ()>;
@@ -234,4 +234,18 @@ fn the_owner_takes_all_that_is_in_hand_with_it() {
     assert_eq!(seen.load(SeqCst), 3, "what the worker has in hand is left until the poll returns");
     assert_eq!(live.live(), 0);
     assert!(handles.into_iter().all(|handle| block_on(handle).is_err()));
+}
+
+#[test]
+fn a_worker_that_drops_what_nobody_wants_goes_on() {
+    let manual = Manual::default();
+    let builder = Processor::builder().concurrency(1);
+    let (processor, built) = builder.build(&Several(manual), infallible(|n: u32| async move { n })).unwrap();
+    let futures: Vec<_> = built.into_iter().map(Mutex::new).collect();
+    for n in 0..20 {
+        processor.task(n).post().unwrap();
+    }
+    // The others are not idle, for they have not begun: there is nobody to give way to.
+    poll_idle(&futures[..1]);
+    assert_eq!(processor.totals().settled.completed, 20, "in one poll by the runtime");
 }
