@@ -34,7 +34,8 @@ impl<W: Work> Access<W> {
     /// one hold of the machine's lock. Their results are of no interest.
     ///
     /// No job is pulled without room for it, so what is not taken in is still in the iterator. Never waits. While it works it
-    /// holds a [`Permit`] for as many as it pulls. Allocates room for 64 jobs.
+    /// holds a [`Permit`] for as many as it pulls. Allocates room for 64 jobs. If the iterator or `options` panics, up to 64 jobs
+    /// that were pulled by then are dropped.
     ///
     /// ```
     /// # use plimsoll::{Options, Processor, Refusal, Thread, infallible};
@@ -121,11 +122,10 @@ impl<'a, W: Work> Batch<'a, W> {
                 }
             };
             let is_last = self.pull(jobs, permit.places() as usize, &options, &mut submitted);
-            let pulled = self.offers.len();
-            let refused = submitted.refused.len();
+            let before = permit.places();
             let reason = permit.offer_many(self.offers.drain(..), &route, &mut submitted.refused);
             submitted.stopped = submitted.stopped.or(reason);
-            submitted.tasks += pulled.saturating_sub(submitted.refused.len().saturating_sub(refused));
+            submitted.tasks += before.saturating_sub(permit.places()) as usize;
             if is_last {
                 break;
             }
