@@ -13,7 +13,7 @@ use plimsoll_core::{BuildError, Refusal, Refused, TaskId};
 use crate::access::Access;
 use crate::batch::Offer;
 use crate::engine::lock::{Guard, Lock};
-use crate::engine::machine::{Shared, Types};
+use crate::engine::machine::Shared;
 use crate::settlement::Settlement;
 use crate::task_builder::TaskBuilder;
 use crate::work::Work;
@@ -22,8 +22,8 @@ use crate::work::Work;
 /// Made by [`Access::completion_queue`].
 ///
 /// It has room for a number of tasks, from their submission until their results are taken here. Those that are there are taken
-/// together, without the machine's lock, and while there are any nobody is woken. Results in it are its own: they survive the end of the processor, and do not count as
-/// [`unclaimed`](crate::Limits::unclaimed). Dropping it drops them; the tasks go on.
+/// together, without the machine's lock, and while there are any nobody is woken. Results in it are its own: they survive the
+/// end of the processor, and do not count as [`unclaimed`](crate::Limits::unclaimed). Dropping it drops them; the tasks go on.
 ///
 /// ```
 /// use futures::StreamExt;
@@ -72,8 +72,6 @@ struct Left<W: Work> {
     is_closed: bool,
 }
 
-type Settled<W> = plimsoll_core::Settlement<Types<W>>;
-
 impl<W: Work> Completions<W> {
     fn lock(&self) -> Guard<'_, Left<W>> {
         self.left.lock()
@@ -81,17 +79,6 @@ impl<W: Work> Completions<W> {
 
     /// Leaves a result: the waker to be woken, if somebody waits. It comes back if nobody will take it, to be dropped without
     /// a lock.
-    pub(crate) fn push_settled(&self, settlement: Settled<W>) -> Result<Option<Waker>, Settled<W>> {
-        let mut left = self.lock();
-        if left.is_closed {
-            return Err(settlement);
-        }
-        left.settled.push_back(Settlement::of(settlement));
-        self.has_some.store(true, Ordering::SeqCst);
-        Ok(left.waker.take())
-    }
-
-    /// As [`push_settled`](Self::push_settled), of one that the machine has handed out before.
     pub(crate) fn push(&self, settled: Settlement<W>) -> Result<Option<Waker>, Settlement<W>> {
         let mut left = self.lock();
         if left.is_closed {
@@ -180,7 +167,7 @@ impl<W: Work> CompletionQueue<W> {
             }
         }
         // A waker is foreign code: without the lock.
-        drop(replaced);
+        self.shared.discard(replaced);
         let settled = self.taken.pop_front()?;
         self.tasks = self.tasks.saturating_sub(1);
         Some(settled)
@@ -244,8 +231,7 @@ impl<W: Work> Drop for CompletionQueue<W> {
         drop(left);
         self.shared.discard(waker);
         for settled in settled.into_iter().chain(self.taken.drain(..)) {
-            self.shared.discard(settled.result);
-            self.shared.discard(settled.job);
+            self.shared.discard_settlement(settled);
         }
     }
 }

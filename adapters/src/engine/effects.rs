@@ -33,6 +33,8 @@ enum Action<W: Work> {
     Sweep,
     /// Any effect but a waker or an attempt that is to stop.
     Effect(Effect<Types<W>>),
+    /// A settlement that nobody wants is to be dropped.
+    Drop(Settlement<W>),
 }
 
 /// Whether performing an effect calls a function of the user's: a callback, or the hook if there is one.
@@ -52,13 +54,12 @@ const fn is_for_queue<W: Work>(settlement: &Settled<W>) -> bool {
 
 /// Leaves a settlement in its completion queue: the waker to be woken, if somebody waits. It comes back if nobody will take
 /// it.
-fn complete<W: Work>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settled<W>> {
-    match settlement.callback.take() {
-        Some(Recipient::Completions(queue)) => queue.push_settled(settlement),
-        other => {
-            settlement.callback = other;
-            Err(settlement)
-        }
+fn complete<W: Work>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settlement<W>> {
+    let recipient = settlement.callback.take();
+    let settled = Settlement::of(settlement);
+    match recipient {
+        Some(Recipient::Completions(queue)) => queue.push(settled),
+        _ => Err(settled),
     }
 }
 
@@ -91,7 +92,7 @@ impl<W: Work> Aftermath<W> {
             Some(Action::Effect(effect)) => {
                 calls_back(effect, has_hook) || matches!(effect, Effect::Drained(_))
             }
-            Some(Action::Sweep) | None => false,
+            Some(Action::Sweep | Action::Drop(_)) | None => false,
         };
         may_action || !self.wakers.is_empty() || !self.stop_wakers.is_empty()
     }
@@ -134,7 +135,7 @@ impl<W: Work> State<W> {
                     completed += 1;
                     match complete(settlement) {
                         Ok(waker) => aftermath.wakers.extend(waker),
-                        Err(unwanted) => aftermath.action = Some(Action::Effect(Effect::Settle(unwanted))),
+                        Err(unwanted) => aftermath.action = Some(Action::Drop(unwanted)),
                     }
                 }
                 Some(effect) => {
@@ -171,6 +172,7 @@ impl<W: Work> Shared<W> {
         match aftermath.action.take() {
             Some(Action::Sweep) => self.sweep(),
             Some(Action::Effect(effect)) => self.perform_effect(effect),
+            Some(Action::Drop(unwanted)) => self.discard_settlement(unwanted),
             None => {}
         }
     }
@@ -179,10 +181,7 @@ impl<W: Work> Shared<W> {
         match effect {
             Effect::Settle(settlement) => self.settle(settlement),
             Effect::Observe(settlement) => self.show_and_return(settlement),
-            Effect::Discard(settlement) => {
-                self.discard(settlement.outcome);
-                self.discard(settlement.job);
-            }
+            Effect::Discard(settlement) => self.discard_settlement(Settlement::of(settlement)),
             Effect::Detach(detached) => {
                 self.discard(detached.guard.task);
                 self.discard(detached.guard.batch);
@@ -216,6 +215,11 @@ impl<W: Work> Shared<W> {
             },
             None => settled,
         };
+        self.discard_settlement(unwanted);
+    }
+
+    /// Drops what leaves with a task, each value on its own.
+    pub(crate) fn discard_settlement(&self, unwanted: Settlement<W>) {
         self.discard(unwanted.result);
         self.discard(unwanted.job);
     }
@@ -226,10 +230,7 @@ impl<W: Work> Shared<W> {
         for _ in 0..SWEPT_AT_ONCE {
             let swept = self.act(|machine| machine.sweep(now, 1).next());
             match swept {
-                Some(Swept::Result(settlement)) => {
-                    self.discard(settlement.outcome);
-                    self.discard(settlement.job);
-                }
+                Some(Swept::Result(settlement)) => self.discard_settlement(Settlement::of(settlement)),
                 Some(_) => {}
                 None => {
                     let mut panics = 0;
