@@ -39,7 +39,8 @@ impl<W: Work> fmt::Debug for Access<W> {
 }
 
 impl<W: Work> Access<W> {
-    /// Submits a job on the default terms; the result goes to the handle. Never waits. O(1), no allocation.
+    /// Submits a job on the default terms, which are worked out already; the result goes to the handle. Never waits. O(1), no
+    /// allocation.
     ///
     /// # Errors
     /// The job comes back with the reason: [`Full`](crate::Refusal::Full), for instance.
@@ -90,7 +91,7 @@ impl<W: Work> Access<W> {
     }
 
     /// Takes the result of a task that was submitted with [`retain`](TaskBuilder::retain). `None` when it is not settled
-    /// yet, was taken before, is too old, or had to make room for newer ones.
+    /// yet, was taken before, is too old, or had to make room for newer ones. O(1).
     pub fn result(&self, task: TaskId) -> Option<TaskResult<W>> {
         let now = self.shared.now();
         let settlement = self.shared.act(|machine| machine.take_result(now, task))?;
@@ -219,12 +220,12 @@ impl<W: Work> Access<W> {
         self.shared.read(|machine| machine.concurrency())
     }
 
-    /// How many more tasks would be taken in now.
+    /// How many more tasks without a delay would be taken in now. Places that permits hold are taken.
     pub fn free_room(&self) -> u32 {
         self.shared.read(|machine| machine.free_room())
     }
 
-    /// The time on the processor's clock.
+    /// The time on the processor's clock, after its end too.
     pub fn now(&self) -> crate::Instant {
         self.shared.now()
     }

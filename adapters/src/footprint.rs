@@ -9,7 +9,9 @@ use crate::work::Work;
 
 /// Bytes that a processor asks of the allocator when it is built, by part, from [`Builder::footprint`].
 ///
-/// After that it asks for nothing, except for the box of a callback and for what a handler leaves with
+/// After that it asks for nothing but what is asked of it by name: the box of a callback or of a spawned future, room in a
+/// [`CompletionQueue`](crate::CompletionQueue) or for a stream of results, who waits until it is
+/// [`idle`](crate::Access::idle), a load into a cache, and what a handler leaves with
 /// [`Context::cancelled`](crate::Context::cancelled). What jobs, futures and other values of yours own is not in it,
 /// nor is what the runtime allocates.
 ///

@@ -74,7 +74,7 @@ impl<W: Work> Access<W> {
         Reserve::new(self.shared.clone(), places)
     }
 
-    /// Room for so many tasks if there is that now; never waits.
+    /// Room for so many tasks if there is that now; never waits. O(1). Zero is always had, and holds nothing.
     ///
     /// # Errors
     /// [`ReserveRefusal`]: [`Full`](ReserveRefusal::Full), for instance.
@@ -100,7 +100,7 @@ impl<W: Work> Permit<W> {
         Ok(Self::new(shared.clone(), id, count))
     }
 
-    /// How many tasks it has room for.
+    /// How many of its places were not used. The end of the processor takes them without a word: then each submission says so.
     #[must_use]
     pub fn places(&self) -> u32 {
         self.held.map_or(0, |(_, count)| count.get())

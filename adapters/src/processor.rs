@@ -67,7 +67,8 @@ impl<W: Work> Processor<W> {
     /// result waits. A panic in it is caught and counted. A second one replaces the first. It is dropped with the processor, so
     /// it may hold a submitter.
     ///
-    /// What was settled before is not shown. Tasks cost a little more: their results are handed out and back.
+    /// What was settled before is not shown. Where there is a hook, results go to a completion queue in the order in which it has
+    /// returned. Tasks cost a little more: their results are handed out and back, which takes one more hold of the lock each.
     ///
     /// ```
     /// # use plimsoll::{OutcomeKind, Processor, Thread};

@@ -54,7 +54,7 @@ impl<W: Work> Access<W> {
     /// # }
     /// ```
     ///
-    /// [`Process::options`] sets the terms of each job.
+    /// [`Process::options`] sets the terms of each job. Allocates room for `limit` results, twice.
     ///
     /// # Errors
     /// [`BuildError::Memory`]: it has room for `limit` results.
@@ -70,7 +70,8 @@ impl<W: Work> Access<W> {
     }
 
     /// As [`process`](Self::process), with the settlements in the order of the jobs. One that takes long holds those behind it
-    /// back, and the stream once `limit` of them wait.
+    /// back, and the stream once `limit` of them wait. The results are in the processor until they are taken here: one that is
+    /// aborted has an error in place of each.
     ///
     /// # Errors
     /// [`BuildError::Memory`]: it has room for `limit` handles.

@@ -27,9 +27,10 @@ pub(crate) enum Recipient<W: Work> {
     Completions(Arc<Completions<W>>),
 }
 
-/// A task on its terms, to be submitted by one of its last four methods, which say where the result goes. Made by
-/// [`Access::task`](crate::Access::task).
-#[must_use = "a task is submitted by `submit`, `call`, `post` or `retain`"]
+/// A task on its terms, to be submitted by the method that says where its result goes: [`submit`](Self::submit) or
+/// [`submit_wait`](Self::submit_wait), [`submit_to`](Self::submit_to), [`call`](Self::call), [`post`](Self::post) or
+/// [`retain`](Self::retain). Made by [`Access::task`](crate::Access::task).
+#[must_use = "a task is submitted by the method that says where its result goes, `submit` for instance"]
 pub struct TaskBuilder<'a, W: Work> {
     room: Room<'a, W>,
     job: W::Job,

@@ -28,7 +28,7 @@
 //!
 //! A job goes through eight files on its way: `access`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
 //! [`effects`], `handle`. Beside it stand [`places`], where attempts lie while no worker has them in hand, [`workers`],
-//! the set of idle ones, [`signals`], by which attempts are told to stop, [`idle_waiters`], the [`timekeeper`], and the
+//! the set of idle ones, the [`hook`], [`signals`], by which attempts are told to stop, [`idle_waiters`], the [`timekeeper`], and the
 //! [end](ending).
 //!
 //! # Locks
