@@ -4,17 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use plimsoll_core::{
-    CancelError, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, Refused, Route,
-    SubscribeRefusal, TaskId, Totals,
+    CancelError, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, SubscribeRefusal, TaskId,
+    Totals,
 };
 
 use crate::engine::machine::Shared;
-use crate::handle::Handle;
 use crate::idle::Idle;
 use crate::subscription::Subscription;
-use crate::task_builder::{TaskBuilder, only_job};
 use crate::task_error::{TaskResult, result_of};
-use crate::wait::SubmitWait;
 use crate::work::Work;
 
 /// Everything that can be done with a processor, apart from ending it: submit tasks, watch them, steer it. Both its owner, the
@@ -39,58 +36,7 @@ impl<W: Work> fmt::Debug for Access<W> {
 }
 
 impl<W: Work> Access<W> {
-    /// Submits a job on the default terms, which are worked out already; the result goes to the handle. Never waits. O(1), no
-    /// allocation.
-    ///
-    /// # Errors
-    /// The job comes back with the reason: [`Full`](crate::Refusal::Full), for instance.
-    #[inline]
-    pub fn submit(&self, job: W::Job) -> Result<Handle<W>, Refused<W::Job>>
-    where
-        W::Meta: Default,
-    {
-        let (shared, meta) = (&self.shared, W::Meta::default());
-        let conditions = &shared.conditions;
-        let submitted = shared
-            .submit(conditions, |machine, now| machine.submit_on(now, job, meta, Route::Handle, conditions));
-        Ok(Handle::new(shared.clone(), submitted.map_err(only_job)?))
-    }
-
-    /// Submits a job on the default terms as soon as there is room, first come first served: see
-    /// [`TaskBuilder::submit_wait`].
-    pub fn submit_wait(&self, job: W::Job) -> SubmitWait<W>
-    where
-        W::Meta: Default,
-    {
-        SubmitWait::new(self.shared.clone(), job, W::Meta::default(), Ok(None))
-    }
-
-    /// A task to be submitted on terms of its own, to go with its result to a handle, to a callback, or nowhere.
-    ///
-    /// ```
-    /// # use plimsoll::{Priority, Processor, Thread, infallible};
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
-    /// let handle = processor.task(21).timeout(Duration::from_secs(1)).priority(Priority::HIGHEST).submit()?;
-    /// assert_eq!(handle.wait()?, 42);
-    /// processor.task(1).delay(Duration::from_millis(5)).post()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn task(&self, job: W::Job) -> TaskBuilder<'_, W>
-    where
-        W::Meta: Default,
-    {
-        self.task_with_meta(job, W::Meta::default())
-    }
-
-    /// As [`task`](Self::task), with these metadata.
-    pub const fn task_with_meta(&self, job: W::Job, meta: W::Meta) -> TaskBuilder<'_, W> {
-        TaskBuilder::new(&self.shared, job, meta)
-    }
-
-    /// Takes the result of a task that was submitted with [`retain`](TaskBuilder::retain). `None` when it is not settled
+    /// Takes the result of a task that was submitted with [`retain`](crate::TaskBuilder::retain). `None` when it is not settled
     /// yet, was taken before, is too old, or had to make room for newer ones. O(1).
     pub fn result(&self, task: TaskId) -> Option<TaskResult<W>> {
         let now = self.shared.now();

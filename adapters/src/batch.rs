@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use plimsoll_core::{Conditions, Refusal, ReserveRefusal, Route};
+use plimsoll_core::{Refusal, ReserveRefusal, Route};
 
 use crate::access::Access;
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
+use crate::offer::Offer;
 use crate::options::Options;
 use crate::permit::{Permit, refusal_of};
-use crate::task_builder::Recipient;
+use crate::recipient::Recipient;
 use crate::work::Work;
 
 /// The most jobs that are taken in during one hold of the lock.
@@ -78,13 +79,6 @@ impl<W: Work> CompletionQueue<W> {
         self.note_admitted(u32::try_from(submitted.tasks).unwrap_or(u32::MAX));
         submitted
     }
-}
-
-/// A job that was pulled, and its terms.
-pub(crate) struct Offer<W: Work> {
-    pub(crate) job: W::Job,
-    pub(crate) meta: W::Meta,
-    pub(crate) conditions: Conditions,
 }
 
 /// Jobs on the way from an iterator to the machine.

@@ -4,18 +4,17 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use plimsoll_core::{BuildError, Refusal, Refused, TaskId};
+use plimsoll_core::{BuildError, Refusal};
 
 use crate::access::Access;
-use crate::batch::Offer;
-use crate::engine::lock::{Guard, Lock};
+
+use crate::engine::completions::Completions;
 use crate::engine::machine::Shared;
+use crate::offer::Offer;
 use crate::settlement::Settlement;
-use crate::task_builder::TaskBuilder;
 use crate::work::Work;
 
 /// Many tasks whose results go to one place: a [`Stream`] of [`Settlement`]s in the order in which the tasks are settled.
@@ -56,40 +55,6 @@ pub struct CompletionQueue<W: Work> {
     offers: Vec<Offer<W>>,
 }
 
-/// Where workers leave the results, under the machine's lock. So its own has none below it, no code of a user runs under it, and
-/// nobody sleeps while holding it: it is only held to move values.
-pub(crate) struct Completions<W: Work> {
-    left: Lock<Left<W>>,
-    /// Whether results are there, so that who looks for them in vain takes no lock.
-    has_some: AtomicBool,
-}
-
-struct Left<W: Work> {
-    settled: VecDeque<Settlement<W>>,
-    /// Of whom waits for results while there are none.
-    waker: Option<Waker>,
-    /// Nobody will take any: the queue was dropped.
-    is_closed: bool,
-}
-
-impl<W: Work> Completions<W> {
-    fn lock(&self) -> Guard<'_, Left<W>> {
-        self.left.lock()
-    }
-
-    /// Leaves a result: the waker to be woken, if somebody waits. It comes back if nobody will take it, to be dropped without
-    /// a lock.
-    pub(crate) fn push(&self, settled: Settlement<W>) -> Result<Option<Waker>, Settlement<W>> {
-        let mut left = self.lock();
-        if left.is_closed {
-            return Err(settled);
-        }
-        left.settled.push_back(settled);
-        self.has_some.store(true, Ordering::SeqCst);
-        Ok(left.waker.take())
-    }
-}
-
 impl<W: Work> Access<W> {
     /// A queue for the results of so many tasks. Allocates room for all of them, twice.
     ///
@@ -102,10 +67,9 @@ impl<W: Work> Access<W> {
             list.try_reserve_exact(capacity as usize).map_err(|_| BuildError::Memory { bytes })?;
             Ok::<_, BuildError>(list)
         };
-        let left = Left { settled: list()?, waker: None, is_closed: false };
         Ok(CompletionQueue {
             shared: self.shared.clone(),
-            completions: Arc::new(Completions { left: Lock::new(left), has_some: AtomicBool::new(false) }),
+            completions: Arc::new(Completions::new(list()?)),
             taken: list()?,
             capacity,
             tasks: 0,
@@ -115,18 +79,6 @@ impl<W: Work> Access<W> {
 }
 
 impl<W: Work> CompletionQueue<W> {
-    /// Submits a job on the default terms. See [`TaskBuilder::submit_to`] for others.
-    ///
-    /// # Errors
-    /// The job comes back with the reason: [`Untaken`](Refusal::Untaken) when the queue has as many tasks as it has room for.
-    pub fn submit(&mut self, job: W::Job) -> Result<TaskId, Refused<W::Job>>
-    where
-        W::Meta: Default,
-    {
-        let shared = self.shared.clone();
-        TaskBuilder::new(&shared, job, W::Meta::default()).submit_to(self)
-    }
-
     /// How many of its tasks are not settled, or their results not taken.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -147,27 +99,21 @@ impl<W: Work> CompletionQueue<W> {
 
     /// The result of the task that was settled first, if it is there already; never waits.
     pub fn try_next(&mut self) -> Option<Settlement<W>> {
-        if self.taken.is_empty() && !self.completions.has_some.load(Ordering::SeqCst) {
+        if self.taken.is_empty() && !self.completions.has_some() {
             return None;
         }
-        self.take_first(|_| None)
+        self.take_first(None)
     }
 
-    /// Takes the first result. If there is none a waker is left, and the one that was left before is handed out.
-    fn take_first(&mut self, leave: impl FnOnce(&mut Left<W>) -> Option<Waker>) -> Option<Settlement<W>> {
-        let mut replaced = None;
+    /// Takes the first result; if there is none, `waker` is left.
+    fn take_first(&mut self, waker: Option<Waker>) -> Option<Settlement<W>> {
+        let mut unused = waker;
         if self.taken.is_empty() {
             // From its beginning again, so that the same memory is used as long as few results wait.
             self.taken.clear();
-            let mut left = self.completions.lock();
-            std::mem::swap(&mut self.taken, &mut left.settled);
-            self.completions.has_some.store(false, Ordering::SeqCst);
-            if self.taken.is_empty() {
-                replaced = leave(&mut left);
-            }
+            unused = self.completions.exchange(&mut self.taken, unused);
         }
-        // A waker is foreign code: without the lock.
-        self.shared.discard(replaced);
+        self.shared.discard(unused);
         let settled = self.taken.pop_front()?;
         self.tasks = self.tasks.saturating_sub(1);
         Some(settled)
@@ -212,7 +158,7 @@ impl<W: Work> Stream for CompletionQueue<W> {
         }
         // Cloned without the lock, for a waker is foreign code.
         let waker = cx.waker().clone();
-        match self.take_first(|left| left.waker.replace(waker)) {
+        match self.take_first(Some(waker)) {
             Some(settled) => Poll::Ready(Some(settled)),
             None => Poll::Pending,
         }
@@ -225,10 +171,7 @@ impl<W: Work> Stream for CompletionQueue<W> {
 
 impl<W: Work> Drop for CompletionQueue<W> {
     fn drop(&mut self) {
-        let mut left = self.completions.lock();
-        left.is_closed = true;
-        let (settled, waker) = (std::mem::take(&mut left.settled), left.waker.take());
-        drop(left);
+        let (settled, waker) = self.completions.close();
         self.shared.discard(waker);
         for settled in settled.into_iter().chain(self.taken.drain(..)) {
             self.shared.discard_settlement(settled);

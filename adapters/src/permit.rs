@@ -13,10 +13,9 @@ use plimsoll_core::{
 };
 
 use crate::access::Access;
-use crate::batch::Offer;
 use crate::engine::machine::{Machine, Shared};
-use crate::handle::Handle;
-use crate::task_builder::{Recipient, Routed, TaskBuilder};
+use crate::offer::Offer;
+use crate::recipient::{Recipient, Routed};
 use crate::work::Work;
 
 /// Room for one task, or for several, that nobody else can take. Made by [`Access::reserve`], [`Access::reserve_many`] and
@@ -104,31 +103,6 @@ impl<W: Work> Permit<W> {
     #[must_use]
     pub fn places(&self) -> u32 {
         self.held.map_or(0, |(_, count)| count.get())
-    }
-
-    /// Submits a job on the default terms; the result goes to the handle.
-    ///
-    /// # Errors
-    /// The job comes back with the reason: the processor has ended, or all places are
-    /// [used up](crate::Refusal::UsedUp).
-    pub fn submit(&mut self, job: W::Job) -> Result<Handle<W>, Refused<W::Job>>
-    where
-        W::Meta: Default,
-    {
-        self.task(job).submit()
-    }
-
-    /// A task to be submitted with one of its places: see [`Access::task`].
-    pub fn task(&mut self, job: W::Job) -> TaskBuilder<'_, W>
-    where
-        W::Meta: Default,
-    {
-        self.task_with_meta(job, W::Meta::default())
-    }
-
-    /// As [`task`](Self::task), with these metadata.
-    pub const fn task_with_meta(&mut self, job: W::Job, meta: W::Meta) -> TaskBuilder<'_, W> {
-        TaskBuilder::with_permit(self, job, meta)
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared<W>> {

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use plimsoll_core::{OutcomeKind, TaskId};
+use plimsoll_core::{OutcomeKind, Plan, TaskId};
 
-use crate::engine::machine::Types;
+use crate::panics::PanicMessage;
 use crate::task_error::{TaskResult, result_of};
 use crate::work::Work;
 
@@ -32,7 +32,10 @@ pub struct Settlement<W: Work> {
 
 impl<W: Work> Settlement<W> {
     /// With what the machine hands out, but for the callback.
-    pub(crate) fn of(settlement: plimsoll_core::Settlement<Types<W>>) -> Self {
+    pub(crate) fn of<P>(settlement: plimsoll_core::Settlement<P>) -> Self
+    where
+        P: Plan<Job = W::Job, Output = W::Output, Error = W::Error, Panic = PanicMessage, Meta = W::Meta>,
+    {
         let plimsoll_core::Settlement { task, meta, attempts, outcome, job, times, .. } = settlement;
         Self {
             task,

@@ -6,26 +6,18 @@ use std::time::Duration;
 
 use plimsoll_core::{Priority, Refused, Retry, Route, TaskId, Timeouts};
 
-use crate::completions::{CompletionQueue, Completions};
+use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
 use crate::options::Options;
 use crate::permit::Permit;
+use crate::recipient::{Callback, Recipient, Routed};
 use crate::settlement::Settlement;
 use crate::wait::SubmitWait;
 use crate::work::Work;
 
-/// What is called with a task that was settled. See [`TaskBuilder::call`].
-pub type Callback<W> = Box<dyn FnOnce(Settlement<W>) + Send>;
-
 /// A job and its callback, which was not called, handed back.
 pub type RefusedCall<W> = Refused<(<W as Work>::Job, Callback<W>)>;
-
-/// Who is handed the settlement of a task by a worker.
-pub(crate) enum Recipient<W: Work> {
-    Callback(Callback<W>),
-    Completions(Arc<Completions<W>>),
-}
 
 /// A task on its terms, to be submitted by the method that says where its result goes: [`submit`](Self::submit) or
 /// [`submit_wait`](Self::submit_wait), [`submit_to`](Self::submit_to), [`call`](Self::call), [`post`](Self::post) or
@@ -197,9 +189,6 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
         }
     }
 }
-
-/// A job and where its result was to go.
-pub(crate) type Routed<W> = (<W as Work>::Job, Route<Recipient<W>>);
 
 /// Leaves the route behind: it has no callback.
 pub(crate) fn only_job<J, C>(refused: Refused<(J, C)>) -> Refused<J> {

@@ -11,8 +11,8 @@ use super::signals::{Again, AttemptHost};
 use super::stop_waiters::StopWakers;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
+use crate::recipient::Recipient;
 use crate::settlement::Settlement;
-use crate::task_builder::Recipient;
 use crate::work::Work;
 
 /// What a hold has left to do that runs foreign code, and so is done without the lock.

@@ -27,8 +27,8 @@ use super::workers::Workers;
 use crate::cache::CachePart;
 use crate::options::Defaults;
 use crate::panics::PanicMessage;
+use crate::recipient::Recipient;
 use crate::runtime::{Clock, Timer};
-use crate::task_builder::Recipient;
 use crate::work::{SendWork, Work};
 
 /// What the machine keeps for this crate.

@@ -26,7 +26,7 @@
 //!                                          │ Wakes::wake ◄── a waker of the place
 //! ```
 //!
-//! A job goes through eight files on its way: `access`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
+//! A job goes through eight files on its way: `submit`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
 //! [`effects`], `handle`. Beside it stand [`places`], where attempts lie while no worker has them in hand, [`workers`],
 //! the set of idle ones, the [`hook`], [`signals`], by which attempts are told to stop, [`idle_waiters`], the [`timekeeper`], and the
 //! [end](ending).
@@ -38,17 +38,19 @@
 
 pub(crate) mod base;
 pub(crate) mod build;
+pub(crate) mod completions;
 mod effects;
 pub(crate) mod ending;
 pub(crate) mod footprint;
 mod grace;
 mod hand;
-pub(crate) mod hook;
+mod hook;
 pub(crate) mod idle_waiters;
 pub(crate) mod lock;
 pub(crate) mod machine;
 mod place;
 mod places;
+mod show;
 pub(crate) mod signals;
 mod stop_waiters;
 mod sync;
