@@ -50,8 +50,7 @@ impl<W: Work> Access<W> {
     /// # Errors
     /// [`CancelError`] when it is settled already, or gone.
     pub fn cancel(&self, task: TaskId) -> Result<Cancelled, CancelError> {
-        let now = self.shared.now();
-        self.shared.act(|machine| machine.cancel(now, task))
+        self.shared.cancel(task, |_, _| ()).0
     }
 
     /// Starts no further attempts until [`resume`](Self::resume). What runs goes on, and time-outs count.

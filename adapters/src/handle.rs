@@ -51,8 +51,7 @@ impl<W: Work> Handle<W> {
     /// [`CancelError`] when it is settled already, or gone.
     pub fn cancel(&self) -> Result<Cancelled, CancelError> {
         let Some(shared) = &self.shared else { return Err(CancelError::NotFound) };
-        let now = shared.now();
-        shared.act(|machine| machine.cancel(now, self.task))
+        shared.cancel(self.task, |_, _| ()).0
     }
 
     /// A handle in its place that cancels the task when it is dropped.
@@ -140,18 +139,17 @@ impl<W: Work> Handle<W> {
 /// Nobody wants the outcome any more, nor, if `cancel`, the task.
 #[cold]
 fn give_up<W: Work>(shared: &Shared<W>, task: TaskId, cancel: bool) {
-    let now = shared.now();
-    let released = shared.act(|machine| {
-        if cancel {
-            // Settled already: then there is nothing to cancel.
-            let _ = machine.cancel(now, task);
-        }
-        machine.release(now, task)
-    });
+    let released = if cancel {
+        // In one hold, so that nobody is woken for an outcome that is not wanted. Where it is settled already there is nothing to
+        // cancel.
+        shared.cancel(task, |machine, now| machine.release(now, task)).1
+    } else {
+        let now = shared.now();
+        shared.act(|machine| machine.release(now, task))
+    };
     shared.discard(released.waiter);
     if let Some(settlement) = released.settlement {
-        shared.discard(settlement.outcome);
-        shared.discard(settlement.job);
+        shared.discard_settlement(crate::Settlement::of(settlement));
     }
 }
 

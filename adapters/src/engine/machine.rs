@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
 use plimsoll_core::{
-    AttemptId, BuildError, Conditions, Effect, Instant, Limits, Phase, Plan, Reason, Remains, Start, Wake,
+    AttemptId, BuildError, CancelError, Cancelled, Conditions, Effect, Instant, Limits, Phase, Plan, Reason,
+    Remains, Start, TaskId, Wake,
 };
 
 use super::grace::Graces;
@@ -69,6 +70,8 @@ pub(crate) struct Shared<W: Work> {
     /// Whether the machine had something for a worker at the end of the last hold.
     has_demand: AtomicBool,
     closed: AtomicBool,
+    /// Whether a running task was cancelled whose attempt was not told yet.
+    has_cancelled: AtomicBool,
     /// Whether the machine has reached its end.
     pub(super) has_ended: AtomicBool,
     /// How many threads are [ending](super::ending) the machine, and how many of them are about to call foreign code.
@@ -262,6 +265,7 @@ impl<W: SendWork> Shared<W> {
             hook: HookPlace::new(),
             has_demand: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            has_cancelled: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             enders: AtomicU32::new(0),
             entering_enders: AtomicU32::new(0),
@@ -352,6 +356,36 @@ impl<W: Work> Shared<W> {
     /// As [`change`](Self::change), of the machine alone.
     pub(crate) fn act<R>(&self, act: impl FnOnce(&mut Machine<W>) -> R) -> R {
         self.change(|state| act(&mut state.machine))
+    }
+
+    /// Cancels a task, and then does this in the same hold.
+    pub(crate) fn cancel<R>(
+        &self,
+        task: TaskId,
+        then: impl FnOnce(&mut Machine<W>, Instant) -> R,
+    ) -> (Result<Cancelled, CancelError>, R) {
+        let now = self.now();
+        self.act(|machine| {
+            let cancelled = machine.cancel(now, task);
+            if cancelled == Ok(Cancelled::Stopping) {
+                self.has_cancelled.store(true, Ordering::Relaxed);
+            }
+            (cancelled, then(machine, now))
+        })
+    }
+
+    /// Whether an attempt in hand may belong to a task that was cancelled since the worker took effects last.
+    #[inline]
+    pub(super) fn has_cancelled(&self) -> bool {
+        self.has_cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Effects were taken, and these are left.
+    #[inline]
+    pub(super) fn note_effects_taken(&self, left: u32) {
+        if left == 0 && self.has_cancelled() {
+            self.has_cancelled.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Takes something out of the machine that is there, where that arms no timer: quicker than [`act`](Self::act).

@@ -167,6 +167,7 @@ impl<W: Work, H, F, A> Worker<W, H, F, A> {
         let restarted = if others.exist || turn.is_over { 0 } else { share };
         self.hand.report(engine, &mut state, restarted, turn.last, &mut self.aftermath.stop_wakers);
         let gives_way = self.take_effects(shared, &mut state, turn, &others);
+        shared.note_effects_taken(state.count_effects());
         let is_called = self.hand.has_leftovers() || !self.aftermath.is_empty();
         if is_called {
             shared.wakes.workers.begin_duty(self.index);
@@ -322,10 +323,20 @@ where
             }
             let unread = self.pace.min(POLLS_A_READING).saturating_sub(turn.unread);
             left = left.saturating_sub(self.poll_some(engine, turn, left.min(unread).min(turn.polls_left)));
+            if self.has_unwanted(engine) {
+                break;
+            }
         }
         if self.hand.is_unread() {
             self.read_clock(turn);
         }
+    }
+
+    /// Whether a new attempt in hand may be one that was cancelled meanwhile, so that the machine is to be looked at before its
+    /// handler is called. Where there are other threads that can't be known, and they take effects.
+    #[inline]
+    fn has_unwanted(&self, engine: &Engine<W, H, F>) -> bool {
+        engine.shared.has_cancelled() && self.hand.has_new() && !engine.manner.shape.has_several_threads
     }
 
     /// Polls so many attempts by one reading of the clock, at least one. How many it was.
@@ -344,7 +355,7 @@ where
             is_exact = false;
             // A poll that was cut short by the runtime ends the turn, so that the next attempt has a budget of its own.
             turn.is_over = goes_on && !(engine.manner.may_go_on)();
-            if turn.is_over || polled >= most || shared.is_closed() {
+            if turn.is_over || polled >= most || shared.is_closed() || self.has_unwanted(engine) {
                 turn.note_calls(polled);
                 return polled;
             }

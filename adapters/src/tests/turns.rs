@@ -14,6 +14,7 @@ use crate::runtime::sim::Sim;
 use crate::{Context, EngineFuture, Options, Processor, Submitter, TaskError, infallible};
 
 type Computing = fn(Duration, Context) -> Result<u32, ()>;
+type Cancelling = fn(bool, Context) -> Result<(), ()>;
 type Probing = fn((Option<bool>, Probe), Context) -> Result<Probe, ()>;
 
 type Own = Processor<Computing>;
@@ -248,4 +249,33 @@ fn a_worker_that_drops_what_nobody_wants_goes_on() {
     // The others are not idle, for they have not begun: there is nobody to give way to.
     poll_idle(&futures[..1]);
     assert_eq!(processor.totals().settled.completed, 20, "in one poll by the runtime");
+}
+
+#[test]
+fn what_a_neighbour_has_cancelled_is_not_begun() {
+    let (manual, task) = (Manual::default(), Arc::new(Mutex::new(None)));
+    let (called, cancels) = (Arc::new(AtomicU32::new(0)), task.clone());
+    let count = called.clone();
+    let processor = Processor::builder()
+        .concurrency(4)
+        .spawn_on(manual.clone(), move |is_first: bool, _: Context| {
+            count.fetch_add(1, SeqCst);
+            if let Some((submitter, task)) = cancels.lock().unwrap().take().filter(|_| is_first) {
+                let submitter: Submitter<Cancelling> = submitter;
+                submitter.cancel(task).unwrap();
+            }
+            async { Ok::<(), ()>(()) }
+        })
+        .unwrap();
+    // Quick ones make the worker bold: it has all three in hand.
+    for _ in 0..100 {
+        processor.task(false).post().unwrap();
+    }
+    manual.run();
+    called.store(0, SeqCst);
+    let [first, second, third] = [true, false, false].map(|job| processor.submit(job).unwrap());
+    *task.lock().unwrap() = Some((processor.submitter(), second.id()));
+    manual.run();
+    assert_eq!([first, second, third].map(block_on), [Ok(()), Err(TaskError::Cancelled), Ok(())]);
+    assert_eq!(called.load(SeqCst), 2);
 }
