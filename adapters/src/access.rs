@@ -12,7 +12,7 @@ use crate::engine::machine::Shared;
 use crate::idle::Idle;
 use crate::subscription::Subscription;
 use crate::task_error::{TaskResult, result_of};
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Everything that can be done with a processor, apart from ending it: submit tasks, watch them, steer it. Both its owner, the
 /// [`Processor`](crate::Processor), and each [`Submitter`](crate::Submitter) give access to it.
@@ -21,11 +21,11 @@ use crate::work::Work;
 /// processor's own workers do that. When several threads want that lock all the time, all but one leave it alone for a while,
 /// and a thread that finds it held by one that was interrupted does so too: then a call takes as long as the operating system
 /// lets a thread rest for 20 microseconds, some 100 to 200 in practice, or a few times that. One thread alone never rests.
-pub struct Access<W: Work> {
+pub struct Access<W: AnyWork> {
     pub(crate) shared: Arc<Shared<W>>,
 }
 
-impl<W: Work> fmt::Debug for Access<W> {
+impl<W: AnyWork> fmt::Debug for Access<W> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
@@ -35,7 +35,7 @@ impl<W: Work> fmt::Debug for Access<W> {
     }
 }
 
-impl<W: Work> Access<W> {
+impl<W: AnyWork> Access<W> {
     /// Takes the result of a task that was submitted with [`retain`](crate::TaskBuilder::retain). `None` when it is not settled
     /// yet, was taken before, is too old, or had to make room for newer ones. O(1).
     pub fn result(&self, task: TaskId) -> Option<TaskResult<W>> {

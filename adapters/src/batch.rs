@@ -11,7 +11,7 @@ use crate::offer::Offer;
 use crate::options::Options;
 use crate::permit::{Permit, refusal_of};
 use crate::recipient::Recipient;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// The most jobs that are taken in during one hold of the lock.
 pub(crate) const MOST_A_HOLD: u32 = 64;
@@ -30,7 +30,7 @@ pub struct Submitted<J> {
     pub stopped: Option<Refusal>,
 }
 
-impl<W: Work> Access<W> {
+impl<W: AnyWork> Access<W> {
     /// Submits the jobs of an iterator, each on the terms that `options` gives for it, as long as there is room: up to 64 in
     /// one hold of the machine's lock. Their results are of no interest.
     ///
@@ -61,7 +61,7 @@ impl<W: Work> Access<W> {
     }
 }
 
-impl<W: Work> CompletionQueue<W> {
+impl<W: AnyWork> CompletionQueue<W> {
     /// Submits the jobs of an iterator, each on the terms that `options` gives for it, as long as there is room: up to 64 in
     /// one hold of the machine's lock. Their results come here, in the order of settlement; metadata tell whose they are. See
     /// [`Access::post_many`]. It stops with [`Untaken`](Refusal::Untaken) when as many tasks are here as there is room for.
@@ -82,13 +82,13 @@ impl<W: Work> CompletionQueue<W> {
 }
 
 /// Jobs on the way from an iterator to the machine.
-struct Batch<'a, W: Work> {
+struct Batch<'a, W: AnyWork> {
     shared: &'a Arc<Shared<W>>,
     /// Pulled, and not submitted yet: at most as many as are taken in during one hold.
     offers: Vec<Offer<W>>,
 }
 
-impl<'a, W: Work> Batch<'a, W> {
+impl<'a, W: AnyWork> Batch<'a, W> {
     const fn new(shared: &'a Arc<Shared<W>>, offers: Vec<Offer<W>>) -> Self {
         Self { shared, offers }
     }
@@ -152,7 +152,10 @@ impl<'a, W: Work> Batch<'a, W> {
 }
 
 /// A permit for up to so many tasks, at least one.
-pub(crate) fn reserve_some<W: Work>(shared: &Arc<Shared<W>>, most: u32) -> Result<Permit<W>, ReserveRefusal> {
+pub(crate) fn reserve_some<W: AnyWork>(
+    shared: &Arc<Shared<W>>,
+    most: u32,
+) -> Result<Permit<W>, ReserveRefusal> {
     let places = shared.read(|machine| machine.free_room()).clamp(1, most);
     match Permit::take(shared, places) {
         // Somebody else was faster.

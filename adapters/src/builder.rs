@@ -12,14 +12,15 @@ use plimsoll_core::{BuildError, InvalidLimits, Limits, Priority, ResultLimits, R
 
 use crate::cache::{Cache, CachePart, NoCache};
 use crate::engine::base::{MOST_IN_HAND, Manner, Shape};
-use crate::engine::build::{self, BoxFuture};
-use crate::engine::machine::{MOST_WORKERS, Parts};
+use crate::engine::build::{self, BoxFuture, Built, LocalBoxFuture};
+use crate::engine::machine::{BoxTimer, MOST_WORKERS, Parts};
 use crate::footprint::Footprint;
 use crate::handler::Handler;
 use crate::options::Defaults;
 use crate::processor::Processor;
-use crate::runtime::{Clock, Runtime, Threads};
-use crate::work::{SendWork, Work};
+use crate::runtime::{Clock, LocalRuntime, Runtime, Threads};
+use crate::sharing::Local;
+use crate::work::{AnyWork, LocalWork, SendWork, Work};
 
 /// Jobs run once and are never cloned: how every builder begins.
 #[derive(Debug)]
@@ -265,9 +266,21 @@ impl<R> Builder<R> {
         H: Handler<W, A>,
     {
         let _ = handler;
-        let (shape, cache) = (self.shape(runtime.threads()), self.cache.bytes());
-        let clock = size_of_val(&runtime.clock());
-        Footprint::of::<W, H, H::Future, A, U::Timer>(&self.limits, shape, cache, clock)
+        let (shape, clock) = (self.shape(runtime.threads()), size_of_val(&runtime.clock()));
+        Footprint::of::<W, H, H::Future, A, U::Timer>(&self.limits, shape, self.cache.bytes(), clock)
+    }
+
+    /// As [`footprint`](Self::footprint), of a processor that stays on one thread.
+    #[must_use]
+    pub fn local_footprint<W, U, H, A>(&self, runtime: &U, handler: &H) -> Footprint
+    where
+        W: Work,
+        U: LocalRuntime,
+        H: Handler<W, A, Local>,
+    {
+        let _ = handler;
+        let (shape, clock) = (self.shape(Threads::One), size_of_val(&runtime.clock()));
+        Footprint::of::<Local<W>, H, H::Future, A, U::Timer>(&self.limits, shape, self.cache.bytes(), clock)
     }
 
     /// Builds the processor, and the futures that have to be polled so that it runs: one for each worker, and one for the
@@ -294,36 +307,39 @@ impl<R> Builder<R> {
         R: Mode<W::Job>,
     {
         runtime.check().map_err(BuildError::Runtime)?;
-        let (shape, mut limits) = (self.shape(runtime.threads()), self.limits);
-        limits.check()?;
-        self.check_defaults()?;
-        if R::CLONE.is_none() {
-            // There is no job for a second one.
-            limits.attempts = 1;
-        }
-        let bytes = self.footprint::<W, U, H, A>(runtime, &handler).total();
-        if !can_be_allocated(bytes) {
-            return Err(BuildError::Memory { bytes });
-        }
-        limits.seed = if limits.seed == 0 { runtime.seed() } else { limits.seed };
-        limits.origin = if limits.origin == 0 { runtime.seed() } else { limits.origin };
-        let clock: Clock = Arc::new(runtime.clock());
-        if !self.cache.begin(clock.clone(), runtime.seed()) {
-            return Err(BuildError::Cache);
-        }
-        let parts = Parts {
-            limits,
-            clock,
-            defaults: self.defaults,
-            cache: self.cache,
-            timer: Box::pin(runtime.timer()),
-            workers: shape.workers,
-            grace: self.cancel_grace,
-        };
+        let shape = self.shape(runtime.threads());
         let manner = Manner { clone: R::CLONE, shape, may_go_on: U::may_go_on };
-        let built = build::build(parts, manner, handler)?;
-        let processor = Processor::new(built.shared, built.engine);
-        Ok((processor, built.futures.into_iter().map(EngineFuture).collect()))
+        let bytes = self.footprint::<W, U, H, A>(runtime, &handler).total();
+        let (clock, timer) = (Arc::new(runtime.clock()), Box::pin(runtime.timer()));
+        let parts = self.parts::<W>(shape, bytes, clock, timer, || runtime.seed())?;
+        let Built { shared, engine, futures } = build::build(parts, manner, handler)?;
+        Ok((Processor::new(shared, engine), futures.into_iter().map(EngineFuture).collect()))
+    }
+
+    /// As [`build`](Self::build), of a processor that stays on this thread: nothing of it need be `Send`.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build) has.
+    pub fn build_local<W, U, H, A>(
+        self,
+        runtime: &U,
+        handler: H,
+    ) -> Result<(Processor<Local<W>>, Vec<LocalEngineFuture>), BuildError>
+    where
+        W: LocalWork,
+        U: LocalRuntime,
+        H: Handler<W, A, Local, Future: 'static> + 'static,
+        A: 'static,
+        R: Mode<W::Job>,
+    {
+        runtime.check().map_err(BuildError::Runtime)?;
+        let shape = self.shape(Threads::One);
+        let manner = Manner { clone: R::CLONE, shape, may_go_on: U::may_go_on };
+        let bytes = self.local_footprint::<W, U, H, A>(runtime, &handler).total();
+        let (clock, timer) = (Arc::new(runtime.clock()), Box::pin(runtime.timer()));
+        let parts = self.parts::<Local<W>>(shape, bytes, clock, timer, || runtime.seed())?;
+        let Built { shared, engine, futures } = build::build_local(parts, manner, handler)?;
+        Ok((Processor::new(shared, engine), futures.into_iter().map(LocalEngineFuture).collect()))
     }
 
     /// [Builds](Self::build) the processor and spawns its futures on a runtime.
@@ -342,6 +358,73 @@ impl<R> Builder<R> {
         futures.into_iter().for_each(|future| runtime.spawn(future));
         Ok(processor)
     }
+
+    /// [Builds](Self::build_local) a processor that stays on this thread, and spawns its futures on a runtime of this thread.
+    /// Jobs, outputs, errors, the handler and its futures need not be `Send`. All else is as with
+    /// [`spawn_on`](Self::spawn_on), but that no [emitter](crate::Access::attach) can be attached, for it may be on another thread.
+    ///
+    /// ```
+    /// # #[cfg(feature = "smol")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use plimsoll::{Local, Processor, SmolLocal};
+    /// use std::{convert::Infallible, rc::Rc};
+    ///
+    /// let executor = Rc::new(smol::LocalExecutor::new());
+    /// let processor: Processor<Local<fn(Rc<str>) -> Result<usize, Infallible>>> = Processor::builder()
+    ///     .spawn_local_on(SmolLocal::on(executor.clone()), |text: Rc<str>| async move { Ok(text.len()) })?;
+    /// let handle = processor.submit("Plimsoll".into())?;
+    /// assert_eq!(smol::block_on(executor.run(handle))?, 8);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "smol"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// As [`build`](Self::build) has; then nothing was spawned.
+    pub fn spawn_local_on<W, U, H, A>(self, runtime: U, handler: H) -> Result<Processor<Local<W>>, BuildError>
+    where
+        W: LocalWork,
+        U: LocalRuntime,
+        H: Handler<W, A, Local, Future: 'static> + 'static,
+        A: 'static,
+        R: Mode<W::Job>,
+    {
+        let (processor, futures) = self.build_local(&runtime, handler)?;
+        futures.into_iter().for_each(|future| runtime.spawn(future));
+        Ok(processor)
+    }
+
+    /// What an engine of this shape is made of, if so many bytes can be had and all is as it has to be.
+    fn parts<W: AnyWork>(
+        self,
+        shape: Shape,
+        bytes: usize,
+        clock: Clock,
+        timer: BoxTimer<W>,
+        seed: impl Fn() -> u64,
+    ) -> Result<Parts<W>, BuildError>
+    where
+        R: Mode<W::Job>,
+    {
+        let mut limits = self.limits;
+        limits.check()?;
+        self.check_defaults()?;
+        if R::CLONE.is_none() {
+            // There is no job for a second one.
+            limits.attempts = 1;
+        }
+        if !can_be_allocated(bytes) {
+            return Err(BuildError::Memory { bytes });
+        }
+        limits.seed = if limits.seed == 0 { seed() } else { limits.seed };
+        limits.origin = if limits.origin == 0 { seed() } else { limits.origin };
+        if !self.cache.begin(clock.clone(), seed()) {
+            return Err(BuildError::Cache);
+        }
+        let Self { defaults, cache, cancel_grace: grace, .. } = self;
+        Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace })
+    }
 }
 
 /// Tries whether so many bytes can be had: a limit that is too large is an error then, and not the end of the process.
@@ -353,16 +436,27 @@ fn can_be_allocated(bytes: usize) -> bool {
 #[must_use = "dropping it ends the processor"]
 pub struct EngineFuture(BoxFuture);
 
-impl Future for EngineFuture {
-    type Output = ();
+/// A future that has to be polled so that a processor runs that stays on one thread. Made by [`Builder::build_local`].
+#[must_use = "dropping it ends the processor"]
+pub struct LocalEngineFuture(LocalBoxFuture);
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
-    }
+macro_rules! engine_future {
+    ($name:ident) => {
+        impl Future for $name {
+            type Output = ();
+
+            fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+                self.0.as_mut().poll(cx)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
 }
 
-impl fmt::Debug for EngineFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineFuture").finish_non_exhaustive()
-    }
-}
+engine_future!(EngineFuture);
+engine_future!(LocalEngineFuture);

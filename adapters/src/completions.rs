@@ -15,7 +15,7 @@ use crate::engine::completions::Completions;
 use crate::engine::machine::Shared;
 use crate::offer::Offer;
 use crate::settlement::Settlement;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Many tasks whose results go to one place: a [`Stream`] of [`Settlement`]s in the order in which the tasks are settled.
 /// Made by [`Access::completion_queue`].
@@ -43,7 +43,7 @@ use crate::work::Work;
 /// # }
 /// ```
 #[must_use = "dropping it gives the results of its tasks up"]
-pub struct CompletionQueue<W: Work> {
+pub struct CompletionQueue<W: AnyWork> {
     shared: Arc<Shared<W>>,
     completions: Arc<Completions<W>>,
     /// Taken out of the former, all that there were at a time.
@@ -55,7 +55,7 @@ pub struct CompletionQueue<W: Work> {
     offers: Vec<Offer<W>>,
 }
 
-impl<W: Work> Access<W> {
+impl<W: AnyWork> Access<W> {
     /// A queue for the results of so many tasks. Allocates room for all of them, twice.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl<W: Work> Access<W> {
     }
 }
 
-impl<W: Work> CompletionQueue<W> {
+impl<W: AnyWork> CompletionQueue<W> {
     /// How many of its tasks are not settled, or their results not taken.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -143,9 +143,9 @@ impl<W: Work> CompletionQueue<W> {
 }
 
 // Nothing in it is pinned.
-impl<W: Work> Unpin for CompletionQueue<W> {}
+impl<W: AnyWork> Unpin for CompletionQueue<W> {}
 
-impl<W: Work> Stream for CompletionQueue<W> {
+impl<W: AnyWork> Stream for CompletionQueue<W> {
     type Item = Settlement<W>;
 
     /// Ends when all results were taken; it goes on when further tasks are submitted.
@@ -169,7 +169,7 @@ impl<W: Work> Stream for CompletionQueue<W> {
     }
 }
 
-impl<W: Work> Drop for CompletionQueue<W> {
+impl<W: AnyWork> Drop for CompletionQueue<W> {
     fn drop(&mut self) {
         let (settled, waker) = self.completions.close();
         self.shared.discard(waker);
@@ -179,7 +179,7 @@ impl<W: Work> Drop for CompletionQueue<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for CompletionQueue<W> {
+impl<W: AnyWork> fmt::Debug for CompletionQueue<W> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompletionQueue")

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use crate::engine::signals::{Again, Signals};
+use crate::engine::attempt_host::{Again, AttemptHost};
+use crate::engine::signals::Signals;
+use crate::sharing::{AnyThread, Sharing};
 use crate::sleep::Sleep;
 use crate::{AttemptId, Instant, TaskId};
 
@@ -15,9 +17,8 @@ use crate::{AttemptId, Instant, TaskId};
 ///
 /// It may outlive the attempt, in another task for instance; then it says that it is cancelled. It keeps neither the
 /// processor nor any value of it alive.
-#[derive(Clone)]
-pub struct Context<M = ()> {
-    signals: Arc<Signals>,
+pub struct Context<M = (), S: Sharing = AnyThread> {
+    signals: Arc<Signals<S>>,
     place: u32,
     task: TaskId,
     attempt: AttemptId,
@@ -26,9 +27,9 @@ pub struct Context<M = ()> {
     meta: M,
 }
 
-impl<M> Context<M> {
+impl<M, S: Sharing> Context<M, S> {
     pub(crate) const fn new(
-        signals: Arc<Signals>,
+        signals: Arc<Signals<S>>,
         place: u32,
         task: TaskId,
         attempt: AttemptId,
@@ -96,14 +97,14 @@ impl<M> Context<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn sleep(&self, duration: Duration) -> Sleep {
+    pub fn sleep(&self, duration: Duration) -> Sleep<S> {
         let now = self.signals.host().map(|host| host.now());
         let until = now.map_or(Instant::ZERO, |now| now.saturating_add(duration));
         self.sleep_until(until)
     }
 
     /// As [`sleep`](Self::sleep), until an instant of the runtime's clock. One that has passed is over at once.
-    pub fn sleep_until(&self, until: Instant) -> Sleep {
+    pub fn sleep_until(&self, until: Instant) -> Sleep<S> {
         Sleep::new(self.signals.clone(), self.attempt, until)
     }
 
@@ -146,12 +147,27 @@ impl<M> Context<M> {
     ///
     /// A handler sees this only with a [`cancel_grace`](crate::Builder::cancel_grace); without one its future is
     /// dropped at once. What it has spawned elsewhere sees it always.
-    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + Unpin + 'static + use<M> {
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Unpin + 'static + use<M, S> {
         WhenCancelled { signals: self.signals.clone(), place: self.place, attempt: self.attempt, key: None }
     }
 }
 
-impl<M: fmt::Debug> fmt::Debug for Context<M> {
+impl<M: Clone, S: Sharing> Clone for Context<M, S> {
+    fn clone(&self) -> Self {
+        let Self { place, task, attempt, number, deadline, .. } = *self;
+        Self {
+            signals: self.signals.clone(),
+            place,
+            task,
+            attempt,
+            number,
+            deadline,
+            meta: self.meta.clone(),
+        }
+    }
+}
+
+impl<M: fmt::Debug, S: Sharing> fmt::Debug for Context<M, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("task", &self.task)
@@ -163,15 +179,15 @@ impl<M: fmt::Debug> fmt::Debug for Context<M> {
     }
 }
 
-struct WhenCancelled {
-    signals: Arc<Signals>,
+struct WhenCancelled<S: Sharing> {
+    signals: Arc<Signals<S>>,
     place: u32,
     attempt: AttemptId,
     /// Under which the waker was left.
     key: Option<usize>,
 }
 
-impl Future for WhenCancelled {
+impl<S: Sharing> Future for WhenCancelled<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
@@ -190,7 +206,7 @@ impl Future for WhenCancelled {
     }
 }
 
-impl Drop for WhenCancelled {
+impl<S: Sharing> Drop for WhenCancelled<S> {
     fn drop(&mut self) {
         if let (Some(key), Some(host)) = (self.key, self.signals.host()) {
             host.leave_stop(self.place, self.attempt, key);

@@ -5,7 +5,7 @@ use plimsoll_core::Limits;
 use crate::engine::base::Shape;
 use crate::engine::footprint::{self, ArcInner};
 use crate::engine::machine::Types;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Bytes that a processor asks of the allocator when it is built, by part, from [`Builder::footprint`].
 ///
@@ -35,7 +35,12 @@ pub struct Footprint {
 
 impl Footprint {
     /// `clock` is the size of the runtime's clock.
-    pub(crate) fn of<W: Work, H, F, A, T>(limits: &Limits, shape: Shape, cache: usize, clock: usize) -> Self {
+    pub(crate) fn of<W: AnyWork, H, F, A, T>(
+        limits: &Limits,
+        shape: Shape,
+        cache: usize,
+        clock: usize,
+    ) -> Self {
         let engine = footprint::footprint::<W, H, F, A, T>(limits, shape);
         let shared = engine.shared.saturating_add(size_of::<ArcInner<()>>());
         Self {

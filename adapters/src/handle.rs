@@ -12,7 +12,7 @@ use plimsoll_core::{CancelError, Cancelled, Claim, Settlement, TaskId};
 use crate::engine::machine::Shared;
 use crate::park;
 use crate::task_error::{TaskError, TaskResult, result_of};
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// The result of one task, to be awaited: its output, or the [`TaskError`] that says how it ended. It does not keep the processor alive.
 ///
@@ -21,7 +21,7 @@ use crate::work::Work;
 /// which it does not.
 // Two words, which move in registers. A third one would go through memory with every move, and wait for it.
 #[must_use = "dropping a handle gives its result up: use `post` for a task whose result is of no interest"]
-pub struct Handle<W: Work> {
+pub struct Handle<W: AnyWork> {
     /// `None` once the result was taken, or it was seen that there will be none.
     shared: Option<Arc<Shared<W>>>,
     task: TaskId,
@@ -31,9 +31,9 @@ pub struct Handle<W: Work> {
 ///
 /// It is awaited like the handle. Dropping it is O(1).
 #[must_use = "dropping it cancels the task"]
-pub struct CancelOnDrop<W: Work>(Handle<W>);
+pub struct CancelOnDrop<W: AnyWork>(Handle<W>);
 
-impl<W: Work> Handle<W> {
+impl<W: AnyWork> Handle<W> {
     #[inline]
     pub(crate) const fn new(shared: Arc<Shared<W>>, task: TaskId) -> Self {
         Self { shared: Some(shared), task }
@@ -138,7 +138,7 @@ impl<W: Work> Handle<W> {
 
 /// Nobody wants the outcome any more, nor, if `cancel`, the task.
 #[cold]
-fn give_up<W: Work>(shared: &Shared<W>, task: TaskId, cancel: bool) {
+fn give_up<W: AnyWork>(shared: &Shared<W>, task: TaskId, cancel: bool) {
     let released = if cancel {
         // In one hold, so that nobody is woken for an outcome that is not wanted. Where it is settled already there is nothing to
         // cancel.
@@ -153,7 +153,7 @@ fn give_up<W: Work>(shared: &Shared<W>, task: TaskId, cancel: bool) {
     }
 }
 
-impl<W: Work> CancelOnDrop<W> {
+impl<W: AnyWork> CancelOnDrop<W> {
     /// Which task.
     #[must_use]
     pub const fn id(&self) -> TaskId {
@@ -175,19 +175,19 @@ impl<W: Work> CancelOnDrop<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for Handle<W> {
+impl<W: AnyWork> fmt::Debug for Handle<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("task", &self.task).finish_non_exhaustive()
     }
 }
 
-impl<W: Work> fmt::Debug for CancelOnDrop<W> {
+impl<W: AnyWork> fmt::Debug for CancelOnDrop<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CancelOnDrop").field(&self.0).finish()
     }
 }
 
-impl<W: Work> Future for Handle<W> {
+impl<W: AnyWork> Future for Handle<W> {
     type Output = TaskResult<W>;
 
     #[inline]
@@ -212,7 +212,7 @@ impl<W: Work> Future for Handle<W> {
     }
 }
 
-impl<W: Work> Future for CancelOnDrop<W> {
+impl<W: AnyWork> Future for CancelOnDrop<W> {
     type Output = TaskResult<W>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -220,7 +220,7 @@ impl<W: Work> Future for CancelOnDrop<W> {
     }
 }
 
-impl<W: Work> Drop for Handle<W> {
+impl<W: AnyWork> Drop for Handle<W> {
     #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
@@ -229,7 +229,7 @@ impl<W: Work> Drop for Handle<W> {
     }
 }
 
-impl<W: Work> Drop for CancelOnDrop<W> {
+impl<W: AnyWork> Drop for CancelOnDrop<W> {
     fn drop(&mut self) {
         if let Some(shared) = self.0.shared.take() {
             give_up(&shared, self.0.task, true);

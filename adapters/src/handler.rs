@@ -9,6 +9,7 @@ use std::task::{self, Poll};
 use pin_project_lite::pin_project;
 
 use crate::context::Context;
+use crate::sharing::{AnyThread, Sharing};
 use crate::work::Work;
 
 /// What makes the future of each attempt. A closure of the job, or of the job and the attempt's [`Context`]; one that never
@@ -54,15 +55,15 @@ use crate::work::Work;
     note = "a handler is a closure of the job, or of the job and a `Context`, whose future gives a `Result`",
     note = "wrap one whose future gives the output itself in `plimsoll::infallible`"
 )]
-pub trait Handler<W: Work, A> {
+pub trait Handler<W: Work, A, S: Sharing = AnyThread> {
     /// The future of an attempt.
     type Future: Future<Output = Result<W::Output, W::Error>>;
 
     /// Makes the future of an attempt. `context` makes its context, and is not called where that is not asked for.
-    fn call(&self, job: W::Job, context: impl FnOnce() -> Context<W::Meta>) -> Self::Future;
+    fn call(&self, job: W::Job, context: impl FnOnce() -> Context<W::Meta, S>) -> Self::Future;
 }
 
-impl<H, J, O, E, F> Handler<fn(J) -> Result<O, E>, (J,)> for H
+impl<H, J, O, E, F, S: Sharing> Handler<fn(J) -> Result<O, E>, (J,), S> for H
 where
     H: Fn(J) -> F,
     F: Future<Output = Result<O, E>>,
@@ -70,21 +71,21 @@ where
     type Future = F;
 
     #[inline]
-    fn call(&self, job: J, _: impl FnOnce() -> Context<()>) -> F {
+    fn call(&self, job: J, _: impl FnOnce() -> Context<(), S>) -> F {
         self(job)
     }
 }
 
-impl<H, J, O, E, M, F> Handler<fn(J, Context<M>) -> Result<O, E>, (J, Context<M>)> for H
+impl<H, J, O, E, M, F, S: Sharing> Handler<fn(J, Context<M>) -> Result<O, E>, (J, Context<M>), S> for H
 where
-    H: Fn(J, Context<M>) -> F,
+    H: Fn(J, Context<M, S>) -> F,
     F: Future<Output = Result<O, E>>,
     M: Copy,
 {
     type Future = F;
 
     #[inline]
-    fn call(&self, job: J, context: impl FnOnce() -> Context<M>) -> F {
+    fn call(&self, job: J, context: impl FnOnce() -> Context<M, S>) -> F {
         self(job, context())
     }
 }
@@ -109,7 +110,7 @@ pub const fn infallible<C>(closure: C) -> InfallibleHandler<C> {
 #[derive(Clone, Copy, Debug)]
 pub struct InfallibleHandler<C>(C);
 
-impl<C, J, O, F> Handler<fn(J) -> Result<O, Infallible>, (J,)> for InfallibleHandler<C>
+impl<C, J, O, F, S: Sharing> Handler<fn(J) -> Result<O, Infallible>, (J,), S> for InfallibleHandler<C>
 where
     C: Fn(J) -> F,
     F: Future<Output = O>,
@@ -117,22 +118,22 @@ where
     type Future = NeverFails<F>;
 
     #[inline]
-    fn call(&self, job: J, _: impl FnOnce() -> Context<()>) -> Self::Future {
+    fn call(&self, job: J, _: impl FnOnce() -> Context<(), S>) -> Self::Future {
         NeverFails { future: (self.0)(job) }
     }
 }
 
-impl<C, J, O, M, F> Handler<fn(J, Context<M>) -> Result<O, Infallible>, (J, Context<M>)>
+impl<C, J, O, M, F, S: Sharing> Handler<fn(J, Context<M>) -> Result<O, Infallible>, (J, Context<M>), S>
     for InfallibleHandler<C>
 where
-    C: Fn(J, Context<M>) -> F,
+    C: Fn(J, Context<M, S>) -> F,
     F: Future<Output = O>,
     M: Copy,
 {
     type Future = NeverFails<F>;
 
     #[inline]
-    fn call(&self, job: J, context: impl FnOnce() -> Context<M>) -> Self::Future {
+    fn call(&self, job: J, context: impl FnOnce() -> Context<M, S>) -> Self::Future {
         NeverFails { future: (self.0)(job, context()) }
     }
 }
@@ -187,7 +188,7 @@ pub const fn typed<C>(closure: C) -> TypedHandler<C> {
 #[derive(Clone, Copy, Debug)]
 pub struct TypedHandler<C>(C);
 
-impl<C, W, F> Handler<W, (W::Job,)> for TypedHandler<C>
+impl<C, W, F, S: Sharing> Handler<W, (W::Job,), S> for TypedHandler<C>
 where
     C: Fn(W::Job) -> F,
     W: Work,
@@ -196,21 +197,21 @@ where
     type Future = F;
 
     #[inline]
-    fn call(&self, job: W::Job, _: impl FnOnce() -> Context<W::Meta>) -> F {
+    fn call(&self, job: W::Job, _: impl FnOnce() -> Context<W::Meta, S>) -> F {
         (self.0)(job)
     }
 }
 
-impl<C, W, F> Handler<W, (W::Job, Context<W::Meta>)> for TypedHandler<C>
+impl<C, W, F, S: Sharing> Handler<W, (W::Job, Context<W::Meta>), S> for TypedHandler<C>
 where
-    C: Fn(W::Job, Context<W::Meta>) -> F,
+    C: Fn(W::Job, Context<W::Meta, S>) -> F,
     W: Work,
     F: Future<Output = Result<W::Output, W::Error>>,
 {
     type Future = F;
 
     #[inline]
-    fn call(&self, job: W::Job, context: impl FnOnce() -> Context<W::Meta>) -> F {
+    fn call(&self, job: W::Job, context: impl FnOnce() -> Context<W::Meta, S>) -> F {
         (self.0)(job, context())
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::engine::idle_waiters::IdleTicket;
 use crate::engine::machine::Shared;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Ready when there was a moment, since it was polled first, at which every task was settled. Made by
 /// [`Access::idle`](crate::Access::idle).
@@ -16,18 +16,18 @@ use crate::work::Work;
 /// It does not keep the processor alive, and is ready when that has ended. Dropping it gives its place back. After it was
 /// ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
-pub struct Idle<W: Work> {
+pub struct Idle<W: AnyWork> {
     shared: Arc<Shared<W>>,
     ticket: Option<IdleTicket>,
 }
 
-impl<W: Work> Idle<W> {
+impl<W: AnyWork> Idle<W> {
     pub(crate) const fn new(shared: Arc<Shared<W>>) -> Self {
         Self { shared, ticket: None }
     }
 }
 
-impl<W: Work> Future for Idle<W> {
+impl<W: AnyWork> Future for Idle<W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -40,7 +40,7 @@ impl<W: Work> Future for Idle<W> {
     }
 }
 
-impl<W: Work> Drop for Idle<W> {
+impl<W: AnyWork> Drop for Idle<W> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             let waker = self.shared.stop_waiting_until_idle(ticket);
@@ -49,7 +49,7 @@ impl<W: Work> Drop for Idle<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for Idle<W> {
+impl<W: AnyWork> fmt::Debug for Idle<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Idle").field("waits", &self.ticket.is_some()).finish_non_exhaustive()
     }

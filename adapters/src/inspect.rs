@@ -3,7 +3,7 @@
 use plimsoll_core::TaskView;
 
 use crate::access::Access;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Some of the tasks that a processor has, as they stood when they were looked at. See [`Access::inspect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Inspection<M = ()> {
 /// How many slots are looked at in one hold of the lock.
 const SLOTS_A_HOLD: u32 = 64;
 
-impl<W: Work> Access<W> {
+impl<W: AnyWork> Access<W> {
     /// Looks at up to `most` tasks, at least one: which they are, with their metadata, and since when they are queued, running, delayed,
     /// backing off, orphaned or settled. Begin with 0, and go on with [`next`](Inspection::next). In one such walk a task that
     /// is there all the time is seen exactly once; tasks that come and go meanwhile may be seen or not.

@@ -59,7 +59,8 @@
 //! fixed (a callback, a payload's `Drop`) is caught and counted in [`Totals::late_panics`]. With `panic = "abort"`
 //! none of that can be promised.
 //!
-//! Jobs, outputs, errors and the handler's futures are `Send + 'static`.
+//! Jobs, outputs, errors and the handler's futures are `Send + 'static`; in a processor of [`Local`] work, which stays on one
+//! thread ([`Builder::spawn_local_on`]), they need not be `Send`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -92,6 +93,7 @@ mod processor;
 mod recipient;
 pub mod runtime;
 mod settlement;
+mod sharing;
 mod sink;
 mod sleep;
 mod source;
@@ -113,7 +115,7 @@ pub use plimsoll_core as machine;
 
 pub use access::Access;
 pub use batch::Submitted;
-pub use builder::{Builder, Cloning, EngineFuture, Mode, Once};
+pub use builder::{Builder, Cloning, EngineFuture, LocalEngineFuture, Mode, Once};
 pub use cache::Cache;
 pub use completions::CompletionQueue;
 pub use context::Context;
@@ -130,12 +132,13 @@ pub use permit::{Permit, Reserve};
 pub use processor::{Processor, Report, Shutdown};
 pub use recipient::Callback;
 #[cfg(feature = "smol")]
-pub use runtime::smol::Smol;
+pub use runtime::smol::{Smol, SmolLocal};
 pub use runtime::thread::Thread;
 #[cfg(feature = "tokio")]
-pub use runtime::tokio::Tokio;
-pub use runtime::{Runtime, Threads, Timer, since_start};
+pub use runtime::tokio::{Tokio, TokioLocal};
+pub use runtime::{LocalRuntime, Runtime, Threads, Timer, since_start};
 pub use settlement::Settlement;
+pub use sharing::{AnyThread, Erase, Local, Sharing};
 pub use sink::JobSink;
 pub use sleep::Sleep;
 pub use source::SourceHandle;
@@ -146,7 +149,7 @@ pub use subscription::{Notice, Subscription};
 pub use task_builder::{RefusedCall, TaskBuilder};
 pub use task_error::{TaskError, TaskResult};
 pub use wait::SubmitWait;
-pub use work::{SendWork, Work};
+pub use work::{AnyWork, LocalWork, SendWork, Work};
 
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,

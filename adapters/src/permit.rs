@@ -16,7 +16,7 @@ use crate::access::Access;
 use crate::engine::machine::{Machine, Shared};
 use crate::offer::Offer;
 use crate::recipient::{Recipient, Routed};
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Room for one task, or for several, that nobody else can take. Made by [`Access::reserve`], [`Access::reserve_many`] and
 /// [`Access::try_reserve`].
@@ -42,7 +42,7 @@ use crate::work::Work;
 /// # }
 /// ```
 #[must_use = "dropping a permit gives its room back"]
-pub struct Permit<W: Work> {
+pub struct Permit<W: AnyWork> {
     shared: Arc<Shared<W>>,
     /// `None` once it has no places.
     held: Option<(PermitId, NonZeroU32)>,
@@ -51,14 +51,14 @@ pub struct Permit<W: Work> {
 /// Waits for a [`Permit`], first come first served. Dropping it at any time gives its place in the line, or the room it was
 /// granted, to the next one. After it was ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
-pub struct Reserve<W: Work> {
+pub struct Reserve<W: AnyWork> {
     shared: Arc<Shared<W>>,
     places: u32,
     /// In the line, or with a permit that was not looked at.
     waiting: Option<PermitId>,
 }
 
-impl<W: Work> Access<W> {
+impl<W: AnyWork> Access<W> {
     /// Waits for room for one task.
     ///
     /// The future is ready with an error when the processor ends, when too many wait or hold permits
@@ -82,7 +82,7 @@ impl<W: Work> Access<W> {
     }
 }
 
-impl<W: Work> Permit<W> {
+impl<W: AnyWork> Permit<W> {
     const fn empty(shared: Arc<Shared<W>>) -> Self {
         Self { shared, held: None }
     }
@@ -172,7 +172,7 @@ pub(crate) const fn refusal_of(reason: ReserveRefusal) -> Refusal {
     }
 }
 
-impl<W: Work> Drop for Permit<W> {
+impl<W: AnyWork> Drop for Permit<W> {
     fn drop(&mut self) {
         if let Some((id, _)) = self.held {
             leave(&self.shared, id);
@@ -182,7 +182,7 @@ impl<W: Work> Drop for Permit<W> {
 
 /// Gives a permit back, or leaves the line.
 #[cold]
-fn leave<W: Work>(shared: &Shared<W>, id: PermitId) {
+fn leave<W: AnyWork>(shared: &Shared<W>, id: PermitId) {
     let now = shared.now();
     let waker = shared.act(|machine| machine.leave(now, id));
     shared.discard(waker);
@@ -195,7 +195,7 @@ enum Look {
     Refused(ReserveRefusal),
 }
 
-impl<W: Work> Reserve<W> {
+impl<W: AnyWork> Reserve<W> {
     pub(crate) const fn new(shared: Arc<Shared<W>>, places: u32) -> Self {
         Self { shared, places, waiting: None }
     }
@@ -211,7 +211,7 @@ impl<W: Work> Reserve<W> {
 }
 
 /// Takes the room that there is, or joins the line.
-fn arrive<W: Work>(
+fn arrive<W: AnyWork>(
     machine: &mut Machine<W>,
     now: Instant,
     count: NonZeroU32,
@@ -238,7 +238,7 @@ fn arrive<W: Work>(
 }
 
 /// Asks how it stands in the line.
-fn come_back<W: Work>(machine: &mut Machine<W>, id: PermitId, waker: &mut Option<Waker>) -> Look {
+fn come_back<W: AnyWork>(machine: &mut Machine<W>, id: PermitId, waker: &mut Option<Waker>) -> Look {
     let Some(new) = waker.take() else { return Look::Waiting(id) };
     let (look, unused) = match machine.rewait(id, new) {
         // Who was granted room, or denied, before the end and looks after it is told of the end: nothing helps against that.
@@ -256,7 +256,7 @@ fn come_back<W: Work>(machine: &mut Machine<W>, id: PermitId, waker: &mut Option
     look
 }
 
-impl<W: Work> Future for Reserve<W> {
+impl<W: AnyWork> Future for Reserve<W> {
     type Output = Result<Permit<W>, ReserveRefusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -279,7 +279,7 @@ impl<W: Work> Future for Reserve<W> {
     }
 }
 
-impl<W: Work> Drop for Reserve<W> {
+impl<W: AnyWork> Drop for Reserve<W> {
     fn drop(&mut self) {
         if let Some(id) = self.waiting {
             leave(&self.shared, id);
@@ -287,13 +287,13 @@ impl<W: Work> Drop for Reserve<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for Permit<W> {
+impl<W: AnyWork> fmt::Debug for Permit<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").field("places", &self.places()).finish_non_exhaustive()
     }
 }
 
-impl<W: Work> fmt::Debug for Reserve<W> {
+impl<W: AnyWork> fmt::Debug for Reserve<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reserve")
             .field("places", &self.places)

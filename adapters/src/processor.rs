@@ -10,11 +10,13 @@ use std::task::{Context, Poll};
 use plimsoll_core::{Census, Drain, Ledger, Remains, Totals};
 
 use crate::access::Access;
-use crate::engine::ending::Close;
-use crate::engine::machine::Shared;
+use crate::engine::close::Close;
+use crate::engine::hook::HookOf;
+use crate::engine::machine::{EngineOwned, Shared};
 use crate::settlement::Settlement;
+use crate::sharing::Erase;
 use crate::submitter::Submitter;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// A running processor, and its one owner. What can be done with it, apart from ending it, is on [`Access`], which it derefs
 /// to. It can't be cloned: [`submitter`](Self::submitter) gives access that may be kept elsewhere, and keeps nothing alive.
@@ -31,9 +33,9 @@ use crate::work::Work;
 /// or call that is going on returns. It works anywhere, also in a handler or callback of its own, and with a runtime that
 /// has stopped. A callback that runs on another thread is waited for, though no longer than 20 milliseconds.
 /// [`shutdown`](Self::shutdown) ends it gracefully.
-pub struct Processor<W: Work> {
+pub struct Processor<W: AnyWork> {
     access: Access<W>,
-    engine: Arc<dyn Close>,
+    engine: EngineOwned<W>,
 }
 
 /// What [`Processor::shutdown`] reports.
@@ -50,8 +52,8 @@ pub struct Report {
     pub census: Census,
 }
 
-impl<W: Work> Processor<W> {
-    pub(crate) fn new(shared: Arc<Shared<W>>, engine: Arc<dyn Close>) -> Self {
+impl<W: AnyWork> Processor<W> {
+    pub(crate) fn new(shared: Arc<Shared<W>>, engine: EngineOwned<W>) -> Self {
         Self { access: Access { shared }, engine }
     }
 
@@ -86,8 +88,11 @@ impl<W: Work> Processor<W> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_settled(&self, hook: impl Fn(&Settlement<W>) + Send + Sync + 'static) {
-        self.access.shared.set_hook(Arc::new(hook));
+    pub fn on_settled<H>(&self, hook: H)
+    where
+        H: Fn(&Settlement<W>) + Erase<HookOf<W>>,
+    {
+        self.access.shared.set_hook(Arc::from(hook.erase()));
     }
 
     /// Ends the processor: from now on it takes nothing in and detaches its sources.
@@ -123,7 +128,7 @@ impl<W: Work> Processor<W> {
     }
 }
 
-impl<W: Work> Deref for Processor<W> {
+impl<W: AnyWork> Deref for Processor<W> {
     type Target = Access<W>;
 
     fn deref(&self) -> &Access<W> {
@@ -131,13 +136,13 @@ impl<W: Work> Deref for Processor<W> {
     }
 }
 
-impl<W: Work> Drop for Processor<W> {
+impl<W: AnyWork> Drop for Processor<W> {
     fn drop(&mut self) {
         self.engine.end(Drain::Abort);
     }
 }
 
-impl<W: Work> fmt::Debug for Processor<W> {
+impl<W: AnyWork> fmt::Debug for Processor<W> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Processor")
@@ -150,11 +155,11 @@ impl<W: Work> fmt::Debug for Processor<W> {
 
 /// Ready with a [`Report`] when a processor has ended. See [`Processor::shutdown`].
 #[must_use = "dropping it aborts what is still going on"]
-pub struct Shutdown<W: Work> {
+pub struct Shutdown<W: AnyWork> {
     processor: Option<Processor<W>>,
 }
 
-impl<W: Work> Future for Shutdown<W> {
+impl<W: AnyWork> Future for Shutdown<W> {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
@@ -180,7 +185,7 @@ impl<W: Work> Future for Shutdown<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for Shutdown<W> {
+impl<W: AnyWork> fmt::Debug for Shutdown<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shutdown").field("processor", &self.processor).finish()
     }

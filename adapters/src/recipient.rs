@@ -6,17 +6,21 @@ use plimsoll_core::Route;
 
 use crate::engine::completions::Completions;
 use crate::settlement::Settlement;
-use crate::work::Work;
+use crate::sharing::Kinds;
+use crate::work::AnyWork;
 
 /// What is called with a task that was settled. See
 /// [`TaskBuilder::call`](crate::TaskBuilder::call).
-pub type Callback<W> = Box<dyn FnOnce(Settlement<W>) + Send>;
+pub type Callback<W> = Box<CallbackOf<W>>;
+
+/// Its type, which is not known.
+pub(crate) type CallbackOf<W> = <<W as AnyWork>::Sharing as Kinds>::Callback<Settlement<W>>;
 
 /// Who is handed the settlement of a task by a worker.
-pub(crate) enum Recipient<W: Work> {
+pub(crate) enum Recipient<W: AnyWork> {
     Callback(Callback<W>),
     Completions(Arc<Completions<W>>),
 }
 
 /// A job and where its result was to go.
-pub(crate) type Routed<W> = (<W as Work>::Job, Route<Recipient<W>>);
+pub(crate) type Routed<W> = (<W as AnyWork>::Job, Route<Recipient<W>>);

@@ -7,11 +7,11 @@ use plimsoll_core::{OutcomeKind, Plan, TaskId};
 
 use crate::panics::PanicMessage;
 use crate::task_error::{TaskResult, result_of};
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// A settled task with everything that leaves with it: what a callback gets. See [`TaskBuilder::call`](crate::TaskBuilder::call).
 #[non_exhaustive]
-pub struct Settlement<W: Work> {
+pub struct Settlement<W: AnyWork> {
     /// Which task.
     pub task: TaskId,
     /// The metadata it was submitted with.
@@ -30,7 +30,7 @@ pub struct Settlement<W: Work> {
     pub ran: Duration,
 }
 
-impl<W: Work> Settlement<W> {
+impl<W: AnyWork> Settlement<W> {
     /// With what the machine hands out, but for the callback.
     pub(crate) fn of<P>(settlement: plimsoll_core::Settlement<P>) -> Self
     where
@@ -65,7 +65,7 @@ impl<W: Work> Settlement<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for Settlement<W> {
+impl<W: AnyWork> fmt::Debug for Settlement<W> {
     /// Never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settlement")

@@ -13,21 +13,21 @@ use crate::access::Access;
 use crate::engine::machine::Shared;
 use crate::options::Options;
 use crate::permit::{Permit, Reserve, refusal_of};
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// A [`Sink`] of jobs whose results are of no interest. Made by [`Access::sink`].
 ///
 /// It is ready when there is room for one job, which it holds until that comes: see [`Permit`]. Flushing and closing it do not
 /// wait for tasks, which [`Access::idle`] does; closing it gives its room back. An error has the job where one was given.
 #[must_use = "a sink does nothing unless jobs are sent to it"]
-pub struct JobSink<W: Work> {
+pub struct JobSink<W: AnyWork> {
     shared: Arc<Shared<W>>,
     options: Options<W::Meta>,
     permit: Option<Permit<W>>,
     reserve: Option<Reserve<W>>,
 }
 
-impl<W: Work> Access<W> {
+impl<W: AnyWork> Access<W> {
     /// A sink that submits each job on these terms as soon as there is room.
     ///
     /// ```
@@ -52,9 +52,9 @@ impl<W: Work> Access<W> {
 }
 
 // Nothing in it is pinned.
-impl<W: Work> Unpin for JobSink<W> {}
+impl<W: AnyWork> Unpin for JobSink<W> {}
 
-impl<W: Work> Sink<W::Job> for JobSink<W> {
+impl<W: AnyWork> Sink<W::Job> for JobSink<W> {
     type Error = Refused<Option<W::Job>>;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -93,7 +93,7 @@ impl<W: Work> Sink<W::Job> for JobSink<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for JobSink<W> {
+impl<W: AnyWork> fmt::Debug for JobSink<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobSink").field("has_room", &self.permit.is_some()).finish_non_exhaustive()
     }

@@ -9,21 +9,23 @@ use std::task::{Context, Poll};
 use plimsoll_core::{AttemptId, SleepId, SleepRefusal};
 
 use crate::Instant;
+use crate::engine::attempt_host::AttemptHost;
 use crate::engine::signals::Signals;
+use crate::sharing::{AnyThread, Sharing};
 
 /// A wait of one attempt. See [`Context::sleep`](crate::Context::sleep).
 ///
 /// Dropping it gives its place back at once. After it was ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
-pub struct Sleep {
-    signals: Arc<Signals>,
+pub struct Sleep<S: Sharing = AnyThread> {
+    signals: Arc<Signals<S>>,
     attempt: AttemptId,
     until: Instant,
     id: Option<SleepId>,
 }
 
-impl Sleep {
-    pub(crate) const fn new(signals: Arc<Signals>, attempt: AttemptId, until: Instant) -> Self {
+impl<S: Sharing> Sleep<S> {
+    pub(crate) const fn new(signals: Arc<Signals<S>>, attempt: AttemptId, until: Instant) -> Self {
         Self { signals, attempt, until, id: None }
     }
 
@@ -34,7 +36,7 @@ impl Sleep {
     }
 }
 
-impl Future for Sleep {
+impl<S: Sharing> Future for Sleep<S> {
     type Output = Result<(), SleepRefusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -61,7 +63,7 @@ impl Future for Sleep {
     }
 }
 
-impl Drop for Sleep {
+impl<S: Sharing> Drop for Sleep<S> {
     fn drop(&mut self) {
         if let (Some(id), Some(host)) = (self.id, self.signals.host()) {
             host.end_sleep(id);
@@ -69,7 +71,7 @@ impl Drop for Sleep {
     }
 }
 
-impl fmt::Debug for Sleep {
+impl<S: Sharing> fmt::Debug for Sleep<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sleep")
             .field("until", &self.until)

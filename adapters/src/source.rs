@@ -13,18 +13,18 @@ use crate::emitter::Emitter;
 use crate::engine::machine::{Shared, Types};
 use crate::options::Options;
 use crate::panics::{catch, discard_panic};
-use crate::work::{SendWork, Work};
+use crate::work::{AnyWork, SendWork};
 
 /// A source that is attached to a processor.
 ///
 /// The processor owns its three registrations with the emitter: they go when [`detach`](Self::detach) is called, when
 /// the processor drains, or when it ends. Dropping the handle leaves it attached.
-pub struct SourceHandle<W: Work> {
+pub struct SourceHandle<W: AnyWork> {
     shared: Arc<Shared<W>>,
     id: SourceId,
 }
 
-impl<W: Work> SourceHandle<W> {
+impl<W: AnyWork> SourceHandle<W> {
     /// Which source.
     #[must_use]
     pub const fn id(&self) -> SourceId {
@@ -46,7 +46,7 @@ impl<W: Work> SourceHandle<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for SourceHandle<W> {
+impl<W: AnyWork> fmt::Debug for SourceHandle<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceHandle").field("id", &self.id).field("fed", &self.fed()).finish()
     }
@@ -108,14 +108,14 @@ fn erase(listener: impl Send + 'static) -> Box<dyn Any + Send> {
     Box::new(listener)
 }
 
-fn drop_guard<W: Work>(shared: &Shared<W>, guard: Guard<Box<dyn Any + Send>>) {
+fn drop_guard<W: AnyWork>(shared: &Shared<W>, guard: Guard<Box<dyn Any + Send>>) {
     shared.discard(guard.task);
     shared.discard(guard.batch);
     shared.discard(guard.error);
 }
 
 /// What the three listeners of a source have in common.
-struct Feeder<W: Work, F> {
+struct Feeder<W: AnyWork, F> {
     shared: Arc<Shared<W>>,
     id: OnceLock<SourceId>,
     options: F,
@@ -124,7 +124,7 @@ struct Feeder<W: Work, F> {
 /// The most tasks that one hold of the lock takes in.
 const FED_A_HOLD: usize = 64;
 
-impl<W: Work, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
+impl<W: AnyWork, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
     /// The terms of a job. A panic of the user's function is caught and counted; then there are none.
     fn terms(&self, job: &W::Job) -> Result<Terms<Types<W>>, FeedRefusal> {
         let shared = &self.shared;

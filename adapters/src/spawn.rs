@@ -8,6 +8,7 @@ use std::pin::Pin;
 use crate::access::Access;
 use crate::context::Context;
 use crate::handler::Handler;
+use crate::sharing::{AnyThread, Kinds, Local, Sharing};
 use crate::task_builder::TaskBuilder;
 use crate::work::Work;
 
@@ -27,20 +28,46 @@ use crate::work::Work;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Spawned<O, E, M = ()>(PhantomData<fn(M) -> Result<O, E>>);
+///
+/// On one thread, with [`Local`] in its place as the last parameter, neither need be `Send`:
+///
+/// ```
+/// # #[cfg(feature = "smol")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use plimsoll::{Local, Processor, SmolLocal, Spawned};
+/// use std::{io, rc::Rc};
+///
+/// let executor = Rc::new(smol::LocalExecutor::new());
+/// let processor = Processor::builder()
+///     .spawn_local_on(SmolLocal::on(executor.clone()), Spawned::<usize, io::Error, (), Local>::new())?;
+/// let text = Rc::new(String::from("shared"));
+/// let handle = processor.spawn({ let text = text.clone(); async move { Ok(text.len()) } }).submit()?;
+/// assert_eq!(smol::block_on(executor.run(handle))?, text.len());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "smol"))]
+/// # fn main() {}
+/// ```
+pub struct Spawned<O, E, M = (), S = AnyThread>(PhantomData<Types<O, E, M, S>>);
+
+/// Has no value of them.
+type Types<O, E, M, S> = fn() -> (O, E, M, S);
 
 /// A future in a box, as a job is made of one.
-type BoxFuture<O, E> = Pin<Box<dyn Future<Output = Result<O, E>> + Send>>;
+type BoxFuture<O, E, S> = Pin<Box<<S as Kinds>::Future<Result<O, E>>>>;
+
+/// A closure in a box that makes one.
+type BoxMaker<O, E, M, S> = Box<<S as Kinds>::Maker<Context<M, S>, BoxFuture<O, E, S>>>;
 
 /// A job of [`Spawned`].
-pub struct SpawnedJob<O, E, M = ()>(Inner<O, E, M>);
+pub struct SpawnedJob<O, E, M = (), S: Sharing = AnyThread>(Inner<O, E, M, S>);
 
-enum Inner<O, E, M> {
-    Future(BoxFuture<O, E>),
-    Closure(Box<dyn FnOnce(Context<M>) -> BoxFuture<O, E> + Send>),
+enum Inner<O, E, M, S: Sharing> {
+    Future(BoxFuture<O, E, S>),
+    Closure(BoxMaker<O, E, M, S>),
 }
 
-impl<O, E, M> Spawned<O, E, M> {
+impl<O, E, M, S> Spawned<O, E, M, S> {
     /// The handler: it does what each job says.
     #[must_use]
     pub const fn new() -> Self {
@@ -48,23 +75,23 @@ impl<O, E, M> Spawned<O, E, M> {
     }
 }
 
-impl<O, E, M> Default for Spawned<O, E, M> {
+impl<O, E, M, S> Default for Spawned<O, E, M, S> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<O, E, M: Copy> Work for Spawned<O, E, M> {
-    type Job = SpawnedJob<O, E, M>;
+impl<O, E, M: Copy, S: Sharing> Work for Spawned<O, E, M, S> {
+    type Job = SpawnedJob<O, E, M, S>;
     type Output = O;
     type Error = E;
     type Meta = M;
 }
 
-impl<O, E, M: Copy> Handler<Self, Self> for Spawned<O, E, M> {
-    type Future = BoxFuture<O, E>;
+impl<O, E, M: Copy, S: Sharing> Handler<Self, Self, S> for Spawned<O, E, M, S> {
+    type Future = BoxFuture<O, E, S>;
 
-    fn call(&self, job: SpawnedJob<O, E, M>, context: impl FnOnce() -> Context<M>) -> BoxFuture<O, E> {
+    fn call(&self, job: SpawnedJob<O, E, M, S>, context: impl FnOnce() -> Context<M, S>) -> Self::Future {
         match job.0 {
             Inner::Future(future) => future,
             Inner::Closure(closure) => closure(context()),
@@ -79,7 +106,8 @@ impl<O, E, M: Copy + Default> Access<Spawned<O, E, M>> {
         &self,
         future: impl Future<Output = Result<O, E>> + Send + 'static,
     ) -> TaskBuilder<'_, Spawned<O, E, M>> {
-        self.task(SpawnedJob(Inner::Future(Box::pin(future))))
+        let future: BoxFuture<O, E, AnyThread> = Box::pin(future);
+        self.task(SpawnedJob(Inner::Future(future)))
     }
 
     /// As [`spawn`](Self::spawn), with the [`Context`] of its attempt. Allocates two boxes.
@@ -90,17 +118,41 @@ impl<O, E, M: Copy + Default> Access<Spawned<O, E, M>> {
     where
         F: Future<Output = Result<O, E>> + Send + 'static,
     {
-        self.task(SpawnedJob(Inner::Closure(Box::new(|context| Box::pin(closure(context))))))
+        let maker: BoxMaker<O, E, M, AnyThread> = Box::new(|context| Box::pin(closure(context)));
+        self.task(SpawnedJob(Inner::Closure(maker)))
     }
 }
 
-impl<O, E, M> fmt::Debug for Spawned<O, E, M> {
+impl<O, E, M: Copy + Default> Access<Local<Spawned<O, E, M, Local>>> {
+    /// A task that is this future, which stays on this thread: see [`Spawned`]. Allocates a box for it.
+    pub fn spawn(
+        &self,
+        future: impl Future<Output = Result<O, E>> + 'static,
+    ) -> TaskBuilder<'_, Local<Spawned<O, E, M, Local>>> {
+        let future: BoxFuture<O, E, Local> = Box::pin(future);
+        self.task(SpawnedJob(Inner::Future(future)))
+    }
+
+    /// As [`spawn`](Self::spawn), with the [`Context`] of its attempt. Allocates two boxes.
+    pub fn spawn_with<F>(
+        &self,
+        closure: impl FnOnce(Context<M, Local>) -> F + 'static,
+    ) -> TaskBuilder<'_, Local<Spawned<O, E, M, Local>>>
+    where
+        F: Future<Output = Result<O, E>> + 'static,
+    {
+        let maker: BoxMaker<O, E, M, Local> = Box::new(|context| Box::pin(closure(context)));
+        self.task(SpawnedJob(Inner::Closure(maker)))
+    }
+}
+
+impl<O, E, M, S> fmt::Debug for Spawned<O, E, M, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Spawned")
     }
 }
 
-impl<O, E, M> fmt::Debug for SpawnedJob<O, E, M> {
+impl<O, E, M, S: Sharing> fmt::Debug for SpawnedJob<O, E, M, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Inner::Future(_) => "SpawnedJob::Future",

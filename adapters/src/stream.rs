@@ -20,12 +20,12 @@ use crate::options::Options;
 use crate::permit::{Permit, Reserve, refusal_of};
 use crate::settlement::Settlement;
 use crate::task_builder::TaskBuilder;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Why the rest of a stream was not processed, with the job that was pulled last if that was refused itself.
-pub type StreamRefusal<W> = Refused<Option<<W as Work>::Job>>;
+pub type StreamRefusal<W> = Refused<Option<<W as AnyWork>::Job>>;
 
-impl<W: Work> Access<W> {
+impl<W: AnyWork> Access<W> {
     /// Processes a stream of jobs on the default terms, at most `limit` of them at a time: a stream of their settlements, in
     /// the order in which they are settled.
     ///
@@ -89,16 +89,16 @@ impl<W: Work> Access<W> {
 }
 
 /// What gives each job of a stream its terms, where nothing else was said: the default ones.
-pub type Usual<W> = fn(&<W as Work>::Job) -> Options<<W as Work>::Meta>;
+pub type Usual<W> = fn(&<W as AnyWork>::Job) -> Options<<W as AnyWork>::Meta>;
 
-fn usual<W: Work<Meta: Default>>(_: &W::Job) -> Options<W::Meta> {
+fn usual<W: AnyWork<Meta: Default>>(_: &W::Job) -> Options<W::Meta> {
     Options::default()
 }
 
 pin_project! {
     /// Processes a stream of jobs. See [`Access::process`].
     #[must_use = "a stream does nothing unless it is polled"]
-    pub struct Process<S, W, F = Usual<W>> where W: Work {
+    pub struct Process<S, W, F = Usual<W>> where W: AnyWork {
         #[pin]
         feed: Feed<S, W, F>,
         queue: CompletionQueue<W>,
@@ -108,7 +108,7 @@ pin_project! {
 pin_project! {
     /// Processes a stream of jobs in its order. See [`Access::process_ordered`].
     #[must_use = "a stream does nothing unless it is polled"]
-    pub struct ProcessOrdered<S, W, F = Usual<W>> where W: Work {
+    pub struct ProcessOrdered<S, W, F = Usual<W>> where W: AnyWork {
         #[pin]
         feed: Feed<S, W, F>,
         handles: VecDeque<Handle<W>>,
@@ -116,7 +116,7 @@ pin_project! {
     }
 }
 
-impl<S, W: Work, F> Process<S, W, F> {
+impl<S, W: AnyWork, F> Process<S, W, F> {
     /// Sets the terms of each job, by this function; the metadata tell whose a result is. Default: the default terms.
     pub fn options<G>(self, options: G) -> Process<S, W, G>
     where
@@ -126,7 +126,7 @@ impl<S, W: Work, F> Process<S, W, F> {
     }
 }
 
-impl<S, W: Work, F> ProcessOrdered<S, W, F> {
+impl<S, W: AnyWork, F> ProcessOrdered<S, W, F> {
     /// Sets the terms of each job, by this function. Default: the default terms.
     pub fn options<G>(self, options: G) -> ProcessOrdered<S, W, G>
     where
@@ -139,7 +139,7 @@ impl<S, W: Work, F> ProcessOrdered<S, W, F> {
 impl<S, W, F> Stream for Process<S, W, F>
 where
     S: Stream<Item = W::Job>,
-    W: Work,
+    W: AnyWork,
     F: Fn(&W::Job) -> Options<W::Meta>,
 {
     type Item = Result<Settlement<W>, StreamRefusal<W>>;
@@ -159,7 +159,7 @@ where
 impl<S, W, F> Stream for ProcessOrdered<S, W, F>
 where
     S: Stream<Item = W::Job>,
-    W: Work,
+    W: AnyWork,
     F: Fn(&W::Job) -> Options<W::Meta>,
 {
     type Item = Result<Settlement<W>, StreamRefusal<W>>;
@@ -181,7 +181,7 @@ where
 
 pin_project! {
     /// Pulls jobs out of a stream as long as there is room for them.
-    struct Feed<S, W, F> where W: Work {
+    struct Feed<S, W, F> where W: AnyWork {
         // Until it has ended, or the rest is refused.
         #[pin]
         jobs: Option<S>,
@@ -194,7 +194,7 @@ pin_project! {
     }
 }
 
-impl<S, W: Work, F> Feed<S, W, F> {
+impl<S, W: AnyWork, F> Feed<S, W, F> {
     const fn new(jobs: S, shared: Arc<Shared<W>>, options: F) -> Self {
         Self { jobs: Some(jobs), shared, options, reserve: None, refused: None }
     }
@@ -214,7 +214,7 @@ impl<S, W: Work, F> Feed<S, W, F> {
 impl<S, W, F> Feed<S, W, F>
 where
     S: Stream<Item = W::Job>,
-    W: Work,
+    W: AnyWork,
     F: Fn(&W::Job) -> Options<W::Meta>,
 {
     /// Submits up to `most` jobs. Ready when there are no more to be submitted; pending when it waits for a job or for room, or
@@ -264,7 +264,7 @@ where
 }
 
 /// Waits for room for up to so many jobs, at least one.
-fn poll_room<W: Work>(
+fn poll_room<W: AnyWork>(
     waiting: &mut Option<Reserve<W>>,
     shared: &Arc<Shared<W>>,
     most: usize,
@@ -282,7 +282,7 @@ fn poll_room<W: Work>(
     Poll::Ready(reserved)
 }
 
-impl<S, W: Work, F> fmt::Debug for Process<S, W, F> {
+impl<S, W: AnyWork, F> fmt::Debug for Process<S, W, F> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
@@ -292,7 +292,7 @@ impl<S, W: Work, F> fmt::Debug for Process<S, W, F> {
     }
 }
 
-impl<S, W: Work, F> fmt::Debug for ProcessOrdered<S, W, F> {
+impl<S, W: AnyWork, F> fmt::Debug for ProcessOrdered<S, W, F> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessOrdered")

@@ -8,9 +8,9 @@ use crate::handle::Handle;
 use crate::permit::Permit;
 use crate::task_builder::{TaskBuilder, only_job};
 use crate::wait::SubmitWait;
-use crate::work::Work;
+use crate::work::AnyWork;
 
-impl<W: Work> Access<W> {
+impl<W: AnyWork> Access<W> {
     /// Submits a job on the default terms, which are worked out already; the result goes to the handle. Never waits. O(1), no
     /// allocation.
     ///
@@ -63,7 +63,7 @@ impl<W: Work> Access<W> {
     }
 }
 
-impl<W: Work> Permit<W> {
+impl<W: AnyWork> Permit<W> {
     /// Submits a job on the default terms; the result goes to the handle.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl<W: Work> Permit<W> {
     }
 }
 
-impl<W: Work> CompletionQueue<W> {
+impl<W: AnyWork> CompletionQueue<W> {
     /// Submits a job on the default terms. See [`TaskBuilder::submit_to`] for others.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use plimsoll_core::{Event, Next, SubscriberId};
 
 use crate::engine::machine::Shared;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// What a [`Subscription`] yields.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,12 +24,12 @@ pub enum Notice<M = ()> {
 /// Yields the events of a processor from the moment of [`subscribe`](crate::Access::subscribe) on, and ends after the
 /// last one when the processor has ended; an abort discards those that were not read. It does not keep the processor alive. Dropping it frees its place at once.
 #[must_use = "dropping a subscription ends it"]
-pub struct Subscription<W: Work> {
+pub struct Subscription<W: AnyWork> {
     shared: Arc<Shared<W>>,
     id: SubscriberId,
 }
 
-impl<W: Work> Subscription<W> {
+impl<W: AnyWork> Subscription<W> {
     pub(crate) const fn new(shared: Arc<Shared<W>>, id: SubscriberId) -> Self {
         Self { shared, id }
     }
@@ -45,7 +45,7 @@ impl<W: Work> Subscription<W> {
     }
 }
 
-impl<W: Work> Stream for Subscription<W> {
+impl<W: AnyWork> Stream for Subscription<W> {
     type Item = Notice<W::Meta>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice<W::Meta>>> {
@@ -67,14 +67,14 @@ impl<W: Work> Stream for Subscription<W> {
     }
 }
 
-impl<W: Work> Drop for Subscription<W> {
+impl<W: AnyWork> Drop for Subscription<W> {
     fn drop(&mut self) {
         let waker = self.shared.act(|machine| machine.unsubscribe(self.id));
         self.shared.discard(waker);
     }
 }
 
-impl<W: Work> fmt::Debug for Subscription<W> {
+impl<W: AnyWork> fmt::Debug for Subscription<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").field("id", &self.id).finish_non_exhaustive()
     }

@@ -11,32 +11,33 @@ use crate::engine::machine::Shared;
 use crate::handle::Handle;
 use crate::options::Options;
 use crate::permit::Permit;
-use crate::recipient::{Callback, Recipient, Routed};
+use crate::recipient::{Callback, CallbackOf, Recipient, Routed};
 use crate::settlement::Settlement;
+use crate::sharing::{Erase, Kinds};
 use crate::wait::SubmitWait;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// A job and its callback, which was not called, handed back.
-pub type RefusedCall<W> = Refused<(<W as Work>::Job, Callback<W>)>;
+pub type RefusedCall<W> = Refused<(<W as AnyWork>::Job, Callback<W>)>;
 
 /// A task on its terms, to be submitted by the method that says where its result goes: [`submit`](Self::submit) or
 /// [`submit_wait`](Self::submit_wait), [`submit_to`](Self::submit_to), [`call`](Self::call), [`post`](Self::post) or
 /// [`retain`](Self::retain). Made by [`Access::task`](crate::Access::task).
 #[must_use = "a task is submitted by the method that says where its result goes, `submit` for instance"]
-pub struct TaskBuilder<'a, W: Work> {
+pub struct TaskBuilder<'a, W: AnyWork> {
     room: Room<'a, W>,
     job: W::Job,
     options: Options<W::Meta>,
 }
 
 /// Where a task finds room.
-enum Room<'a, W: Work> {
+enum Room<'a, W: AnyWork> {
     /// Wherever there is some.
     Any(&'a Arc<Shared<W>>),
     Reserved(&'a mut Permit<W>),
 }
 
-impl<W: Work> Room<'_, W> {
+impl<W: AnyWork> Room<'_, W> {
     fn shared(&self) -> &Arc<Shared<W>> {
         match self {
             Self::Any(shared) => shared,
@@ -45,7 +46,7 @@ impl<W: Work> Room<'_, W> {
     }
 }
 
-impl<'a, W: Work> TaskBuilder<'a, W> {
+impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     pub(crate) const fn new(shared: &'a Arc<Shared<W>>, job: W::Job, meta: W::Meta) -> Self {
         Self { room: Room::Any(shared), job, options: Options::new(meta) }
     }
@@ -127,16 +128,17 @@ impl<'a, W: Work> TaskBuilder<'a, W> {
     ///
     /// # Errors
     /// The job and the callback, which is not called, come back with the reason.
-    pub fn call(self, callback: impl FnOnce(Settlement<W>) + Send + 'static) -> Result<TaskId, RefusedCall<W>>
+    pub fn call<C>(self, callback: C) -> Result<TaskId, RefusedCall<W>>
     where
+        C: FnOnce(Settlement<W>) + Erase<CallbackOf<W>>,
         W: 'static,
     {
-        self.offer(Route::Callback(Recipient::Callback(Box::new(callback)))).map_err(|refused| {
+        self.offer(Route::Callback(Recipient::Callback(callback.erase()))).map_err(|refused| {
             refused.map(|(job, route)| {
                 let callback: Callback<W> = match route {
                     Route::Callback(Recipient::Callback(callback)) => callback,
                     // It was just made.
-                    _ => Box::new(drop),
+                    _ => W::Sharing::ignore(),
                 };
                 (job, callback)
             })
@@ -195,7 +197,7 @@ pub(crate) fn only_job<J, C>(refused: Refused<(J, C)>) -> Refused<J> {
     refused.map(|(job, _)| job)
 }
 
-impl<W: Work> fmt::Debug for TaskBuilder<'_, W> {
+impl<W: AnyWork> fmt::Debug for TaskBuilder<'_, W> {
     /// Never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskBuilder").finish_non_exhaustive()

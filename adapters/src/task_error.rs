@@ -6,10 +6,10 @@ use std::fmt;
 use plimsoll_core::{Outcome, OutcomeKind};
 
 use crate::panics::PanicMessage;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// The result of a task.
-pub type TaskResult<W> = Result<<W as Work>::Output, TaskError<<W as Work>::Error>>;
+pub type TaskResult<W> = Result<<W as AnyWork>::Output, TaskError<<W as AnyWork>::Error>>;
 
 /// Why a task has no output: every way in which one can end, but for completing.
 ///

@@ -6,8 +6,9 @@ use std::task::Waker;
 use plimsoll_core::{AttemptId, Effect, Instant, Limits, SleepId, SleepRefusal, SleepStatus, Start, Terms};
 
 use crate::context::Context;
+use crate::engine::attempt_host::{Again, AttemptHost};
 use crate::engine::machine::{Machine, Types};
-use crate::engine::signals::{Again, AttemptHost, Signals};
+use crate::engine::signals::Signals;
 
 impl<M: Copy + Send + Default + 'static> Context<M> {
     /// A context for a test of a handler, of the first attempt and with default metadata: see
@@ -38,7 +39,8 @@ impl<M: Copy + Send + 'static> Context<M> {
     pub fn for_test_of(meta: M, attempt: u32) -> Self {
         let (machine, start) = running(meta);
         let Start { task, attempt: id, .. } = start;
-        let signals = Signals::of_one(id, Arc::new(TestHost(Mutex::new(machine))));
+        let host: Arc<dyn AttemptHost + Send + Sync> = Arc::new(TestHost(Mutex::new(machine)));
+        let signals = Signals::of_one(id, host);
         Self::new(Arc::new(signals), 0, task, id, attempt, None, meta)
     }
 }

@@ -11,14 +11,14 @@ use plimsoll_core::{Conditions, Refusal, Refused, Route, TaskId};
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
 use crate::permit::{Permit, Reserve, refusal_of};
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Submits a job as soon as there is room. See [`TaskBuilder::submit_wait`](crate::TaskBuilder::submit_wait).
 ///
 /// Dropping it at any time drops the job and gives its place in the line, or the room it was granted, to the next one.
 /// After it was ready it must not be polled again.
 #[must_use = "a future does nothing unless it is awaited"]
-pub struct SubmitWait<W: Work> {
+pub struct SubmitWait<W: AnyWork> {
     /// Until the one goes on to the handle, and the job to the machine.
     offer: Option<(Arc<Shared<W>>, W::Job)>,
     meta: W::Meta,
@@ -31,11 +31,11 @@ pub struct SubmitWait<W: Work> {
 }
 
 // The job is moved, never pinned.
-impl<W: Work> Unpin for SubmitWait<W> {}
+impl<W: AnyWork> Unpin for SubmitWait<W> {}
 
-type Answer<W> = Result<Handle<W>, Refused<<W as Work>::Job>>;
+type Answer<W> = Result<Handle<W>, Refused<<W as AnyWork>::Job>>;
 
-impl<W: Work> SubmitWait<W> {
+impl<W: AnyWork> SubmitWait<W> {
     pub(crate) const fn new(
         shared: Arc<Shared<W>>,
         job: W::Job,
@@ -81,7 +81,7 @@ impl<W: Work> SubmitWait<W> {
     }
 }
 
-impl<W: Work> Future for SubmitWait<W> {
+impl<W: AnyWork> Future for SubmitWait<W> {
     type Output = Answer<W>;
 
     #[inline]
@@ -109,7 +109,7 @@ impl<W: Work> Future for SubmitWait<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for SubmitWait<W> {
+impl<W: AnyWork> fmt::Debug for SubmitWait<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubmitWait").field("in_line", &self.reserve.is_some()).finish_non_exhaustive()
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::context::Context;
+use crate::sharing::{AnyThread, Local, Sharing};
 
 /// What a processor works on: the one type parameter of [`Processor`](crate::Processor), [`Handle`](crate::Handle) and all
 /// the others.
@@ -56,6 +57,44 @@ impl<J, O, E, M: Copy> Work for fn(J, Context<M>) -> Result<O, E> {
     type Meta = M;
 }
 
+/// [`Work`], or [`Local`] work: what every type of this crate has as its parameter. It is implemented by implementing `Work`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no work",
+    note = "work is a signature such as `fn(Job) -> Result<Output, Error>`, a type that implements `Work`, or `Local` around one of them"
+)]
+pub trait AnyWork {
+    /// The work, without the `Local` around it.
+    type Base: Work<Job = Self::Job, Output = Self::Output, Error = Self::Error, Meta = Self::Meta>;
+    /// [`Work::Job`].
+    type Job;
+    /// [`Work::Output`].
+    type Output;
+    /// [`Work::Error`].
+    type Error;
+    /// [`Work::Meta`].
+    type Meta: Copy;
+    /// Whether its values may go from thread to thread: [`AnyThread`], or [`Local`].
+    type Sharing: Sharing;
+}
+
+impl<W: Work> AnyWork for W {
+    type Base = W;
+    type Job = W::Job;
+    type Output = W::Output;
+    type Error = W::Error;
+    type Meta = W::Meta;
+    type Sharing = AnyThread;
+}
+
+impl<W: Work> AnyWork for Local<W> {
+    type Base = W;
+    type Job = W::Job;
+    type Output = W::Output;
+    type Error = W::Error;
+    type Meta = W::Meta;
+    type Sharing = Local;
+}
+
 /// [`Work`] whose values may go from thread to thread. Nothing has to be done to implement it.
 pub trait SendWork:
     Work<
@@ -74,5 +113,16 @@ impl<W> SendWork for W where
             Error: fmt::Debug + Send + 'static,
             Meta: Send + 'static,
         > + 'static
+{
+}
+
+/// [`Work`] for a processor that stays on one thread. Nothing has to be done to implement it.
+pub trait LocalWork:
+    Work<Job: 'static, Output: 'static, Error: fmt::Debug + 'static, Meta: 'static> + 'static
+{
+}
+
+impl<W> LocalWork for W where
+    W: Work<Job: 'static, Output: 'static, Error: fmt::Debug + 'static, Meta: 'static> + 'static
 {
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::executor::block_on;
 use plimsoll::{
-    Access, Cache, CacheLimits, CompletionQueue, Context, Drain, Events, Handle, Instant, Options, Processor,
-    Retry, Runtime, TaskError, Timeouts, Timer,
+    Access, AnyWork, Cache, CacheLimits, CompletionQueue, Context, Drain, Events, Handle, Instant, Local,
+    LocalRuntime, Options, Processor, Retry, Runtime, Sharing, TaskError, Timeouts, Timer,
 };
 
 struct Counting;
@@ -78,6 +78,8 @@ fn memory() {
     a_task_on_tokio_allocates_nothing();
     #[cfg(feature = "smol")]
     a_task_on_smol_allocates_nothing_but_blocks_of_its_queue();
+    #[cfg(feature = "tokio")]
+    a_task_that_stays_on_its_thread_allocates_nothing();
     the_footprint_is_exact();
     a_default_processor_is_small();
     a_thousand_processors_leave_nothing();
@@ -91,7 +93,12 @@ const SMOL_LEAF: usize = 11 * (24 + 16) + 16;
 
 type Numbers = fn(u64, Context) -> Result<u64, u64>;
 
-async fn number(n: u64, _: Context) -> Result<u64, u64> {
+/// Either kind of it.
+trait AnyNumbers: AnyWork<Job = u64, Output = u64, Error = u64, Meta = ()> {}
+
+impl<W: AnyWork<Job = u64, Output = u64, Error = u64, Meta = ()>> AnyNumbers for W {}
+
+async fn number<S: Sharing>(n: u64, _: Context<(), S>) -> Result<u64, u64> {
     let mut yields = n % 3;
     std::future::poll_fn(move |cx| {
         if yields == 0 {
@@ -105,14 +112,16 @@ async fn number(n: u64, _: Context) -> Result<u64, u64> {
     if n % 10 == 7 { Err(n) } else { Ok(n) }
 }
 
-fn numbers(runtime: impl Runtime) -> Processor<Numbers> {
+fn builder() -> plimsoll::Builder<plimsoll::Cloning> {
     Processor::builder()
         .queue(100)
         .concurrency(20)
         .timeouts(Timeouts { start_to_close: Some(Duration::from_secs(60)), ..Timeouts::NONE })
         .retry(Retry::NONE)
-        .spawn_on(runtime, number)
-        .unwrap()
+}
+
+fn numbers(runtime: impl Runtime) -> Processor<Numbers> {
+    builder().spawn_on(runtime, number).unwrap()
 }
 
 /// How many tasks a round of work has at most.
@@ -120,14 +129,14 @@ fn numbers(runtime: impl Runtime) -> Processor<Numbers> {
 const TASKS_A_ROUND: usize = 100;
 
 /// What is used again in every round of work.
-struct Desk<'a> {
-    submitter: &'a Access<Numbers>,
-    handles: Vec<Handle<Numbers>>,
-    queue: CompletionQueue<Numbers>,
+struct Desk<'a, W: AnyNumbers> {
+    submitter: &'a Access<W>,
+    handles: Vec<Handle<W>>,
+    queue: CompletionQueue<W>,
 }
 
-impl<'a> Desk<'a> {
-    fn new(submitter: &'a Access<Numbers>) -> Self {
+impl<'a, W: AnyNumbers> Desk<'a, W> {
+    fn new(submitter: &'a Access<W>) -> Self {
         let queue = submitter.completion_queue(50).unwrap();
         Self { submitter, handles: Vec::with_capacity(50), queue }
     }
@@ -161,7 +170,7 @@ impl<'a> Desk<'a> {
 
 /// How many allocations `rounds` of work take once warm, and how many of them are smol's own.
 /// The least of three times: a thread that was not needed so far may start in between, and allocates for that.
-async fn allocations(submitter: &Access<Numbers>, rounds: u64) -> (usize, usize) {
+async fn allocations<W: AnyNumbers>(submitter: &Access<W>, rounds: u64) -> (usize, usize) {
     let (mut desk, mut least) = (Desk::new(submitter), (usize::MAX, 0));
     for _ in 0..3 {
         desk.work(20).await;
@@ -203,6 +212,16 @@ fn a_task_on_smol_allocates_nothing_but_blocks_of_its_queue() {
     assert!(blocks <= 200 * (TASKS_A_ROUND / 31 + 2), "{blocks}");
 }
 
+#[cfg(feature = "tokio")]
+fn a_task_that_stays_on_its_thread_allocates_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let all = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let processor = builder().spawn_local_on(plimsoll::TokioLocal::current(), number).unwrap();
+        allocations(&*processor, 200).await.0
+    });
+    assert_eq!(all, 0);
+}
+
 /// A runtime that allocates nothing, and drops what it is to run.
 struct Never;
 
@@ -225,6 +244,22 @@ impl Runtime for Never {
     }
 }
 
+impl LocalRuntime for Never {
+    type Timer = NeverTimer;
+
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        Runtime::clock(self)
+    }
+
+    fn timer(&self) -> NeverTimer {
+        NeverTimer([0; 3])
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        std::mem::forget(future);
+    }
+}
+
 impl Timer for NeverTimer {
     fn reset(mut self: Pin<&mut Self>, at: Instant) {
         self.0 = [at.as_nanos(); 3];
@@ -239,37 +274,52 @@ fn the_footprint_is_exact() {
     for (queue, concurrency, per_worker, grace, cached) in
         [(1_024, 64, 16, 0, 0), (1, 1, 1, 0, 1), (0, 100, 7, 1, 100), (10, 65, 64, 1, 1_000)]
     {
-        let before = OWN.get();
-        let cache = CacheLimits { entries: cached, ..CacheLimits::default() };
-        let captured = [7u64; 5];
-        let builder = Processor::builder()
-            .queue(queue)
-            .concurrency(concurrency)
-            .prefetch(per_worker)
-            .cancel_grace(Duration::from_millis(grace));
-        let builder =
-            if cached > 0 { builder.cache(&Cache::<String, String>::new(cache).unwrap()) } else { builder };
-        let handler = move |job: String, _: Context<u32>| async move {
-            let kept = captured;
-            futures::pending!();
-            if kept.len() < job.len() { Err(job) } else { Ok(kept) }
-        };
-        let runtime = Never;
-        let footprint = builder.footprint(&runtime, &handler);
-        let processor = builder.spawn_on(runtime, handler).unwrap();
-        let asked = (OWN.get() - before) as usize;
-        if cfg!(target_arch = "x86_64") {
-            assert_eq!(asked, footprint.total(), "{footprint:?}");
-        } else {
-            assert!(asked <= footprint.total(), "{footprint:?}");
+        for is_local in [false, true] {
+            let before = OWN.get();
+            let cache = CacheLimits { entries: cached, ..CacheLimits::default() };
+            let captured = [7u64; 5];
+            let builder = Processor::builder()
+                .queue(queue)
+                .concurrency(concurrency)
+                .prefetch(per_worker)
+                .cancel_grace(Duration::from_millis(grace));
+            let builder = if cached > 0 {
+                builder.cache(&Cache::<String, String>::new(cache).unwrap())
+            } else {
+                builder
+            };
+            let promised = if is_local {
+                let handler = move |job: String, _: Context<u32, Local>| odd(job, captured);
+                let footprint = builder.local_footprint(&Never, &handler);
+                let processor = builder.spawn_local_on(Never, handler).unwrap();
+                (footprint, Box::new(processor) as Box<dyn std::any::Any>)
+            } else {
+                let handler = move |job: String, _: Context<u32>| odd(job, captured);
+                let footprint = builder.footprint(&Never, &handler);
+                let processor = builder.spawn_on(Never, handler).unwrap();
+                (footprint, Box::new(processor) as Box<dyn std::any::Any>)
+            };
+            let (footprint, processor) = promised;
+            // The box of the processor itself.
+            let asked = (OWN.get() - before) as usize - size_of_val(&*processor);
+            if cfg!(target_arch = "x86_64") {
+                assert_eq!(asked, footprint.total(), "{footprint:?}");
+            } else {
+                assert!(asked <= footprint.total(), "{footprint:?}");
+            }
         }
-        drop(processor);
     }
+}
+
+async fn odd(job: String, kept: [u64; 5]) -> Result<[u64; 5], String> {
+    futures::pending!();
+    if kept.len() < job.len() { Err(job) } else { Ok(kept) }
 }
 
 fn a_default_processor_is_small() {
     let builder = Processor::builder();
-    let footprint = builder.footprint(&plimsoll::Thread::start().unwrap(), &number);
+    let handler = number::<plimsoll::AnyThread>;
+    let footprint = builder.footprint(&plimsoll::Thread::start().unwrap(), &handler);
     assert!(footprint.total() < 528 * 1_024, "{footprint:?}");
 }
 

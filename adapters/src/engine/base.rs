@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::machine::Shared;
 use super::place::Cell;
 use super::places::Places;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// The cell of a place, in which attempts live one after the other.
 pub(super) type BoxCell<W, H, F> = Pin<Box<Cell<W, H, F>>>;
@@ -19,9 +19,9 @@ pub(super) const TIMERS_A_HOLD: u32 = 64;
 
 /// The machine, the places, and how attempts are run. It is kept alive by the workers, the timekeeper and the owner, but the
 /// owner can empty it.
-pub(super) struct Engine<W: Work, H, F> {
+pub(super) struct Engine<W: AnyWork, H, F> {
     pub(super) shared: Arc<Shared<W>>,
-    pub(super) places: Places<BoxCell<W, H, F>>,
+    pub(super) places: Places<BoxCell<W, H, F>, W::Sharing>,
     pub(super) manner: Manner<W::Job>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Manner<J> {
     pub(crate) may_go_on: fn() -> bool,
 }
 
-impl<W: Work, H, F> Engine<W, H, F> {
+impl<W: AnyWork, H, F> Engine<W, H, F> {
     /// How many places are ready and in nobody's hand. Without the locks it may be out of date by the holds that are going
     /// on.
     #[inline]

@@ -6,17 +6,17 @@ use std::task::Waker;
 
 use super::lock::Lock;
 use crate::settlement::Settlement;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// The results that were not taken yet. They are left under the machine's lock, so its own has none below it, no code of a user runs under it, and
 /// nobody sleeps while holding it: it is only held to move values.
-pub(crate) struct Completions<W: Work> {
+pub(crate) struct Completions<W: AnyWork> {
     left: Lock<Left<W>>,
     /// Whether results are there, so that who looks for them in vain takes no lock.
     has_some: AtomicBool,
 }
 
-struct Left<W: Work> {
+struct Left<W: AnyWork> {
     settled: VecDeque<Settlement<W>>,
     /// Of whom waits for results while there are none.
     waker: Option<Waker>,
@@ -24,7 +24,7 @@ struct Left<W: Work> {
     is_closed: bool,
 }
 
-impl<W: Work> Completions<W> {
+impl<W: AnyWork> Completions<W> {
     /// With this list, which never grows.
     pub(crate) const fn new(settled: VecDeque<Settlement<W>>) -> Self {
         let left = Left { settled, waker: None, is_closed: false };

@@ -5,18 +5,18 @@ use std::task::Waker;
 
 use plimsoll_core::{AttemptId, Effect, Instant, SleepId, SleepRefusal, SleepStatus, Swept};
 
+use super::attempt_host::{Again, AttemptHost};
 use super::machine::{Shared, State, Types};
 use super::place::Contents;
-use super::signals::{Again, AttemptHost};
 use super::stop_waiters::StopWakers;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
 use crate::recipient::Recipient;
 use crate::settlement::Settlement;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// What a hold has left to do that runs foreign code, and so is done without the lock.
-pub(super) struct Aftermath<W: Work> {
+pub(super) struct Aftermath<W: AnyWork> {
     /// To be woken.
     wakers: Vec<Waker>,
     /// The wakers of futures that wait for an attempt to be asked to stop, or to be over.
@@ -28,7 +28,7 @@ pub(super) struct Aftermath<W: Work> {
 }
 
 /// Something to be done without the lock.
-enum Action<W: Work> {
+enum Action<W: AnyWork> {
     /// Expired values are to be freed.
     Sweep,
     /// Any effect but a waker or an attempt that is to stop.
@@ -38,7 +38,7 @@ enum Action<W: Work> {
 }
 
 /// Whether performing an effect calls a function of the user's: a callback, or the hook if there is one.
-fn calls_back<W: Work>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
+fn calls_back<W: AnyWork>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
     if matches!(effect, Effect::Observe(_)) || (has_hook && matches!(effect, Effect::Settle(_))) {
         return true;
     }
@@ -48,13 +48,13 @@ fn calls_back<W: Work>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
 type Settled<W> = plimsoll_core::Settlement<Types<W>>;
 
 /// Whether a settlement goes to a completion queue.
-const fn is_for_queue<W: Work>(settlement: &Settled<W>) -> bool {
+const fn is_for_queue<W: AnyWork>(settlement: &Settled<W>) -> bool {
     matches!(settlement.callback, Some(Recipient::Completions(_)))
 }
 
 /// Leaves a settlement in its completion queue: the waker to be woken, if somebody waits. It comes back if nobody will take
 /// it.
-fn complete<W: Work>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settlement<W>> {
+fn complete<W: AnyWork>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settlement<W>> {
     let recipient = settlement.callback.take();
     let settled = Settlement::of(settlement);
     match recipient {
@@ -67,7 +67,7 @@ fn complete<W: Work>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settle
 /// queues, in one hold of the lock.
 const MOST_A_HOLD: usize = 64;
 
-impl<W: Work> Aftermath<W> {
+impl<W: AnyWork> Aftermath<W> {
     pub(super) fn new() -> Self {
         Self {
             wakers: Vec::with_capacity(MOST_A_HOLD),
@@ -102,7 +102,7 @@ impl<W: Work> Aftermath<W> {
     }
 }
 
-impl<W: Work> State<W> {
+impl<W: AnyWork> State<W> {
     /// Takes effects, until there is one that is done last or there are enough. Attempts that are to stop are told so here,
     /// completion queues get theirs; the end is noted. Whether there was any.
     #[inline]
@@ -160,7 +160,7 @@ impl<W: Work> State<W> {
 /// The most values that one action sweeps.
 const SWEPT_AT_ONCE: u32 = 64;
 
-impl<W: Work> Shared<W> {
+impl<W: AnyWork> Shared<W> {
     /// Does what a hold has left to do: runs callbacks, wakers and drops.
     pub(super) fn perform(&self, aftermath: &mut Aftermath<W>) {
         for waker in aftermath.wakers.drain(..) {
@@ -313,10 +313,7 @@ impl<W: Work> Shared<W> {
     }
 }
 
-impl<W> AttemptHost for Shared<W>
-where
-    W: Work<Job: Send, Output: Send, Error: Send, Meta: Send>,
-{
+impl<W: AnyWork> AttemptHost for Shared<W> {
     fn now(&self) -> Instant {
         Self::now(self)
     }

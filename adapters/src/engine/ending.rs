@@ -6,36 +6,21 @@ use std::sync::atomic::Ordering;
 use plimsoll_core::{Drain, Instant, Phase};
 
 use super::base::{BoxCell, Engine, TIMERS_A_HOLD};
+use super::close::Close;
 use super::effects::Aftermath;
 use super::machine::Shared;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// After this many steps without any progress the machine is given up.
 const IDLE_STEPS: u32 = 8;
 
-/// An engine as its owner sees it, whatever its handler is.
-pub(crate) trait Close: Send + Sync {
-    /// Ends the machine in this mode and performs all that is left on this thread, together with other threads that end
-    /// it at the same time. Then drops every future, the handler and the timer, except what is being polled right now: that
-    /// goes when the poll returns. The workers and the timekeeper end at their next poll.
-    ///
-    /// When it returns the machine is drained: every task is settled, and every callback has been called; one that another
-    /// thread has called has returned, or has been running for 20 ms. Does nothing the second time.
-    fn end(&self, mode: Drain);
-}
-
-impl<W, H, F> Close for Engine<W, H, F>
-where
-    W: Work<Job: Send, Output: Send, Error: Send, Meta: Send>,
-    H: Send + Sync,
-    F: Send,
-{
+impl<W: AnyWork, H, F> Close for Engine<W, H, F> {
     fn end(&self, mode: Drain) {
         Self::end(self, mode);
     }
 }
 
-impl<W: Work, H, F> Engine<W, H, F> {
+impl<W: AnyWork, H, F> Engine<W, H, F> {
     /// See [`Close::end`].
     pub(super) fn end(&self, mode: Drain) {
         let shared = &*self.shared;
@@ -144,7 +129,7 @@ impl<W: Work, H, F> Engine<W, H, F> {
     }
 }
 
-impl<W: Work> Shared<W> {
+impl<W: AnyWork> Shared<W> {
     /// Completes what was left at the end by what only the engine knows.
     fn note_end(&self, in_hand: usize) {
         // A worker polls one attempt at a time.

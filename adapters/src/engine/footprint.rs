@@ -14,7 +14,7 @@ use super::stop_waiters::StopWaiters;
 use super::timekeeper::Timekeeper;
 use super::wake::{WAKER_BYTES, Wakes};
 use super::worker::Worker;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Bytes by part, as in the public [`Footprint`](crate::Footprint).
 pub(crate) struct EngineFootprint {
@@ -26,18 +26,19 @@ pub(crate) struct EngineFootprint {
 
 /// The bytes that [`build`](super::build::build) asks of the allocator for these types and a timer `T`, without the list of
 /// futures, which is the caller's.
-pub(crate) fn footprint<W: Work, H, F, A, T>(limits: &Limits, shape: Shape) -> EngineFootprint {
+pub(crate) fn footprint<W: AnyWork, H, F, A, T>(limits: &Limits, shape: Shape) -> EngineFootprint {
     let (places, workers) = (limits.concurrency as usize, shape.workers as usize);
     let slots = limits.task_slots() as usize;
     let graces = if shape.has_grace { Graces::bytes(limits.concurrency) } else { 0 };
-    let one_place = Places::<BoxCell<W, H, F>>::BYTES_EACH + size_of::<Cell<W, H, F>>();
+    let one_place = Places::<BoxCell<W, H, F>, W::Sharing>::BYTES_EACH + size_of::<Cell<W, H, F>>();
     let one_worker = size_of::<Worker<W, H, F, A>>()
         .saturating_add(Worker::<W, H, F, A>::bytes(shape, limits.concurrency));
-    let of_places = [Signals::bytes(limits.concurrency), StopWaiters::bytes(limits.concurrency)];
+    let of_places =
+        [Signals::<W::Sharing>::bytes(limits.concurrency), StopWaiters::bytes(limits.concurrency)];
     let signals = [
         Wakes::bytes(limits.concurrency, shape.workers),
         places.saturating_mul(size_of::<ArcInner<()>>() + WAKER_BYTES),
-        size_of::<ArcInner<Wakes>>() + size_of::<ArcInner<Signals>>(),
+        size_of::<ArcInner<Wakes>>() + size_of::<ArcInner<Signals<W::Sharing>>>(),
     ];
     let shared = [
         slots.saturating_mul(size_of::<u32>()),

@@ -16,7 +16,7 @@ use super::stop_waiters::StopWakers;
 use super::wake::{Entered, Line};
 use crate::handler::Handler;
 use crate::panics::Panic;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// Time-outs have this resolution: within it, it does not matter when a handler was called.
 const TICK: Duration = Duration::from_millis(1);
@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_millis(1);
 type BoxPlace<W, H, F> = Place<BoxCell<W, H, F>>;
 
 /// The places in hand, by what is to be done with them.
-pub(super) struct Hand<W: Work, H, F> {
+pub(super) struct Hand<W: AnyWork, H, F> {
     /// With a new attempt, to be polled first.
     new: VecDeque<BoxPlace<W, H, F>>,
     /// To be polled after them, in this order.
@@ -48,7 +48,7 @@ pub(super) struct Hand<W: Work, H, F> {
     leftovers: Vec<Contents<W, H>>,
 }
 
-impl<W: Work, H, F> Hand<W, H, F> {
+impl<W: AnyWork, H, F> Hand<W, H, F> {
     pub(super) fn new(shape: Shape, places: u32) -> Self {
         let (most, ready) = Self::capacities(shape, places);
         Self {
@@ -306,14 +306,14 @@ impl<W: Work, H, F> Hand<W, H, F> {
     #[inline]
     pub(super) fn poll<A>(
         &mut self,
-        making: &Making<'_, W::Job>,
+        making: &Making<'_, W>,
         entered: &Entered,
         now: Instant,
         is_exact: bool,
     ) -> (bool, Option<Panic>)
     where
-        W: Work<Error: fmt::Debug>,
-        H: Handler<W, A, Future = F>,
+        W: AnyWork<Error: fmt::Debug>,
+        H: Handler<W::Base, A, W::Sharing, Future = F>,
         F: Future<Output = Result<W::Output, W::Error>>,
     {
         let Some(mut place) = self.new.pop_front().or_else(|| self.ready.pop_front()) else {
@@ -367,7 +367,7 @@ impl<W: Work, H, F> Hand<W, H, F> {
 
 /// Starts the next attempt in this place: whether there was one.
 #[inline]
-fn start<W: Work, H, F>(
+fn start<W: AnyWork, H, F>(
     engine: &Engine<W, H, F>,
     state: &mut State<W>,
     place: &mut BoxPlace<W, H, F>,
@@ -381,7 +381,7 @@ fn start<W: Work, H, F>(
 
 /// Has the attempt count from `now`, if that is noticeably later than it does: whether that is so.
 #[inline]
-fn note_if_late<W: Work, H, F>(cell: &mut BoxCell<W, H, F>, now: Instant) -> bool {
+fn note_if_late<W: AnyWork, H, F>(cell: &mut BoxCell<W, H, F>, now: Instant) -> bool {
     let is_late = now.saturating_since(cell.since()) > TICK;
     if is_late {
         cell.as_mut().note_began(now);

@@ -4,18 +4,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::settlement::Settlement;
-use crate::work::Work;
+use crate::sharing::Kinds;
+use crate::work::AnyWork;
 
 /// What is shown every settled task, before whoever gets its result.
-pub(crate) type Hook<W> = Arc<dyn Fn(&Settlement<W>) + Send + Sync>;
+pub(crate) type Hook<W> = Arc<HookOf<W>>;
+
+/// Its type, which is not known.
+pub(crate) type HookOf<W> = <<W as AnyWork>::Sharing as Kinds>::Hook<Settlement<W>>;
 
 /// Where it is kept. It goes with the engine, so that it may hold a submitter.
-pub(super) struct HookPlace<W: Work> {
+pub(super) struct HookPlace<W: AnyWork> {
     is_set: AtomicBool,
     hook: Mutex<Option<Hook<W>>>,
 }
 
-impl<W: Work> HookPlace<W> {
+impl<W: AnyWork> HookPlace<W> {
     pub(super) const fn new() -> Self {
         Self { is_set: AtomicBool::new(false), hook: Mutex::new(None) }
     }

@@ -5,7 +5,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::machine::{Shared, State};
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// The wakers of futures that wait until the processor is idle. Each is taken out at the next moment at which it is, and its
 /// future learns from that that there was such a moment.
@@ -57,7 +57,7 @@ impl IdleWaiters {
     }
 }
 
-impl<W: Work> State<W> {
+impl<W: AnyWork> State<W> {
     /// Whether somebody has waited for this moment, at which every task is settled.
     #[inline]
     pub(super) fn has_idle_waiter_to_wake(&self) -> bool {
@@ -73,7 +73,7 @@ impl<W: Work> State<W> {
     }
 }
 
-impl<W: Work> Shared<W> {
+impl<W: AnyWork> Shared<W> {
     /// Asks whether every task is settled now, or was since the ticket was given; if not, the waker is left. The waker
     /// that is not needed comes back.
     pub(crate) fn wait_until_idle(

@@ -5,7 +5,9 @@
 //! before it. So this lock (`spin`'s) only knows whether it is held, and a thread that finds it held for longer than a
 //! hold takes lets the operating system run others for a while, and looks again.
 
+use std::cell::{RefCell, RefMut};
 use std::hint;
+use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -14,6 +16,22 @@ use spin::mutex::{SpinMutex, SpinMutexGuard};
 
 /// The lock while it is held.
 pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T>;
+
+/// What guards a value that is only touched in short holds, in which no foreign code runs.
+pub trait Locking<T> {
+    /// A hold.
+    type Guard<'a>: DerefMut<Target = T>
+    where
+        Self: 'a;
+
+    fn new(value: T) -> Self;
+
+    fn lock(&self) -> Self::Guard<'_>;
+
+    /// How often it was held so far, modulo 2^32.
+    #[cfg(test)]
+    fn holds(&self) -> u32;
+}
 
 /// How often a thread tries again at once: longer than a usual hold takes.
 const TRIES: u32 = 100;
@@ -47,7 +65,7 @@ fn rest() {
 /// A thread that has rested [`PATIENCE`] times and found the lock taken each time, as can happen where there is one
 /// processor and the others have it nearly always, has them rest once in turn.
 #[derive(Debug)]
-pub(crate) struct Lock<T> {
+pub struct Lock<T> {
     value: SpinMutex<T>,
     /// How often the lock was held, modulo 2^32. Changed by the holder.
     holds: AtomicU32,
@@ -57,6 +75,63 @@ pub(crate) struct Lock<T> {
     taken: AtomicU32,
     /// Whether a thread has waited for so long that the others give way.
     starving: AtomicBool,
+}
+
+impl<T> Locking<T> for Lock<T> {
+    type Guard<'a>
+        = Guard<'a, T>
+    where
+        T: 'a;
+
+    fn new(value: T) -> Self {
+        Self::new(value)
+    }
+
+    #[inline]
+    fn lock(&self) -> Guard<'_, T> {
+        Self::lock(self)
+    }
+
+    #[cfg(test)]
+    fn holds(&self) -> u32 {
+        self.holds.load(Ordering::Relaxed)
+    }
+}
+
+/// In place of a [`Lock`] where everything is on one thread.
+#[derive(Debug)]
+pub struct CellLock<T> {
+    value: RefCell<T>,
+    #[cfg(test)]
+    holds: std::cell::Cell<u32>,
+}
+
+impl<T> Locking<T> for CellLock<T> {
+    type Guard<'a>
+        = RefMut<'a, T>
+    where
+        T: 'a;
+
+    fn new(value: T) -> Self {
+        Self {
+            value: RefCell::new(value),
+            #[cfg(test)]
+            holds: std::cell::Cell::new(0),
+        }
+    }
+
+    /// A hold within a hold would be foreign code under the lock: with a [`Lock`] it would wait for ever, and here it panics.
+    #[inline]
+    fn lock(&self) -> RefMut<'_, T> {
+        #[cfg(test)]
+        self.holds.set(self.holds.get().wrapping_add(1));
+        self.value.borrow_mut()
+    }
+
+    #[cfg(test)]
+    fn holds(&self) -> u32 {
+        self.holds.get()
+    }
 }
 
 impl<T> Lock<T> {
@@ -74,12 +149,6 @@ impl<T> Lock<T> {
         let value = self.value.try_lock().unwrap_or_else(|| self.wait());
         self.holds.store(self.holds.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         value
-    }
-
-    /// How often it was held so far, modulo 2^32.
-    #[cfg(test)]
-    pub(crate) fn holds(&self) -> u32 {
-        self.holds.load(Ordering::Relaxed)
     }
 
     #[cold]

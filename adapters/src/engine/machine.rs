@@ -19,7 +19,7 @@ use plimsoll_core::{
 use super::grace::Graces;
 use super::hook::HookPlace;
 use super::idle_waiters::IdleWaiters;
-use super::lock::{Guard, Lock};
+use super::lock::Locking;
 use super::signals::Signals;
 use super::stop_waiters::StopWaiters;
 use super::timekeeper_signal::TimekeeperSignal;
@@ -29,13 +29,14 @@ use crate::cache::CachePart;
 use crate::options::Defaults;
 use crate::panics::PanicMessage;
 use crate::recipient::Recipient;
-use crate::runtime::{Clock, Timer};
-use crate::work::{SendWork, Work};
+use crate::runtime::Clock;
+use crate::sharing::Kinds;
+use crate::work::AnyWork;
 
 /// What the machine keeps for this crate.
 pub(crate) struct Types<W>(PhantomData<fn() -> W>);
 
-impl<W: Work> Plan for Types<W> {
+impl<W: AnyWork> Plan for Types<W> {
     type Job = W::Job;
     type Output = W::Output;
     type Error = W::Error;
@@ -52,19 +53,31 @@ impl<W: Work> Plan for Types<W> {
 pub(crate) type Machine<W> = plimsoll_core::Processor<Types<W>>;
 
 /// The runtime's timer, kept where the owner can drop it.
-pub(super) type BoxTimer = Pin<Box<dyn Timer>>;
+pub(crate) type BoxTimer<W> = Pin<Box<<<W as AnyWork>::Sharing as Kinds>::Timer>>;
+
+/// What guards the machine.
+type StateLock<W> = <<W as AnyWork>::Sharing as Kinds>::Lock<State<W>>;
+
+/// The machine while it is held.
+pub(crate) type Guard<'a, W> = <StateLock<W> as Locking<State<W>>>::Guard<'a>;
+
+/// An engine as its owner sees it.
+pub(crate) type EngineOwned<W> = Arc<<<W as AnyWork>::Sharing as Kinds>::Close>;
+
+/// A processor as its attempts see it.
+pub(crate) type Host<W> = <<W as AnyWork>::Sharing as Kinds>::Host;
 
 /// Everything but the places: it knows neither the handler nor its future, so that submitters need not.
-pub(crate) struct Shared<W: Work> {
-    state: Lock<State<W>>,
+pub(crate) struct Shared<W: AnyWork> {
+    state: StateLock<W>,
     clock: Clock,
     pub(crate) defaults: Defaults,
     /// What they come to.
     pub(crate) conditions: Conditions,
     pub(super) wakes: Arc<Wakes>,
-    pub(super) signals: Arc<Signals>,
+    pub(super) signals: Arc<Signals<W::Sharing>>,
     pub(super) timekeeper: TimekeeperSignal,
-    pub(super) timer: Mutex<Option<BoxTimer>>,
+    pub(super) timer: Mutex<Option<BoxTimer<W>>>,
     pub(crate) cache: Arc<dyn CachePart>,
     pub(super) hook: HookPlace<W>,
     /// Whether the machine had something for a worker at the end of the last hold.
@@ -80,7 +93,7 @@ pub(crate) struct Shared<W: Work> {
 }
 
 /// What the lock guards. Nothing in here runs code of a user.
-pub(crate) struct State<W: Work> {
+pub(crate) struct State<W: AnyWork> {
     pub(crate) machine: Machine<W>,
     /// In which place the attempt of the task in each slot runs.
     placement: Box<[u32]>,
@@ -122,7 +135,7 @@ pub(super) struct Wakeups {
     pub(super) timekeeper: bool,
 }
 
-impl<W: Work> State<W> {
+impl<W: AnyWork> State<W> {
     /// How many things workers could do for the machine: attempts to start, effects to perform. O(1).
     #[inline]
     pub(super) fn demand(&self) -> u32 {
@@ -219,20 +232,23 @@ impl<W: Work> State<W> {
 }
 
 /// What an engine is made of, beside the handler.
-pub(crate) struct Parts {
+pub(crate) struct Parts<W: AnyWork> {
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     pub(crate) defaults: Defaults,
     pub(crate) cache: Arc<dyn CachePart>,
-    pub(crate) timer: BoxTimer,
+    pub(crate) timer: BoxTimer<W>,
     pub(crate) workers: u32,
     /// How long an attempt that was asked to stop may go on.
     pub(crate) grace: std::time::Duration,
 }
 
-impl<W: SendWork> Shared<W> {
+impl<W: AnyWork> Shared<W> {
     /// Allocates everything that is shared: see [`Footprint`](crate::Footprint).
-    pub(super) fn new(parts: Parts) -> Result<Arc<Self>, BuildError> {
+    pub(super) fn new(
+        parts: Parts<W>,
+        host: fn(Weak<Self>) -> Weak<Host<W>>,
+    ) -> Result<Arc<Self>, BuildError> {
         let Parts { limits, clock, defaults, cache, timer, workers, grace } = parts;
         let machine = Machine::new(limits, clock())?;
         let (slots, places) = (limits.task_slots(), limits.concurrency);
@@ -253,12 +269,12 @@ impl<W: SendWork> Shared<W> {
             credit: 0,
         };
         Ok(Arc::new_cyclic(|shared: &Weak<Self>| Self {
-            state: Lock::new(state),
+            state: Locking::new(state),
             clock,
             conditions: defaults.conditions(),
             defaults,
             wakes: Arc::new(Wakes::new(places, workers)),
-            signals: Arc::new(Signals::new(places, shared.clone())),
+            signals: Arc::new(Signals::new(places, host(shared.clone()))),
             timekeeper: TimekeeperSignal::new(),
             timer: Mutex::new(Some(timer)),
             cache,
@@ -273,7 +289,7 @@ impl<W: SendWork> Shared<W> {
     }
 }
 
-impl<W: Work> Shared<W> {
+impl<W: AnyWork> Shared<W> {
     pub(crate) fn now(&self) -> Instant {
         (self.clock)()
     }
@@ -281,13 +297,13 @@ impl<W: Work> Shared<W> {
     /// The machine and what goes with it. No foreign code may run, nor be dropped, while this is held; what changes it
     /// [releases](Self::release) it.
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, State<W>> {
+    pub(crate) fn lock(&self) -> Guard<'_, W> {
         self.state.lock()
     }
 
     /// Ends a hold that has changed something, with this demand.
     #[inline]
-    pub(super) fn release(&self, state: Guard<'_, State<W>>, demand: u32) {
+    pub(super) fn release(&self, state: Guard<'_, W>, demand: u32) {
         self.has_demand.store(demand > 0, Ordering::Relaxed);
         drop(state);
     }
@@ -320,7 +336,7 @@ impl<W: Work> Shared<W> {
     }
 
     #[inline]
-    fn lock_to_submit(&self) -> (Guard<'_, State<W>>, Instant) {
+    fn lock_to_submit(&self) -> (Guard<'_, W>, Instant) {
         let mut state = self.lock();
         let Some(credit) = state.credit.checked_sub(1) else {
             drop(state);
@@ -332,7 +348,7 @@ impl<W: Work> Shared<W> {
     }
 
     #[cold]
-    fn lock_and_read_clock(&self) -> (Guard<'_, State<W>>, Instant) {
+    fn lock_and_read_clock(&self) -> (Guard<'_, W>, Instant) {
         let now = self.now();
         let mut state = self.lock();
         state.credit = SUBMISSIONS_A_READING;
@@ -434,7 +450,7 @@ impl<W: Work> Shared<W> {
     }
 
     /// The runtime's timer, while nobody has taken it.
-    pub(super) fn lock_timer(&self) -> MutexGuard<'_, Option<BoxTimer>> {
+    pub(super) fn lock_timer(&self) -> MutexGuard<'_, Option<BoxTimer<W>>> {
         self.timer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -452,7 +468,7 @@ impl<W: Work> Shared<W> {
     }
 }
 
-impl<W: Work> fmt::Debug for Shared<W> {
+impl<W: AnyWork> fmt::Debug for Shared<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (census, phase) = self.read(|machine| (machine.census(), machine.phase()));
         f.debug_struct("Shared").field("phase", &phase).field("census", &census).finish_non_exhaustive()

@@ -36,15 +36,17 @@
 //! Three locks, always taken in this order, and none while foreign code runs: that of the machine, that of the places, that
 //! of the line of ready places. A waker takes the last one only, and nothing below it.
 
+pub(crate) mod attempt_host;
 pub(crate) mod base;
 pub(crate) mod build;
+pub(crate) mod close;
 pub(crate) mod completions;
 mod effects;
 pub(crate) mod ending;
 pub(crate) mod footprint;
 mod grace;
 mod hand;
-mod hook;
+pub(crate) mod hook;
 pub(crate) mod idle_waiters;
 pub(crate) mod lock;
 pub(crate) mod machine;

@@ -11,12 +11,13 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use plimsoll_core::{AttemptId, Failure, Instant, Late, Message, Start};
 
+use super::attempt_host::Again;
 use super::machine::{Machine, Types};
-use super::signals::{Again, Signals};
+use super::signals::Signals;
 use crate::context::Context;
 use crate::handler::Handler;
 use crate::panics::{Panic, PanicMessage, catch, discard_panic, error_message, first_panic, panic_text};
-use crate::work::Work;
+use crate::work::AnyWork;
 
 pin_project! {
     /// The future of one attempt, what made it, and what its report needs. It is allocated once a place.
@@ -27,7 +28,7 @@ pin_project! {
     /// Its fields stand in the order in which they are used, and the rarely used ones come last: of 10,000 places each
     /// is cold in the caches when its turn comes, so every line of memory counts.
     #[repr(C, align(64))]
-    pub(super) struct Cell<W, H, F> where W: Work {
+    pub(super) struct Cell<W, H, F> where W: AnyWork {
         attempt: Option<AttemptId>,
         // Since when its start-to-close time-out counts; the end of time if it has none.
         since: Instant,
@@ -54,7 +55,7 @@ pin_project! {
 }
 
 /// How an attempt ended.
-enum End<W: Work> {
+enum End<W: AnyWork> {
     Completed(W::Output),
     Failed(W::Error),
     Panicked(PanicMessage),
@@ -62,16 +63,19 @@ enum End<W: Work> {
     Stopped,
 }
 
+/// Clones a job.
+type CloneJob<J> = fn(&J) -> J;
+
 /// How the attempts of an engine are made.
-pub(super) struct Making<'a, J> {
-    pub(super) signals: &'a Arc<Signals>,
+pub(super) struct Making<'a, W: AnyWork> {
+    pub(super) signals: &'a Arc<Signals<W::Sharing>>,
     /// How a job is cloned for a further try, if there are any.
-    pub(super) clone: Option<fn(&J) -> J>,
+    pub(super) clone: Option<CloneJob<W::Job>>,
 }
 
 /// The values that an empty or closed place still owns, to be dropped one by one: two panics at a time would abort the
 /// process.
-pub(super) struct Contents<W: Work, H> {
+pub(super) struct Contents<W: AnyWork, H> {
     pub(super) job: Option<W::Job>,
     pub(super) copy: Option<W::Job>,
     pub(super) output: Option<W::Output>,
@@ -81,7 +85,7 @@ pub(super) struct Contents<W: Work, H> {
     pub(super) has_panicked: bool,
 }
 
-impl<W: Work, H, F> Cell<W, H, F> {
+impl<W: AnyWork, H, F> Cell<W, H, F> {
     pub(super) fn new(handler: Arc<H>, waker: Waker) -> Self {
         Self {
             attempt: None,
@@ -113,10 +117,10 @@ impl<W: Work, H, F> Cell<W, H, F> {
     /// Lets the attempt make progress: makes its future if that is not done yet, polls it, and drops it when it is over.
     /// Returns the panic, which ends the attempt.
     #[inline]
-    pub(super) fn run<A>(mut self: Pin<&mut Self>, making: &Making<'_, W::Job>, place: u32) -> Option<Panic>
+    pub(super) fn run<A>(mut self: Pin<&mut Self>, making: &Making<'_, W>, place: u32) -> Option<Panic>
     where
-        W: Work<Error: fmt::Debug>,
-        H: Handler<W, A, Future = F>,
+        W: AnyWork<Error: fmt::Debug>,
+        H: Handler<W::Base, A, W::Sharing, Future = F>,
         F: Future<Output = Result<W::Output, W::Error>>,
     {
         match catch(|| self.as_mut().go_on(making, place)) {
@@ -127,10 +131,10 @@ impl<W: Work, H, F> Cell<W, H, F> {
     }
 
     #[inline]
-    fn go_on<A>(mut self: Pin<&mut Self>, making: &Making<'_, W::Job>, place: u32)
+    fn go_on<A>(mut self: Pin<&mut Self>, making: &Making<'_, W>, place: u32)
     where
-        W: Work<Error: fmt::Debug>,
-        H: Handler<W, A, Future = F>,
+        W: AnyWork<Error: fmt::Debug>,
+        H: Handler<W::Base, A, W::Sharing, Future = F>,
         F: Future<Output = Result<W::Output, W::Error>>,
     {
         if !self.is_begun {
@@ -151,9 +155,9 @@ impl<W: Work, H, F> Cell<W, H, F> {
 
     /// Makes the future of the attempt.
     #[inline]
-    fn begin<A>(self: Pin<&mut Self>, making: &Making<'_, W::Job>, place: u32)
+    fn begin<A>(self: Pin<&mut Self>, making: &Making<'_, W>, place: u32)
     where
-        H: Handler<W, A, Future = F>,
+        H: Handler<W::Base, A, W::Sharing, Future = F>,
     {
         let mut this = self.project();
         *this.is_begun = true;

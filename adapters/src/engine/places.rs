@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::lock::{Guard, Lock};
+use super::lock::Locking;
+use crate::sharing::{AnyThread, Kinds};
 
 /// A place, with the cell in which its attempts live one after the other. `C` should be a pointer, so that it is cheap to
 /// move.
@@ -17,12 +18,17 @@ pub(super) struct Place<C> {
 /// this at any time and gets all that are here.
 ///
 /// Cells are only ever moved under the lock, never polled, called or dropped there.
-#[derive(Debug)]
-pub(super) struct Places<C> {
-    shelf: Lock<Shelf<C>>,
+pub(super) struct Places<C, S: Kinds = AnyThread> {
+    shelf: S::Lock<Shelf<C>>,
     /// How many lie in the queue, for a look without the lock.
     ready: AtomicU32,
 }
+
+/// What guards the places.
+type ShelfLock<C, S> = <S as Kinds>::Lock<Shelf<C>>;
+
+/// The places while they are held.
+type Guard<'a, C, S> = <ShelfLock<C, S> as Locking<Shelf<C>>>::Guard<'a>;
 
 /// What the lock guards.
 #[derive(Debug)]
@@ -36,7 +42,7 @@ pub(super) struct Shelf<C> {
     closed: bool,
 }
 
-impl<C> Places<C> {
+impl<C, S: Kinds> Places<C, S> {
     /// All places are free; the first one is taken first.
     pub(super) fn new(cells: impl ExactSizeIterator<Item = C>) -> Self {
         // Of this size from the start: bytes asked for are counted.
@@ -44,20 +50,20 @@ impl<C> Places<C> {
         free.extend((0..u32::try_from(cells.len()).unwrap_or(u32::MAX)).rev());
         let ready = VecDeque::with_capacity(cells.len());
         let shelf = Shelf { cells: cells.map(Some).collect(), free, ready, closed: false };
-        Self { shelf: Lock::new(shelf), ready: AtomicU32::new(0) }
+        Self { shelf: Locking::new(shelf), ready: AtomicU32::new(0) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator for each cell.
     pub(super) const BYTES_EACH: usize = size_of::<Option<C>>() + size_of::<u32>() + size_of::<Place<C>>();
 
     #[inline]
-    pub(super) fn lock(&self) -> Guard<'_, Shelf<C>> {
+    pub(super) fn lock(&self) -> Guard<'_, C, S> {
         self.shelf.lock()
     }
 
     /// Releases the lock after the queue was changed.
     #[inline]
-    pub(super) fn unlock(&self, shelf: Guard<'_, Shelf<C>>) {
+    pub(super) fn unlock(&self, shelf: Guard<'_, C, S>) {
         self.ready.store(u32::try_from(shelf.ready.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
         drop(shelf);
     }
@@ -147,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_in_one_hand_at_a_time() {
-        let places = Places::new([1, 10].into_iter());
+        let places = Places::<_>::new([1, 10].into_iter());
         assert_eq!(places.lock().take_free(), Some(place(0, 1)));
         assert_eq!((places.take(0), places.take(2)), (None, None));
         places.lock().put(place(0, 2));
@@ -166,7 +172,7 @@ mod tests {
 
     #[test]
     fn closing_hands_out_the_cells_that_are_here() {
-        let places = Places::new([1, 2, 3, 4].into_iter());
+        let places = Places::<_>::new([1, 2, 3, 4].into_iter());
         assert_eq!(places.take(1), Some(2));
         assert_eq!(places.take(3), Some(4));
         places.lock().ready.push_back(place(3, 5));

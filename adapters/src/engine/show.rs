@@ -7,9 +7,9 @@ use super::machine::{Shared, Types};
 use crate::panics::PanicMessage;
 use crate::settlement::Settlement;
 use crate::task_error::TaskError;
-use crate::work::Work;
+use crate::work::AnyWork;
 
-impl<W: Work> Shared<W> {
+impl<W: AnyWork> Shared<W> {
     /// From now on this function sees every task that is settled. The one before is dropped.
     pub(crate) fn set_hook(&self, hook: Hook<W>) {
         let replaced = self.hook.replace(Some(hook));

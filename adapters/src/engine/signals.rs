@@ -2,21 +2,23 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::Waker;
 
-use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal};
+use plimsoll_core::AttemptId;
+
+use super::attempt_host::Again;
+use crate::sharing::{AnyThread, Kinds};
 
 /// The signals of all places. It owns no value of a user, so an attempt that outlives its processor keeps none alive.
-pub(crate) struct Signals {
+pub(crate) struct Signals<S: Kinds = AnyThread> {
     /// The attempt that runs in each place and is to go on, or one of the two values below.
     orders: Box<[AtomicU64]>,
     /// What the attempt in each place has decided about a further one, as [`Again`] encodes it. Under the machine's lock.
     decisions: Box<[AtomicU64]>,
     /// How many places have one, so that the usual case looks at none.
     decided: AtomicU32,
-    host: Weak<dyn AttemptHost>,
+    host: Weak<S::Host>,
     /// The host, where nobody else keeps it.
-    _kept: Option<Arc<dyn AttemptHost>>,
+    _kept: Option<Arc<S::Host>>,
 }
 
 /// In place of an attempt: there is none, or it is to be dropped. An [`AttemptId`] is never zero.
@@ -33,70 +35,15 @@ pub(super) enum Order {
     Drop,
 }
 
-/// What an attempt that fails has decided about a further one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// As the task's terms have it.
-    ByPolicy,
-    /// After so many nanoseconds, if there may be one.
-    After(u64),
-    /// There is to be none.
-    Never,
-}
-
-impl Again {
-    const fn encode(self) -> u64 {
-        match self {
-            Self::ByPolicy => 0,
-            Self::Never => u64::MAX,
-            Self::After(nanos) if nanos < u64::MAX - 1 => nanos + 1,
-            Self::After(_) => u64::MAX - 1,
-        }
-    }
-
-    const fn decode(code: u64) -> Self {
-        match code {
-            0 => Self::ByPolicy,
-            u64::MAX => Self::Never,
-            nanos => Self::After(nanos - 1),
-        }
-    }
-}
-
-/// A processor as its attempts see it. They do not keep it alive.
-pub(crate) trait AttemptHost: Send + Sync {
-    /// The time on its clock.
-    fn now(&self) -> Instant;
-
-    /// Begins a sleep of an attempt.
-    fn sleep(&self, attempt: AttemptId, until: Instant, waker: Waker) -> Result<SleepId, SleepRefusal>;
-
-    /// Asks for the end of a sleep: `None` as long as it goes on, and then the waker was left there.
-    fn resleep(&self, id: SleepId, waker: Waker) -> Option<Result<(), SleepRefusal>>;
-
-    /// Ends a sleep early.
-    fn end_sleep(&self, id: SleepId);
-
-    /// Notes what an attempt has decided about a further one, unless it is over.
-    fn decide(&self, place: u32, attempt: AttemptId, again: Again);
-
-    /// Leaves a waker under `key` that is woken when the attempt is asked to stop or over, in place of the one of an
-    /// earlier call. Whether the attempt goes on; if not, nothing was left.
-    fn wait_for_stop(&self, place: u32, attempt: AttemptId, key: &mut Option<usize>, waker: Waker) -> bool;
-
-    /// Takes back the waker that was left by [`wait_for_stop`](Self::wait_for_stop).
-    fn leave_stop(&self, place: u32, attempt: AttemptId, key: usize);
-}
-
-impl Signals {
-    pub(super) fn new(places: u32, host: Weak<dyn AttemptHost>) -> Self {
+impl<S: Kinds> Signals<S> {
+    pub(super) fn new(places: u32, host: Weak<S::Host>) -> Self {
         let each = |value| (0..places).map(move |_| AtomicU64::new(value)).collect();
         let (orders, decisions) = (each(OVER), each(Again::ByPolicy.encode()));
         Self { orders, decisions, decided: AtomicU32::new(0), host, _kept: None }
     }
 
     /// Those of one place, in which this attempt runs, with a host of their own.
-    pub(crate) fn of_one(attempt: AttemptId, host: Arc<dyn AttemptHost>) -> Self {
+    pub(crate) fn of_one(attempt: AttemptId, host: Arc<S::Host>) -> Self {
         let orders = Box::new([AtomicU64::new(attempt.to_bits())]);
         let (decisions, decided) = (Box::default(), AtomicU32::new(0));
         Self { orders, decisions, decided, host: Arc::downgrade(&host), _kept: Some(host) }
@@ -108,7 +55,7 @@ impl Signals {
     }
 
     /// The processor, while it is there.
-    pub(crate) fn host(&self) -> Option<Arc<dyn AttemptHost>> {
+    pub(crate) fn host(&self) -> Option<Arc<S::Host>> {
         self.host.upgrade()
     }
 

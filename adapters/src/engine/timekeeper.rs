@@ -8,18 +8,19 @@ use std::task::{Context as TaskContext, Poll};
 use plimsoll_core::{Drain, Instant};
 
 use super::base::TIMERS_A_HOLD;
-use super::ending::Close;
-use super::machine::Shared;
-use crate::work::Work;
+use super::close::Close;
+use super::machine::{EngineOwned, Shared};
+use crate::runtime::Timer;
+use crate::work::AnyWork;
 
 /// How often it looks before it lets other tasks of the runtime run.
 const ROUNDS_A_TURN: u32 = 16;
 
 /// Spawned once, and kept until the engine is closed. It owns the use of the runtime's timer, which lies where the owner
 /// can drop it.
-pub(super) struct Timekeeper<W: Work> {
+pub(super) struct Timekeeper<W: AnyWork> {
     shared: Arc<Shared<W>>,
-    engine: Arc<dyn Close>,
+    engine: EngineOwned<W>,
     /// What the timer is set to; the end of time while it is not set.
     set_to: Instant,
 }
@@ -32,8 +33,8 @@ enum Round {
     Done(Instant),
 }
 
-impl<W: Work> Timekeeper<W> {
-    pub(super) const fn new(shared: Arc<Shared<W>>, engine: Arc<dyn Close>) -> Self {
+impl<W: AnyWork> Timekeeper<W> {
+    pub(super) const fn new(shared: Arc<Shared<W>>, engine: EngineOwned<W>) -> Self {
         Self { shared, engine, set_to: Instant::MAX }
     }
 
@@ -81,7 +82,7 @@ impl<W: Work> Timekeeper<W> {
     }
 }
 
-impl<W: Work> Future for Timekeeper<W> {
+impl<W: AnyWork> Future for Timekeeper<W> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
@@ -103,7 +104,7 @@ impl<W: Work> Future for Timekeeper<W> {
 }
 
 /// A runtime that drops the timekeeper has ended: the machine ends with it, on this thread.
-impl<W: Work> Drop for Timekeeper<W> {
+impl<W: AnyWork> Drop for Timekeeper<W> {
     fn drop(&mut self) {
         self.engine.end(Drain::Cancel);
     }

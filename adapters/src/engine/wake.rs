@@ -278,6 +278,7 @@ impl Wake for PlaceWaker {
 #[cfg(all(test, not(plimsoll_loom)))]
 mod tests {
     use super::*;
+    use crate::engine::lock::Locking;
 
     fn ready(wakes: &Wakes) -> Vec<u32> {
         let mut line = wakes.lock();

@@ -33,7 +33,7 @@ use super::place::Making;
 use super::turn::Turn;
 use super::workers::take_has_woken;
 use crate::handler::Handler;
-use crate::work::Work;
+use crate::work::AnyWork;
 
 /// A step that took longer has handlers that compute.
 const SLOW: Duration = Duration::from_micros(500);
@@ -41,7 +41,7 @@ const SLOW: Duration = Duration::from_micros(500);
 const POLLS_A_READING: u32 = 32;
 
 /// Spawned once, and kept until the engine is closed. Between two polls it holds nothing of a user.
-pub(super) struct Worker<W: Work, H, F, A> {
+pub(super) struct Worker<W: AnyWork, H, F, A> {
     engine: Arc<Engine<W, H, F>>,
     index: u32,
     hand: Hand<W, H, F>,
@@ -82,7 +82,7 @@ struct Others {
 
 impl Others {
     #[inline]
-    fn look<W: Work, H, F>(engine: &Engine<W, H, F>, state: &State<W>) -> Self {
+    fn look<W: AnyWork, H, F>(engine: &Engine<W, H, F>, state: &State<W>) -> Self {
         let workers = &engine.shared.wakes.workers;
         let exist = engine.manner.shape.has_several_threads;
         let (are_idle, take_effects) = (exist && workers.has_idle(), exist && workers.has_queued());
@@ -93,7 +93,7 @@ impl Others {
 
     /// How many idle ones are needed for what the hold has made ready, and for what is given up.
     #[inline]
-    fn count_needed<W: Work>(&self, state: &State<W>, given_up: usize) -> u32 {
+    fn count_needed<W: AnyWork>(&self, state: &State<W>, given_up: usize) -> u32 {
         if !self.are_idle {
             return 0;
         }
@@ -102,7 +102,7 @@ impl Others {
     }
 }
 
-impl<W: Work, H, F, A> Worker<W, H, F, A> {
+impl<W: AnyWork, H, F, A> Worker<W, H, F, A> {
     pub(super) fn new(engine: Arc<Engine<W, H, F>>, index: u32, places: u32) -> Self {
         let hand = Hand::new(engine.manner.shape, places);
         Self {
@@ -274,8 +274,8 @@ impl<W: Work, H, F, A> Worker<W, H, F, A> {
 
 impl<W, H, F, A> Worker<W, H, F, A>
 where
-    W: Work<Error: fmt::Debug>,
-    H: Handler<W, A, Future = F>,
+    W: AnyWork<Error: fmt::Debug>,
+    H: Handler<W::Base, A, W::Sharing, Future = F>,
     F: Future<Output = Result<W::Output, W::Error>>,
 {
     /// Goes round once.
@@ -365,8 +365,8 @@ where
 
 impl<W, H, F, A> Future for Worker<W, H, F, A>
 where
-    W: Work<Error: fmt::Debug>,
-    H: Handler<W, A, Future = F>,
+    W: AnyWork<Error: fmt::Debug>,
+    H: Handler<W::Base, A, W::Sharing, Future = F>,
     F: Future<Output = Result<W::Output, W::Error>>,
 {
     type Output = ();
@@ -407,10 +407,10 @@ where
 }
 
 // Nothing in it is pinned but what is boxed.
-impl<W: Work, H, F, A> Unpin for Worker<W, H, F, A> {}
+impl<W: AnyWork, H, F, A> Unpin for Worker<W, H, F, A> {}
 
 /// A runtime that drops its last worker has ended: the machine ends with it, on this thread.
-impl<W: Work, H, F, A> Drop for Worker<W, H, F, A> {
+impl<W: AnyWork, H, F, A> Drop for Worker<W, H, F, A> {
     fn drop(&mut self) {
         self.hand.dispose(&self.engine);
         if self.engine.shared.wakes.workers.note_dropped() {

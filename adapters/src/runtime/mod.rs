@@ -28,7 +28,7 @@ use crate::Instant;
 /// cancels what is not settled, on the thread that drops them, and nobody waits for it any more.
 pub trait Runtime {
     /// The runtime's timer. A processor uses exactly one.
-    type Timer: Timer;
+    type Timer: Timer + Send;
 
     /// On how many threads spawned futures may run at the same time. Default: [`Threads::Several`], which is right for
     /// every executor and costs one with a single thread some speed.
@@ -74,6 +74,47 @@ pub trait Runtime {
     }
 }
 
+/// An executor of one thread, for processors that stay there: as [`Runtime`], but what is spawned need not be `Send`. About as
+/// long to implement: see `SmolLocal` and `TokioLocal` of this crate.
+///
+/// All methods are called by [`Builder::spawn_local_on`](crate::Builder::spawn_local_on) and never after, on the thread on which
+/// the futures are to run. What is said of [`Runtime`] holds here too.
+pub trait LocalRuntime {
+    /// The runtime's timer. A processor uses exactly one.
+    type Timer: Timer;
+
+    /// Whether it can run a processor: see [`Runtime::check`].
+    ///
+    /// # Errors
+    /// What it lacks, and how it is made to have that.
+    fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    /// The clock that the timer goes by: see [`Runtime::clock`].
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static;
+
+    /// A timer that is not set.
+    fn timer(&self) -> Self::Timer;
+
+    /// Runs a future to its end on this thread: see [`Runtime::spawn`]. It is called twice.
+    fn spawn(&self, future: impl Future<Output = ()> + 'static);
+
+    /// See [`Runtime::seed`].
+    fn seed(&self) -> u64 {
+        RandomState::new().hash_one(())
+    }
+
+    /// See [`Runtime::may_go_on`].
+    #[must_use]
+    fn may_go_on() -> bool
+    where
+        Self: Sized,
+    {
+        true
+    }
+}
+
 /// On how many threads a [`Runtime`] runs futures at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Threads {
@@ -86,7 +127,7 @@ pub enum Threads {
 /// A timer that can be set again and again, by which a processor is woken.
 ///
 /// The clock decides what is due; the timer only wakes. It may fire late, and it may fire early.
-pub trait Timer: Send + 'static {
+pub trait Timer: 'static {
     /// Sets it to fire at this instant of the runtime's clock, whatever it was set to before. [`Instant::MAX`] unsets it:
     /// then nothing of the runtime should wait for it.
     fn reset(self: Pin<&mut Self>, at: Instant);

@@ -15,11 +15,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::Instant;
-use crate::runtime::{Runtime, Threads, Timer, since_start, std_instant};
+use crate::runtime::{LocalRuntime, Runtime, Threads, Timer, since_start, std_instant};
 
 /// The smol runtime: its global executor, or one of your own.
 ///
@@ -90,7 +91,41 @@ impl Runtime for Smol {
     }
 }
 
-/// The timer of [`Smol`]: one of `async-io`.
+/// An executor of smol that stays on one thread, for processors whose values need not be `Send`.
+#[derive(Clone)]
+pub struct SmolLocal(Rc<::smol::LocalExecutor<'static>>);
+
+impl SmolLocal {
+    /// An executor that you run yourself, on this thread.
+    #[must_use]
+    pub const fn on(executor: Rc<::smol::LocalExecutor<'static>>) -> Self {
+        Self(executor)
+    }
+}
+
+impl fmt::Debug for SmolLocal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmolLocal")
+    }
+}
+
+impl LocalRuntime for SmolLocal {
+    type Timer = SmolTimer;
+
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        since_start
+    }
+
+    fn timer(&self) -> SmolTimer {
+        SmolTimer(async_io::Timer::never())
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        self.0.spawn(future).detach();
+    }
+}
+
+/// The timer of [`Smol`] and [`SmolLocal`]: one of `async-io`.
 #[derive(Debug)]
 pub struct SmolTimer(async_io::Timer);
 

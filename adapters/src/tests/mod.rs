@@ -9,6 +9,7 @@ mod foreign;
 mod handles;
 mod kit;
 mod loads;
+mod local;
 mod outcomes;
 mod owner;
 mod panics;

@@ -1,0 +1,60 @@
+//! A processor as its attempts see it.
+
+use std::task::Waker;
+
+use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal};
+
+/// What an attempt that fails has decided about a further one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// As the task's terms have it.
+    ByPolicy,
+    /// After so many nanoseconds, if there may be one.
+    After(u64),
+    /// There is to be none.
+    Never,
+}
+
+impl Again {
+    pub(super) const fn encode(self) -> u64 {
+        match self {
+            Self::ByPolicy => 0,
+            Self::Never => u64::MAX,
+            Self::After(nanos) if nanos < u64::MAX - 1 => nanos + 1,
+            Self::After(_) => u64::MAX - 1,
+        }
+    }
+
+    pub(super) const fn decode(code: u64) -> Self {
+        match code {
+            0 => Self::ByPolicy,
+            u64::MAX => Self::Never,
+            nanos => Self::After(nanos - 1),
+        }
+    }
+}
+
+/// A processor as its attempts see it. They do not keep it alive.
+pub trait AttemptHost {
+    /// The time on its clock.
+    fn now(&self) -> Instant;
+
+    /// Begins a sleep of an attempt.
+    fn sleep(&self, attempt: AttemptId, until: Instant, waker: Waker) -> Result<SleepId, SleepRefusal>;
+
+    /// Asks for the end of a sleep: `None` as long as it goes on, and then the waker was left there.
+    fn resleep(&self, id: SleepId, waker: Waker) -> Option<Result<(), SleepRefusal>>;
+
+    /// Ends a sleep early.
+    fn end_sleep(&self, id: SleepId);
+
+    /// Notes what an attempt has decided about a further one, unless it is over.
+    fn decide(&self, place: u32, attempt: AttemptId, again: Again);
+
+    /// Leaves a waker under `key` that is woken when the attempt is asked to stop or over, in place of the one of an
+    /// earlier call. Whether the attempt goes on; if not, nothing was left.
+    fn wait_for_stop(&self, place: u32, attempt: AttemptId, key: &mut Option<usize>, waker: Waker) -> bool;
+
+    /// Takes back the waker that was left by [`wait_for_stop`](Self::wait_for_stop).
+    fn leave_stop(&self, place: u32, attempt: AttemptId, key: usize);
+}
