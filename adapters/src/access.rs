@@ -77,10 +77,10 @@ impl<W: AnyWork> Access<W> {
         self.shared.act(|machine| machine.set_concurrency(now, concurrency))
     }
 
-    /// Waits until every task is settled: none is queued, running, delayed or backing off. One such moment is enough,
-    /// although others may submit again before this is polled next. Callbacks have been taken up by then, but may not have
-    /// returned; attempts that do not stop when they were timed out or cancelled are not waited for. Allocates room for its
-    /// waker.
+    /// Waits until every task is settled, none queued, running, delayed or backing off, and their callbacks have returned. One
+    /// such moment is enough, although others may submit again before this is polled next. Attempts that do not stop when they
+    /// were timed out or cancelled are not waited for; nor, when the processor ends, are callbacks. In a callback it must not be
+    /// blocked on. Allocates room for its waker.
     ///
     /// ```
     /// # use plimsoll::{Processor, Thread, infallible};

@@ -10,7 +10,7 @@ use crate::engine::idle_waiters::IdleTicket;
 use crate::engine::machine::Shared;
 use crate::work::AnyWork;
 
-/// Ready when there was a moment, since it was polled first, at which every task was settled. Made by
+/// Ready when there was a moment, since it was polled first, at which every task was settled and no callback was left. Made by
 /// [`Access::idle`](crate::Access::idle).
 ///
 /// It does not keep the processor alive, and is ready when that has ended. Dropping it gives its place back. After it was

@@ -206,6 +206,39 @@ fn idle_is_waited_for() {
     }
 }
 
+#[cfg(feature = "tokio")]
+#[test]
+fn idle_is_when_callbacks_have_returned() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let on = Tokio::on(runtime.handle().clone());
+    let processor = Processor::builder().spawn_on(on, infallible(|_: u32| async {})).unwrap();
+    for is_asked_first in [false, true] {
+        let (entered, enters) = std::sync::mpsc::channel();
+        let has_returned = Arc::new(Mutex::new(false));
+        let returns = has_returned.clone();
+        processor.pause();
+        let submitted = processor.task(1).call(move |_| {
+            let _ = entered.send(());
+            std::thread::sleep(Duration::from_millis(50));
+            *returns.lock().unwrap() = true;
+        });
+        assert!(submitted.is_ok());
+        std::thread::scope(|scope| {
+            let wait = || futures::executor::block_on(processor.idle());
+            let waits = is_asked_first.then(|| scope.spawn(wait));
+            std::thread::sleep(Duration::from_millis(5));
+            processor.resume();
+            enters.recv().unwrap();
+            // It is settled, and its callback is being called: now others look at the machine too.
+            assert!(processor.is_idle());
+            processor.task(2).post().unwrap();
+            waits.map_or_else(wait, |waits| waits.join().unwrap());
+            assert!(*has_returned.lock().unwrap());
+        });
+    }
+}
+
 #[test]
 fn whoever_waits_for_idle_learns_of_the_end_and_leaves_nothing() {
     struct Counted;

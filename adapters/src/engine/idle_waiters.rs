@@ -1,16 +1,20 @@
-//! Who waits until every task is settled.
+//! Who waits until every task is settled, and every callback has returned.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use slab::Slab;
 
 use super::machine::{Shared, State};
+use super::wake::Wakes;
 use crate::work::AnyWork;
 
 /// The wakers of futures that wait until the processor is idle. Each is taken out at the next moment at which it is, and its
 /// future learns from that that there was such a moment.
-#[derive(Default)]
+///
+/// A worker that has called foreign code looks at the machine again before it goes idle, so none of these moments is missed.
 pub(super) struct IdleWaiters {
+    wakes: Arc<Wakes>,
     wakers: Slab<(u64, Waker)>,
     /// How many there have been.
     tickets: u64,
@@ -24,6 +28,10 @@ pub(crate) struct IdleTicket {
 }
 
 impl IdleWaiters {
+    pub(super) const fn new(wakes: Arc<Wakes>) -> Self {
+        Self { wakes, wakers: Slab::new(), tickets: 0 }
+    }
+
     fn is_empty(&self) -> bool {
         self.wakers.is_empty()
     }
@@ -58,10 +66,23 @@ impl IdleWaiters {
 }
 
 impl<W: AnyWork> State<W> {
-    /// Whether somebody has waited for this moment, at which every task is settled.
+    /// Whether somebody has waited for this moment, at which every task is settled and no callback is being called. Those that
+    /// are yet to be called are effects, which come first.
     #[inline]
     pub(super) fn has_idle_waiter_to_wake(&self) -> bool {
-        self.has_idle_waiter && self.machine.is_idle()
+        self.has_idle_waiter && self.machine.is_idle() && self.has_called_back()
+    }
+
+    /// Whether no worker is calling foreign code. At the end nobody waits for that.
+    #[cold]
+    fn has_called_back(&self) -> bool {
+        self.ending || !self.idle_waiters.wakes.workers.have_duties()
+    }
+
+    /// Whether there is such a moment now.
+    fn is_idle(&self) -> bool {
+        let has_effect = self.callback.is_some() || self.machine.pending_effects() > 0;
+        self.machine.is_idle() && (self.ending || !has_effect) && self.has_called_back()
     }
 
     /// Takes the waker of one who has waited for this moment.
@@ -74,7 +95,7 @@ impl<W: AnyWork> State<W> {
 }
 
 impl<W: AnyWork> Shared<W> {
-    /// Asks whether every task is settled now, or was since the ticket was given; if not, the waker is left. The waker
+    /// Asks whether every task is settled now and no callback is left, or was since the ticket was given; if not, the waker is left. The waker
     /// that is not needed comes back.
     pub(crate) fn wait_until_idle(
         &self,
@@ -83,7 +104,7 @@ impl<W: AnyWork> Shared<W> {
     ) -> (bool, Option<Waker>) {
         let mut state = self.lock();
         let Some(given) = *ticket else {
-            if state.machine.is_idle() {
+            if state.is_idle() {
                 return (true, Some(waker));
             }
             *ticket = Some(state.idle_waiters.insert(waker));

@@ -252,6 +252,7 @@ impl<W: AnyWork> Shared<W> {
         let Parts { limits, clock, defaults, cache, timer, workers, grace } = parts;
         let machine = Machine::new(limits, clock())?;
         let (slots, places) = (limits.task_slots(), limits.concurrency);
+        let wakes = Arc::new(Wakes::new(places, workers));
         let state = State {
             machine,
             placement: vec![0; slots as usize].into_boxed_slice(),
@@ -259,7 +260,7 @@ impl<W: AnyWork> Shared<W> {
             armed: Instant::MAX,
             graces: Graces::new(if grace.is_zero() { 0 } else { places }, grace),
             stop_waiters: StopWaiters::new(places),
-            idle_waiters: IdleWaiters::default(),
+            idle_waiters: IdleWaiters::new(wakes.clone()),
             has_idle_waiter: false,
             callback: None,
             sweeping: false,
@@ -273,7 +274,7 @@ impl<W: AnyWork> Shared<W> {
             clock,
             conditions: defaults.conditions(),
             defaults,
-            wakes: Arc::new(Wakes::new(places, workers)),
+            wakes,
             signals: Arc::new(Signals::new(places, host(shared.clone()))),
             timekeeper: TimekeeperSignal::new(),
             timer: Mutex::new(Some(timer)),

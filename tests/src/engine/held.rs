@@ -99,10 +99,9 @@ impl Held {
             }
             Thing::Idle(idle, admitted) => {
                 let (is_over, totals) = (Pin::new(idle).poll(cx).is_ready(), stage.desk().totals());
-                let is_first = admitted.is_none();
                 let before = *admitted.get_or_insert(totals.admitted);
                 return match is_over {
-                    false if stage.desk().is_idle() && (was_idle || is_first) => {
+                    false if stage.desk().is_idle() && was_idle => {
                         Err("it waits although every task is settled".into())
                     }
                     false => Ok(Polled::Pending),
