@@ -83,6 +83,14 @@ fn prices() -> anyhow::Result<()> {
 }
 
 #[test]
+fn thread_per_core() -> anyhow::Result<()> {
+    let said = run(env!("CARGO_BIN_EXE_thread_per_core"), &["3", "5000"], "")?;
+    assert_eq!(said.matches(" moved, ").count(), 3);
+    assert!(said.ends_with("5000 transfers, all accounts balance\n"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn thumbnails() -> anyhow::Result<()> {
     let folder = Folder::new("thumbnails")?;
     let said = run(env!("CARGO_BIN_EXE_thumbnails"), &[&folder.path(""), "60"], "")?;
