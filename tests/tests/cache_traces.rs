@@ -58,7 +58,7 @@ fn naive_s3_fifo(keys: &[u32], entries: usize) -> u64 {
     let (mut small, mut main, mut ghost) =
         (VecDeque::<Queued>::new(), VecDeque::<Queued>::new(), VecDeque::new());
     let (most, mut evidence) = (entries as i64 / 4 + 64, entries as i64 / 4 / 4);
-    let mut hits = 0;
+    let (mut hits, mut has_evicted) = (0, false);
     for &key in keys {
         if let Some(held) = small.iter_mut().chain(&mut main).find(|held| held.key == key) {
             held.uses = 15.min(held.uses + 1);
@@ -73,6 +73,7 @@ fn naive_s3_fifo(keys: &[u32], entries: usize) -> u64 {
         let steady = evidence > 0;
         let small_places = 1.max(entries * if steady { 7 } else { 10 } / 100);
         while small.len() + main.len() == entries {
+            has_evicted = true;
             let from_main = main.len() > entries - small_places || small.is_empty();
             let held = if from_main { &mut main } else { &mut small }.pop_front().unwrap();
             if let Some(came_back) = held.on_trial {
@@ -90,7 +91,9 @@ fn naive_s3_fifo(keys: &[u32], entries: usize) -> u64 {
             }
         }
         let on_trial = came_back.then_some(true);
-        if came_back { &mut main } else { &mut small }.push_back(Queued { key, uses: 0, on_trial });
+        let fills_main = !has_evicted && small.len() >= small_places;
+        let queue = if came_back || fills_main { &mut main } else { &mut small };
+        queue.push_back(Queued { key, uses: 0, on_trial });
         ghost.truncate(entries * 9 / 10);
     }
     hits
@@ -119,6 +122,18 @@ fn policies_do_what_a_list_would() {
     for entries in [72, 300] {
         let (found, exact) = (hits(&keys, entries, Policy::S3Fifo), naive_s3_fifo(&keys, entries as usize));
         assert!(found.abs_diff(exact) < keys.len() as u64 / 200, "{entries}: {found}, exactly {exact}");
+    }
+}
+
+/// Where all keys come back in turn, more of them than there is room for, the main queue keeps what it was filled with.
+#[test]
+fn a_loop_is_hit_as_far_as_there_is_room() {
+    for (entries, times) in [(100, 3), (1_000, 3), (10_000, 3), (100, 5), (10_000, 5)] {
+        let keys: Vec<u32> = (0..20 * times * entries).map(|at| at % (times * entries)).collect();
+        let ratio = hits(&keys, entries, Policy::S3Fifo) as f64 / keys.len() as f64;
+        let kept = 0.9 / f64::from(times);
+        assert!(ratio > 0.9 * kept, "{times} times {entries}: {ratio}, of {kept} that are kept");
+        assert_eq!(hits(&keys, entries, Policy::Lru), 0);
     }
 }
 

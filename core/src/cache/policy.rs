@@ -18,7 +18,8 @@ pub enum Policy {
     /// Zhang, Qiu, Yue and Vinayak, "FIFO queues are all you need for cache eviction", SOSP '23): a far better hit
     /// ratio than the other two where many keys are asked for once, and reads are as cheap as with FIFO.
     ///
-    /// A tenth of the places are the small queue's, as long as the main queue has filled the others. Its first entry
+    /// A tenth of the places are the small queue's, as long as the main queue has filled the others; as long as nothing was
+    /// given up, what finds no place there fills the main queue. The first entry of the small queue
     /// moves on to the main queue if it was read or overwritten twice, and otherwise leaves; about as many of those
     /// keys as nine tenths of the places are remembered by a fingerprint, and enter the main queue when they come
     /// back. There the first leaves unless it was used, which takes it to the end again, up to three times. Where

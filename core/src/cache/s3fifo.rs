@@ -64,6 +64,8 @@ pub(super) struct S3Fifo {
     main: Chain,
     ghost: Ghost,
     places: u32,
+    /// Whether one was ever given up. Until then there is room in the main queue for what the small one has no place for.
+    has_given_up: bool,
     /// Above zero where popularity seems steady.
     evidence: i32,
     /// As far as the evidence can go to each side, so that what was long ago counts no more.
@@ -80,6 +82,7 @@ impl S3Fifo {
             main: Chain::new(),
             ghost: Ghost::new(ghosts(entries)),
             places: entries,
+            has_given_up: false,
             // Until there is any, one use counts: a large cache takes long to judge.
             evidence: quarter / 4,
             most_evidence: quarter.saturating_add(64),
@@ -107,14 +110,18 @@ impl S3Fifo {
         self.states.push(State { uses: 0, place: Place::Small });
     }
 
-    /// Links the new entry at `index`; into the main queue if its key is known.
+    /// Links the new entry at `index`: into the main queue if its key is known, or if that is being filled for the first
+    /// time.
     pub(super) fn inserted(&mut self, links: &mut [Links], index: u32, is_known: bool) {
+        let place = match is_known {
+            true => Place::Recalled,
+            false if !self.has_given_up && self.small.len() >= self.small_places() => Place::Main,
+            false => Place::Small,
+        };
         if let Some(state) = self.states.get_mut(index as usize) {
-            let place = if is_known { Place::Recalled } else { Place::Small };
             *state = State { uses: 0, place };
         }
-        let queue = if is_known { &mut self.main } else { &mut self.small };
-        queue.push_back(links, index);
+        self.queue_of(index).push_back(links, index);
     }
 
     /// Counts a use of the entry at `index`.
@@ -145,8 +152,9 @@ impl S3Fifo {
 
     /// Unlinks an entry to give it up. O([`Policy::MOST_PASSED`]), and O(1) amortised over the uses that were counted.
     pub(super) fn give_up(&mut self, links: &mut [Links], tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
-        let Parameters { small, to_main, most_uses } = if self.evidence > 0 { STEADY } else { AUTHORS };
-        let main_places = self.places.saturating_sub(hundredths(self.places, small).max(1));
+        self.has_given_up = true;
+        let Parameters { to_main, most_uses, .. } = *self.parameters();
+        let main_places = self.places.saturating_sub(self.small_places());
         let mut left = Policy::MOST_PASSED;
         loop {
             let from_main = self.main.len() > main_places || self.small.len() == 0;
@@ -170,6 +178,15 @@ impl S3Fifo {
             }
             self.main.push_back(links, index);
         }
+    }
+
+    const fn parameters(&self) -> &'static Parameters {
+        if self.evidence > 0 { &STEADY } else { &AUTHORS }
+    }
+
+    /// How many places are the small queue's.
+    fn small_places(&self) -> u32 {
+        hundredths(self.places, self.parameters().small).max(1)
     }
 
     /// An entry had its turn in its queue, and was used before or not.

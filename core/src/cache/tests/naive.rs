@@ -21,6 +21,8 @@ struct Naive {
     /// The last of them the latest.
     ghosts: Vec<Option<u32>>,
     evidence: i32,
+    /// Nothing was given up so far.
+    fills_main: bool,
     stats: CacheStats,
 }
 
@@ -123,7 +125,7 @@ impl Naive {
     fn insert(&mut self, now: u64, key: u32, value: u32, did: Inserted<u32, u32>) -> Inserted<u32, u32> {
         let room = self.entries.len() < self.limits.entries as usize;
         let position = self.position(key);
-        let in_main = position.is_none() && self.recall(key);
+        let is_known = position.is_none() && self.recall(key);
         let out = match (position, self.stale(now)) {
             (Some(position), _) if !self.expired(position, now) => {
                 let entry = &mut self.entries[position];
@@ -146,19 +148,17 @@ impl Naive {
             }
             (None, None) if self.entries.is_empty() => return Inserted::Refused(key, value),
             (None, None) => {
+                self.fills_main = false;
                 let victim = self.victim();
                 let (key, value) = self.take(victim);
                 Inserted::Evicted(key, value)
             }
         };
-        self.entries.push(Held {
-            key,
-            value,
-            written: now,
-            uses: 0,
-            in_main,
-            on_trial: in_main.then_some(true),
-        });
+        // So small a cache has one place for the small queue.
+        let fills_main = self.fills_main && self.entries.iter().any(|entry| !entry.in_main);
+        let in_main = is_known || self.limits.policy == Policy::S3Fifo && fills_main;
+        let on_trial = is_known.then_some(true);
+        self.entries.push(Held { key, value, written: now, uses: 0, in_main, on_trial });
         self.stats.inserted += 1;
         self.stats.expired += u64::from(matches!(out, Inserted::Expired(..)));
         self.stats.evicted += u64::from(matches!(out, Inserted::Evicted(..)));
@@ -179,6 +179,7 @@ fn it_behaves_as_the_obvious_list_does() {
             entries: Vec::new(),
             ghosts: Vec::new(),
             evidence: 0,
+            fills_main: true,
             stats: CacheStats::default(),
         };
         let mut now = 0;

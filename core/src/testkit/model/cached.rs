@@ -32,6 +32,8 @@ pub(super) struct CacheModel {
     turns: u64,
     /// Under S3-FIFO: how much more speaks for steady popularity than against it.
     evidence: i64,
+    /// Whether one was ever given up.
+    has_given_up: bool,
     pub(super) is_closed: bool,
 }
 
@@ -93,6 +95,7 @@ impl CacheModel {
         if let Some(at) = self.entries.iter().position(|entry| entry.key == key) {
             let old = self.entries.remove(at);
             let how = if old.has_expired(limits, now) {
+                new.is_main = self.fills_main(limits);
                 "Expired"
             } else {
                 (new.turn, new.uses) = (old.turn, old.uses);
@@ -117,9 +120,21 @@ impl CacheModel {
             let victim = self.victim(limits);
             ("Evicted", victim.map(|at| self.entries.remove(at).pair()))
         };
+        new.is_main |= self.fills_main(limits);
         new.turn = self.next_turn();
         self.entries.push(new);
         out
+    }
+
+    /// Whether a new entry finds the small queue full, and the main queue is being filled for the first time.
+    fn fills_main(&self, limits: &CacheLimits) -> bool {
+        let small = self.entries.iter().filter(|entry| !entry.is_main).count();
+        limits.policy == Policy::S3Fifo && !self.has_given_up && small >= self.small_places(limits)
+    }
+
+    fn small_places(&self, limits: &CacheLimits) -> usize {
+        let places = limits.entries as usize;
+        (if self.evidence > 0 { places * 7 / 100 } else { places / 10 }).max(1)
     }
 
     pub(super) fn get(&mut self, limits: &CacheLimits, now: Instant, key: u8, counted: bool) -> Option<u32> {
@@ -165,12 +180,12 @@ impl CacheModel {
 
     /// The one to give up. Without S3-FIFO nothing is used or in the main queue.
     fn victim(&mut self, limits: &CacheLimits) -> Option<usize> {
-        let places = limits.entries as usize;
-        let (small, promoting, most) =
-            if self.evidence > 0 { (places * 7 / 100, 1, 15) } else { (places / 10, 2, 3) };
+        self.has_given_up = true;
+        let (places, small) = (limits.entries as usize, self.small_places(limits));
+        let (promoting, most) = if self.evidence > 0 { (1, 15) } else { (2, 3) };
         for passed in 0.. {
             let main = self.entries.iter().filter(|entry| entry.is_main).count();
-            let from_main = main > places - small.max(1) || main == self.entries.len();
+            let from_main = main > places - small || main == self.entries.len();
             let at = self.first(from_main)?;
             let (turn, entry) = (self.next_turn(), self.entries.get_mut(at)?);
             let is_used = entry.uses > 0;
