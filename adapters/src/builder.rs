@@ -205,8 +205,9 @@ impl<R> Builder<R> {
     }
 
     /// Sets how tasks are tried again whose [`Options`](crate::Options) do not say so. From now on the job has to be
-    /// `Clone`: a worker clones it, without a lock, before an attempt after which a further one would be allowed. Without
-    /// this a processor allows one attempt at each task, and refuses tasks that ask for more.
+    /// `Clone`: a worker clones it, without a lock, before each attempt, the last one too, for any may be
+    /// [snoozed](crate::Context::snooze). Behind an `Arc` that costs little. Without this a processor allows one attempt at
+    /// each task, and refuses tasks that ask for more.
     pub fn retry(mut self, retry: Retry) -> Builder<Cloning> {
         self.defaults.retry = retry;
         let Self { limits, cache, defaults, cancel_grace, prefetch, .. } = self;
@@ -423,7 +424,8 @@ impl<R> Builder<R> {
             return Err(BuildError::Cache);
         }
         let Self { defaults, cache, cancel_grace: grace, .. } = self;
-        Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace })
+        let has_copies = R::CLONE.is_some();
+        Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace, has_copies })
     }
 }
 

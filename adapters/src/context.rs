@@ -128,7 +128,44 @@ impl<M, S: Sharing> Context<M, S> {
     /// # }
     /// ```
     pub fn retry_after(&self, delay: Duration) {
-        self.decide(Again::After(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX)));
+        self.decide(Again::After(nanos(delay)));
+    }
+
+    /// If this attempt fails, it does not count: the task backs off for so long and is tried again as if the attempt had not
+    /// been. Call it and return an error, any, which nobody gets to see. For what is not there yet, or for a pause that the
+    /// other end asks for: a task can be snoozed as often as one likes, whatever its [`Retry`](crate::Retry) says. One that
+    /// would not be ready by its schedule-to-close deadline has timed out instead, and in the course of the processor's end
+    /// it is cancelled. A later call replaces an earlier one, as does one of [`retry_after`](Self::retry_after) or
+    /// [`no_retry`](Self::no_retry).
+    ///
+    /// It needs the job once more, and so a processor that clones it: [`Builder::retry`](crate::Builder::retry), with
+    /// [`Retry::NONE`](crate::Retry::NONE) if nothing else is to be tried again.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Retry, Thread};
+    /// # use std::time::{Duration, Instant};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let opens = Instant::now() + Duration::from_millis(5);
+    /// let processor = Processor::builder().retry(Retry::NONE).spawn_on(Thread::start()?, move |_: u8, cx: Context| async move {
+    ///     if Instant::now() < opens {
+    ///         cx.snooze(Duration::from_millis(2)).map_err(std::io::Error::other)?;
+    ///         return Err(std::io::Error::other("closed"));
+    ///     }
+    ///     Ok(cx.attempt())
+    /// })?;
+    /// assert_eq!(processor.submit(1)?.wait()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The processor does not clone jobs, or the attempt is over or was asked to stop. Nothing was noted then: an error that
+    /// the handler returns counts as any other.
+    pub fn snooze(&self, delay: Duration) -> Result<(), SnoozeRefusal> {
+        if !self.signals.has_copies() {
+            return Err(SnoozeRefusal::NoCopy);
+        }
+        if self.decide(Again::Snoozed(nanos(delay))) { Ok(()) } else { Err(SnoozeRefusal::Over) }
     }
 
     /// If this attempt fails, it was the last one: for an error that stays, whatever the task's [`Retry`](crate::Retry) allows.
@@ -137,10 +174,9 @@ impl<M, S: Sharing> Context<M, S> {
         self.decide(Again::Never);
     }
 
-    fn decide(&self, again: Again) {
-        if let Some(host) = self.signals.host() {
-            host.decide(self.place, self.attempt, again);
-        }
+    /// Whether the attempt goes on, so that this counts.
+    fn decide(&self, again: Again) -> bool {
+        self.signals.host().is_some_and(|host| host.decide(self.place, self.attempt, again))
     }
 
     /// Ready when [`is_cancelled`](Self::is_cancelled) is true.
@@ -166,6 +202,33 @@ impl<M: Clone, S: Sharing> Clone for Context<M, S> {
         }
     }
 }
+
+/// Nanoseconds, at most `u64::MAX`.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Why an attempt can't be snoozed. See [`Context::snooze`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SnoozeRefusal {
+    /// The processor does not clone jobs, so that there is none for another attempt: build it with
+    /// [`Builder::retry`](crate::Builder::retry).
+    NoCopy,
+    /// The attempt is over, or was asked to stop.
+    Over,
+}
+
+impl fmt::Display for SnoozeRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCopy => "jobs are not cloned, so none is left for another attempt: build with `retry`",
+            Self::Over => "the attempt is over, or was asked to stop",
+        })
+    }
+}
+
+impl std::error::Error for SnoozeRefusal {}
 
 impl<M: fmt::Debug, S: Sharing> fmt::Debug for Context<M, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -118,7 +118,7 @@ pub use batch::Submitted;
 pub use builder::{Builder, Cloning, EngineFuture, LocalEngineFuture, Mode, Once};
 pub use cache::Cache;
 pub use completions::CompletionQueue;
-pub use context::Context;
+pub use context::{Context, SnoozeRefusal};
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};
 pub use footprint::Footprint;

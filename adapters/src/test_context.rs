@@ -119,8 +119,10 @@ impl<M: Copy + Send> AttemptHost for TestHost<M> {
         drop(waker);
     }
 
-    /// Nobody asks.
-    fn decide(&self, _: u32, _: AttemptId, _: Again) {}
+    /// It always goes on, and nobody asks what it has decided.
+    fn decide(&self, _: u32, _: AttemptId, _: Again) -> bool {
+        true
+    }
 
     /// It always goes on.
     fn wait_for_stop(&self, _: u32, _: AttemptId, _: &mut Option<usize>, _: Waker) -> bool {

@@ -368,6 +368,103 @@ fn the_handler_decides_about_a_further_attempt() {
 }
 
 #[test]
+fn a_snoozed_attempt_does_not_count() {
+    let calls = Arc::new(Mutex::new(0));
+    let seen = calls.clone();
+    let processor = Processor::builder()
+        .retry(Retry::times(1).fixed(LONG))
+        .spawn_on(thread(), move |delay: Duration, cx: Context| {
+            let mut calls = seen.lock().unwrap();
+            *calls += 1;
+            let call = *calls;
+            async move {
+                match call {
+                    1..=4 => cx.snooze(delay).map_err(|_| 0_u32)?,
+                    5 => cx.retry_after(delay),
+                    6 => {
+                        cx.snooze(LONG).map_err(|_| 0_u32)?;
+                        cx.no_retry();
+                    }
+                    7 => {
+                        cx.no_retry();
+                        cx.snooze(delay).map_err(|_| 0_u32)?;
+                    }
+                    _ => {
+                        // Decided, but for an attempt that completes.
+                        cx.snooze(LONG).map_err(|_| 0_u32)?;
+                        return Ok(cx.attempt());
+                    }
+                }
+                Err(cx.attempt())
+            }
+        })
+        .unwrap();
+    let soon = Duration::from_millis(1);
+    assert_eq!(
+        processor.submit(soon).unwrap().wait(),
+        Err(TaskError::Failed(2)),
+        "four, one that failed, one"
+    );
+    let totals = processor.totals();
+    assert_eq!((totals.started, totals.snoozed, totals.retried), (6, 4, 1));
+    // That is the only attempt that its policy allows.
+    let once = Options::default().retry(Retry::NONE);
+    assert_eq!(processor.task(soon).options(once).submit().unwrap().wait(), Ok(1));
+    let totals = processor.totals();
+    assert_eq!((totals.started, totals.snoozed, totals.retried), (8, 5, 1));
+    assert_eq!(processor.ledger().jobs.live(), 0);
+}
+
+#[test]
+fn a_snooze_that_cannot_be_says_so() {
+    let snoozes = |_: u32, cx: Context| async move {
+        let refused = cx.snooze(Duration::ZERO).err();
+        if cx.task().to_bits() == 0 { Ok(()) } else { Err((refused, cx)) }
+    };
+    let processor = Processor::builder().spawn_on(thread(), snoozes).unwrap();
+    let failed = processor.submit(1).unwrap().wait().unwrap_err().into_failed();
+    assert_eq!(failed.unwrap().0, Some(SnoozeRefusal::NoCopy));
+    assert!(SnoozeRefusal::NoCopy.to_string().contains("build with `retry`"));
+
+    let kept = Arc::new(Mutex::new(None));
+    let keeps = kept.clone();
+    let processor = Processor::builder()
+        .retry(Retry::NONE)
+        .spawn_on(thread(), move |_: u32, cx: Context| {
+            *keeps.lock().unwrap() = Some(cx);
+            async { Ok::<_, ()>(()) }
+        })
+        .unwrap();
+    processor.submit(1).unwrap().wait().unwrap();
+    let over = kept.lock().unwrap().take().unwrap();
+    assert_eq!(over.snooze(Duration::ZERO), Err(SnoozeRefusal::Over));
+    drop(processor);
+    assert_eq!(over.snooze(Duration::ZERO), Err(SnoozeRefusal::Over));
+    // Without a processor every attempt goes on.
+    assert_eq!(Context::<()>::for_test().snooze(LONG), Ok(()));
+}
+
+#[test]
+fn a_snooze_past_the_deadline_is_a_time_out() {
+    let processor = Processor::builder()
+        .retry(Retry::times(5))
+        .spawn_on(thread(), |delay: Duration, cx: Context| async move {
+            cx.snooze(delay).map_err(|_| "not noted")?;
+            Err::<(), _>("snoozed")
+        })
+        .unwrap();
+    let limit = Timeouts { schedule_to_close: Some(LONG), ..Timeouts::NONE };
+    let submit = |delay, limit| processor.task(delay).options(Options::default().timeouts(limit)).submit();
+    for delay in [2 * LONG, Duration::from_secs(300 * 365 * 86_400), Duration::MAX] {
+        assert_eq!(submit(delay, limit).unwrap().wait(), Err(TaskError::TimedOut));
+    }
+    // Without a deadline only what lies beyond the end of time.
+    assert_eq!(submit(Duration::MAX, Timeouts::NONE).unwrap().wait(), Err(TaskError::TimedOut));
+    let totals = processor.totals();
+    assert_eq!((totals.started, totals.snoozed, totals.settled.timed_out), (4, 0, 4));
+}
+
+#[test]
 fn what_is_decided_goes_with_its_attempt() {
     let kept = Arc::new(Mutex::new(Vec::<Context>::new()));
     let contexts = kept.clone();

@@ -21,7 +21,8 @@ pub struct Start<P: Plan> {
     pub meta: P::Meta,
     /// When the attempt times out, unless [`began`](crate::Processor::began) says that it begins later.
     pub deadline: Option<Instant>,
-    /// How many further tries would be allowed; never 0 without a bound. With 0 it is not worth keeping a copy of the job.
+    /// How many further tries would be allowed; never 0 without a bound. With 0 a copy of the job is
+    /// of use only to one that is [`snoozed`](crate::Processor::snoozed).
     pub further: u32,
 }
 

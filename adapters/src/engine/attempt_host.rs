@@ -13,15 +13,21 @@ pub enum Again {
     After(u64),
     /// There is to be none.
     Never,
+    /// After so many nanoseconds, as if this one had not been.
+    Snoozed(u64),
 }
 
 impl Again {
+    const SNOOZED: u64 = 1 << 63;
+    /// The code of the longest delay, which stands for all that are as long or longer (292 years).
+    const LONGEST: u64 = Self::SNOOZED - 2;
+
     pub(super) const fn encode(self) -> u64 {
         match self {
             Self::ByPolicy => 0,
             Self::Never => u64::MAX,
-            Self::After(nanos) if nanos < u64::MAX - 1 => nanos + 1,
-            Self::After(_) => u64::MAX - 1,
+            Self::After(nanos) => Self::code_of(nanos),
+            Self::Snoozed(nanos) => Self::SNOOZED | Self::code_of(nanos),
         }
     }
 
@@ -29,8 +35,18 @@ impl Again {
         match code {
             0 => Self::ByPolicy,
             u64::MAX => Self::Never,
-            nanos => Self::After(nanos - 1),
+            Self::SNOOZED.. => Self::Snoozed(Self::delay_of(code & !Self::SNOOZED)),
+            _ => Self::After(Self::delay_of(code)),
         }
+    }
+
+    /// Never zero, which stands for no delay at all.
+    const fn code_of(nanos: u64) -> u64 {
+        if nanos < Self::LONGEST { nanos + 1 } else { Self::LONGEST }
+    }
+
+    const fn delay_of(code: u64) -> u64 {
+        if code < Self::LONGEST { code.saturating_sub(1) } else { u64::MAX }
     }
 }
 
@@ -48,8 +64,8 @@ pub trait AttemptHost {
     /// Ends a sleep early.
     fn end_sleep(&self, id: SleepId);
 
-    /// Notes what an attempt has decided about a further one, unless it is over.
-    fn decide(&self, place: u32, attempt: AttemptId, again: Again);
+    /// Notes what an attempt has decided about a further one, unless it is over or was asked to stop: whether it goes on.
+    fn decide(&self, place: u32, attempt: AttemptId, again: Again) -> bool;
 
     /// Leaves a waker under `key` that is woken when the attempt is asked to stop or over, in place of the one of an
     /// earlier call. Whether the attempt goes on; if not, nothing was left.

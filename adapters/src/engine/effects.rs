@@ -347,11 +347,13 @@ impl<W: AnyWork> AttemptHost for Shared<W> {
         self.discard(waker);
     }
 
-    fn decide(&self, place: u32, attempt: AttemptId, again: Again) {
+    fn decide(&self, place: u32, attempt: AttemptId, again: Again) -> bool {
         let _state = self.lock();
-        if self.signals.is_running(place, attempt) {
+        let goes_on = self.signals.is_running(place, attempt);
+        if goes_on {
             self.signals.decide(place, again);
         }
+        goes_on
     }
 
     fn wait_for_stop(&self, place: u32, attempt: AttemptId, key: &mut Option<usize>, waker: Waker) -> bool {

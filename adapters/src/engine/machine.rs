@@ -241,6 +241,8 @@ pub(crate) struct Parts<W: AnyWork> {
     pub(crate) workers: u32,
     /// How long an attempt that was asked to stop may go on.
     pub(crate) grace: std::time::Duration,
+    /// Whether each attempt has a copy of its job.
+    pub(crate) has_copies: bool,
 }
 
 impl<W: AnyWork> Shared<W> {
@@ -249,7 +251,7 @@ impl<W: AnyWork> Shared<W> {
         parts: Parts<W>,
         host: fn(Weak<Self>) -> Weak<Host<W>>,
     ) -> Result<Arc<Self>, BuildError> {
-        let Parts { limits, clock, defaults, cache, timer, workers, grace } = parts;
+        let Parts { limits, clock, defaults, cache, timer, workers, grace, has_copies } = parts;
         let machine = Machine::new(limits, clock())?;
         let (slots, places) = (limits.task_slots(), limits.concurrency);
         let wakes = Arc::new(Wakes::new(places, workers));
@@ -275,7 +277,7 @@ impl<W: AnyWork> Shared<W> {
             conditions: defaults.conditions(),
             defaults,
             wakes,
-            signals: Arc::new(Signals::new(places, host(shared.clone()))),
+            signals: Arc::new(Signals::new(places, has_copies, host(shared.clone()))),
             timekeeper: TimekeeperSignal::new(),
             timer: Mutex::new(Some(timer)),
             cache,

@@ -69,7 +69,7 @@ type CloneJob<J> = fn(&J) -> J;
 /// How the attempts of an engine are made.
 pub(super) struct Making<'a, W: AnyWork> {
     pub(super) signals: &'a Arc<Signals<W::Sharing>>,
-    /// How a job is cloned for a further try, if there are any.
+    /// How a job is cloned for a further try, if there may be any.
     pub(super) clone: Option<CloneJob<W::Job>>,
 }
 
@@ -162,8 +162,8 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
         let mut this = self.project();
         *this.is_begun = true;
         let (Some(handler), Some(start)) = (this.handler, this.start.take()) else { return };
-        let Start { task, attempt, number, job, meta, deadline, further, .. } = start;
-        if let Some(clone) = making.clone.filter(|_| further > 0) {
+        let Start { task, attempt, number, job, meta, deadline, .. } = start;
+        if let Some(clone) = making.clone {
             match catch(|| clone(&job)) {
                 Ok(copy) => *this.copy = Some(copy),
                 Err(panic) => {
@@ -232,11 +232,25 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
                 }
             }
             End::Failed(error) => {
-                let (copy, delay) = match again {
-                    Again::ByPolicy => (this.copy.take(), None),
-                    Again::After(nanos) => (this.copy.take(), Some(Duration::from_nanos(nanos))),
+                let (copy, delay) = match (again, this.copy.take()) {
+                    (Again::Snoozed(nanos), Some(copy)) => {
+                        let snoozed = machine.snoozed(now, attempt, copy, Duration::from_nanos(nanos));
+                        *this.copy = match snoozed {
+                            Ok(Failure::Settled { job }) => job,
+                            Ok(_) => None,
+                            Err(late) => Some(late.value),
+                        };
+                        // Whatever comes of it, the error is nobody's.
+                        *this.end = Some(End::Failed(error));
+                        return true;
+                    }
+                    (Again::After(nanos), copy) => (copy, Some(Duration::from_nanos(nanos))),
+                    (Again::ByPolicy | Again::Snoozed(_), copy) => (copy, None),
                     // Without a job there is no further attempt.
-                    Again::Never => (None, None),
+                    (Again::Never, copy) => {
+                        *this.copy = copy;
+                        (None, None)
+                    }
                 };
                 match machine.failed(now, attempt, error, copy, delay, this.message) {
                     Ok(Failure::Retrying { value: error, .. }) => *this.end = Some(End::Failed(error)),

@@ -17,6 +17,8 @@ pub(crate) struct Signals<S: Kinds = AnyThread> {
     /// How many places have one, so that the usual case looks at none.
     decided: AtomicU32,
     host: Weak<S::Host>,
+    /// Whether attempts can be snoozed: each has a copy of its job.
+    has_copies: bool,
     /// The host, where nobody else keeps it.
     _kept: Option<Arc<S::Host>>,
 }
@@ -36,17 +38,18 @@ pub(super) enum Order {
 }
 
 impl<S: Kinds> Signals<S> {
-    pub(super) fn new(places: u32, host: Weak<S::Host>) -> Self {
+    pub(super) fn new(places: u32, has_copies: bool, host: Weak<S::Host>) -> Self {
         let each = |value| (0..places).map(move |_| AtomicU64::new(value)).collect();
         let (orders, decisions) = (each(OVER), each(Again::ByPolicy.encode()));
-        Self { orders, decisions, decided: AtomicU32::new(0), host, _kept: None }
+        Self { orders, decisions, decided: AtomicU32::new(0), host, has_copies, _kept: None }
     }
 
     /// Those of one place, in which this attempt runs, with a host of their own.
     pub(crate) fn of_one(attempt: AttemptId, host: Arc<S::Host>) -> Self {
         let orders = Box::new([AtomicU64::new(attempt.to_bits())]);
         let (decisions, decided) = (Box::default(), AtomicU32::new(0));
-        Self { orders, decisions, decided, host: Arc::downgrade(&host), _kept: Some(host) }
+        let (weak, has_copies) = (Arc::downgrade(&host), true);
+        Self { orders, decisions, decided, host: weak, has_copies, _kept: Some(host) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
@@ -57,6 +60,11 @@ impl<S: Kinds> Signals<S> {
     /// The processor, while it is there.
     pub(crate) fn host(&self) -> Option<Arc<S::Host>> {
         self.host.upgrade()
+    }
+
+    /// Whether attempts can be snoozed.
+    pub(crate) const fn has_copies(&self) -> bool {
+        self.has_copies
     }
 
     /// Whether this attempt runs in this place and is to go on.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use plimsoll::{Instant, OutcomeKind, TaskId};
+use plimsoll::{AttemptId, Instant, OutcomeKind, TaskId};
 
-use super::plan::{Order, Way};
+use super::plan::{End, Order, Way};
 
 /// Whether outcomes that are fixed reach their handles after the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,8 @@ impl Ending {
 pub(super) enum Closing {
     Returned,
     Failed,
+    /// It failed, and is not to count.
+    Snoozed,
     Panicked,
     /// Its future was dropped before.
     Dropped,
@@ -54,9 +56,16 @@ pub(super) enum Closing {
 
 #[derive(Debug)]
 pub(super) struct Attempt {
+    id: AttemptId,
     number: u32,
     called: Instant,
     end: Option<Closing>,
+}
+
+impl Attempt {
+    fn counts(&self) -> bool {
+        self.end != Some(Closing::Snoozed)
+    }
 }
 
 /// Whether a task was taken in.
@@ -146,7 +155,7 @@ impl Book {
     }
 
     /// A handler is called for an attempt at a task.
-    pub(super) fn call(&mut self, task: u32, number: u32, now: Instant) -> Answer {
+    pub(super) fn call(&mut self, task: u32, id: AttemptId, number: u32, now: Instant) -> Answer {
         // One that a worker had taken before may be called while another worker is to tell it of its end.
         let overlap = self.has_several_threads.then_some(now);
         let task = self.task(task);
@@ -157,19 +166,20 @@ impl Book {
         ensure(!is_over, || "a settled task is started".into())?;
         let close_by = task.close_by();
         ensure(now <= close_by, || format!("started at {now:?}, which is overdue since {close_by:?}"))?;
-        let next = task.attempts.last().map_or(1, |last| last.number + 1);
-        task.attempts.push(Attempt { number, called: now, end: None });
+        ensure(task.attempts.iter().all(|one| one.id != id), || format!("attempt {id:?} is called twice"))?;
+        let next = task.attempts.last().map_or(1, |last| last.number + u32::from(last.counts()));
+        task.attempts.push(Attempt { id, number, called: now, end: None });
         ensure(number == next && number <= task.order.tries(), || format!("attempt {number} at {task:?}"))
     }
 
     /// An attempt ends.
-    pub(super) fn close(&mut self, number: u32, attempt: u32, how: Closing, now: Instant) {
+    pub(super) fn close(&mut self, number: u32, attempt: AttemptId, how: Closing, now: Instant) {
         let has_come = self.ending.has_come(now);
         let task = self.task(number);
         let limit = task.order.timeouts().start_to_close;
-        let is_last = attempt == task.order.tries();
-        let close_by = task.close_by();
-        let Some(ended) = task.attempts.iter_mut().find(|one| one.number == attempt) else { return };
+        let (tries, close_by) = (task.order.tries(), task.close_by());
+        let Some(ended) = task.attempts.iter_mut().find(|one| one.id == attempt) else { return };
+        let is_last = ended.number == tries;
         ended.end = Some(how);
         let by = limit.map_or(Instant::MAX, |limit| ended.called.saturating_add(limit)).min(close_by);
         let counts = now < by && task.cancelled.is_none() && !has_come && task.settled.is_none();
@@ -234,7 +244,7 @@ impl Book {
     /// Somebody is told how many attempts at a task were started. Not for each of them a handler was called.
     pub(super) fn has_started(&self, task: u32, attempts: u32) -> Answer {
         let task = &self.tasks[task as usize];
-        let is_right = (task.attempts.len() as u32..=task.order.tries()).contains(&attempts);
+        let is_right = (task.tried()..=task.order.tries()).contains(&attempts);
         ensure(is_right, || format!("{attempts} attempts are told of at {task:?}"))
     }
 
@@ -243,6 +253,12 @@ impl Book {
         let task = &self.tasks[task as usize];
         let is_overdue = task.overdue_since().is_some_and(|by| by <= now);
         is_overdue || task.cancelled.is_some() || task.settled.is_some() || self.ending.has_come(now)
+    }
+
+    /// How many attempts at a task were snoozed.
+    pub(super) fn snoozes(&self, task: u32) -> u32 {
+        let task = &self.tasks[task as usize];
+        task.attempts.iter().filter(|attempt| !attempt.counts()).count() as u32
     }
 
     pub(super) fn admitted(&self) -> u64 {
@@ -260,6 +276,18 @@ impl Task {
         limit.map_or(Instant::MAX, |limit| self.submitted.saturating_add(limit))
     }
 
+    /// How many attempts count, of those whose handlers were called.
+    fn tried(&self) -> u32 {
+        self.attempts.iter().filter(|attempt| attempt.counts()).count() as u32
+    }
+
+    /// Whether it was snoozed for longer than there is time.
+    fn snoozes_too_long(&self, now: Instant) -> bool {
+        let End::Snoozes(_, delay) = self.order.end() else { return false };
+        let ready_at = now.saturating_add(delay);
+        self.has_ended(Closing::Snoozed) && (ready_at > self.close_by() || ready_at == Instant::MAX)
+    }
+
     fn has_ended(&self, how: Closing) -> bool {
         self.attempts.iter().any(|attempt| attempt.end == Some(how))
     }
@@ -268,7 +296,7 @@ impl Task {
         let timeouts = self.order.timeouts();
         // No try begins at the end of time, and these backoffs are shorter than a minute.
         let is_last_minute = now.saturating_add(Duration::from_secs(60)) == Instant::MAX;
-        let no_more = self.attempts.len() as u32 == self.order.tries()
+        let no_more = self.tried() == self.order.tries()
             || is_last_minute
             || timeouts.schedule_to_close.is_some()
             || ending.has_come(now);
@@ -284,7 +312,7 @@ impl Task {
                 let late = |attempt: &Attempt| {
                     limit.is_some_and(|limit| attempt.called.saturating_add(limit) <= now)
                 };
-                self.close_by() <= now || self.attempts.iter().any(late)
+                self.close_by() <= now || self.attempts.iter().any(late) || self.snoozes_too_long(now)
             }
             OutcomeKind::Cancelled => self.cancelled.is_some() || ending.has_come(now),
             OutcomeKind::Expired => self.by(timeouts.schedule_to_start) <= now,
@@ -314,8 +342,8 @@ impl Task {
     }
 
     /// Whether this attempt is over.
-    pub(super) fn is_over(&self, attempt: u32) -> bool {
-        self.attempts.iter().all(|one| one.number != attempt || one.end.is_some())
+    pub(super) fn is_over(&self, attempt: AttemptId) -> bool {
+        self.attempts.iter().all(|one| one.id != attempt || one.end.is_some())
     }
 
     /// Whether it was taken in, and as far as is known has not been started nor settled.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures::future::join;
-use plimsoll::{Context, SleepRefusal};
+use plimsoll::{AttemptId, Context, SleepRefusal, SnoozeRefusal};
 
 use super::book::Closing;
 use super::plan::{End, Mood, Move};
@@ -17,7 +17,7 @@ use super::token::{Error, Job, Kind, Output, Token, Value, throw};
 /// The handler of a script: calls are noted, and so is every end of an attempt.
 pub(super) fn handle(job: Job, cx: Context<u32>) -> impl Future<Output = Result<Output, Error>> + Send {
     let stage = job.token.stage().clone();
-    let called = stage.book().call(job.task, cx.attempt(), stage.now());
+    let called = stage.book().call(job.task, cx.attempt_id(), cx.attempt(), stage.now());
     stage.expect(called.map_err(|fault| format!("task {}: {fault}", job.task)));
     stage.expect(if cx.is_cancelled() {
         Err(format!("task {} is called in vain", job.task))
@@ -25,8 +25,8 @@ pub(super) fn handle(job: Job, cx: Context<u32>) -> impl Future<Output = Result<
         Ok(())
     });
     let future = Token::new(&stage, Kind::Future, Mood::Calm);
-    let attempt =
-        Attempt { stage, task: job.task, number: cx.attempt(), job: Some(job), _future: future, how: None };
+    let (task, id, number) = (job.task, cx.attempt_id(), cx.attempt());
+    let attempt = Attempt { stage, task, id, number, job: Some(job), _future: future, how: None };
     if attempt.order().end() == End::PanicsWhenCalled {
         throw();
     }
@@ -37,6 +37,7 @@ pub(super) fn handle(job: Job, cx: Context<u32>) -> impl Future<Output = Result<
 struct Attempt {
     stage: Arc<Stage>,
     task: u32,
+    id: AttemptId,
     number: u32,
     job: Option<Job>,
     _future: Token,
@@ -59,6 +60,10 @@ impl Attempt {
             End::FailsUntil(times) if self.number > times => Closing::Returned,
             End::PanicsUntil(times) if self.number > times => Closing::Returned,
             End::Fails | End::FailsUntil(_) => Closing::Failed,
+            End::Snoozes(times, delay) if self.stage.book().snoozes(self.task) < times => {
+                self.snooze(&cx, delay)
+            }
+            End::Snoozes(..) => Closing::Returned,
             End::Panics | End::PanicsUntil(_) => throw(),
             End::Never => pending().await,
         };
@@ -68,6 +73,23 @@ impl Attempt {
         let kind = if how == Closing::Returned { Kind::Output } else { Kind::Error };
         let value = Value::new(&self.stage, kind, self.task, order);
         if how == Closing::Returned { Ok(value) } else { Err(value) }
+    }
+
+    fn snooze(&self, cx: &Context<u32>, delay: Duration) -> Closing {
+        let now = self.stage.now();
+        let (closing, is_right) = match cx.snooze(delay) {
+            Ok(()) => (Closing::Snoozed, !cx.is_cancelled()),
+            Err(SnoozeRefusal::Over) => {
+                (Closing::Failed, cx.is_cancelled() || self.stage.book().is_unwanted(self.task, now))
+            }
+            Err(_) => (Closing::Failed, false),
+        };
+        self.stage.expect(if is_right {
+            Ok(())
+        } else {
+            Err(format!("task {}: {closing:?} by a snooze", self.task))
+        });
+        closing
     }
 
     async fn make(&self, step: Move, cx: &Context<u32>) {
@@ -87,7 +109,7 @@ impl Attempt {
                 cx.cancelled().await;
             }
             Move::LeavesContext => {
-                let left = Left { task: self.task, attempt: self.number, context: cx.clone() };
+                let left = Left { task: self.task, attempt: self.id, context: cx.clone() };
                 lock(&self.stage.contexts).push(left);
             }
             Move::LeavesWaker => {
@@ -137,7 +159,7 @@ impl Attempt {
     fn spawn_child(&self, cx: &Context<u32>) {
         let sim = lock(&self.stage.sim).clone();
         let Some(sim) = sim else { return };
-        let (stage, cx, child) = (self.stage.clone(), cx.clone(), (self.task, self.number));
+        let (stage, cx, child) = (self.stage.clone(), cx.clone(), (self.task, self.id));
         lock(&stage.children).push(child);
         sim.spawn(async move {
             cx.cancelled().await;
@@ -156,7 +178,7 @@ impl Drop for Attempt {
             None => Closing::Dropped,
         };
         let now = self.stage.now();
-        self.stage.book().close(self.task, self.number, how, now);
+        self.stage.book().close(self.task, self.id, how, now);
         if panics {
             if let Some(job) = self.job.take() {
                 job.come_back();

@@ -61,6 +61,8 @@ pub enum End {
     Returns,
     Fails,
     FailsUntil(u32),
+    /// Snoozes so often, for so long, and then returns.
+    Snoozes(u32, Duration),
     Panics,
     PanicsUntil(u32),
     PanicsWhenCalled,
@@ -154,10 +156,11 @@ impl Order {
             0..110 => End::Returns,
             110..140 => End::Fails,
             140..170 => End::FailsUntil(u32::from(self.0[7]) % 3 + 1),
+            230..=255 => End::Snoozes(u32::from(self.0[7]) % 3 + 1, span(self.0[8])),
             170..190 => End::Panics,
             190..205 => End::PanicsUntil(u32::from(self.0[7]) % 3 + 1),
             205..215 => End::PanicsWhenCalled,
-            215..=255 => End::Never,
+            215..230 => End::Never,
         }
     }
 

@@ -6,7 +6,8 @@ use std::task::Waker;
 
 use plimsoll::runtime::sim::{Sim, Time};
 use plimsoll::{
-    Context, Instant, OutcomeKind, Processor, Settlement, Shutdown, Submitter, TaskError, TaskId, TaskResult,
+    AttemptId, Context, Instant, OutcomeKind, Processor, Settlement, Shutdown, Submitter, TaskError, TaskId,
+    TaskResult,
 };
 
 use super::book::{Book, Discards};
@@ -48,7 +49,7 @@ pub(super) enum Wait {
 /// A context that a handler has left behind, or given to a child.
 pub(super) struct Left {
     pub(super) task: u32,
-    pub(super) attempt: u32,
+    pub(super) attempt: AttemptId,
     pub(super) context: Context<u32>,
 }
 
@@ -63,7 +64,7 @@ pub struct Stage {
     pub(super) wakers: Mutex<Vec<Waker>>,
     pub(super) contexts: Mutex<Vec<Left>>,
     /// Children that wait for the end of an attempt.
-    pub(super) children: Mutex<Vec<(u32, u32)>>,
+    pub(super) children: Mutex<Vec<(u32, AttemptId)>>,
     pub(super) waits: Mutex<Vec<(u32, Wait)>>,
     /// The concurrency that is set.
     pub(super) concurrency: AtomicU64,
