@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use crate::retry::{Backoff, Tries};
+use crate::backoff::Backoff;
+use crate::retry::Tries;
 use crate::task::NEVER;
 use crate::{Instant, Priority, Retry, Timeouts};
 

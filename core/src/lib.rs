@@ -165,6 +165,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod backoff;
 mod cache;
 mod census;
 #[cfg(feature = "std")]

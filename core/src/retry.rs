@@ -2,12 +2,18 @@
 
 use core::time::Duration;
 
+use crate::backoff::Backoff;
+
 /// How often a task is tried, and how long it waits in between.
 ///
 /// The delay after the *n*-th failure is drawn uniformly from `0 ..= min(cap, base * 2^(n-1))`: "full jitter" as in
 /// *Exponential Backoff And Jitter* (Marc Brooker, AWS Architecture Blog, 2015), which spreads the tries of many
-/// tasks that failed together better than a jitter around a fixed delay. [`jitter`](Self::jitter) chooses another one. The
-/// draw comes from a seeded generator, so the same run has the same delays.
+/// tasks that failed together better than a jitter around a fixed delay. [`jitter`](Self::jitter) chooses another one, and
+/// with a [`least`](Self::least) delay none comes too soon. The draw comes from a seeded generator, so the same run has the
+/// same delays.
+///
+/// Durations are kept in 37 bits and a power of two: up to 137 s they are exact, as are whole seconds up to 19 hours. What
+/// else is longer is rounded down, by less than a part in ten billion.
 ///
 /// ```
 /// # use core::time::Duration;
@@ -22,13 +28,6 @@ use core::time::Duration;
 pub struct Retry {
     pub(crate) backoff: Backoff,
     pub(crate) tries: Tries,
-}
-
-/// The bounds of the delays, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Backoff {
-    base: u64,
-    cap: u64,
 }
 
 /// How much of a backoff is left to chance.
@@ -93,37 +92,9 @@ impl Tries {
     }
 }
 
-impl Backoff {
-    /// Draws the delay before the attempt that follows `failed` failures. O(1), one or a few draws.
-    pub(crate) fn delay(self, failed: u32, jitter: Jitter, rng: &mut fastrand::Rng) -> Duration {
-        let bound = self.bound(failed);
-        Duration::from_nanos(match jitter {
-            Jitter::Full => rng.u64(0..=bound),
-            Jitter::Equal => rng.u64(bound / 2..=bound),
-            Jitter::None => bound,
-        })
-    }
-
-    /// The least delay that may follow `failed` failures.
-    pub(crate) fn least(self, failed: u32, jitter: Jitter) -> Duration {
-        Duration::from_nanos(match jitter {
-            Jitter::Full => 0,
-            Jitter::Equal => self.bound(failed) / 2,
-            Jitter::None => self.bound(failed),
-        })
-    }
-
-    /// The largest delay, in nanoseconds, that may follow `failed` failures.
-    fn bound(self, failed: u32) -> u64 {
-        let factor = 2u64.saturating_pow(failed.saturating_sub(1));
-        self.base.saturating_mul(factor).min(self.cap)
-    }
-}
-
 impl Retry {
     /// One attempt and no other: the default. Its base is 100 ms and its cap 30 s, for when attempts are allowed.
-    pub const NONE: Self =
-        Self { backoff: Backoff { base: 100_000_000, cap: 30_000_000_000 }, tries: Tries(1) };
+    pub const NONE: Self = Self { backoff: Backoff::new(100_000_000, 30_000_000_000), tries: Tries(1) };
 
     /// The number of attempts that stands for no bound, 2^28 - 1: see [`unlimited`](Self::unlimited).
     pub const UNLIMITED: u32 = Tries::TOTAL;
@@ -165,14 +136,31 @@ impl Retry {
     /// `u64::MAX` nanoseconds (584 years) counts as that.
     #[must_use]
     pub const fn base(mut self, base: Duration) -> Self {
-        self.backoff.base = nanos(base);
+        self.backoff = self.backoff.with_base(nanos(base));
         self
     }
 
     /// Sets the upper bound of every delay. What lies beyond `u64::MAX` nanoseconds (584 years) counts as that.
     #[must_use]
     pub const fn cap(mut self, cap: Duration) -> Self {
-        self.backoff.cap = nanos(cap);
+        self.backoff = self.backoff.with_cap(nanos(cap));
+        self
+    }
+
+    /// Sets the least delay, which is zero unless set: whatever the jitter, none is shorter. What it sets is also the least
+    /// upper bound, so that the first delays are not left to chance where it is larger than the base. One that is larger than
+    /// the cap counts as that.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use plimsoll_core::Retry;
+    /// // The first delay is between 50 and 100 ms, the second between 50 and 200 ms.
+    /// let retry = Retry::times(4).base(Duration::from_millis(100)).least(Duration::from_millis(50));
+    /// # assert!(retry.allows(4));
+    /// ```
+    #[must_use]
+    pub const fn least(mut self, least: Duration) -> Self {
+        self.backoff = self.backoff.with_least(nanos(least));
         self
     }
 
@@ -316,19 +304,19 @@ mod tests {
         let equal = retry.jitter(Jitter::Equal);
         assert_eq!((range(equal, 1), range(equal, 9)), ((5, 10), (17, 35)));
         let none = retry.jitter(Jitter::None);
-        let least =
-            |retry: Retry, failed| retry.backoff.least(failed, retry.tries.jitter()).as_nanos() as u64;
-        assert!([retry, equal, none].iter().all(|&retry| least(retry, 9) == range(retry, 9).0));
+        let least = retry.least(Duration::from_nanos(8));
+        let [least_full, least_equal, least_none] =
+            [Jitter::Full, Jitter::Equal, Jitter::None].map(|jitter| least.jitter(jitter));
+        assert_eq!([1, 2, 9].map(|failed| range(least_full, failed)), [(8, 10), (8, 20), (8, 35)]);
+        assert_eq!([1, 2, 9].map(|failed| range(least_equal, failed)), [(8, 10), (10, 20), (17, 35)]);
+        assert_eq!([1, 2, 9].map(|failed| range(least_none, failed)), [(10, 10), (20, 20), (35, 35)]);
+        assert_eq!(range(least.least(Duration::MAX), 1), (35, 35));
+        for retry in [retry, equal, none, least_full, least_equal, least_none] {
+            assert_eq!(retry.backoff.shortest(9, retry.tries.jitter()), range(retry, 9).0);
+        }
         assert_eq!([1, 2, 3, 9].map(|failed| range(none, failed)), [(10, 10), (20, 20), (35, 35), (35, 35)]);
         let fixed = retry.fixed(Duration::from_nanos(4));
         assert_eq!([1, 9].map(|failed| range(fixed, failed)), [(4, 4); 2]);
-    }
-
-    #[test]
-    fn the_bound_doubles_up_to_the_cap() {
-        let retry = retry(Duration::from_nanos(100), Duration::from_nanos(1_000));
-        let bounds: [u64; 7] = core::array::from_fn(|failed| retry.backoff.bound(failed as u32));
-        assert_eq!(bounds, [100, 100, 200, 400, 800, 1_000, 1_000]);
     }
 
     #[test]
@@ -342,9 +330,6 @@ mod tests {
                 }
             }
         }
-        let endless = retry(Duration::from_nanos(1), Duration::MAX);
-        assert_eq!(endless.backoff.bound(64), 1 << 63);
-        assert_eq!(endless.backoff.bound(65), u64::MAX);
     }
 
     #[test]

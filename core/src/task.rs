@@ -1,10 +1,11 @@
 //! What a task's slot holds.
 
+use crate::backoff::Backoff;
 use crate::conditions::after;
 use crate::ids::TaskId;
 use crate::lifecycle::State;
 use crate::list::{Linked, Links};
-use crate::retry::{Backoff, Tries};
+use crate::retry::Tries;
 use crate::{Conditions, Instant, OutcomeKind, Plan, Priority, Route, Times};
 
 /// The lane of the queue and of the outbox. A task is never in both.

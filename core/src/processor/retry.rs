@@ -100,7 +100,8 @@ impl<P: Plan> Processor<P> {
         if !tries.on_timeout() || !tries.allow(failed) || !self.can_start_again(index) {
             return false;
         }
-        let ready_at = self.now.saturating_add(task.backoff.least(failed, tries.jitter()));
+        let shortest = Duration::from_nanos(task.backoff.shortest(failed, tries.jitter()));
+        let ready_at = self.now.saturating_add(shortest);
         self.now < close_by && ready_at <= close_by && ready_at != NEVER
     }
 

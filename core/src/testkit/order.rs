@@ -44,7 +44,8 @@ impl Order {
     pub(super) fn retry(self) -> Retry {
         let tries = u32::from(self.0[0] >> 5 & 3);
         let (base, cap) = self.backoff();
-        let retry = Retry::NONE.base(Duration::from_millis(base)).cap(Duration::from_millis(cap));
+        let (base, cap) = (Duration::from_millis(base), Duration::from_millis(cap));
+        let retry = Retry::NONE.least(Duration::from_millis(self.least())).base(base).cap(cap);
         let on_timeout = (self.0[0] >> 1 ^ self.0[1] >> 4) & 1 == 1;
         let retry = retry.on_panic(self.0[0] & 128 != 0).on_timeout(on_timeout);
         let retry =
@@ -58,18 +59,24 @@ impl Order {
 
     pub(super) fn shortest_backoff(self, failed: u32) -> Duration {
         let longest = self.longest_backoff(failed);
-        match self.jitter() {
+        let shortest = match self.jitter() {
             Jitter::Equal => longest / 2,
             Jitter::None => longest,
             _ => Duration::ZERO,
-        }
+        };
+        shortest.max(Duration::from_millis(self.least())).min(longest)
     }
 
     pub(super) fn longest_backoff(self, failed: u32) -> Duration {
         let (base, cap) = self.backoff();
         let doubled = u128::from(base) << failed.saturating_sub(1).min(60);
-        let millis = doubled.min(u128::from(cap)).min(u128::from(u64::MAX / 1_000_000 + 1));
-        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+        let millis = doubled.max(self.least().into()).min(cap.into());
+        Duration::from_nanos(u64::try_from(millis * 1_000_000).unwrap_or(u64::MAX))
+    }
+
+    /// The least delay, in milliseconds.
+    fn least(self) -> u64 {
+        pick(&[0, 2, 0, 50], (self.0[0] ^ self.0[2]) >> 2 & 3)
     }
 
     fn backoff(self) -> (u64, u64) {

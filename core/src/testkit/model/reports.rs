@@ -226,9 +226,8 @@ impl Model {
         }
         let delay = delay.unwrap_or_else(|| {
             let drawn = retry.delay(attempts, &mut self.rng);
-            let a_millisecond = Duration::from_millis(1);
-            let shortest = order.shortest_backoff(attempts).saturating_sub(a_millisecond);
-            if drawn > order.longest_backoff(attempts) || drawn < shortest {
+            let (shortest, longest) = (order.shortest_backoff(attempts), order.longest_backoff(attempts));
+            if drawn > longest || drawn < shortest {
                 self.complain("a backoff is not within its bounds");
             }
             drawn
