@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use plimsoll_core::{
-    CancelError, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, SubscribeRefusal, TaskId,
-    Totals,
+    CancelError, CancelReason, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, SubscribeRefusal,
+    TaskId, Totals,
 };
 
 use crate::engine::machine::Shared;
@@ -50,7 +50,31 @@ impl<W: AnyWork> Access<W> {
     /// # Errors
     /// [`CancelError`] when it is settled already, or gone.
     pub fn cancel(&self, task: TaskId) -> Result<Cancelled, CancelError> {
-        self.shared.cancel(task, |_, _| ()).0
+        self.shared.cancel(task, None, |_, _| ()).0
+    }
+
+    /// As [`cancel`](Self::cancel), for a reason: it comes out with the result, in
+    /// [`TaskError::Cancelled`](crate::TaskError::Cancelled), wherever that goes.
+    ///
+    /// ```
+    /// # use plimsoll::{CancelReason, Processor, TaskError, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// const SUPERSEDED: CancelReason = CancelReason::new(&"a newer upload came");
+    ///
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u8| std::future::pending::<()>()))?;
+    /// let handle = processor.submit(1)?;
+    /// processor.cancel_because(handle.id(), SUPERSEDED)?;
+    /// let error = handle.wait().unwrap_err();
+    /// assert_eq!(error, TaskError::Cancelled(Some(SUPERSEDED)));
+    /// assert_eq!(error.to_string(), "the task was cancelled: a newer upload came");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cancel_because(&self, task: TaskId, reason: CancelReason) -> Result<Cancelled, CancelError> {
+        self.shared.cancel(task, Some(reason), |_, _| ()).0
     }
 
     /// Starts no further attempts until [`resume`](Self::resume). What runs goes on, and time-outs count.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use plimsoll_core::{CancelError, Cancelled, Claim, Settlement, TaskId};
+use plimsoll_core::{CancelError, CancelReason, Cancelled, Claim, Settlement, TaskId};
 
 use crate::engine::machine::Shared;
 use crate::park;
@@ -50,8 +50,20 @@ impl<W: AnyWork> Handle<W> {
     /// # Errors
     /// [`CancelError`] when it is settled already, or gone.
     pub fn cancel(&self) -> Result<Cancelled, CancelError> {
+        self.cancel_with(None)
+    }
+
+    /// As [`cancel`](Self::cancel), for a reason: see [`Access::cancel_because`](crate::Access::cancel_because).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cancel_because(&self, reason: CancelReason) -> Result<Cancelled, CancelError> {
+        self.cancel_with(Some(reason))
+    }
+
+    fn cancel_with(&self, reason: Option<CancelReason>) -> Result<Cancelled, CancelError> {
         let Some(shared) = &self.shared else { return Err(CancelError::NotFound) };
-        shared.cancel(self.task, |_, _| ()).0
+        shared.cancel(self.task, reason, |_, _| ()).0
     }
 
     /// A handle in its place that cancels the task when it is dropped.
@@ -142,7 +154,7 @@ fn give_up<W: AnyWork>(shared: &Shared<W>, task: TaskId, cancel: bool) {
     let released = if cancel {
         // In one hold, so that nobody is woken for an outcome that is not wanted. Where it is settled already there is nothing to
         // cancel.
-        shared.cancel(task, |machine, now| machine.release(now, task)).1
+        shared.cancel(task, None, |machine, now| machine.release(now, task)).1
     } else {
         let now = shared.now();
         shared.act(|machine| machine.release(now, task))
@@ -166,6 +178,14 @@ impl<W: AnyWork> CancelOnDrop<W> {
     /// [`CancelError`] when it is settled already, or gone.
     pub fn cancel(&self) -> Result<Cancelled, CancelError> {
         self.0.cancel()
+    }
+
+    /// As [`cancel`](Self::cancel), for a reason: see [`Access::cancel_because`](crate::Access::cancel_because).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cancel_because(&self, reason: CancelReason) -> Result<Cancelled, CancelError> {
+        self.0.cancel_because(reason)
     }
 
     /// Gives the result up and lets the task go on after all.

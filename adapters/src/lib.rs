@@ -153,8 +153,8 @@ pub use work::{AnyWork, LocalWork, SendWork, Work};
 
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
-    Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant, InvalidLimits,
-    Jitter, LastError, Ledger, Limits, Message, OutcomeKind, Phase, Policy, Priority, Refusal, Refused,
-    Remains, ReserveRefusal, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId,
-    TaskView, Timeouts, Totals,
+    CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant,
+    InvalidLimits, Jitter, LastError, Ledger, Limits, Message, OutcomeKind, Phase, Policy, Priority, Refusal,
+    Refused, Remains, ReserveRefusal, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal,
+    TaskId, TaskView, Timeouts, Totals,
 };

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use plimsoll_core::{Outcome, OutcomeKind};
+use plimsoll_core::{CancelReason, Outcome, OutcomeKind};
 
 use crate::panics::PanicMessage;
 use crate::work::AnyWork;
@@ -36,8 +36,9 @@ pub enum TaskError<E> {
     /// It took longer than one of its time-outs, [`start_to_close`](crate::Timeouts::start_to_close) or
     /// [`schedule_to_close`](crate::Timeouts::schedule_to_close).
     TimedOut,
-    /// It was cancelled, or the processor was ended before it was settled.
-    Cancelled,
+    /// It was cancelled, for this reason if one was given ([`Access::cancel_because`](crate::Access::cancel_because)); or the
+    /// processor was ended before it was settled ([`CancelReason::ENDED`]).
+    Cancelled(Option<CancelReason>),
     /// It waited in the queue for longer than [`schedule_to_start`](crate::Timeouts::schedule_to_start). No handler was called
     /// since then.
     Expired,
@@ -63,7 +64,7 @@ impl<E> TaskError<E> {
         match self {
             Self::Failed(_) => Some(OutcomeKind::Failed),
             Self::TimedOut => Some(OutcomeKind::TimedOut),
-            Self::Cancelled => Some(OutcomeKind::Cancelled),
+            Self::Cancelled(_) => Some(OutcomeKind::Cancelled),
             Self::Expired => Some(OutcomeKind::Expired),
             Self::Panicked(_) => Some(OutcomeKind::Panicked),
             Self::Ended => None,
@@ -84,7 +85,7 @@ impl<E> TaskError<E> {
         match self {
             Self::Failed(error) => TaskError::Failed(map(error)),
             Self::TimedOut => TaskError::TimedOut,
-            Self::Cancelled => TaskError::Cancelled,
+            Self::Cancelled(reason) => TaskError::Cancelled(reason),
             Self::Expired => TaskError::Expired,
             Self::Panicked(message) => TaskError::Panicked(message),
             Self::Ended => TaskError::Ended,
@@ -98,7 +99,8 @@ impl<E> fmt::Display for TaskError<E> {
         match self {
             Self::Failed(_) => f.write_str("the task failed"),
             Self::TimedOut => f.write_str("the task timed out"),
-            Self::Cancelled => f.write_str("the task was cancelled"),
+            Self::Cancelled(None) => f.write_str("the task was cancelled"),
+            Self::Cancelled(Some(reason)) => write!(f, "the task was cancelled: {reason}"),
             Self::Expired => f.write_str("the task waited in the queue for too long"),
             Self::Panicked(message) => write!(f, "the task panicked: {message}"),
             Self::Ended => f.write_str("the processor ended before the result of the task was taken"),
@@ -122,7 +124,7 @@ pub(crate) fn result_of<O, E>(outcome: Outcome<O, E, PanicMessage>) -> Result<O,
         Outcome::Completed(output) => return Ok(output),
         Outcome::Failed(error) => TaskError::Failed(error),
         Outcome::TimedOut => TaskError::TimedOut,
-        Outcome::Cancelled => TaskError::Cancelled,
+        Outcome::Cancelled(reason) => TaskError::Cancelled(reason),
         Outcome::Expired => TaskError::Expired,
         Outcome::Panicked(message) => TaskError::Panicked(message),
     })

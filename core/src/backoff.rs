@@ -79,6 +79,16 @@ impl Backoff {
         decode((self.all() >> at) as u64 & ((1 << BITS) - 1))
     }
 
+    /// As two numbers, of which the first one has its two highest bits clear.
+    #[inline]
+    pub(crate) const fn halves(self) -> (u64, u64) {
+        (self.high, self.low)
+    }
+
+    pub(crate) const fn from_halves(high: u64, low: u64) -> Self {
+        Self { high, low }
+    }
+
     const fn all(self) -> u128 {
         ((self.high as u128) << u64::BITS) | self.low as u128
     }

@@ -215,7 +215,7 @@ pub use last_error::{ErrorKind, LastError};
 pub use limits::{Footprint, Limits, ResultLimits};
 pub use line::RoomStatus;
 pub use message::Message;
-pub use outcome::{ByOutcome, Outcome, OutcomeKind, Settlement, Times};
+pub use outcome::{ByOutcome, CancelReason, Outcome, OutcomeKind, Settlement, Times};
 pub use plan::Plan;
 pub use processor::{
     Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Stage, Sweep, Swept, TaskView,

@@ -16,8 +16,8 @@ pub enum Outcome<O, E, P = ()> {
     /// The start-to-close or the schedule-to-close time-out passed, no report came first, and no further try was left or
     /// allowed.
     TimedOut,
-    /// Somebody cancelled it, its host stopped it, or the machine ended.
-    Cancelled,
+    /// Somebody cancelled it, its host stopped it, or the machine ended; why, if that was said.
+    Cancelled(Option<CancelReason>),
     /// It waited in the queue for longer than its schedule-to-start time-out.
     Expired,
     /// An attempt panicked, and no further try was left or allowed.
@@ -31,7 +31,7 @@ impl<O, E, P> Outcome<O, E, P> {
             Self::Completed(_) => OutcomeKind::Completed,
             Self::Failed(_) => OutcomeKind::Failed,
             Self::TimedOut => OutcomeKind::TimedOut,
-            Self::Cancelled => OutcomeKind::Cancelled,
+            Self::Cancelled(_) => OutcomeKind::Cancelled,
             Self::Expired => OutcomeKind::Expired,
             Self::Panicked(_) => OutcomeKind::Panicked,
         }
@@ -86,6 +86,49 @@ impl OutcomeKind {
 impl fmt::Display for OutcomeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// Why a task was cancelled, in words: what [`cancel_because`](crate::Processor::cancel_because) is given, and what comes out
+/// with the outcome.
+///
+/// It is a reference to the words' own reference, and so has the size of one pointer: it takes no room in a task's slot.
+///
+/// ```
+/// # use plimsoll_core::CancelReason;
+/// const SUPERSEDED: CancelReason = CancelReason::new(&"a newer upload came");
+/// assert_eq!(SUPERSEDED.as_str(), "a newer upload came");
+/// assert_ne!(SUPERSEDED, CancelReason::ENDED);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CancelReason(&'static &'static str);
+
+impl CancelReason {
+    /// The processor was ended before the task was settled. Nothing but the end gives this reason.
+    pub const ENDED: Self = Self(&"the processor was ended");
+
+    /// A reason in these words: `CancelReason::new(&"why")`.
+    #[must_use]
+    pub const fn new(words: &'static &'static str) -> Self {
+        Self(words)
+    }
+
+    /// The words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Debug for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
     }
 }
 

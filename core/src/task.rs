@@ -1,12 +1,14 @@
 //! What a task's slot holds.
 
+use core::num::NonZeroU64;
+
 use crate::backoff::Backoff;
 use crate::conditions::after;
 use crate::ids::TaskId;
 use crate::lifecycle::State;
 use crate::list::{Linked, Links};
 use crate::retry::Tries;
-use crate::{Conditions, Instant, OutcomeKind, Plan, Priority, Route, Times};
+use crate::{CancelReason, Conditions, Instant, OutcomeKind, Plan, Priority, Route, Times};
 
 /// The lane of the queue and of the outbox. A task is never in both.
 pub(crate) const QUEUE: usize = 0;
@@ -41,13 +43,21 @@ pub(crate) struct Task<P: Plan> {
     start_to_close: u64,
     /// Unsettled: its schedule-to-start time-out. Retained: since when.
     schedule_to_start_or_retained_at: u64,
-    pub(crate) backoff: Backoff,
+    pub(crate) backoff_or_reason: BackoffOrReason,
     /// The queue and the outbox; and the retained results or, while it is queued, its place in the order of
     /// arrival, and while an attempt runs, the slot of that one's first sleep.
     links: [Links; 2],
     pub(crate) claimant: Claimant<P>,
     pub(crate) payload: Payload<P>,
     pub(crate) meta: P::Meta,
+}
+
+/// Unsettled: how long it backs off. Cancelled for a reason: that. The bounds of a backoff leave the two highest bits free,
+/// and one of them is set here, so that the enum takes no more room than they do.
+#[derive(Clone, Copy)]
+pub(crate) enum BackoffOrReason {
+    Backoff { high: NonZeroU64, low: u64 },
+    Reason(CancelReason),
 }
 
 /// Who gets the outcome.
@@ -91,6 +101,8 @@ impl Pending {
     pub(crate) const OBSERVE: Self = Self(16);
     /// Not an effect: nobody may have the outcome, for the host has yet to see it, or has it.
     pub(crate) const HELD: Self = Self(32);
+    /// Not an effect: there is a reason why it was cancelled, which leaves with the outcome.
+    pub(crate) const REASON: Self = Self(64);
     /// Those that make no sense any more once the outcome has left.
     pub(crate) const OF_OUTCOME: Self = Self(2 | 4 | 8 | 16 | 32);
 
@@ -117,12 +129,31 @@ impl Pending {
 
     /// Whether the host is owed nothing.
     pub(crate) const fn is_empty(self) -> bool {
-        self.without(Self::HELD).0 == 0
+        self.without(Self::HELD.with(Self::REASON)).0 == 0
     }
 
     /// Whether the host has the outcome, and may give it back.
     pub(crate) const fn is_out(self) -> bool {
         self.has(Self::HELD) && !self.has(Self::OBSERVE.with(Self::DISCARD))
+    }
+}
+
+/// The highest bit.
+const MARK: NonZeroU64 = NonZeroU64::MIN.saturating_add(u64::MAX >> 1);
+
+impl BackoffOrReason {
+    #[inline]
+    fn of(backoff: Backoff) -> Self {
+        let (high, low) = backoff.halves();
+        Self::Backoff { high: MARK | high, low }
+    }
+
+    /// Of a task that is unsettled.
+    pub(crate) const fn backoff(self) -> Option<Backoff> {
+        match self {
+            Self::Backoff { high, low } => Some(Backoff::from_halves(high.get() & !MARK.get(), low)),
+            Self::Reason(_) => None,
+        }
     }
 }
 
@@ -150,7 +181,7 @@ impl<P: Plan> Task<P> {
             admitted_at: now,
             start_to_close: conditions.start_to_close,
             schedule_to_start_or_retained_at: conditions.schedule_to_start,
-            backoff: conditions.backoff,
+            backoff_or_reason: BackoffOrReason::of(conditions.backoff),
             links: [Links::default(); 2],
             claimant: match route {
                 Route::Nowhere => Claimant::Nobody,
@@ -192,6 +223,22 @@ impl<P: Plan> Task<P> {
     #[inline]
     pub(crate) fn overdue_at(&self) -> Instant {
         after(self.since, self.start_to_close)
+    }
+
+    /// Notes why it was cancelled.
+    pub(crate) fn set_reason(&mut self, reason: CancelReason) {
+        debug_assert!(self.kind == Some(OutcomeKind::Cancelled), "it was cancelled");
+        self.backoff_or_reason = BackoffOrReason::Reason(reason);
+        self.pending = self.pending.with(Pending::REASON);
+    }
+
+    /// Why it was cancelled, if that was said.
+    #[inline]
+    pub(crate) fn reason(&self) -> Option<CancelReason> {
+        match self.backoff_or_reason {
+            BackoffOrReason::Backoff { .. } => None,
+            BackoffOrReason::Reason(reason) => Some(reason),
+        }
     }
 
     /// Its schedule-to-close deadline, while it is unsettled.

@@ -141,7 +141,7 @@ impl Load {
     /// Takes the outcomes there are to be taken.
     fn collect(&mut self) {
         for handle in self.handles.drain(..) {
-            assert!(!matches!(block_on(handle), Err(TaskError::Cancelled | TaskError::Ended)));
+            assert!(!matches!(block_on(handle), Err(TaskError::Cancelled(_) | TaskError::Ended)));
         }
         self.retained.drain(..).for_each(|task| _ = self.processor.result(task));
     }

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
 use plimsoll_core::{
-    AttemptId, BuildError, CancelError, Cancelled, Conditions, Effect, Instant, Limits, Phase, Plan, Reason,
-    Remains, Start, TaskId, Wake,
+    AttemptId, BuildError, CancelError, CancelReason, Cancelled, Conditions, Effect, Instant, Limits, Phase,
+    Plan, Reason, Remains, Start, TaskId, Wake,
 };
 
 use super::grace::Graces;
@@ -377,15 +377,19 @@ impl<W: AnyWork> Shared<W> {
         self.change(|state| act(&mut state.machine))
     }
 
-    /// Cancels a task, and then does this in the same hold.
+    /// Cancels a task, for a reason or not, and then does this in the same hold.
     pub(crate) fn cancel<R>(
         &self,
         task: TaskId,
+        reason: Option<CancelReason>,
         then: impl FnOnce(&mut Machine<W>, Instant) -> R,
     ) -> (Result<Cancelled, CancelError>, R) {
         let now = self.now();
         self.act(|machine| {
-            let cancelled = machine.cancel(now, task);
+            let cancelled = match reason {
+                Some(reason) => machine.cancel_because(now, task, reason),
+                None => machine.cancel(now, task),
+            };
             if cancelled == Ok(Cancelled::Stopping) {
                 self.has_cancelled.store(true, Ordering::Relaxed);
             }

@@ -59,7 +59,8 @@ fn outcome_of<O, E>(error: TaskError<E>) -> Outcome<O, E, PanicMessage> {
         TaskError::TimedOut => Outcome::TimedOut,
         TaskError::Expired => Outcome::Expired,
         TaskError::Panicked(message) => Outcome::Panicked(message),
+        TaskError::Cancelled(reason) => Outcome::Cancelled(reason),
         // A settled task did not end with its processor.
-        TaskError::Cancelled | TaskError::Ended => Outcome::Cancelled,
+        TaskError::Ended => Outcome::Cancelled(None),
     }
 }

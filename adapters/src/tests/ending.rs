@@ -9,7 +9,8 @@ use futures::executor::block_on;
 
 use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
 use crate::{
-    Context, Drain, Events, Options, Phase, Processor, Refusal, Retry, Runtime, Settlement, TaskError,
+    CancelReason, Context, Drain, Events, Options, Phase, Processor, Refusal, Retry, Runtime, Settlement,
+    TaskError,
 };
 
 on_every_runtime! {
@@ -125,7 +126,10 @@ fn aborting_calls_every_callback_once(runtime: impl Runtime) {
         let (calls, cancelled) = (calls.clone(), cancelled.clone());
         let called = processor.task(n % 50 == 0).call(move |settled| {
             calls.fetch_add(1, SeqCst);
-            cancelled.fetch_add(usize::from(settled.result == Err(TaskError::Cancelled)), SeqCst);
+            cancelled.fetch_add(
+                usize::from(settled.result == Err(TaskError::Cancelled(Some(CancelReason::ENDED)))),
+                SeqCst,
+            );
         });
         assert!(called.is_ok());
     }
@@ -135,7 +139,10 @@ fn aborting_calls_every_callback_once(runtime: impl Runtime) {
         let (calls, cancelled) = (calls.clone(), cancelled.clone());
         let late = move |settled: Settlement<_>| {
             calls.fetch_add(1, SeqCst);
-            cancelled.fetch_add(usize::from(settled.result == Err(TaskError::Cancelled)), SeqCst);
+            cancelled.fetch_add(
+                usize::from(settled.result == Err(TaskError::Cancelled(Some(CancelReason::ENDED)))),
+                SeqCst,
+            );
         };
         assert!(processor.task(true).options(Options::default().delay(ms(60_000))).call(late).is_ok());
     }
@@ -161,7 +168,7 @@ fn the_end_needs_no_runtime() {
     let count = called.clone();
     let submitted = processor.task(calls.probe()).call(move |settled| {
         assert!(settled.job.is_some());
-        assert_eq!(settled.result, Err(TaskError::Cancelled));
+        assert_eq!(settled.result, Err(TaskError::Cancelled(Some(CancelReason::ENDED))));
         count.fetch_add(1, SeqCst);
     });
     assert!(submitted.is_ok());

@@ -129,7 +129,7 @@ fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
     processor.cancel(waiting).unwrap();
     dropped("a job that was cancelled", 1);
     running.cancel().unwrap();
-    assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
+    assert!(matches!(block_on(running), Err(TaskError::Cancelled(_))));
     dropped("a future that was cancelled", 1);
     // Cached values that are replaced, evicted, removed.
     assert!(cache.insert(1, maker.value()) && cache.insert(1, maker.value()));
@@ -204,7 +204,7 @@ fn wakers_may_call_back(runtime: impl Runtime) {
         let mut events = submitter.subscribe().unwrap();
         eventually("it waits for room", || submitter.census().waiters == 1);
         running.cancel().unwrap();
-        assert_eq!(block_on_reentrant(&submitter, running), Err(TaskError::Cancelled));
+        assert_eq!(block_on_reentrant(&submitter, running), Err(TaskError::Cancelled(None)));
         assert_eq!(next.join().unwrap(), Ok(()));
         let mut read = 0;
         while read < 4 {
@@ -222,7 +222,7 @@ fn wakers_may_call_back(runtime: impl Runtime) {
         drop(processor);
         assert!(refused.join().unwrap().is_err());
         // Woken with its outcome, and in time to take it or not.
-        assert!(matches!(ended.join().unwrap(), Err(TaskError::Cancelled) | Err(_)));
+        assert!(matches!(ended.join().unwrap(), Err(TaskError::Cancelled(_)) | Err(_)));
     });
 }
 
@@ -281,7 +281,7 @@ fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
     processor.cancel(queued).unwrap();
     late(4);
     running.cancel().unwrap();
-    assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
+    assert!(matches!(block_on(running), Err(TaskError::Cancelled(_))));
     // The future of an attempt that was told to stop.
     late(5);
     let settled = processor.totals().settled;

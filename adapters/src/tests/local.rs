@@ -15,8 +15,8 @@ use futures::task::LocalSpawnExt;
 use super::kit::{ms, yield_now};
 use crate::runtime::{LocalRuntime, Timer, since_start};
 use crate::{
-    BuildError, Context, Drain, Handle, Instant, Local, OutcomeKind, Phase, Processor, Refusal, Retry,
-    SleepRefusal, Spawned, Submitter, TaskError, Thread, infallible,
+    BuildError, CancelReason, Context, Drain, Handle, Instant, Local, OutcomeKind, Phase, Processor, Refusal,
+    Retry, SleepRefusal, Spawned, Submitter, TaskError, Thread, infallible,
 };
 
 /// A runtime of one thread, and how something is run to its end on it.
@@ -249,7 +249,7 @@ fn time_outs_sleeps_and_retries_work(mut host: impl Host) {
         assert_eq!(late.await, Err(TaskError::TimedOut));
         let cancelled = processor.submit(Duration::MAX).unwrap();
         assert!(cancelled.cancel().is_ok());
-        assert!(matches!(cancelled.await, Err(TaskError::Cancelled)));
+        assert!(matches!(cancelled.await, Err(TaskError::Cancelled(None))));
         processor.idle().await;
         assert_eq!(processor.census(), processor.audit());
     });
@@ -302,7 +302,7 @@ fn the_owner_may_go_within_a_callback(mut host: impl Host) {
         });
         assert!(submitted.is_ok() && !is_called.replace(true));
         *owner.borrow_mut() = Some(processor);
-        assert!(matches!(waiting.await, Err(TaskError::Cancelled | TaskError::Ended)));
+        assert!(matches!(waiting.await, Err(TaskError::Cancelled(_) | TaskError::Ended)));
         while !called.get() {
             yield_now().await;
         }
@@ -370,7 +370,7 @@ fn a_runtime_that_ends_ends_it(mut host: impl Host) {
         (processor, handle)
     });
     drop(host);
-    assert_eq!(handle.wait(), Err(TaskError::Cancelled));
+    assert_eq!(handle.wait(), Err(TaskError::Cancelled(Some(CancelReason::ENDED))));
     assert_eq!(processor.phase(), Phase::Drained);
     assert!(processor.census().is_empty());
 }

@@ -189,7 +189,7 @@ fn cancelling_reaches_tasks_in_every_state(runtime: impl Runtime) {
     assert_eq!(running.cancel(), Err(CancelError::Settled));
     let id = running.id();
     for handle in [queued, delayed, running] {
-        assert_eq!(block_on(handle), Err(TaskError::Cancelled));
+        assert_eq!(block_on(handle), Err(TaskError::Cancelled(None)));
     }
     // The place of the one that ran is free again.
     assert_eq!(block_on(last), Ok(8));
@@ -267,7 +267,7 @@ fn the_grace_period_lets_an_attempt_end_by_itself(runtime: impl Runtime) {
     let handle = processor.submit(()).unwrap();
     eventually("it runs", || processor.census().running == 1);
     handle.cancel().unwrap();
-    assert_eq!(block_on(handle), Err(TaskError::Cancelled));
+    assert_eq!(block_on(handle), Err(TaskError::Cancelled(None)));
     assert_eq!(receiver.recv(), Ok(true));
     eventually("it has stopped", || processor.census().orphans == 0);
     assert_eq!(processor.totals().late, 1);
@@ -293,7 +293,7 @@ fn the_grace_period_ends(runtime: impl Runtime) {
     let start = std::time::Instant::now();
     for handle in handles {
         handle.cancel().unwrap();
-        assert_eq!(block_on(handle), Err(TaskError::Cancelled));
+        assert_eq!(block_on(handle), Err(TaskError::Cancelled(None)));
     }
     assert_eq!(futures.live(), 2);
     eventually("they were dropped", || futures.live() == 0 && processor.census().orphans == 0);
@@ -320,7 +320,7 @@ fn the_context_tells_other_threads(runtime: impl Runtime) {
     std::thread::sleep(ms(10));
     handle.cancel().unwrap();
     waiting.into_iter().for_each(|thread| thread.join().unwrap());
-    assert_eq!(block_on(handle), Err(TaskError::Cancelled));
+    assert_eq!(block_on(handle), Err(TaskError::Cancelled(None)));
 
     // The end of the processor is the end of every attempt.
     let _running = processor.submit(()).unwrap();
@@ -456,7 +456,7 @@ fn a_job_that_never_ran_is_dropped_with_its_outcome() {
         .unwrap();
     let handle = processor.submit((jobs.probe(), OnDrop(|| ()))).unwrap();
     handle.cancel().unwrap();
-    assert_eq!((block_on(handle), jobs.live()), (Err(TaskError::Cancelled), 0));
+    assert_eq!((block_on(handle), jobs.live()), (Err(TaskError::Cancelled(None)), 0));
     drop(processor.submit((jobs.probe(), OnDrop(|| ()))).unwrap().cancel_on_drop());
     manual.run();
     assert_eq!(jobs.live(), 0);

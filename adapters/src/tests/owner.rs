@@ -242,7 +242,7 @@ fn stopped_first(runtime: impl Runtime, stop: impl FnOnce()) {
     assert_eq!(receiver.recv(), Ok(crate::OutcomeKind::Cancelled));
     // A shutdown that can't be graceful any more does not wait for ever.
     let report = block_on(processor.shutdown(Drain::graceful(ms(3_600_000))));
-    assert!(matches!(block_on(running), Err(TaskError::Cancelled)));
+    assert!(matches!(block_on(running), Err(TaskError::Cancelled(_))));
     assert_eq!((report.remains.cancelled, report.remains.abandoned, live.live()), (2, 0, 0));
 }
 

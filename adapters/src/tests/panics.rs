@@ -99,6 +99,6 @@ fn a_retained_outcome_is_taken_though_its_job_panics() {
     processor.cancel(task).unwrap();
     sim.run_until_idle().unwrap();
     // The job never started, and comes with the outcome.
-    assert!(matches!(processor.result(task), Some(Err(TaskError::Cancelled))));
+    assert!(matches!(processor.result(task), Some(Err(TaskError::Cancelled(_)))));
     assert_eq!(processor.totals().late_panics, 1);
 }

@@ -226,6 +226,6 @@ fn waiting_at_the_same_time_on_one_thread() {
         results
             .into_iter()
             .zip(0..)
-            .all(|(result, n)| result == Ok(n) || result == Err(TaskError::Cancelled))
+            .all(|(result, n)| result == Ok(n) || result == Err(TaskError::Cancelled(None)))
     );
 }

@@ -125,7 +125,7 @@ fn sleeps_end_with_their_attempt(runtime: impl Runtime) {
     eventually("it sleeps", || processor.census().sleeps >= 1);
     assert_eq!(block_on(timed_out), Err(TaskError::TimedOut));
     cancelled.cancel().unwrap();
-    assert_eq!(block_on(cancelled), Err(TaskError::Cancelled));
+    assert_eq!(block_on(cancelled), Err(TaskError::Cancelled(None)));
     eventually("nobody sleeps", || processor.census().sleeps == 0 && processor.census().timers == 0);
     let sleeper = processor.submit(false).unwrap();
     eventually("one sleeps", || processor.census().sleeps == 1);
@@ -166,7 +166,7 @@ fn who_outlives_the_attempt_cannot_sleep(runtime: impl Runtime) {
     hanging.cancel().unwrap();
     assert_eq!(block_on(sleep), Err(SleepRefusal::Over));
     let late = context.sleep(ms(60_000));
-    assert_eq!(block_on(hanging), Err(TaskError::Cancelled));
+    assert_eq!(block_on(hanging), Err(TaskError::Cancelled(None)));
     eventually("it has stopped", || processor.census().orphans == 0);
     assert_empty(&processor);
     drop(processor);

@@ -276,6 +276,6 @@ fn what_a_neighbour_has_cancelled_is_not_begun() {
     let [first, second, third] = [true, false, false].map(|job| processor.submit(job).unwrap());
     *task.lock().unwrap() = Some((processor.submitter(), second.id()));
     manual.run();
-    assert_eq!([first, second, third].map(block_on), [Ok(()), Err(TaskError::Cancelled), Ok(())]);
+    assert_eq!([first, second, third].map(block_on), [Ok(()), Err(TaskError::Cancelled(None)), Ok(())]);
     assert_eq!(called.load(SeqCst), 2);
 }

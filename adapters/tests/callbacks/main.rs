@@ -14,7 +14,8 @@ use kit::{
     plain, service, start_to_close, timeouts, twice,
 };
 use plimsoll::{
-    Context, Drain, Options, Processor, Refusal, Runtime, Settlement, TaskError, TaskId, Timeouts,
+    CancelReason, Context, Drain, Options, Processor, Refusal, Runtime, Settlement, TaskError, TaskId,
+    Timeouts,
 };
 
 on_every_runtime! {
@@ -94,9 +95,11 @@ fn each_end_of_a_task_that_waits(runtime: impl Runtime) {
 /// What each callback is called with.
 type Outcomes = [(&'static str, End); 7];
 
+const ENDED: End = Err(TaskError::Cancelled(Some(CancelReason::ENDED)));
+
 /// A processor with tasks in each state, which stays so until it ends; their callbacks, and what those are called with if
-/// it ends by then.
-fn in_each_state(runtime: impl Runtime) -> (Service, Calls, Outcomes) {
+/// they are cancelled for this reason.
+fn in_each_state(runtime: impl Runtime, reason: CancelReason) -> (Service, Calls, Outcomes) {
     let (processor, calls) = (service(runtime, 3), Calls::default());
     calls.submit(&processor, "completed before", Do::Return(1), plain());
     calls.submit(&processor, "between two tries", Do::Fail, much_later());
@@ -107,23 +110,25 @@ fn in_each_state(runtime: impl Runtime) -> (Service, Calls, Outcomes) {
     eventually("three run", || processor.census().running == 3);
     calls.submit(&processor, "queued", Do::Return(3), plain());
     calls.submit(&processor, "delayed", Do::Return(4), plain().delay(LONG));
+    let cancelled = || Err(TaskError::Cancelled(Some(reason)));
     let expected = [
         ("completed before", Ok(1)),
-        ("between two tries", Err(TaskError::Cancelled)),
-        ("running", Err(TaskError::Cancelled)),
-        ("running, panics when it is dropped", Err(TaskError::Cancelled)),
-        ("running, completes when it is stopped", Err(TaskError::Cancelled)),
-        ("queued", Err(TaskError::Cancelled)),
-        ("delayed", Err(TaskError::Cancelled)),
+        ("between two tries", cancelled()),
+        ("running", cancelled()),
+        ("running, panics when it is dropped", cancelled()),
+        ("running, completes when it is stopped", cancelled()),
+        ("queued", cancelled()),
+        ("delayed", cancelled()),
     ];
     (processor, calls, expected)
 }
 
 fn cancelled_in_each_state(runtime: impl Runtime) {
-    let (processor, calls, expected) = in_each_state(runtime);
+    const WHY: CancelReason = CancelReason::new(&"not wanted any more");
+    let (processor, calls, expected) = in_each_state(runtime, WHY);
     // From the last one, so that no place becomes free for one that waits.
-    for (name, _) in expected.iter().rev().filter(|(_, outcome)| *outcome == Err(TaskError::Cancelled)) {
-        processor.cancel(calls.task(name)).unwrap();
+    for (name, _) in expected.iter().rev().filter(|(_, outcome)| outcome.is_err()) {
+        processor.cancel_because(calls.task(name), WHY).unwrap();
     }
     calls.come_to_be(processor, &expected);
 }
@@ -145,8 +150,8 @@ fn an_attempt_that_is_no_longer_wanted_changes_nothing(runtime: impl Runtime) {
     calls.come_to_be(
         processor,
         &[
-            ("cancelled, then completed", Err(TaskError::Cancelled)),
-            ("cancelled, then panicked", Err(TaskError::Cancelled)),
+            ("cancelled, then completed", Err(TaskError::Cancelled(None))),
+            ("cancelled, then panicked", Err(TaskError::Cancelled(None))),
             ("timed out, then completed", Err(TaskError::TimedOut)),
             ("timed out, then panicked", Err(TaskError::TimedOut)),
         ],
@@ -171,25 +176,25 @@ fn a_graceful_end_that_is_in_time(runtime: impl Runtime) {
 }
 
 fn a_graceful_end_at_its_deadline(runtime: impl Runtime) {
-    let (processor, calls, expected) = in_each_state(runtime);
+    let (processor, calls, expected) = in_each_state(runtime, CancelReason::ENDED);
     let _report = block_on(processor.shutdown(Drain::graceful(ms(20))));
     calls.end_as(&expected);
 }
 
 fn an_abort(runtime: impl Runtime) {
-    let (processor, calls, expected) = in_each_state(runtime);
+    let (processor, calls, expected) = in_each_state(runtime, CancelReason::ENDED);
     let _report = block_on(processor.shutdown(Drain::Abort));
     calls.end_as(&expected);
 }
 
 fn a_shutdown_that_is_dropped(runtime: impl Runtime) {
-    let (processor, calls, expected) = in_each_state(runtime);
+    let (processor, calls, expected) = in_each_state(runtime, CancelReason::ENDED);
     drop(processor.shutdown(Drain::graceful(LONG)));
     calls.end_as(&expected);
 }
 
 fn the_owner_is_dropped(runtime: impl Runtime) {
-    let (processor, calls, expected) = in_each_state(runtime);
+    let (processor, calls, expected) = in_each_state(runtime, CancelReason::ENDED);
     drop(processor);
     calls.end_as(&expected);
 }
@@ -221,7 +226,7 @@ fn the_owner_is_dropped_in_a_handler(runtime: impl Runtime) {
         calls.submit(&submitter, name, Do::Return(1), plain());
     }
     submitter.resume();
-    calls.end_as(&["running", "drops the owner", "queued"].map(|name| (name, Err(TaskError::Cancelled))));
+    calls.end_as(&["running", "drops the owner", "queued"].map(|name| (name, ENDED)));
 }
 
 fn the_owner_is_dropped_in_a_callback(runtime: impl Runtime) {
@@ -239,11 +244,7 @@ fn the_owner_is_dropped_in_a_callback(runtime: impl Runtime) {
     calls.submit(&submitter, "queued", Do::Hang, plain());
     calls.submit(&submitter, "delayed", Do::Return(2), plain().delay(LONG));
     submitter.resume();
-    calls.end_as(&[
-        ("drops the owner", Ok(1)),
-        ("queued", Err(TaskError::Cancelled)),
-        ("delayed", Err(TaskError::Cancelled)),
-    ]);
+    calls.end_as(&[("drops the owner", Ok(1)), ("queued", ENDED), ("delayed", ENDED)]);
 }
 
 /// Panics when it is dropped.
@@ -299,7 +300,7 @@ fn a_refused_callback_comes_back_uncalled(runtime: impl Runtime) {
     let full = refuse("full", Refusal::Full);
     drop(processor);
     let closed = refuse("closed", Refusal::Closed);
-    calls.end_as(&[("running", Err(TaskError::Cancelled)), ("queued", Err(TaskError::Cancelled))]);
+    calls.end_as(&[("running", ENDED), ("queued", ENDED)]);
     let nobody = TaskId::from_bits(u64::MAX).unwrap();
     full(Settlement::new(nobody, (), Ok(3)));
     closed(Settlement::new(nobody, (), Ok(4)));
@@ -325,7 +326,8 @@ fn a_callback_may_submit_the_next_task(runtime: impl Runtime) {
 #[test]
 fn the_owner_outlives_tokio() {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-    let (processor, calls, expected) = in_each_state(plimsoll::Tokio::on(tokio.handle().clone()));
+    let (processor, calls, expected) =
+        in_each_state(plimsoll::Tokio::on(tokio.handle().clone()), CancelReason::ENDED);
     drop(tokio);
     drop(processor);
     calls.end_as(&expected);
@@ -338,7 +340,7 @@ fn the_owner_outlives_an_executor_of_smol() {
     let (stop, stopped) = futures::channel::oneshot::channel::<()>();
     let running = executor.clone();
     let thread = std::thread::spawn(move || _ = smol::block_on(running.run(stopped)));
-    let (processor, calls, expected) = in_each_state(plimsoll::Smol::on(executor));
+    let (processor, calls, expected) = in_each_state(plimsoll::Smol::on(executor), CancelReason::ENDED);
     drop(stop);
     thread.join().unwrap();
     drop(processor);

@@ -18,7 +18,7 @@ on_every_runtime! {
 /// Whether a task with this job may end so.
 fn is_possible(job: Do, end: &End) -> bool {
     match (job, end) {
-        (_, Err(TaskError::Cancelled)) => true,
+        (_, Err(TaskError::Cancelled(_))) => true,
         (Do::Return(expected) | Do::FailOnce(expected), Ok(found)) => *found == expected,
         (Do::Return(_), Err(TaskError::Expired)) => false,
         (Do::FailOnceThenPanic | Do::Panic, Err(TaskError::Panicked(_))) => true,

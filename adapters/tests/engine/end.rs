@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Waker};
 use std::time::{Duration, Instant as Time};
 
 use futures::executor::block_on;
-use plimsoll::{Drain, Event, Notice, Options, Processor, TaskError};
+use plimsoll::{CancelReason, Drain, Event, Notice, Options, Processor, TaskError};
 
 use crate::kit::{self, Awaited, Counter, Gate, Host, Work, eventually, hanging, instant, job, ms};
 
@@ -189,7 +189,7 @@ fn a_cancelling_end_cancels_what_is_unsettled_and_keeps_outcomes(host: impl Host
         .unwrap();
     let count = cancelled.clone();
     let callback = move |settled: kit::WorkSettlement| {
-        assert_eq!(settled.result, Err(TaskError::Cancelled));
+        assert_eq!(settled.result, Err(TaskError::Cancelled(Some(CancelReason::ENDED))));
         count.add();
     };
     assert!(processor.task(hanging(futures.clone())).call(callback).is_ok());
@@ -197,7 +197,7 @@ fn a_cancelling_end_cancels_what_is_unsettled_and_keeps_outcomes(host: impl Host
     let report = kit::Awaited::new(processor.shutdown(Drain::Cancel)).get().expect("the end comes");
     assert_eq!((report.remains.cancelled, report.remains.abandoned, cancelled.get()), (4, 0, 1));
     for handle in [running, queued, delayed] {
-        assert_eq!(block_on(handle), Err(TaskError::Cancelled));
+        assert_eq!(block_on(handle), Err(TaskError::Cancelled(Some(CancelReason::ENDED))));
     }
     assert_eq!(block_on(done), Ok(7));
     assert!(submitter.census().is_empty(), "{:?}", submitter.census());

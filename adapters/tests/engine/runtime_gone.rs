@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::executor::block_on;
-use plimsoll::{Drain, Hold, Options, Phase, Processor, Refusal, TaskError};
+use plimsoll::{CancelReason, Drain, Hold, Options, Phase, Processor, Refusal, TaskError};
 
 use crate::kit::{
     self, Awaited, Counter, Gate, Host, PATIENCE, Work, WorkHandle, WorkResult, eventually, hanging, happens,
@@ -74,7 +74,7 @@ impl Scene {
             let (called, cancelled) = (called.clone(), cancelled.clone());
             let callback = move |settled: kit::WorkSettlement| {
                 called.add();
-                if settled.result == Err(TaskError::Cancelled) {
+                if settled.result == Err(TaskError::Cancelled(Some(CancelReason::ENDED))) {
                     cancelled.add();
                 }
             };
@@ -100,14 +100,14 @@ impl Scene {
             let outcome = findings.wait(&awaited);
             findings.expect(
                 &format!("the awaited handle of a {what} task is cancelled, not {outcome:?}"),
-                outcome == Some(Err(TaskError::Cancelled)),
+                outcome == Some(Err(TaskError::Cancelled(Some(CancelReason::ENDED)))),
             );
         }
         for (what, handle) in self.handles {
             let outcome = findings.wait(&Awaited::new(handle));
             findings.expect(
                 &format!("the handle of a {what} task is cancelled, not {outcome:?}"),
-                outcome == Some(Err(TaskError::Cancelled)),
+                outcome == Some(Err(TaskError::Cancelled(Some(CancelReason::ENDED)))),
             );
         }
         let outcome = findings.wait(&Awaited::new(self.done));
@@ -263,7 +263,9 @@ mod tokio {
             let phase = processor.phase();
             gate.open();
             assert!(
-                outcomes.iter().all(|outcome| *outcome == Some(Err(TaskError::Cancelled))),
+                outcomes
+                    .iter()
+                    .all(|outcome| *outcome == Some(Err(TaskError::Cancelled(Some(CancelReason::ENDED))))),
                 "{outcomes:?}"
             );
             assert!(blocker.get().is_some(), "the blocker's handle hangs");
@@ -286,7 +288,7 @@ mod smol {
             let done = processor.submit(hanging(())).unwrap();
             let scene = Scene::set(processor, done, false);
             host.stop();
-            scene.assert_all_resolve(Err(TaskError::Cancelled));
+            scene.assert_all_resolve(Err(TaskError::Cancelled(Some(CancelReason::ENDED))));
         });
     }
 

@@ -236,7 +236,7 @@ mod paused_clock {
             delayed.cancel().unwrap();
             assert_eq!(
                 (running.await, delayed.await),
-                (Err(TaskError::Cancelled), Err(TaskError::Cancelled))
+                (Err(TaskError::Cancelled(None)), Err(TaskError::Cancelled(None)))
             );
             wait_for_another_thread().await;
             assert_not_moved(start);

@@ -1,8 +1,7 @@
 //! Commands that steer what is there: cancel, pause, resume, the concurrency limit.
 
 use super::Processor;
-use crate::lifecycle::Input;
-use crate::{CancelError, Instant, Plan, TaskId};
+use crate::{CancelError, CancelReason, Instant, Plan, TaskId};
 
 /// What [`Processor::cancel`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +21,45 @@ impl<P: Plan> Processor<P> {
     /// # Errors
     /// [`CancelError`]; nothing has changed then.
     pub fn cancel(&mut self, now: Instant, task: TaskId) -> Result<Cancelled, CancelError> {
+        self.cancel_with(now, task, None)
+    }
+
+    /// [`cancel`](Self::cancel) for a reason, which comes out with the outcome.
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, CancelReason, Effect, Instant, Limits, Outcome, Processor, Terms};
+    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// const SUPERSEDED: CancelReason = CancelReason::new(&"a newer one came");
+    /// let task = processor.submit(Instant::ZERO, "job", Terms::new(()))?;
+    /// processor.cancel_because(Instant::ZERO, task, SUPERSEDED)?;
+    /// let Some(Effect::Settle(settled)) = processor.poll_effect() else { return Err("not settled".into()) };
+    /// assert_eq!(settled.outcome, Outcome::Cancelled(Some(SUPERSEDED)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cancel_because(
+        &mut self,
+        now: Instant,
+        task: TaskId,
+        reason: CancelReason,
+    ) -> Result<Cancelled, CancelError> {
+        self.cancel_with(now, task, Some(reason))
+    }
+
+    fn cancel_with(
+        &mut self,
+        now: Instant,
+        task: TaskId,
+        reason: Option<CancelReason>,
+    ) -> Result<Cancelled, CancelError> {
         self.tell(now);
         let state = self.tasks.get(task).ok_or(CancelError::NotFound)?.state;
         if !state.is_unsettled() {
             return Err(CancelError::Settled);
         }
-        self.end(self.tasks.index_of(task), Input::Cancel, None, false);
+        self.end_cancelled(self.tasks.index_of(task), reason, false);
         Ok(if state.runs() { Cancelled::Stopping } else { Cancelled::Settled })
     }
 

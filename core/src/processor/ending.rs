@@ -22,7 +22,7 @@ use super::{OwnTimer, Processor};
 use crate::effect::Effect;
 use crate::lifecycle::{Input, Next, State};
 use crate::task::{Claimant, Pending};
-use crate::{Event, Instant, Plan};
+use crate::{CancelReason, Event, Instant, Plan};
 
 /// How far the machine is from its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -258,7 +258,7 @@ impl<P: Plan> Processor<P> {
         match task.state {
             State::Delayed | State::Queued | State::Running | State::Halting | State::Backoff => {
                 self.remains.cancelled = self.remains.cancelled.saturating_add(1);
-                self.end(index, Input::Cancel, None, false);
+                self.end_cancelled(index, Some(CancelReason::ENDED), false);
             }
             State::Orphan => {}
             State::Stopping | State::Settled => {

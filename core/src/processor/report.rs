@@ -200,7 +200,7 @@ impl<P: Plan> Processor<P> {
         let Some(task) = self.tasks.at(index) else { return Err(Late { settled: None, value: job }) };
         let (state, settled) = (task.state, task.kind);
         match state {
-            State::Running => self.end(index, Input::Cancel, None, true),
+            State::Running => self.end_cancelled(index, None, true),
             State::Halting => return Ok(self.halted(index, job)),
             _ if self.stop(index) => {}
             _ => return Err(Late { settled, value: job }),

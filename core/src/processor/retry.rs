@@ -8,7 +8,7 @@ use crate::last_error::ErrorKind;
 use crate::lifecycle::{Input, State};
 use crate::list::NIL;
 use crate::task::{NEVER, Payload, Pending};
-use crate::{Event, Message, Plan, Retry};
+use crate::{CancelReason, Event, Message, Plan, Retry};
 
 impl<P: Plan> Processor<P> {
     /// Lets the task in slot `index`, whose attempt has ended in this way, back off, and tells for how long; hands the job
@@ -21,7 +21,7 @@ impl<P: Plan> Processor<P> {
         delay: Option<Duration>,
     ) -> Result<Duration, Option<P::Job>> {
         let Some((id, task)) = self.tasks.entry(index) else { return Err(job) };
-        let (tries, attempts, meta, backoff) = (task.tries, task.attempts, task.meta, task.backoff);
+        let (tries, attempts, meta, backoff) = (task.tries, task.attempts, task.meta, task.backoff_or_reason);
         let is_covered = match ended {
             ErrorKind::Panicked => tries.on_panic(),
             ErrorKind::TimedOut => tries.on_timeout(),
@@ -31,7 +31,11 @@ impl<P: Plan> Processor<P> {
         if !is_covered || !tries.allow(attempts) || !self.can_start_again(index) {
             return Err(Some(job));
         }
-        let delay = delay.unwrap_or_else(|| backoff.delay(attempts, tries.jitter(), &mut self.rng));
+        let delay = match (delay, backoff.backoff()) {
+            (Some(delay), _) => delay,
+            (None, Some(backoff)) => backoff.delay(attempts, tries.jitter(), &mut self.rng),
+            (None, None) => return Err(Some(job)),
+        };
         self.back_off(index, job, delay)?;
         self.totals.retried = self.totals.retried.wrapping_add(1);
         self.publish(|| Event::Retrying { task: id, meta, attempts, delay });
@@ -41,7 +45,8 @@ impl<P: Plan> Processor<P> {
     /// Lets the task in slot `index`, whose attempt was snoozed, back off as if that had not been, or settles it.
     pub(super) fn snooze(&mut self, index: u32, job: P::Job, delay: Duration) -> Failure<(), P::Job> {
         if !self.can_start_again(index) {
-            self.end(index, Input::Cancel, None, true);
+            let reason = self.ending.is_ending().then_some(CancelReason::ENDED);
+            self.end_cancelled(index, reason, true);
             return Failure::Settled { job: Some(job) };
         }
         if let Err(job) = self.back_off(index, job, delay) {
@@ -100,8 +105,9 @@ impl<P: Plan> Processor<P> {
         if !tries.on_timeout() || !tries.allow(failed) || !self.can_start_again(index) {
             return false;
         }
-        let shortest = Duration::from_nanos(task.backoff.shortest(failed, tries.jitter()));
-        let ready_at = self.now.saturating_add(shortest);
+        let shortest =
+            task.backoff_or_reason.backoff().map_or(0, |backoff| backoff.shortest(failed, tries.jitter()));
+        let ready_at = self.now.saturating_add(Duration::from_nanos(shortest));
         self.now < close_by && ready_at <= close_by && ready_at != NEVER
     }
 

@@ -5,7 +5,7 @@ use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
 use crate::list::{Linked, List, NIL};
 use crate::task::{Claimant, Payload, Pending, QUEUE, Record, Task};
-use crate::{Event, Message, Outcome, OutcomeKind, Plan, Settlement, SourceId, TaskId};
+use crate::{CancelReason, Event, Message, Outcome, OutcomeKind, Plan, Settlement, SourceId, TaskId};
 
 impl<P: Plan> Processor<P> {
     /// Fixes the outcome of the unsettled task in slot `index`, with its `value` if it has one, and notes which
@@ -83,6 +83,14 @@ impl<P: Plan> Processor<P> {
         self.settle(index, input, value, stopped);
     }
 
+    /// [Ends](Self::end) the unsettled task in slot `index` as cancelled.
+    pub(super) fn end_cancelled(&mut self, index: u32, reason: Option<CancelReason>, stopped: bool) {
+        self.end(index, Input::Cancel, None, stopped);
+        if let Some((task, reason)) = self.tasks.at_mut(index).zip(reason) {
+            task.set_reason(reason);
+        }
+    }
+
     /// Takes the unsettled task in slot `index` out of the queue or the outbox, if it is there. Whether its attempt, if it
     /// has one that runs, has yet to be asked to stop: that happens once.
     fn leave_list(&mut self, index: u32) -> bool {
@@ -126,29 +134,38 @@ impl<P: Plan> Processor<P> {
         if task.pending == Pending::SETTLE && self.outbox.head() == index {
             task.pending = Pending::NONE;
             self.outbox.pop(Linked::<QUEUE>::links(task));
-        } else if task.pending.has(Pending::OF_OUTCOME) {
+        } else if task.pending.has(Pending::OF_OUTCOME.with(Pending::REASON)) {
+            let has_reason = task.pending.has(Pending::REASON);
             self.withdraw(index, Pending::OF_OUTCOME);
+            if has_reason {
+                return self.release_in_place(index);
+            }
         }
         let (id, task) = self.tasks.entry(index)?;
         if task.state != State::Settled {
-            return self.release_from_orphan(index);
+            return self.release_in_place(index);
         }
         self.tally.step(task, Input::Release);
         let (record, starts) = (task.record(id), task.starts);
         let Task { claimant, payload, .. } = self.take_out(index, starts)?;
-        Some(self.hand_out(record, claimant, payload))
+        Some(self.hand_out(record, claimant, payload, None))
     }
 
-    /// [`release_outcome`](Self::release_outcome) of a task whose attempt has not stopped yet.
+    /// [`release_outcome`](Self::release_outcome) of a task whose attempt has not stopped yet, or that was cancelled for a
+    /// reason: all others need not ask for one.
     #[cold]
-    fn release_from_orphan(&mut self, index: u32) -> Option<Settlement<P>> {
+    fn release_in_place(&mut self, index: u32) -> Option<Settlement<P>> {
         let (id, task) = self.tasks.entry(index)?;
-        let next = self.tally.step(task, Input::Release);
-        debug_assert!(next.is_some(), "only what is settled is released");
+        let (record, starts, reason) = (task.record(id), task.starts, task.reason());
         let claimant = core::mem::replace(&mut task.claimant, Claimant::Nobody);
         let payload = core::mem::replace(&mut task.payload, Payload::Away);
-        let record = task.record(id);
-        Some(self.hand_out(record, claimant, payload))
+        task.pending = task.pending.without(Pending::REASON);
+        let next = self.tally.step(task, Input::Release);
+        debug_assert!(next.is_some(), "only what is settled is released");
+        if next == Some(Next::Free) {
+            self.free(index, starts);
+        }
+        Some(self.hand_out(record, claimant, payload, reason))
     }
 
     /// What leaves with the outcome of a task.
@@ -158,6 +175,7 @@ impl<P: Plan> Processor<P> {
         record: Record<P::Meta>,
         claimant: Claimant<P>,
         payload: Payload<P>,
+        reason: Option<CancelReason>,
     ) -> Settlement<P> {
         let Record { task, meta, attempts, kind, times } = record;
         let (mut callback, mut waiter, mut job) = (None, None, None);
@@ -177,11 +195,11 @@ impl<P: Plan> Processor<P> {
             Payload::Output(output) => Outcome::Completed(output),
             Payload::Error(error) => Outcome::Failed(error),
             Payload::Panic(panic) => Outcome::Panicked(panic),
-            Payload::Away => outcome_without_value(kind),
+            Payload::Away => outcome_without_value(kind, reason),
             Payload::Job(held) => {
                 self.ledger.jobs.leave();
                 job = Some(held);
-                outcome_without_value(kind)
+                outcome_without_value(kind, reason)
             }
         };
         Settlement { task, meta, attempts, times, outcome, job, callback, waiter }
@@ -289,14 +307,17 @@ const fn kind_of(input: Input) -> Option<OutcomeKind> {
     }
 }
 
-fn outcome_without_value<O, E, P>(kind: Option<OutcomeKind>) -> Outcome<O, E, P> {
+fn outcome_without_value<O, E, P>(
+    kind: Option<OutcomeKind>,
+    reason: Option<CancelReason>,
+) -> Outcome<O, E, P> {
     match kind {
         Some(OutcomeKind::TimedOut) => Outcome::TimedOut,
         Some(OutcomeKind::Expired) => Outcome::Expired,
-        Some(OutcomeKind::Cancelled) => Outcome::Cancelled,
+        Some(OutcomeKind::Cancelled) => Outcome::Cancelled(reason),
         Some(OutcomeKind::Completed | OutcomeKind::Failed | OutcomeKind::Panicked) | None => {
             debug_assert!(false, "an outcome with a value has it in the slot");
-            Outcome::Cancelled
+            Outcome::Cancelled(None)
         }
     }
 }

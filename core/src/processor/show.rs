@@ -54,7 +54,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The host has seen the outcome that [`Effect::Observe`] showed, and gives it back, with the job if that was there.
-    /// From now on it can be claimed, or is retained, for as long as if it had been settled now.
+    /// From now on it can be claimed, or is retained, for as long as if it had been settled now. The reason of a cancel stays
+    /// what it was.
     ///
     /// May change: effects (the wake of the waiter, the discard of the oldest result).
     ///
@@ -79,8 +80,8 @@ impl<P: Plan> Processor<P> {
             (Outcome::Completed(output), None) => Payload::Output(output),
             (Outcome::Failed(error), None) => Payload::Error(error),
             (Outcome::Panicked(panic), None) => Payload::Panic(panic),
-            (Outcome::TimedOut | Outcome::Cancelled | Outcome::Expired, None) => Payload::Away,
-            (Outcome::TimedOut | Outcome::Cancelled | Outcome::Expired, Some(job)) => {
+            (Outcome::TimedOut | Outcome::Cancelled(_) | Outcome::Expired, None) => Payload::Away,
+            (Outcome::TimedOut | Outcome::Cancelled(_) | Outcome::Expired, Some(job)) => {
                 self.ledger.jobs.enter();
                 Payload::Job(job)
             }
@@ -134,11 +135,11 @@ impl<P: Plan> Processor<P> {
     /// Hands the outcome of the task in slot `index` out, to be given back.
     fn show(&mut self, index: u32) -> Option<Settlement<P>> {
         let (id, task) = self.tasks.entry(index)?;
-        let record = task.record(id);
+        let (record, reason) = (task.record(id), task.reason());
         let payload = core::mem::replace(&mut task.payload, Payload::Away);
         self.withdraw(index, Pending::OBSERVE);
         self.ledger.observed.enter();
-        Some(self.hand_out(record, Claimant::Nobody, payload))
+        Some(self.hand_out(record, Claimant::Nobody, payload, reason))
     }
 
     /// The handle of the task in slot `index` was released, before the host has seen the outcome or given it back.

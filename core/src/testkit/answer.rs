@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::{
-    AttachRefusal, AttemptId, CancelError, Cancelled, Fed, FeedRefusal, Instant, OutcomeKind, PermitId,
-    PermitRefusal, Refusal, Remains, ReserveRefusal, SleepId, SleepRefusal, SourceId, SubscribeRefusal,
-    SubscriberId, TaskId, WaitRefusal,
+    AttachRefusal, AttemptId, CancelError, CancelReason, Cancelled, Fed, FeedRefusal, Instant, OutcomeKind,
+    PermitId, PermitRefusal, Refusal, Remains, ReserveRefusal, SleepId, SleepRefusal, SourceId,
+    SubscribeRefusal, SubscriberId, TaskId, WaitRefusal,
 };
 
 /// What a call answered.
@@ -119,6 +119,7 @@ pub struct Settled {
     pub waited: Duration,
     pub ran: Duration,
     pub kind: OutcomeKind,
+    pub reason: Option<CancelReason>,
     pub value: Option<u32>,
     pub job: Option<u32>,
     pub callback: Option<u32>,

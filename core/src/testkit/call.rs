@@ -6,7 +6,9 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use super::Order;
-use crate::{AttemptId, Drain, Instant, OutcomeKind, PermitId, SleepId, SourceId, SubscriberId, TaskId};
+use crate::{
+    AttemptId, CancelReason, Drain, Instant, OutcomeKind, PermitId, SleepId, SourceId, SubscriberId, TaskId,
+};
 
 /// A task offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,7 @@ pub enum Call {
     Cancel {
         now: Instant,
         task: TaskId,
+        reason: Option<CancelReason>,
     },
     Claim {
         now: Instant,

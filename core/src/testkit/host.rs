@@ -139,7 +139,10 @@ impl Host {
             Call::Leave { now, id } => {
                 Answer::Left(self.machine.leave(now, id).map(|left| left.map(Token::out)))
             }
-            Call::Cancel { now, task } => Answer::Cancelled(self.machine.cancel(now, task)),
+            Call::Cancel { now, task, reason } => Answer::Cancelled(match reason {
+                Some(reason) => self.machine.cancel_because(now, task, reason),
+                None => self.machine.cancel(now, task),
+            }),
             Call::Claim { now, task, waiter } => {
                 Answer::Claimed(match self.machine.claim(now, task, self.books.token(waiter)) {
                     Claim::Ready(settlement, waiter) => Claimed::Ready(settled(settlement), waiter.out()),
@@ -348,7 +351,7 @@ fn outcome(kind: OutcomeKind, value: Token) -> Outcome<Token, Token, Token> {
         OutcomeKind::Failed => return Outcome::Failed(value),
         OutcomeKind::Panicked => return Outcome::Panicked(value),
         OutcomeKind::TimedOut => Outcome::TimedOut,
-        OutcomeKind::Cancelled => Outcome::Cancelled,
+        OutcomeKind::Cancelled => Outcome::Cancelled(None),
         OutcomeKind::Expired => Outcome::Expired,
     };
     value.out();
@@ -364,6 +367,10 @@ fn value_of(outcome: Outcome<Token, Token, Token>) -> Option<u32> {
 
 fn settled(settlement: Settlement<Kit>) -> Settled {
     let kind = settlement.outcome.kind();
+    let reason = match settlement.outcome {
+        Outcome::Cancelled(reason) => reason,
+        _ => None,
+    };
     Settled {
         task: settlement.task,
         meta: settlement.meta,
@@ -371,6 +378,7 @@ fn settled(settlement: Settlement<Kit>) -> Settled {
         waited: settlement.times.waited(),
         ran: settlement.times.ran(),
         kind,
+        reason,
         value: value_of(settlement.outcome),
         job: settlement.job.map(Token::out),
         callback: settlement.callback.map(Token::out),

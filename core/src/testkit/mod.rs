@@ -68,11 +68,12 @@ pub enum Flaw {
     ShowsTwice,
     CountsSnoozes,
     WearsNothingOut,
+    ForgetsReasons,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -98,5 +99,6 @@ impl Flaw {
         Self::ShowsTwice,
         Self::CountsSnoozes,
         Self::WearsNothingOut,
+        Self::ForgetsReasons,
     ];
 }

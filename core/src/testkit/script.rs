@@ -158,6 +158,7 @@ pub enum Step {
     },
     Cancel {
         task: u8,
+        with_reason: bool,
     },
     Claim {
         task: u8,
@@ -316,7 +317,7 @@ impl Step {
             55..=57 => Self::Rewait { permit: a },
             58..=60 if b >= 160 => Self::GiveBack { permit: a, count: c % 4 },
             58..=60 => Self::Leave { permit: a },
-            61..=68 => Self::Cancel { task: a },
+            61..=68 => Self::Cancel { task: a, with_reason: b >= 128 },
             69..=74 => Self::Claim { task: a },
             75 | 76 => Self::TryClaim { task: a },
             77..=82 => Self::Release { task: a },

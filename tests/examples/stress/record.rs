@@ -79,7 +79,9 @@ impl World {
                 (Seen::TimedOut, record.has_waited(&[start_to_close, schedule_to_close]))
             }
             Err(TaskError::Expired) => (Seen::Expired, record.has_waited(&[schedule_to_start])),
-            Err(TaskError::Cancelled) => (Seen::Cancelled, self.is_ending() || record.has(flag::CANCELLED)),
+            Err(TaskError::Cancelled(_)) => {
+                (Seen::Cancelled, self.is_ending() || record.has(flag::CANCELLED))
+            }
             // Nobody but a handle is told of anything else.
             Err(_) => (Seen::Ended, false),
         };

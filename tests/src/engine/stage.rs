@@ -320,7 +320,7 @@ fn kind_of<O, E>(result: &Result<O, TaskError<E>>) -> Option<OutcomeKind> {
         Ok(_) => Some(OutcomeKind::Completed),
         Err(TaskError::Failed(_)) => Some(OutcomeKind::Failed),
         Err(TaskError::TimedOut) => Some(OutcomeKind::TimedOut),
-        Err(TaskError::Cancelled) => Some(OutcomeKind::Cancelled),
+        Err(TaskError::Cancelled(_)) => Some(OutcomeKind::Cancelled),
         Err(TaskError::Expired) => Some(OutcomeKind::Expired),
         Err(TaskError::Panicked(_)) => Some(OutcomeKind::Panicked),
         Err(_) => None,

@@ -288,7 +288,7 @@ fn ending(result: &TaskResult<Service>) -> Ending {
         Err(TaskError::Failed(_)) => Ending::Failed,
         Err(TaskError::Panicked(_)) => Ending::Panicked,
         Err(TaskError::TimedOut) => Ending::TimedOut,
-        Err(TaskError::Cancelled) => Ending::Cancelled,
+        Err(TaskError::Cancelled(_)) => Ending::Cancelled,
         Err(TaskError::Expired) => Ending::Expired,
         Err(error) => panic!("no callback is told of this: {error}"),
     }

@@ -125,7 +125,7 @@ fn point_7_a_stop_counts_whatever_the_deadline() {
         let start = machine.start_next(ms(1)).unwrap();
         let _ = machine.stopped(at, start.attempt, None).unwrap();
         let Some(Effect::Settle(settled)) = machine.poll_effect() else { panic!("not settled") };
-        assert_eq!(settled.outcome, Outcome::Cancelled);
+        assert_eq!(settled.outcome, Outcome::Cancelled(None));
     }
 }
 

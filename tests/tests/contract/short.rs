@@ -42,7 +42,7 @@ fn all_short_lives() {
         Step::Start { count: 1 },
         Step::Complete { attempt: 0 },
         Step::Fail { attempt: 0, with_job: true },
-        Step::Cancel { task: 0 },
+        Step::Cancel { task: 0, with_reason: true },
         Step::Claim { task: 0 },
         Step::Advance { jump: 4, budget: 0 },
         Step::Poll { count: 1 },
@@ -84,7 +84,7 @@ fn all_short_time_outs() {
         Step::Stopped { attempt: 0, with_job: false },
         Step::Complete { attempt: 0 },
         Step::Fail { attempt: 0, with_job: true },
-        Step::Cancel { task: 0 },
+        Step::Cancel { task: 0, with_reason: true },
         Step::CancelAll,
     ];
     check_all(steps, &[TIGHT, ROOMY]);

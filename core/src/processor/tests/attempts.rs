@@ -136,7 +136,7 @@ fn a_stop_that_was_not_asked_for_is_a_cancellation_whatever_the_deadline() {
     machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     let _ = machine.stopped(ms(20), start.attempt, None).unwrap();
-    assert_eq!(settled(&mut machine).outcome, Outcome::Cancelled);
+    assert_eq!(settled(&mut machine).outcome, Outcome::Cancelled(None));
 }
 
 #[test]

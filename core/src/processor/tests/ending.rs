@@ -113,7 +113,7 @@ fn a_graceful_drain_waits_neither_for_handles_nor_for_orphans() {
     let Claim::Ready(settlement, 71) = machine.claim(ms(2), claimed, 71) else { panic!("not kept") };
     assert_eq!(settlement.outcome, Outcome::Completed(7));
     let released = machine.release(ms(2), orphaned);
-    assert_eq!(released.settlement.unwrap().outcome, Outcome::Cancelled);
+    assert_eq!(released.settlement.unwrap().outcome, Outcome::Cancelled(None));
     assert!(matches!(machine.claim(ms(2), claimed, 72), Claim::Gone(72)));
     assert!(machine.audit().is_empty());
 }
@@ -139,7 +139,10 @@ fn cancelling_everything_keeps_outcomes_for_handles_and_no_results() {
     assert!(machine.take_result(ms(1), retained).is_none());
     assert_eq!(machine.try_claim(done).unwrap().outcome, Outcome::Completed(0));
     let settlement = machine.try_claim(queued).unwrap();
-    assert_eq!((settlement.outcome, settlement.job), (Outcome::Cancelled, Some(2)));
+    assert_eq!(
+        (settlement.outcome, settlement.job),
+        (Outcome::Cancelled(Some(CancelReason::ENDED)), Some(2))
+    );
     assert!(machine.audit().is_empty());
 }
 

@@ -63,7 +63,8 @@ fn what_is_not_what_was_shown_is_handed_back() {
     let (mut machine, task) = completed(Route::Handle);
     assert!(machine.observed(ms(5), task, Outcome::Completed(7), None).is_err(), "not shown yet");
     let _ = observe(&mut machine);
-    let wrong = [(Outcome::Failed(7), None), (Outcome::Cancelled, Some(1)), (Outcome::Completed(7), Some(1))];
+    let wrong =
+        [(Outcome::Failed(7), None), (Outcome::Cancelled(None), Some(1)), (Outcome::Completed(7), Some(1))];
     for (outcome, job) in wrong {
         assert_eq!(machine.observed(ms(5), task, outcome, job), Err((outcome, job)));
         assert_eq!(machine.census().observed, 1);
@@ -82,7 +83,10 @@ fn a_job_is_shown_and_given_back_too() {
     let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
     machine.cancel(ms(0), task).unwrap();
     let seen = observe(&mut machine);
-    assert_eq!((seen.outcome, seen.job, machine.ledger().jobs.live()), (Outcome::Cancelled, Some(1), 0));
+    assert_eq!(
+        (seen.outcome, seen.job, machine.ledger().jobs.live()),
+        (Outcome::Cancelled(None), Some(1), 0)
+    );
     assert!(machine.observed(ms(0), task, seen.outcome, seen.job).is_ok());
     assert_eq!(machine.ledger().jobs.live(), 1);
     assert_eq!(machine.try_claim(task).unwrap().job, Some(1));
@@ -124,7 +128,7 @@ fn an_orphan_is_observed_while_it_runs_on() {
     let start = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
     assert_eq!(effects(&mut machine), ["Stop", "Observe"]);
-    assert!(machine.observed(ms(0), task, Outcome::Cancelled, None).is_ok());
+    assert!(machine.observed(ms(0), task, Outcome::Cancelled(None), None).is_ok());
     assert!(machine.try_claim(task).is_some());
     assert_eq!((machine.census().orphans, machine.census().tasks), (1, 1));
     let _ = machine.stopped(ms(0), start.attempt, None).unwrap();

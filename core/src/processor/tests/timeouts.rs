@@ -125,7 +125,7 @@ fn a_task_whose_attempt_is_being_stopped_can_be_cancelled_and_ended() {
     assert_eq!(machine.cancel(ms(11), start.task), Ok(Cancelled::Stopping));
     let Some(Effect::Stop(stop)) = machine.poll_effect() else { panic!("it is to stop") };
     assert_eq!(stop.why, OutcomeKind::Cancelled);
-    assert_eq!(settled(&mut machine).outcome, Outcome::Cancelled);
+    assert_eq!(settled(&mut machine).outcome, Outcome::Cancelled(None));
     assert_eq!(machine.census().orphans, 1);
 
     let (mut machine, start) = halting(tried_again(None));

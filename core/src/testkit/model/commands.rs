@@ -10,8 +10,8 @@ use crate::testkit::answer::{Answer, Claimed, Detached, Returned, Settled, Why};
 use crate::testkit::call::{Call, Offer};
 use crate::testkit::order::Way;
 use crate::{
-    AttachRefusal, CancelError, Cancelled, ErrorKind, Event, Fed, FeedRefusal, Instant, Message, OutcomeKind,
-    Phase, Refusal, SourceId, SubscribeRefusal, TaskId,
+    AttachRefusal, CancelError, CancelReason, Cancelled, ErrorKind, Event, Fed, FeedRefusal, Instant,
+    Message, Phase, Refusal, SourceId, SubscribeRefusal, TaskId,
 };
 
 impl Model {
@@ -31,7 +31,7 @@ impl Model {
             Call::Rewait { id, waiter } => self.rewait(id, waiter),
             Call::GiveBack { id, count, .. } => self.give_back(id, count),
             Call::Leave { id, .. } => Answer::Left(self.leave(id)),
-            Call::Cancel { task, .. } => Answer::Cancelled(self.cancel(task)),
+            Call::Cancel { task, reason, .. } => Answer::Cancelled(self.cancel(task, reason)),
             Call::Claim { task, waiter, .. } => Answer::Claimed(self.claim(task, waiter)),
             Call::TryClaim { task } => Answer::Result(self.try_claim(task)),
             Call::Release { task, .. } => self.release_handle(task),
@@ -185,6 +185,7 @@ impl Model {
             out: false,
             waited: Duration::ZERO,
             ran: Duration::ZERO,
+            reason: None,
             released: false,
             waiter: None,
             stop: false,
@@ -200,13 +201,13 @@ impl Model {
         Ok(())
     }
 
-    fn cancel(&mut self, id: TaskId) -> Result<Cancelled, CancelError> {
+    fn cancel(&mut self, id: TaskId, reason: Option<CancelReason>) -> Result<Cancelled, CancelError> {
         let task = self.named(id).ok_or(CancelError::NotFound)?;
         let (meta, runs) = (task.meta, task.is_running());
         if task.stage == Stage::Over {
             return Err(CancelError::Settled);
         }
-        self.settle(meta, OutcomeKind::Cancelled, None);
+        self.settle_cancelled(meta, reason);
         Ok(if runs { Cancelled::Stopping } else { Cancelled::Settled })
     }
 

@@ -6,7 +6,7 @@ use super::{Model, Owner, Parting, Stage, Task};
 use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Done};
 use crate::testkit::order::Way;
-use crate::{Drain, Event, OutcomeKind, Phase};
+use crate::{CancelReason, Drain, Event, Phase};
 
 impl Model {
     pub(super) fn drain(&mut self, mode: Drain) -> Answer {
@@ -118,7 +118,7 @@ impl Model {
         let is_kept = task.way == Way::Handle && !self.discards;
         if task.stage != Stage::Over {
             self.remains.cancelled += 1;
-            self.settle(meta, OutcomeKind::Cancelled, None);
+            self.settle_cancelled(meta, Some(CancelReason::ENDED));
         } else if !(task.released
             || is_kept
             || task.owes_to(Parting::Settle)

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{Model, Stage, after, one};
 use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Failure, Stopped};
-use crate::{AttemptId, ErrorKind, Event, Instant, Message, OutcomeKind};
+use crate::{AttemptId, CancelReason, ErrorKind, Event, Instant, Message, OutcomeKind};
 
 /// What the machine makes of a report.
 enum Verdict {
@@ -187,7 +187,8 @@ impl Model {
         };
         let settled = Answer::Snoozed(Ok(Stopped::Settled { job: Some(job) }));
         if !self.can_start_again(meta) {
-            self.settle(meta, OutcomeKind::Cancelled, None);
+            let reason = self.ending.then_some(CancelReason::ENDED);
+            self.settle_cancelled(meta, reason);
             return settled;
         }
         if self.set_back(meta, job, delay).is_none() {

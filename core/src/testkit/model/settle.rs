@@ -4,7 +4,7 @@ use super::{Model, Owner, Parting, STAND_IN, Stage, Task};
 use crate::testkit::Flaw;
 use crate::testkit::answer::Settled;
 use crate::testkit::order::Way;
-use crate::{ErrorKind, Event, LastError, Message, OutcomeKind, SourceId, TaskId};
+use crate::{CancelReason, ErrorKind, Event, LastError, Message, OutcomeKind, SourceId, TaskId};
 
 impl Model {
     /// Fixes the outcome of a task. If its attempt runs on, it becomes an orphan.
@@ -64,6 +64,15 @@ impl Model {
             self.retain(meta);
         }
         self.publish(|model| Event::Settled { task: model.id_of(meta), meta, kind });
+    }
+
+    /// Fixes the outcome of a task that is cancelled.
+    pub(super) fn settle_cancelled(&mut self, meta: u32, reason: Option<CancelReason>) {
+        let forgets = self.has(Flaw::ForgetsReasons);
+        self.settle(meta, OutcomeKind::Cancelled, None);
+        if let Some(task) = self.at(meta).filter(|_| !forgets) {
+            task.reason = reason;
+        }
     }
 
     /// The id of a task; a stand-in for one that no answer has named yet.

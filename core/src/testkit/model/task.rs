@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::testkit::answer::Settled;
 use crate::testkit::order::{Order, Way};
-use crate::{AttemptId, Instant, OutcomeKind, TaskId};
+use crate::{AttemptId, CancelReason, Instant, OutcomeKind, TaskId};
 
 /// A task that has a slot.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Task {
     pub(super) value: Option<u32>,
     /// How it ended, once it has.
     pub(super) kind: Option<OutcomeKind>,
+    /// Why it was cancelled, if it was and that was said.
+    pub(super) reason: Option<CancelReason>,
     pub(super) settled_at: Instant,
     /// How long it had waited by then, and how long an attempt had run.
     pub(super) waited: Duration,
@@ -156,6 +158,7 @@ impl Task {
             waited: self.waited,
             ran: self.ran,
             kind: self.kind?,
+            reason: self.reason,
             value: self.value.take(),
             job: self.job.take(),
             callback: None,

@@ -9,7 +9,8 @@ use crate::testkit::call::Call;
 use crate::testkit::oracle::Fault;
 use crate::testkit::script::{Step, jump};
 use crate::{
-    AttemptId, Drain, Instant, OutcomeKind, PermitId, Reason, SleepId, SourceId, SubscriberId, TaskId, Wake,
+    AttemptId, CancelReason, Drain, Instant, OutcomeKind, PermitId, Reason, SleepId, SourceId, SubscriberId,
+    TaskId, Wake,
 };
 
 /// How many calls a good host makes at most at one instant; more of them is a spin.
@@ -77,7 +78,10 @@ impl Oracle {
                 Call::GiveBack { now, id: self.permit(permit)?, count: u32::from(count) }
             }
             Step::Leave { permit } => Call::Leave { now, id: self.permit(permit)? },
-            Step::Cancel { task } => Call::Cancel { now, task: self.task(task)? },
+            Step::Cancel { task, with_reason } => {
+                let reason = with_reason.then_some(CancelReason::new(&"a step of the script"));
+                Call::Cancel { now, task: self.task(task)?, reason }
+            }
             Step::Claim { task } => Call::Claim { now, task: self.task(task)?, waiter: self.token() },
             Step::TryClaim { task } => Call::TryClaim { task: self.task(task)? },
             Step::Release { task } => Call::Release { now, task: self.task(task)? },

@@ -249,7 +249,7 @@ mod tests {
     use std::time;
 
     use futures_util::StreamExt;
-    use plimsoll::{OutcomeKind, Phase, SleepRefusal, TaskError};
+    use plimsoll::{CancelReason, OutcomeKind, Phase, SleepRefusal, TaskError};
 
     use super::*;
 
@@ -286,7 +286,7 @@ mod tests {
             thread::sleep(Duration::from_millis(50));
             submitter.cancel(task)
         });
-        assert_eq!(executor.run(handle), Err(TaskError::Cancelled));
+        assert_eq!(executor.run(handle), Err(TaskError::Cancelled(None)));
         assert!(start.elapsed() < Duration::from_secs(5));
         assert!(matches!(guest.join(), Ok(Ok(_))));
         Ok(())
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(processor.health().running, 1);
         drop(executor);
         assert_eq!(receiver.try_recv()?, OutcomeKind::Cancelled);
-        assert_eq!(running.wait(), Err(TaskError::Cancelled));
+        assert_eq!(running.wait(), Err(TaskError::Cancelled(Some(CancelReason::ENDED))));
         assert_eq!(processor.phase(), Phase::Drained);
         Ok(())
     }
