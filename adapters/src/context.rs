@@ -169,7 +169,8 @@ impl<M, S: Sharing> Context<M, S> {
     }
 
     /// If this attempt fails, it was the last one: for an error that stays, whatever the task's [`Retry`](crate::Retry) allows.
-    /// Once the attempt is over there is no effect.
+    /// Once the attempt is over there is no effect. The result does not tell: whoever gets it has to see by the error that it
+    /// stays.
     pub fn no_retry(&self) {
         self.decide(Again::Never);
     }
