@@ -1,6 +1,6 @@
 //! Which tasks there are, page by page.
 
-use plimsoll_core::TaskView;
+use plimsoll_core::{TaskId, TaskView};
 
 use crate::access::Access;
 use crate::work::AnyWork;
@@ -19,6 +19,28 @@ pub struct Inspection<M = ()> {
 const SLOTS_A_HOLD: u32 = 64;
 
 impl<W: AnyWork> Access<W> {
+    /// Looks at one task; `None` when it is gone. A result that is retained is not taken by this: its
+    /// [`Stage`](crate::Stage) says how the task ended, and [`result`](Self::result) has the value. (That can be taken, but not
+    /// looked at: to lend or to clone it would run code of yours under the lock.) One that is too old to be taken is seen until
+    /// it is swept. O(1).
+    ///
+    /// ```
+    /// # use plimsoll::{OutcomeKind, Processor, Stage, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().results(10, None).spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let task = processor.task(21).retain()?;
+    /// futures::executor::block_on(processor.idle());
+    /// let stage = processor.view(task).ok_or("it is retained")?.stage;
+    /// assert!(matches!(stage, Stage::Settled { outcome: OutcomeKind::Completed, .. }));
+    /// assert_eq!(processor.result(task), Some(Ok(42)));
+    /// assert!(processor.view(task).is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn view(&self, task: TaskId) -> Option<TaskView<W::Meta>> {
+        self.shared.read(|machine| machine.view(task))
+    }
+
     /// Looks at up to `most` tasks, at least one: which they are, with their metadata, and since when they are queued, running, delayed,
     /// backing off, orphaned or settled. Begin with 0, and go on with [`next`](Inspection::next). In one such walk a task that
     /// is there all the time is seen exactly once; tasks that come and go meanwhile may be seen or not.

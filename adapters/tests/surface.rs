@@ -321,6 +321,49 @@ fn what_there_is_can_be_looked_at_page_by_page() {
 }
 
 #[test]
+fn a_retained_result_is_seen_without_being_taken() {
+    let processor = Processor::builder()
+        .concurrency(1)
+        .results(1, None)
+        .spawn_on(
+            thread(),
+            |fails: bool, _: Context<u8>| async move { if fails { Err("no") } else { Ok(()) } },
+        )
+        .unwrap();
+    let outcome = |task| match processor.view(task)?.stage {
+        Stage::Settled { outcome, .. } => Some(outcome),
+        _ => None,
+    };
+    let run = |fails: bool, meta| {
+        let task = processor.task(fails).meta(meta).retain().unwrap();
+        futures::executor::block_on(processor.idle());
+        task
+    };
+    let first = run(true, 1);
+    for _ in 0..3 {
+        assert_eq!(outcome(first), Some(OutcomeKind::Failed));
+    }
+    let view = processor.view(first).unwrap();
+    assert_eq!((view.task, view.meta, view.attempts), (first, 1, 1));
+    // It makes room for a newer one, and its slot is used again.
+    let (second, third) = (run(false, 2), run(true, 3));
+    assert_eq!(outcome(third), Some(OutcomeKind::Failed));
+    processor.pause();
+    let queued = processor.task(false).post().unwrap();
+    assert!(matches!(processor.view(queued).unwrap().stage, Stage::Queued { .. }));
+    assert_eq!(processor.result(third), Some(Err(TaskError::Failed("no"))));
+    let views = || [first, second, third].map(|task| processor.view(task));
+    for _ in 0..5_000 {
+        if views() == [None; 3] {
+            return;
+        }
+        // What made room is dropped by a worker.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("an old id names another task: {:?}", views());
+}
+
+#[test]
 fn a_handler_is_tested_without_a_processor() {
     use futures::FutureExt;
     use futures::executor::block_on;

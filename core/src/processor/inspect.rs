@@ -7,7 +7,7 @@ use crate::lifecycle::State;
 use crate::task::Task;
 use crate::{Instant, OutcomeKind, Plan, Priority, TaskId};
 
-/// A task as it stands now. See [`Processor::inspect`].
+/// A task as it stands now. See [`Processor::inspect`] and [`Processor::view`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskView<M> {
@@ -84,12 +84,29 @@ impl<P: Plan> Processor<P> {
     /// ```
     pub fn inspect(&self, slots: Range<u32>) -> impl Iterator<Item = TaskView<P::Meta>> {
         let slots = slots.start..slots.end.min(self.tasks.capacity());
-        slots.filter_map(|slot| {
-            let (task, id) = (self.tasks.at(slot)?, self.tasks.id_at(slot)?);
-            let Task { meta, priority, attempts, .. } = *task;
-            Some(TaskView { task: id, meta, priority, attempts, stage: stage(task) })
-        })
+        slots.filter_map(|slot| Some(view(self.tasks.id_at(slot)?, self.tasks.at(slot)?)))
     }
+
+    /// One task as it stands now; `None` when it is gone. So whoever has the id of a task whose result is kept sees how it
+    /// ended, and takes nothing. One that has reached its time to live is here until it is swept. O(1).
+    ///
+    /// ```
+    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Stage, Terms};
+    /// # let mut machine = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let task = machine.submit(Instant::ZERO, "a job", Terms::new(()))?;
+    /// let view = machine.view(task).ok_or("it is there")?;
+    /// assert_eq!((view.task, view.stage), (task, Stage::Queued { since: Instant::ZERO }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn view(&self, task: TaskId) -> Option<TaskView<P::Meta>> {
+        self.tasks.get(task).map(|found| view(task, found))
+    }
+}
+
+fn view<P: Plan>(id: TaskId, task: &Task<P>) -> TaskView<P::Meta> {
+    let Task { meta, priority, attempts, .. } = *task;
+    TaskView { task: id, meta, priority, attempts, stage: stage(task) }
 }
 
 fn stage<P: Plan>(task: &Task<P>) -> Stage {

@@ -114,6 +114,7 @@ impl Model {
                 &machine.last_error(),
             ),
             Difference::between("inspection", &self.views(), &self.comparable(machine.inspect(0..u32::MAX))),
+            Difference::between("views by id", &self.named_views(), &self.views_by_id(machine)),
             Difference::between("health", &self.health(self.now), &machine.health(self.now)),
             Difference::between("phase", &self.phase, &machine.phase()),
             Difference::between("startable", &self.startable(), &machine.startable()),
@@ -142,6 +143,18 @@ impl Model {
         let mut tasks: Vec<&Task> = self.tasks.iter().collect();
         tasks.sort_by_key(|task| task.slot);
         tasks.into_iter().map(Task::view).collect()
+    }
+
+    /// Where every task stands that an answer has named.
+    fn named_views(&self) -> Vec<Option<TaskView<u32>>> {
+        self.tasks.iter().filter(|task| task.id.is_some()).map(|task| Some(task.view())).collect()
+    }
+
+    fn views_by_id<P>(&self, machine: &Processor<P>) -> Vec<Option<TaskView<u32>>>
+    where
+        P: Plan<Meta = u32>,
+    {
+        self.tasks.iter().filter_map(|task| task.id).map(|id| machine.view(id)).collect()
     }
 
     /// The machine's views, without the ids that no answer has named.
