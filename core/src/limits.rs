@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::processor::OwnTimer;
+use crate::processor::Deadlines;
 use crate::{CacheLimits, InvalidLimits, Plan};
 
 mod footprint;
@@ -216,7 +216,7 @@ impl Limits {
     /// drain, and one for each sleep.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
-        self.task_slots().saturating_add(OwnTimer::COUNT).saturating_add(self.sleep_slots())
+        Deadlines::timers(self.task_slots(), self.sleep_slots())
     }
 
     /// How many bytes a machine with these limits asks of the allocator, by part. It asks for them in

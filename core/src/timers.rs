@@ -157,22 +157,25 @@ impl Timers {
         node_count(Shape::of(capacity), capacity).saturating_mul(size_of::<Node>())
     }
 
-    /// Arms timer number `index`, anew if it was armed; O(1). A deadline that is over already fires
+    /// Arms timer number `index`, anew if it was armed: whether it was; O(1). A deadline that is over already fires
     /// at the next step.
-    pub(crate) fn arm(&mut self, index: u32, at: Instant) {
+    pub(crate) fn arm(&mut self, index: u32, at: Instant) -> bool {
         let place = self.node_of(index);
         let Some(node) = self.nodes.get(place) else {
             debug_assert!(false, "there is a timer for everything that can need one");
-            return;
+            return false;
         };
-        if node.prev != NIL {
-            return self.arm_anew(index, at);
+        let was_armed = node.prev != NIL;
+        if was_armed {
+            self.unlink(place);
+        } else {
+            self.armed = self.armed.wrapping_add(1);
         }
-        self.armed = self.armed.wrapping_add(1);
         if at.as_nanos().wrapping_sub(self.recent.first) >= self.recent.count {
             self.recent = self.place_of(at);
         }
         self.link(place as u32, self.recent.tick, self.recent.slot);
+        was_armed
     }
 
     /// Where a timer with this deadline stands.
@@ -183,12 +186,6 @@ impl Timers {
         // Of the first and of the last tick there is, most deadlines lie outside of time.
         let count = if first.checked_add(TICK).is_some() { TICK } else { 0 };
         Recent { first, count, tick, slot }
-    }
-
-    #[cold]
-    fn arm_anew(&mut self, index: u32, at: Instant) {
-        self.disarm(index);
-        self.arm(index, at);
     }
 
     /// Disarms timer number `index`; O(1). Whether it was armed.

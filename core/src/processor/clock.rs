@@ -4,30 +4,16 @@ use core::hint::black_box;
 use core::time::Duration;
 
 use super::Processor;
+use super::deadlines::{Fell, OwnTimer, Owner};
 use crate::lifecycle::{Input, State};
 use crate::list::List;
 use crate::task::QUEUE;
-use crate::timers::Step;
 use crate::{ByOutcome, Event, Instant, Plan, Progress, Reason, Wake};
 
 /// Something that happens again and again.
 pub(super) struct Interval {
     every: Duration,
     due: Instant,
-}
-
-/// The timers of the machine itself. Their numbers follow those of the task slots, in this order; those of sleeps
-/// come after them.
-#[derive(Clone, Copy)]
-pub(crate) enum OwnTimer {
-    Health,
-    Sweep,
-    /// The deadline of a graceful drain.
-    Drain,
-}
-
-impl OwnTimer {
-    pub(crate) const COUNT: u32 = 3;
 }
 
 impl<P: Plan> Processor<P> {
@@ -55,7 +41,7 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn next_timer(&self) -> Option<(Instant, Reason)> {
-        let (at, due) = self.deadlines.timers.next_wake()?;
+        let (at, due) = self.deadlines.next_wake()?;
         Some((at, if due { Reason::Timer } else { Reason::Cascade }))
     }
 
@@ -68,10 +54,10 @@ impl<P: Plan> Processor<P> {
         let now = self.tell(now);
         let mut used = 0;
         while used < budget {
-            match self.deadlines.timers.step(now) {
-                Step::Fired(timer) => self.fire(timer),
-                Step::Moved => {}
-                Step::Idle => break,
+            match self.deadlines.step(now) {
+                Fell::Due(owner) => self.fire(owner),
+                Fell::Moved => {}
+                Fell::Nothing => break,
             }
             used += 1;
         }
@@ -80,22 +66,17 @@ impl<P: Plan> Processor<P> {
         Progress { used, more: timer_due || self.is_end_due() }
     }
 
-    /// The number of a timer of the machine itself.
-    pub(super) fn number(&self, timer: OwnTimer) -> u32 {
-        self.tasks.capacity().saturating_add(timer as u32)
-    }
-
-    fn fire(&mut self, timer: u32) {
-        match timer.checked_sub(self.tasks.capacity()) {
-            None => self.fire_task(timer),
-            Some(0) => self.fire_health(),
-            Some(1) => {
+    fn fire(&mut self, owner: Owner) {
+        match owner {
+            Owner::Task(index) => self.fire_task(index),
+            Owner::Own(OwnTimer::Health) => self.fire_health(),
+            Owner::Own(OwnTimer::Sweep) => {
                 self.sweep = self.sweep.take().map(|interval| self.rearm(interval, OwnTimer::Sweep).0);
                 self.sweep_due = true;
             }
-            Some(2) => self.fire_drain(),
-            Some(other) => {
-                let task = self.sleeps.fall_due(other.saturating_sub(OwnTimer::COUNT));
+            Owner::Own(OwnTimer::Drain) => self.fire_drain(),
+            Owner::Sleep(index) => {
+                let task = self.sleeps.fall_due(index);
                 // The attempt will go on soon and needs its task then. Among many tasks that is cold in the caches, and
                 // here the memory of several can be on its way at once: nothing depends on it.
                 black_box(self.tasks.at(task).map(|task| (task.starts, task.since)));
@@ -104,7 +85,6 @@ impl<P: Plan> Processor<P> {
     }
 
     fn fire_task(&mut self, index: u32) {
-        self.deadlines.account.leave();
         let Some(task) = self.tasks.at(index) else {
             debug_assert!(false, "a timer ends with its task");
             return;
@@ -125,7 +105,7 @@ impl<P: Plan> Processor<P> {
             let before = self.queue.push(task, index);
             List::<QUEUE>::follow(&mut self.tasks, before, index);
             self.ledger.queued.note(self.queue.len());
-            self.deadlines.arm(index, deadline);
+            self.deadlines.add(Owner::Task(index), deadline);
         }
     }
 
@@ -157,7 +137,7 @@ impl<P: Plan> Processor<P> {
         let next = interval.due.as_nanos().checked_add((missed.saturating_add(1)).saturating_mul(every));
         let due = next.map_or(Instant::MAX, Instant::from_nanos);
         if next.is_some() {
-            self.deadlines.timers.arm(self.number(timer), due);
+            self.deadlines.set(Owner::Own(timer), due);
         }
         (Interval { due, ..interval }, missed)
     }
@@ -175,13 +155,13 @@ impl<P: Plan> Processor<P> {
 
     fn first(&mut self, every: Duration, timer: OwnTimer) -> Option<Interval> {
         let due = self.now.checked_add(every)?;
-        self.deadlines.timers.arm(self.number(timer), due);
+        self.deadlines.set(Owner::Own(timer), due);
         Some(Interval { every, due })
     }
 
     pub(super) fn disarm_intervals(&mut self) {
-        self.deadlines.timers.disarm(self.number(OwnTimer::Health));
-        self.deadlines.timers.disarm(self.number(OwnTimer::Sweep));
+        self.deadlines.clear(Owner::Own(OwnTimer::Health));
+        self.deadlines.clear(Owner::Own(OwnTimer::Sweep));
         if self.health.take().is_some() {
             self.ledger.health_intervals.leave();
         }
@@ -189,12 +169,5 @@ impl<P: Plan> Processor<P> {
             self.ledger.sweep_intervals.leave();
         }
         self.sweep_due = false;
-    }
-
-    /// How many intervals are armed.
-    pub(super) fn intervals(&self) -> u32 {
-        let armed = [OwnTimer::Health, OwnTimer::Sweep]
-            .map(|timer| self.deadlines.timers.is_armed(self.number(timer)));
-        armed.map(u32::from).iter().sum()
     }
 }

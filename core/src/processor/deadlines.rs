@@ -1,32 +1,212 @@
-//! The timers of tasks, and their account.
+//! When what falls due: every timer of the machine, by whose it is.
 
 use crate::task::NEVER;
-use crate::timers::Timers;
+use crate::timers::{Step, Timers};
 use crate::{Account, Instant};
 
-/// All timers. That of each task has the number of its slot; then come those of
-/// [`OwnTimer`](super::OwnTimer).
-pub(super) struct Deadlines {
-    pub(super) timers: Timers,
+/// Whose deadline it is. Each owner has one timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The task in this slot.
+    Task(u32),
+    Own(OwnTimer),
+    /// The sleep in this slot.
+    Sleep(u32),
+}
+
+/// A timer of the machine itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnTimer {
+    Health,
+    Sweep,
+    /// The deadline of a graceful drain.
+    Drain,
+}
+
+impl OwnTimer {
+    const ALL: [Self; 3] = [Self::Health, Self::Sweep, Self::Drain];
+
+    /// Whether it comes again and again.
+    pub(super) const fn is_interval(self) -> bool {
+        matches!(self, Self::Health | Self::Sweep)
+    }
+}
+
+/// How many timers belong to the machine itself.
+const OWN: u32 = OwnTimer::ALL.len() as u32;
+
+/// What one [`Deadlines::step`] did.
+pub(super) enum Fell {
+    /// This one fell due; its timer is not armed any more.
+    Due(Owner),
+    /// A timer moved.
+    Moved,
+    /// Nothing is left to do at this instant.
+    Nothing,
+}
+
+/// All timers. The wheel knows them by numbers: those of tasks are their slots, then come those of the machine itself, then
+/// those of sleeps.
+pub(crate) struct Deadlines {
+    timers: Timers,
+    /// How many task slots there are.
+    tasks: u32,
     /// Of the tasks' timers.
-    pub(super) account: Account,
+    account: Account,
 }
 
 impl Deadlines {
-    /// Arms the one timer of the task in slot `index` to its deadline, if it has one.
+    /// How many timers there are for so many slots.
+    pub(crate) const fn timers(tasks: u32, sleeps: u32) -> u32 {
+        tasks.saturating_add(OWN).saturating_add(sleeps)
+    }
+
+    /// None is set. So many tasks can have one at the same time.
+    pub(super) fn new(tasks: u32, sleeps: u32, most: u32, now: Instant) -> Self {
+        let timers = Timers::new(Self::timers(tasks, sleeps), now);
+        Self { timers, tasks, account: Account::with_bound(most) }
+    }
+
     #[inline]
-    pub(super) fn arm(&mut self, index: u32, deadline: Instant) {
-        if deadline != NEVER {
-            self.timers.arm(index, deadline);
+    fn number(&self, owner: Owner) -> u32 {
+        match owner {
+            Owner::Task(slot) => slot,
+            Owner::Own(timer) => self.tasks.saturating_add(timer as u32),
+            Owner::Sleep(slot) => self.tasks.saturating_add(OWN).saturating_add(slot),
+        }
+    }
+
+    #[inline]
+    fn owner(&self, number: u32) -> Owner {
+        let Some(number) = number.checked_sub(self.tasks) else { return Owner::Task(number) };
+        match OwnTimer::ALL.get(number as usize) {
+            Some(timer) => Owner::Own(*timer),
+            None => Owner::Sleep(number.saturating_sub(OWN)),
+        }
+    }
+
+    /// Sets the deadline of an owner that has none.
+    #[inline]
+    pub(super) fn add(&mut self, owner: Owner, at: Instant) {
+        if !is_none(owner, at) {
+            self.set(owner, at);
+        }
+    }
+
+    /// Sets the deadline of an owner, in place of the one that it has, if it has one.
+    #[inline]
+    pub(super) fn set(&mut self, owner: Owner, at: Instant) {
+        if is_none(owner, at) {
+            return self.clear(owner);
+        }
+        if !self.timers.arm(self.number(owner), at) && matches!(owner, Owner::Task(_)) {
             self.account.enter();
         }
     }
 
-    /// Disarms the timer of the task in slot `index`, which was armed to this deadline unless it has fired.
+    /// Takes the deadline of an owner back, if it has one.
     #[inline]
-    pub(super) fn disarm(&mut self, index: u32, deadline: Instant) {
-        if deadline != NEVER && self.timers.disarm(index) {
+    pub(super) fn clear(&mut self, owner: Owner) {
+        if self.timers.disarm(self.number(owner)) && matches!(owner, Owner::Task(_)) {
             self.account.leave();
         }
+    }
+
+    /// Does one unit of work that is due at `now`.
+    pub(super) fn step(&mut self, now: Instant) -> Fell {
+        match self.timers.step(now) {
+            Step::Fired(number) => {
+                let owner = self.owner(number);
+                if matches!(owner, Owner::Task(_)) {
+                    self.account.leave();
+                }
+                Fell::Due(owner)
+            }
+            Step::Moved => Fell::Moved,
+            Step::Idle => Fell::Nothing,
+        }
+    }
+
+    /// See [`Timers::next_wake`].
+    #[inline]
+    pub(super) fn next_wake(&self) -> Option<(Instant, bool)> {
+        self.timers.next_wake()
+    }
+
+    #[inline]
+    pub(super) fn is_armed(&self, owner: Owner) -> bool {
+        self.timers.is_armed(self.number(owner))
+    }
+
+    /// How many are set.
+    #[inline]
+    pub(super) const fn len(&self) -> u32 {
+        self.timers.len()
+    }
+
+    /// How many of the machine's intervals are.
+    pub(super) fn intervals(&self) -> u32 {
+        let intervals = OwnTimer::ALL.into_iter().filter(|timer| timer.is_interval());
+        intervals.map(|timer| u32::from(self.is_armed(Owner::Own(timer)))).sum()
+    }
+
+    /// Of the tasks' timers.
+    pub(super) const fn account(&self) -> Account {
+        self.account
+    }
+
+    /// Who has one, by walking. O(timers).
+    pub(super) fn iter(&self) -> impl Iterator<Item = Owner> {
+        self.timers.iter().map(|number| self.owner(number))
+    }
+}
+
+/// Whether this is no deadline: that of a task which never comes.
+#[inline]
+fn is_none(owner: Owner, at: Instant) -> bool {
+    at == NEVER && matches!(owner, Owner::Task(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn whose_a_deadline_is_is_known_when_it_falls_due() {
+        let mut deadlines = Deadlines::new(2, 3, 2, Instant::ZERO);
+        let own = OwnTimer::ALL.map(Owner::Own);
+        let all: Vec<Owner> =
+            [Owner::Task(0), Owner::Task(1)].into_iter().chain(own).chain((0..3).map(Owner::Sleep)).collect();
+        for (at, owner) in (1..).zip(&all) {
+            deadlines.set(*owner, Instant::from_millis(at));
+        }
+        assert!(deadlines.iter().eq(all.iter().copied()), "there is one number for each");
+        assert_eq!((deadlines.len(), deadlines.intervals(), deadlines.account().live()), (8, 2, 2));
+        let mut due = Vec::new();
+        loop {
+            match deadlines.step(Instant::from_millis(20)) {
+                Fell::Due(owner) => due.push(owner),
+                Fell::Moved => {}
+                Fell::Nothing => break,
+            }
+        }
+        assert_eq!((due, deadlines.account().live()), (all, 0));
+    }
+
+    #[test]
+    fn one_is_taken_back_once_and_a_task_has_none_at_the_end_of_time() {
+        let mut deadlines = Deadlines::new(1, 0, 1, Instant::ZERO);
+        let task = Owner::Task(0);
+        deadlines.clear(task);
+        deadlines.set(task, Instant::MAX);
+        deadlines.set(Owner::Own(OwnTimer::Drain), Instant::MAX);
+        assert!(!deadlines.is_armed(task) && deadlines.is_armed(Owner::Own(OwnTimer::Drain)));
+        deadlines.clear(Owner::Own(OwnTimer::Drain));
+        deadlines.set(task, Instant::from_millis(1));
+        deadlines.clear(task);
+        deadlines.clear(task);
+        let account = deadlines.account();
+        assert_eq!((account.entered, account.left, deadlines.len()), (1, 1, 0));
     }
 }

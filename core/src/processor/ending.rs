@@ -18,7 +18,8 @@ use core::fmt;
 
 use core::time::Duration;
 
-use super::{OwnTimer, Processor};
+use super::Processor;
+use super::deadlines::{OwnTimer, Owner};
 use crate::effect::Effect;
 use crate::lifecycle::{Input, Next, State};
 use crate::task::{Claimant, Pending};
@@ -178,7 +179,7 @@ impl<P: Plan> Processor<P> {
             return;
         }
         self.ending.deadline = Some(deadline);
-        self.deadlines.timers.arm(self.number(OwnTimer::Drain), deadline);
+        self.deadlines.set(Owner::Own(OwnTimer::Drain), deadline);
     }
 
     /// The deadline of a graceful drain has come. One that is quiet by then has come in time.
@@ -188,7 +189,7 @@ impl<P: Plan> Processor<P> {
 
     fn end_now(&mut self, discards: bool) {
         if !self.ending.is_ending() {
-            self.deadlines.timers.disarm(self.number(OwnTimer::Drain));
+            self.deadlines.clear(Owner::Own(OwnTimer::Drain));
             self.ending.deadline = None;
             self.ending.walk = Walk::Settling(0);
             self.set_gate();
@@ -347,9 +348,7 @@ impl<P: Plan> Processor<P> {
             return Some(Effect::Wake(waiter));
         }
         debug_assert!(
-            self.tasks.len() == self.tally.unclaimed
-                && self.sleeps.len() == 0
-                && self.deadlines.timers.len() == 0,
+            self.tasks.len() == self.tally.unclaimed && self.sleeps.len() == 0 && self.deadlines.len() == 0,
             "nothing is left at the end but what it keeps"
         );
         self.ending.phase = Phase::Drained;

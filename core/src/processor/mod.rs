@@ -45,7 +45,6 @@ use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::{QUEUE, RESULTS, Task};
-use crate::timers::Timers;
 use crate::{Account, BuildError, ByOutcome, Event, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 pub use control::Cancelled;
@@ -57,8 +56,7 @@ pub use report::Failure;
 pub use sweep::{Sweep, Swept};
 
 use clock::Interval;
-pub(crate) use clock::OwnTimer;
-use deadlines::Deadlines;
+pub(crate) use deadlines::Deadlines;
 use ending::Ending;
 use tally::Tally;
 
@@ -138,10 +136,7 @@ impl<P: Plan> Processor<P> {
             outbox: List::new(),
             results: List::new(),
             handles: 0,
-            deadlines: Deadlines {
-                timers: Timers::new(limits.timer_slots(), now),
-                account: accounts(&limits).timers,
-            },
+            deadlines: Deadlines::new(limits.task_slots(), limits.sleep_slots(), limits.unsettled(), now),
             health: None,
             sweep: None,
             sweep_due: false,
@@ -276,7 +271,8 @@ fn accounts(limits: &Limits) -> Ledger {
         cache: Account::with_bound(limits.cache.entries),
         subscribers: Account::with_bound(limits.subscribers),
         jobs: Account::with_bound(slots),
-        timers: Account::with_bound(limits.unsettled()),
+        // Kept with the deadlines.
+        timers: Account::default(),
         tasks: Account::with_bound(slots),
         queued: Account::with_bound(limits.unsettled()),
         running: Account::with_bound(limits.concurrency),

@@ -1,7 +1,7 @@
 //! What there is: counts, totals, health.
 
 use super::Processor;
-use super::clock::OwnTimer;
+use super::deadlines::Owner;
 use crate::cache::CacheMut;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
@@ -75,7 +75,7 @@ impl<P: Plan> Processor<P> {
             permits,
             tasks: tasks.with(self.totals.admitted, self.tasks.len()),
             queued: queued.with(self.queue.arrivals(), self.queue.len()),
-            timers: self.deadlines.account,
+            timers: self.deadlines.account(),
             running: running.with(self.totals.started, self.tally.placed()),
             cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
             ..self.ledger
@@ -148,8 +148,8 @@ impl<P: Plan> Processor<P> {
             handles: self.handles,
             tasks: self.tasks.len(),
             callbacks: self.ledger.callbacks.live(),
-            timers: self.deadlines.timers.len(),
-            intervals: self.intervals(),
+            timers: self.deadlines.len(),
+            intervals: self.deadlines.intervals(),
             sleeps: self.sleeps.len(),
             sources: self.ledger.listeners.live() / 3,
             subscribers: self.ledger.subscribers.live(),
@@ -197,10 +197,9 @@ impl<P: Plan> Processor<P> {
             "what is observed before it is retained is counted"
         );
         debug_assert_eq!(found.results, count(self.results.iter(&self.tasks)), "what is retained is listed");
-        let intervals = [OwnTimer::Health, OwnTimer::Sweep].map(|timer| self.number(timer));
-        for timer in self.deadlines.timers.iter() {
+        for owner in self.deadlines.iter() {
             found.timers += 1;
-            found.intervals += u32::from(intervals.contains(&timer));
+            found.intervals += u32::from(matches!(owner, Owner::Own(timer) if timer.is_interval()));
         }
         found.sleeps = self.sleeps.audit();
         found.sources = self.sources.audit();

@@ -1,6 +1,7 @@
 //! What leaves the machine: attempts to start, and effects.
 
 use super::Processor;
+use super::deadlines::Owner;
 use crate::lifecycle::{Input, State};
 use crate::list::NIL;
 use crate::task::{Claimant, NEVER, Payload, Pending};
@@ -59,7 +60,6 @@ impl<P: Plan> Processor<P> {
     #[inline(always)]
     fn start(&mut self, now: Instant, index: u32) -> Option<Start<P>> {
         let (task, started) = self.tasks.entry(index)?;
-        let waited_until = started.deadline_in(State::Queued);
         let Payload::Job(job) = core::mem::replace(&mut started.payload, Payload::Away) else {
             debug_assert!(false, "a queued task has its job");
             return None;
@@ -70,8 +70,7 @@ impl<P: Plan> Processor<P> {
         let deadline = started.deadline_in(State::Running);
         let further = started.tries.total().saturating_sub(number);
         self.queue.start(started);
-        self.deadlines.disarm(index, waited_until);
-        self.deadlines.arm(index, deadline);
+        self.deadlines.set(Owner::Task(index), deadline);
         let attempt = self.attempt(task, starts)?;
         self.totals.started = self.totals.started.wrapping_add(1);
         self.ledger.jobs.leave();

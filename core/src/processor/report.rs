@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::Processor;
+use super::deadlines::Owner;
 use crate::last_error::ErrorKind;
 use crate::lifecycle::{Input, Next, State};
 use crate::list::NIL;
@@ -77,8 +78,7 @@ impl<P: Plan> Processor<P> {
         task.since = task.since.max(at.min(now));
         let after = task.deadline_in(State::Running);
         if after != before {
-            self.deadlines.disarm(index, before);
-            self.deadlines.arm(index, after);
+            self.deadlines.set(Owner::Task(index), after);
         }
         true
     }

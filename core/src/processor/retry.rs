@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 
+use super::deadlines::Owner;
 use super::{Failure, Processor};
 use crate::last_error::ErrorKind;
 use crate::lifecycle::{Input, State};
@@ -73,7 +74,6 @@ impl<P: Plan> Processor<P> {
     #[inline]
     fn back_off(&mut self, index: u32, job: P::Job, delay: Duration) -> Result<(), Option<P::Job>> {
         let Some(task) = self.tasks.at_mut(index) else { return Err(Some(job)) };
-        let deadline = task.deadline();
         let ready_at = self.now.saturating_add(delay);
         if ready_at > task.close_by() || ready_at == NEVER {
             return Err(Some(job));
@@ -90,8 +90,7 @@ impl<P: Plan> Processor<P> {
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
-        self.deadlines.disarm(index, deadline);
-        self.deadlines.arm(index, ready_by);
+        self.deadlines.set(Owner::Task(index), ready_by);
         self.ledger.jobs.enter();
         Ok(())
     }
@@ -122,7 +121,7 @@ impl<P: Plan> Processor<P> {
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
-        self.deadlines.arm(index, close_by);
+        self.deadlines.add(Owner::Task(index), close_by);
         self.owe(index, Pending::STOP);
         self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY);
     }

@@ -1,6 +1,7 @@
 //! The one way by which a task's outcome is fixed, and the one by which it is released.
 
 use super::Processor;
+use super::deadlines::Owner;
 use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
 use crate::list::{Linked, List, NIL};
@@ -18,7 +19,7 @@ impl<P: Plan> Processor<P> {
     pub(super) fn settle(&mut self, index: u32, input: Input, value: Option<Payload<P>>, stopped: bool) {
         let asks = !input.can_end_a_wait() || self.leave_list(index);
         let (Some(kind), Some((id, task))) = (kind_of(input), self.tasks.entry(index)) else { return };
-        let (from, deadline, meta) = (task.state, task.deadline(), task.meta);
+        let (from, meta) = (task.state, task.meta);
         let Some(next) = self.tally.step(task, input) else {
             debug_assert!(false, "{from:?} does not take {input:?}");
             return;
@@ -56,7 +57,7 @@ impl<P: Plan> Processor<P> {
             let before = self.outbox.push(index, Linked::<QUEUE>::links(task));
             List::<QUEUE>::follow(&mut self.tasks, before, index);
         }
-        self.deadlines.disarm(index, deadline);
+        self.deadlines.clear(Owner::Task(index));
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
@@ -214,7 +215,7 @@ impl<P: Plan> Processor<P> {
     #[inline(always)]
     fn take_out(&mut self, index: u32, starts: u32) -> Option<Task<P>> {
         debug_assert!(
-            !self.deadlines.timers.is_armed(index)
+            !self.deadlines.is_armed(Owner::Task(index))
                 && self.tasks.at(index).is_some_and(|task| task.pending.is_empty()),
             "what is freed has nothing armed and owes nothing"
         );

@@ -1,6 +1,7 @@
 //! Sleeping, for running attempts.
 
-use super::{OwnTimer, Processor};
+use super::Processor;
+use super::deadlines::Owner;
 use crate::ids::{AttemptId, SleepId};
 use crate::lifecycle::State;
 use crate::list::NIL;
@@ -53,7 +54,7 @@ impl<P: Plan> Processor<P> {
         if until <= now {
             let _ = self.sleeps.fall_due(sleep);
         } else {
-            self.deadlines.timers.arm(self.sleep_timer(sleep), until);
+            self.deadlines.add(Owner::Sleep(sleep), until);
         }
         Ok(id)
     }
@@ -80,7 +81,7 @@ impl<P: Plan> Processor<P> {
     /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
     pub fn end_sleep(&mut self, id: SleepId) -> Option<Option<P::Waiter>> {
         let Ended { index, task, next, waiter } = self.sleeps.end(id)?;
-        self.deadlines.timers.disarm(self.sleep_timer(index));
+        self.deadlines.clear(Owner::Sleep(index));
         self.ledger.sleeps.leave();
         if let Some(task) = self.tasks.at_mut(task) {
             self.sleeps.unlink(task.first_sleep(), index, next);
@@ -93,7 +94,7 @@ impl<P: Plan> Processor<P> {
     pub(super) fn end_sleeps(&mut self, first: u32) {
         let mut index = first;
         while let Some((next, is_gone)) = self.sleeps.abandon(index) {
-            self.deadlines.timers.disarm(self.sleep_timer(index));
+            self.deadlines.clear(Owner::Sleep(index));
             if is_gone {
                 self.ledger.sleeps.leave();
             }
@@ -112,10 +113,5 @@ impl<P: Plan> Processor<P> {
             self.ledger.sleeps.leave();
         }
         Some(waiter)
-    }
-
-    /// The number of the timer of the sleep in slot `index`: they come after those of tasks and of the machine.
-    fn sleep_timer(&self, index: u32) -> u32 {
-        self.tasks.capacity().saturating_add(OwnTimer::COUNT).saturating_add(index)
     }
 }

@@ -1,6 +1,7 @@
 //! Taking tasks in.
 
 use super::Processor;
+use super::deadlines::Owner;
 use crate::lifecycle::State;
 use crate::list::List;
 use crate::task::{NEVER, QUEUE, Task};
@@ -193,7 +194,7 @@ impl<P: Plan> Processor<P> {
             }
             self.ledger.queued.note(self.queue.len());
         }
-        self.deadlines.arm(index, deadline);
+        self.deadlines.add(Owner::Task(index), deadline);
         self.tally.enter(state);
         self.totals.admitted = self.totals.admitted.wrapping_add(1);
         self.ledger.tasks.note(self.tasks.len());

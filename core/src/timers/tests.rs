@@ -99,7 +99,7 @@ fn the_last_tick_is_not_taken_for_the_first() {
 fn equal_deadlines_keep_their_order_through_an_interrupted_cascade() {
     let mut timers = Timers::new(8, Instant::ZERO);
     let at = ms(70);
-    (0..3).for_each(|index| timers.arm(index, at));
+    (0..3).for_each(|index| assert!(!timers.arm(index, at)));
     assert_eq!(timers.next_wake(), Some((ms(64), false)));
     assert_eq!(timers.step(at), Step::Moved);
     assert!(timers.cascading.is_some());
@@ -210,7 +210,7 @@ fn a_cascade_takes_from_all_strands_in_turn() {
 fn a_scout_has_seen_a_timer_before_it_fires() {
     const TICKS: u32 = 200;
     let mut timers = Timers::with_shape(Shape::with_lowest(8), TICKS * 50, Instant::ZERO);
-    (0..TICKS * 50).for_each(|index| timers.arm(index, ms(u64::from(index % TICKS))));
+    (0..TICKS * 50).for_each(|index| assert!(!timers.arm(index, ms(u64::from(index % TICKS)))));
     let (mut seen, mut unseen) = (alloc::collections::BTreeSet::new(), 0);
     while let Step::Fired(index) = timers.step(ms(1_000)) {
         unseen += u32::from(index % TICKS >= 2 * 8 && !seen.contains(&timers.node_of(index)));
