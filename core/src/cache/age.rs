@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::chain::{Chain, Links, swap_out};
+use super::chain::{Chain, Links, put};
 use crate::Instant;
 
 /// The times of the last writes, under the indices of the entries, and their order. The time to live is the same for
@@ -51,10 +51,10 @@ impl Ages {
         self.order.front().filter(|&index| self.has_expired(index, now))
     }
 
-    /// An entry was added at `index`, behind all others.
+    /// An entry was added at `index`.
     pub(super) fn added(&mut self, index: u32) {
-        self.written.push(self.now);
-        self.links.push(Links::NONE);
+        put(&mut self.written, index, self.now);
+        put(&mut self.links, index, Links::NONE);
         self.order.push_back(&mut self.links, index);
     }
 
@@ -66,14 +66,9 @@ impl Ages {
         self.order.move_to_back(&mut self.links, index);
     }
 
-    /// The entry at `index` was taken out, and the one that was last, at `last`, is there now.
-    pub(super) fn swapped_out(&mut self, index: u32, last: u32) {
+    /// The entry at `index` is taken out.
+    pub(super) fn removed(&mut self, index: u32) {
         self.order.remove(&mut self.links, index);
-        swap_out(&mut self.written, index);
-        swap_out(&mut self.links, index);
-        if index != last {
-            self.order.moved(&mut self.links, last, index);
-        }
     }
 
     #[cfg(test)]

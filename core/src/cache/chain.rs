@@ -97,21 +97,6 @@ impl Chain {
         }
     }
 
-    /// What was at `from` in this chain is now at `to`, its links with it: makes its neighbours point there.
-    pub(super) fn moved(&mut self, links: &mut [Links], from: u32, to: u32) {
-        let Some(&Links { prev, next }) = links.get(to as usize) else { return };
-        if self.first == from {
-            self.first = to;
-        } else if let Some(prev) = links.get_mut(prev as usize) {
-            prev.next = to;
-        }
-        if self.last == from {
-            self.last = to;
-        } else if let Some(next) = links.get_mut(next as usize) {
-            next.prev = to;
-        }
-    }
-
     /// Closes the gap that `index` leaves between `prev` and `next`.
     fn join(&mut self, links: &mut [Links], index: u32, prev: u32, next: u32) {
         if self.first == index {
@@ -134,16 +119,15 @@ impl Chain {
     }
 }
 
-/// Takes `all[index]` out; the last element, if that is another one, takes its place.
-pub(super) fn swap_out<T>(all: &mut Vec<T>, index: u32) -> Option<T> {
-    if index as usize >= all.len() {
-        return None;
+/// Puts a value at `index` of what is kept beside the entries, which are at the lowest places that are free.
+pub(super) fn put<T>(all: &mut Vec<T>, index: u32, value: T) {
+    match all.get_mut(index as usize) {
+        Some(place) => *place = value,
+        None => {
+            debug_assert!(index as usize == all.len(), "places are taken one after the other");
+            all.push(value);
+        }
     }
-    let last = all.pop()?;
-    Some(match all.get_mut(index as usize) {
-        Some(place) => core::mem::replace(place, last),
-        None => last,
-    })
 }
 
 #[cfg(test)]
@@ -157,7 +141,7 @@ mod tests {
         let (mut links, mut chain, mut deque) = (Vec::new(), Chain::new(), VecDeque::new());
         for _ in 0..20_000 {
             let any = (!deque.is_empty()).then(|| deque[rng.usize(..deque.len())]);
-            match (rng.u8(..6), any) {
+            match (rng.u8(..5), any) {
                 (0, _) => assert_eq!(chain.pop_front(&links), deque.pop_front()),
                 (1, Some(index)) => {
                     chain.remove(&mut links, index);
@@ -167,13 +151,6 @@ mod tests {
                     chain.move_to_back(&mut links, index);
                     deque.retain(|&other| other != index);
                     deque.push_back(index);
-                }
-                (3, Some(from)) => {
-                    let to = links.len() as u32;
-                    links.push(links[from as usize]);
-                    links[from as usize] = Links { prev: 999, next: 999 };
-                    chain.moved(&mut links, from, to);
-                    deque.iter_mut().filter(|index| **index == from).for_each(|index| *index = to);
                 }
                 _ if deque.len() < 8 => {
                     links.push(Links::NONE);
@@ -186,15 +163,5 @@ mod tests {
             assert!(chain.iter(&links).eq(deque.iter().copied()));
             assert_eq!((chain.len() as usize, chain.front()), (deque.len(), deque.front().copied()));
         }
-    }
-
-    #[test]
-    fn whoever_is_last_moves_into_the_gap() {
-        let mut all = alloc::vec![1, 2, 3];
-        assert_eq!((swap_out(&mut all, 0), swap_out(&mut all, 7)), (Some(1), None));
-        assert_eq!(
-            (swap_out(&mut all, 1), swap_out(&mut all, 0), swap_out(&mut all, 0)),
-            (Some(2), Some(3), None)
-        );
     }
 }

@@ -1,20 +1,24 @@
 //! What a place of the cache holds.
 
 use super::Inserted;
-use super::chain::NIL;
 
 pub(super) struct Entry<K, V> {
     pub(super) key: K,
     pub(super) value: V,
-    /// Kept, so that neither a removal nor a move runs the key's code.
+    /// Kept, so that a removal does not run the key's code.
     pub(super) tag: u32,
-    /// The next entry of the same bucket of the index.
-    pub(super) next: u32,
+}
+
+/// The shape of a slot of `slab`, for its size.
+#[allow(dead_code, reason = "never built, only measured")]
+pub(super) enum Slot<T> {
+    Vacant(usize),
+    Occupied(T),
 }
 
 impl<K, V> Entry<K, V> {
     pub(super) const fn new(key: K, value: V, tag: u32) -> Self {
-        Self { key, value, tag, next: NIL }
+        Self { key, value, tag }
     }
 
     pub(super) fn into_pair(self) -> (K, V) {

@@ -1,9 +1,8 @@
 //! From a hash to the entries that may have the key.
 
-use alloc::vec;
-use alloc::vec::Vec;
+use hashbrown::HashTable;
+use slab::Slab;
 
-use super::chain::NIL;
 use super::entry::Entry;
 
 /// The 32 bits of a hash that the cache works with.
@@ -14,110 +13,92 @@ pub(super) const fn tag(hash: u64) -> u32 {
     tag
 }
 
-/// A hash table with separate chaining (Knuth, The Art of Computer Programming, vol. 3, section 6.4) through the
-/// entries themselves. Whoever holds it passes the entries with each call.
+/// A hash table of the places of entries. Whoever holds it passes the entries with each call.
 ///
-/// A removal leaves nothing behind, nothing is ever rehashed, and the table never grows. There are at least four
-/// times as many buckets as entries, so that whether a bucket is empty mostly says whether the key is there: on
-/// average at most a quarter of an entry is looked at in vain. **The longest step** is the longest bucket, O(log n /
-/// log log n) of n entries with high probability, unless keys are chosen to collide.
+/// It is made for twice as many as there may be and one more, and so it never grows. **The longest step**: what was removed
+/// leaves marks, and once in many inserts, of as many at least as there are entries, all places are sorted in anew, O(entries)
+/// without allocating. Otherwise a step takes O(1), unless keys are chosen to collide.
 pub(super) struct Index {
-    /// The first entry of each bucket.
-    buckets: Vec<u32>,
-    mask: u32,
+    places: HashTable<u32>,
 }
 
 impl Index {
     /// Allocates [`Index::bytes`].
     pub(super) fn new(entries: u32) -> Self {
-        let buckets = buckets(entries);
-        Self {
-            buckets: vec![NIL; buckets],
-            mask: u32::try_from(buckets.saturating_sub(1)).unwrap_or(u32::MAX),
-        }
+        let places =
+            if entries == 0 { HashTable::new() } else { HashTable::with_capacity(capacity(entries)) };
+        Self { places }
     }
 
-    /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
+    /// The bytes that [`new`](Self::new) asks of the allocator: exactly where `hashbrown` looks at 16 control bytes at a time, as
+    /// on x86_64, and a few more than that elsewhere.
     pub(super) const fn bytes(entries: u32) -> usize {
-        buckets(entries).saturating_mul(size_of::<u32>())
+        if entries == 0 {
+            return 0;
+        }
+        let buckets = buckets(capacity(entries));
+        // A place each, padded to a group of control bytes, of which there is one each and a group more.
+        (buckets * size_of::<u32>()).next_multiple_of(GROUP) + buckets + GROUP
     }
 
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        self.buckets.capacity() * size_of::<u32>()
+        self.places.allocation_size()
     }
 
-    /// The entry with this tag whose key `is` says yes to, and its index. Expected O(1).
+    /// The entry with this tag whose key `is` says yes to, and its place. Expected O(1).
     #[inline]
     pub(super) fn find<'a, K, V>(
         &self,
-        entries: &'a [Entry<K, V>],
+        entries: &'a Slab<Entry<K, V>>,
         tag: u32,
         mut is: impl FnMut(&K) -> bool,
     ) -> Option<(u32, &'a Entry<K, V>)> {
-        let mut at = *self.buckets.get((tag & self.mask) as usize)?;
-        while let Some(entry) = entries.get(at as usize) {
-            if entry.tag == tag && is(&entry.key) {
-                return Some((at, entry));
-            }
-            at = entry.next;
-        }
-        None
+        let entry = |place: u32| entries.get(place as usize);
+        let is_it = |place: &u32| entry(*place).is_some_and(|entry| entry.tag == tag && is(&entry.key));
+        let place = *self.places.find(spread(tag), is_it)?;
+        Some((place, entry(place)?))
     }
 
-    /// Links the entry at `index`, which is in no bucket. O(1).
+    /// Notes the entry at `place`, which is not here yet.
     #[inline]
-    pub(super) fn link<K, V>(&mut self, entries: &mut [Entry<K, V>], index: u32) {
-        let Some(entry) = entries.get_mut(index as usize) else { return };
-        if let Some(bucket) = self.buckets.get_mut((entry.tag & self.mask) as usize) {
-            entry.next = core::mem::replace(bucket, index);
-        }
+    pub(super) fn link<K, V>(&mut self, entries: &Slab<Entry<K, V>>, place: u32) {
+        let hash = |place: &u32| entries.get(*place as usize).map_or(0, |entry| spread(entry.tag));
+        self.places.insert_unique(hash(&place), place, hash);
     }
 
-    /// Unlinks the entry at `index`. Expected O(1).
+    /// Forgets the entry at `place`. Expected O(1).
     #[inline]
-    pub(super) fn unlink<K, V>(&mut self, entries: &mut [Entry<K, V>], index: u32) {
-        if let Some(&Entry { tag, next, .. }) = entries.get(index as usize) {
-            self.redirect(entries, tag, index, next);
+    pub(super) fn unlink<K, V>(&mut self, entries: &Slab<Entry<K, V>>, place: u32) {
+        let Some(entry) = entries.get(place as usize) else { return };
+        match self.places.find_entry(spread(entry.tag), |other| *other == place) {
+            Ok(found) => drop(found.remove()),
+            Err(_) => debug_assert!(false, "every entry is here"),
         }
-    }
-
-    /// The entry that was at `from` is at `to`. Expected O(1).
-    pub(super) fn moved<K, V>(&mut self, entries: &mut [Entry<K, V>], from: u32, to: u32) {
-        if let Some(&Entry { tag, .. }) = entries.get(to as usize) {
-            self.redirect(entries, tag, from, to);
-        }
-    }
-
-    /// Makes what leads to `from` in the bucket of `tag` lead to `to`.
-    #[inline]
-    fn redirect<K, V>(&mut self, entries: &mut [Entry<K, V>], tag: u32, from: u32, to: u32) {
-        let Some(bucket) = self.buckets.get_mut((tag & self.mask) as usize) else { return };
-        if *bucket == from {
-            *bucket = to;
-            return;
-        }
-        let mut at = *bucket;
-        while let Some(entry) = entries.get_mut(at as usize) {
-            if entry.next == from {
-                entry.next = to;
-                return;
-            }
-            at = entry.next;
-        }
-        debug_assert!(false, "every entry is in its bucket");
     }
 }
 
-/// How many buckets: a power of two, at least four times the entries as long as a tag tells so many apart; none for
-/// none.
-const fn buckets(entries: u32) -> usize {
-    match entries {
-        0 => 0,
-        1..=MOST_FOURFOLD => (entries as usize * 4).next_power_of_two(),
-        _ => 1 << 31,
-    }
+/// The hash of a tag: the table takes the place from its low bits and tells neighbours apart by its high ones.
+const fn spread(tag: u32) -> u64 {
+    // Multiplied by 2^64 divided by the golden ratio.
+    (tag as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)
 }
 
-/// Four times this are buckets that 32 bits still count.
-const MOST_FOURFOLD: u32 = 1 << 29;
+/// How many control bytes are looked at together.
+const GROUP: usize = 16;
+
+/// For how many a table has to be made so that it never grows: one that is full of marks is sorted anew in its place as long as
+/// not more than half of it is in use.
+const fn capacity(entries: u32) -> usize {
+    2 * entries as usize + 1
+}
+
+/// How many buckets `hashbrown` makes for so many: an eighth of them stays empty.
+const fn buckets(capacity: usize) -> usize {
+    match capacity {
+        0..4 => 4,
+        4..8 => 8,
+        8..15 => 16,
+        _ => (capacity * 8 / 7).next_power_of_two(),
+    }
+}

@@ -24,15 +24,15 @@ mod s3fifo;
 #[cfg(test)]
 mod tests;
 
-use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
 use core::time::Duration;
 
+use slab::Slab;
+
 use crate::time::Instant;
 use age::Ages;
-use chain::swap_out;
-use entry::Entry;
+use entry::{Entry, Slot};
 use index::{Index, tag};
 use policy::Order;
 
@@ -86,10 +86,9 @@ impl CacheLimits {
 /// A bounded map from keys to values that forgets by [`Policy`] and by age.
 ///
 /// [`new`](Self::new) is the only call that allocates, exactly [`Cache::bytes`]. Every other call is expected O(1),
-/// [`audit`](Self::audit) apart: no table is ever rehashed, and a policy looks at a bounded number of entries.
+/// [`audit`](Self::audit) apart: a policy looks at a bounded number of entries. One insert in very many sorts the table in anew, O(entries).
 pub struct Cache<K, V> {
-    /// All entries side by side, in no order: whoever is last moves into the place of one that goes.
-    entries: Vec<Entry<K, V>>,
+    entries: Slab<Entry<K, V>>,
     capacity: u32,
     index: Index,
     order: Order,
@@ -105,7 +104,7 @@ impl<K, V> Cache<K, V> {
     pub fn new(limits: CacheLimits) -> Self {
         let CacheLimits { entries, ttl, policy, seed } = limits;
         Self {
-            entries: Vec::with_capacity(entries as usize),
+            entries: Slab::with_capacity(entries as usize),
             capacity: entries,
             index: Index::new(entries),
             order: Order::new(policy, entries),
@@ -121,7 +120,7 @@ impl<K, V> Cache<K, V> {
     pub const fn bytes(limits: &CacheLimits) -> usize {
         let ages = if limits.ttl.is_some() { Ages::bytes(limits.entries) } else { 0 };
         (limits.entries as usize)
-            .saturating_mul(size_of::<Entry<K, V>>())
+            .saturating_mul(size_of::<Slot<Entry<K, V>>>())
             .saturating_add(Index::bytes(limits.entries))
             .saturating_add(Order::bytes(limits.policy, limits.entries))
             .saturating_add(ages)
@@ -256,7 +255,7 @@ impl<K, V> Cache<K, V> {
         let indexed = |entry: &Entry<K, V>| {
             self.index.find(&self.entries, entry.tag, |key| core::ptr::eq(key, &entry.key)).is_some()
         };
-        self.entries.iter().filter(|entry| indexed(entry)).count()
+        self.entries.iter().filter(|(_, entry)| indexed(entry)).count()
     }
 
     /// Moves the clock on, never back.
@@ -277,13 +276,10 @@ impl<K, V> Cache<K, V> {
 
     /// A new entry in a free place.
     fn add(&mut self, entry: Entry<K, V>) -> Inserted<K, V> {
-        let Ok(index) = u32::try_from(self.len()) else {
-            debug_assert!(false, "a capacity is a u32");
-            return entry.refused();
-        };
         let is_known = self.order.recalls(entry.tag);
-        self.entries.push(entry);
-        self.index.link(&mut self.entries, index);
+        // A capacity is a `u32`.
+        let index = self.entries.insert(entry) as u32;
+        self.index.link(&self.entries, index);
         self.order.added(index, is_known);
         if let Some(ages) = &mut self.ages {
             ages.added(index);
@@ -334,13 +330,13 @@ impl<K, V> Cache<K, V> {
         is_known: bool,
         has_expired: bool,
     ) -> Inserted<K, V> {
-        self.index.unlink(&mut self.entries, index);
+        self.index.unlink(&self.entries, index);
         let Some(place) = self.entries.get_mut(index as usize) else {
             debug_assert!(false, "what the chains and the index lead to is there");
             return entry.refused();
         };
         let (key, value) = core::mem::replace(place, entry).into_pair();
-        self.index.link(&mut self.entries, index);
+        self.index.link(&self.entries, index);
         self.order.inserted(index, is_known);
         if let Some(ages) = &mut self.ages {
             ages.rewritten(index);
@@ -371,20 +367,14 @@ impl<K, V> Cache<K, V> {
         Inserted::Replaced(key, value)
     }
 
-    /// Takes the entry at `index` out; the last one moves into its place.
+    /// Takes the entry at `index` out.
     fn take(&mut self, index: u32) -> Option<(K, V)> {
-        self.index.unlink(&mut self.entries, index);
+        self.index.unlink(&self.entries, index);
         self.order.removed(index);
-        let gone = swap_out(&mut self.entries, index)?;
-        let last = u32::try_from(self.len()).unwrap_or(u32::MAX);
-        if index != last {
-            self.index.moved(&mut self.entries, last, index);
-        }
-        self.order.swapped_out(index, last);
         if let Some(ages) = &mut self.ages {
-            ages.swapped_out(index, last);
+            ages.removed(index);
         }
-        Some(gone.into_pair())
+        self.entries.try_remove(index as usize).map(Entry::into_pair)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::chain::{Chain, Links, swap_out};
+use super::chain::{Chain, Links, put};
 use super::s3fifo::S3Fifo;
 
 /// Which entry a full [`Cache`](super::Cache) gives up for a new one. Expired entries go before any other.
@@ -92,12 +92,12 @@ impl Order {
         }
     }
 
-    /// There is one more entry, at `index`, behind all others; `is_known` is what [`recalls`](Self::recalls) said.
+    /// There is one more entry, at `index`; `is_known` is what [`recalls`](Self::recalls) said.
     #[inline]
     pub(super) fn added(&mut self, index: u32, is_known: bool) {
-        self.links.push(Links::NONE);
+        put(&mut self.links, index, Links::NONE);
         if let Kind::S3Fifo(queues) = &mut self.kind {
-            queues.added();
+            queues.added(index);
         }
         self.inserted(index, is_known);
     }
@@ -127,18 +127,6 @@ impl Order {
         match &mut self.kind {
             Kind::Fifo(chain) | Kind::Lru(chain) => chain.remove(&mut self.links, index),
             Kind::S3Fifo(queues) => queues.removed(&mut self.links, index),
-        }
-    }
-
-    /// The unlinked entry at `index` was taken out, and the one that was last, at `last`, is there now.
-    pub(super) fn swapped_out(&mut self, index: u32, last: u32) {
-        swap_out(&mut self.links, index);
-        match &mut self.kind {
-            Kind::Fifo(chain) | Kind::Lru(chain) if index != last => {
-                chain.moved(&mut self.links, last, index)
-            }
-            Kind::Fifo(_) | Kind::Lru(_) => {}
-            Kind::S3Fifo(queues) => queues.swapped_out(&mut self.links, index, last),
         }
     }
 

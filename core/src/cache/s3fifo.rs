@@ -10,7 +10,7 @@
 
 use alloc::vec::Vec;
 
-use super::chain::{Chain, Links, swap_out};
+use super::chain::{Chain, Links, put};
 use super::ghost::{Ghost, Reach};
 use super::policy::Policy;
 
@@ -105,9 +105,9 @@ impl S3Fifo {
         self.ghost.recall(tag, if is_certain { Reach::Third } else { Reach::Whole })
     }
 
-    /// There is one more entry, behind all others.
-    pub(super) fn added(&mut self) {
-        self.states.push(State { uses: 0, place: Place::Small });
+    /// There is one more entry, at `index`.
+    pub(super) fn added(&mut self, index: u32) {
+        put(&mut self.states, index, State { uses: 0, place: Place::Small });
     }
 
     /// Links the new entry at `index`: into the main queue if its key is known, or if that is being filled for the first
@@ -135,14 +135,6 @@ impl S3Fifo {
     /// Unlinks the entry at `index`.
     pub(super) fn removed(&mut self, links: &mut [Links], index: u32) {
         self.queue_of(index).remove(links, index);
-    }
-
-    /// The unlinked entry at `index` was taken out, and the one that was last, at `last`, is there now.
-    pub(super) fn swapped_out(&mut self, links: &mut [Links], index: u32, last: u32) {
-        swap_out(&mut self.states, index);
-        if index != last {
-            self.queue_of(index).moved(links, last, index);
-        }
     }
 
     /// Any entry: the first of the small queue, or else of the main queue.

@@ -123,6 +123,25 @@ fn one_insert_passes_over_a_bounded_number_of_entries() {
 }
 
 #[test]
+fn the_index_never_grows() {
+    for entries in [1, 7, 100, 1_000] {
+        let mut rng = fastrand::Rng::with_seed(entries.into());
+        let mut cache = Hashing::new(limits(entries, None, Policy::Fifo));
+        let before = cache.0.index.allocated();
+        // What is removed leaves marks, until the table is sorted anew.
+        for value in 0..40 * entries {
+            let _ = cache.insert(0, rng.u32(..), value);
+            if rng.bool() {
+                let any = cache.0.order.any().and_then(|place| cache.0.entries.get(place as usize));
+                let key = any.map(|entry| entry.key);
+                assert!(key.is_none_or(|key| cache.remove(key).is_some()));
+            }
+        }
+        assert_eq!((cache.0.index.allocated(), cache.0.audit()), (before, cache.0.len()));
+    }
+}
+
+#[test]
 fn what_has_expired_is_absent() {
     let mut cache = Hashing::new(limits(2, Some(10), Policy::Fifo));
     let _ = cache.insert(0, 1, 10);
@@ -222,7 +241,7 @@ fn debug_shows_counts_only() {
 
 /// What it holds of the allocator.
 fn allocated<K, V>(cache: &Cache<K, V>) -> usize {
-    cache.entries.capacity() * size_of::<Entry<K, V>>()
+    cache.entries.capacity() * size_of::<Slot<Entry<K, V>>>()
         + cache.index.allocated()
         + cache.order.allocated()
         + cache.ages.as_ref().map_or(0, Ages::allocated)
