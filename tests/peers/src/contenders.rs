@@ -23,9 +23,10 @@ use std::future::Future;
 
 use attempt::{ByLibrary, Late, Tuned};
 
+use crate::batches::BatchPeer;
 use crate::drive::Peer;
 use crate::host::{Host, Smol, Tokio, TokioThreads};
-use crate::measure::{Order, Sample, run};
+use crate::measure::{Order, Sample, run, run_batches};
 use crate::work::{
     Body, FaultsBody, Limits, ReadyBody, SleepBody, TimeOutBody,
     Workload::{self, Faults, Latency, LatencyHigh, Ready, Sleep, Soak, Threads, TimeOut, Yield},
@@ -36,6 +37,12 @@ use crate::work::{
 pub trait Contender<H: Host>: 'static {
     /// Starts it, from a task of the runtime.
     fn start<B: Body>(limits: Limits) -> impl Future<Output = impl Peer> + Send;
+}
+
+/// A way to have tasks done in batches.
+pub trait BatchContender<H: Host>: 'static {
+    /// Starts it, from a task of the runtime.
+    fn start<B: Body>(limits: Limits) -> impl Future<Output = impl BatchPeer> + Send;
 }
 
 /// On which side a contender is.
@@ -88,6 +95,15 @@ const fn ours<H: Host, C: Contender<H>>(name: &'static str, runtime: &'static st
     entry::<H, C>(name, Side::Plimsoll, runtime)
 }
 
+const fn batches<H: Host, C: BatchContender<H>>(name: &'static str, runtime: &'static str) -> Entry {
+    let run: fn(Order) -> Sample = |order| match order.workload {
+        Faults => run_batches::<H, C, FaultsBody>(order),
+        _ => run_batches::<H, C, ReadyBody>(order),
+    };
+    let (side, threads) = (Side::Plimsoll, H::THREADS);
+    Entry { name, side, runtime, threads, before: name, run, does: batched }
+}
+
 fn body<H: Host, C: Contender<H>>(order: Order) -> Sample {
     match order.workload {
         Ready | Threads | Latency | LatencyHigh => run::<H, C, ReadyBody>(order),
@@ -105,7 +121,7 @@ const fn for_threads(workload: Workload) -> bool {
 
 /// Where the cost of handing over is of interest.
 const fn batched(workload: Workload) -> bool {
-    matches!(workload, Ready | Faults)
+    matches!(workload, Ready | Faults | Threads)
 }
 
 /// All of them.
@@ -126,12 +142,13 @@ pub const ALL: &[Entry] = &[
         before: "plimsoll-tokio-mt",
         ..ours::<TokioThreads, plimsoll::OnTokioInThrees>("plimsoll-tokio-mt-by-3", "tokio")
     },
-    Entry { does: batched, ..ours::<Smol, plimsoll_batches::OnSmol>("plimsoll-smol-batches", "smol") },
-    Entry { does: batched, ..ours::<Tokio, plimsoll_batches::OnTokio>("plimsoll-tokio-batches", "tokio") },
+    batches::<Smol, plimsoll_batches::OnSmol>("plimsoll-smol-batches", "smol"),
+    // With two threads it is the next one.
     Entry {
-        does: |workload| batched(workload) || workload == Threads,
-        ..ours::<TokioThreads, plimsoll_batches::OnTokio>("plimsoll-tokio-mt-batches", "tokio")
+        does: |workload| matches!(workload, Ready | Faults),
+        ..batches::<Tokio, plimsoll_batches::OnTokio>("plimsoll-tokio-batches", "tokio")
     },
+    batches::<TokioThreads, plimsoll_batches::OnTokio>("plimsoll-tokio-mt-batches", "tokio"),
     ours::<Smol, plimsoll::OnThread>("plimsoll-thread", "thread"),
     Entry {
         does: |workload| workload == Sleep,

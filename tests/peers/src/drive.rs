@@ -1,4 +1,4 @@
-//! The submitters: the same for every contender.
+//! The submitters: the same for every contender that gives a handle for each task.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -17,6 +17,21 @@ pub trait Peer: Clone + Send + 'static {
     fn submit(&mut self, id: u64) -> impl Future<Output = Self::Handle> + Send;
 }
 
+/// A submitter, however it asks for its outcomes.
+pub trait Drive: Send + 'static {
+    /// Has all these tasks done.
+    fn run(&mut self, ids: Range<u64>) -> impl Future<Output = ()> + Send;
+
+    /// As [`run`](Self::run), and checks on the way that no bound is exceeded. Not for when times are taken.
+    fn run_watched(&mut self, ids: Range<u64>) -> impl Future<Output = ()> + Send;
+
+    /// Checks that exactly these tasks were done since the last check.
+    ///
+    /// # Panics
+    /// When anything is missing, too much or wrong.
+    fn check<B: Body>(&mut self, ids: Range<u64>);
+}
+
 /// What has come out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -26,13 +41,19 @@ pub struct Tally {
     pub panicked: u64,
     /// Of all outputs.
     pub sum: u64,
-    /// Depends on which handle told what.
-    digest: u64,
+    /// Depends on which task ended how.
+    pub digest: u64,
 }
 
 impl Tally {
+    /// The outcome of the task that was submitted next.
     pub fn add(&mut self, outcome: Outcome) {
-        let value = match outcome {
+        self.digest = self.digest.rotate_left(5) ^ self.count(outcome);
+    }
+
+    /// Counts an outcome: its value.
+    pub fn count(&mut self, outcome: Outcome) -> u64 {
+        match outcome {
             Outcome::Completed(output) => {
                 self.completed += 1;
                 self.sum = self.sum.wrapping_add(output);
@@ -50,8 +71,7 @@ impl Tally {
                 self.panicked += 1;
                 2
             }
-        };
-        self.digest = self.digest.rotate_left(5) ^ value;
+        }
     }
 
     /// What must come out of these tasks, in order.
@@ -75,36 +95,6 @@ impl<P: Peer> Submitter<P> {
     pub fn new(peer: P, limits: Limits) -> Self {
         let capacity = limits.window() / limits.submitters;
         Self { peer, limits, window: VecDeque::with_capacity(capacity), capacity, tally: Tally::default() }
-    }
-
-    /// Has all these tasks done.
-    pub async fn run(&mut self, ids: Range<u64>) {
-        for id in ids {
-            self.submit(id).await;
-        }
-        self.finish().await;
-    }
-
-    /// As [`run`](Self::run), and checks on the way that no bound is exceeded. Not for when times are taken.
-    pub async fn run_watched(&mut self, ids: Range<u64>) {
-        let most = (self.limits.queue + self.limits.concurrency + self.limits.submitters) as u64;
-        for (submitted, id) in ids.enumerate() {
-            self.submit(id).await;
-            let waiting = (submitted as u64 + 1).saturating_sub(Gauge::started());
-            assert!(waiting <= most, "{waiting} tasks are in the queue, which is bounded");
-        }
-        self.finish().await;
-        let peak = Gauge::peak();
-        assert!(peak <= self.limits.concurrency as u64, "{peak} tasks ran at the same time");
-    }
-
-    /// Checks that exactly these tasks were done since the last check.
-    ///
-    /// # Panics
-    /// When anything is missing, too much or wrong.
-    pub fn check<B: Body>(&mut self, ids: Range<u64>) {
-        let found = std::mem::take(&mut self.tally);
-        assert_eq!(found, Tally::expected::<B>(ids), "every outcome is exact, and told by its own handle");
     }
 
     async fn make_room(&mut self) {
@@ -146,5 +136,28 @@ impl<P: Peer> Submitter<P> {
             Poll::Ready(())
         })
         .await;
+    }
+}
+
+impl<P: Peer> Drive for Submitter<P> {
+    async fn run(&mut self, ids: Range<u64>) {
+        for id in ids {
+            self.submit(id).await;
+        }
+        self.finish().await;
+    }
+
+    async fn run_watched(&mut self, ids: Range<u64>) {
+        for (submitted, id) in (1..).zip(ids) {
+            self.submit(id).await;
+            Gauge::check_waiting(self.limits, submitted);
+        }
+        self.finish().await;
+        Gauge::check_running(self.limits);
+    }
+
+    fn check<B: Body>(&mut self, ids: Range<u64>) {
+        let found = std::mem::take(&mut self.tally);
+        assert_eq!(found, Tally::expected::<B>(ids), "every outcome is exact, and told by its own handle");
     }
 }

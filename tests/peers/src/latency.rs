@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::drive::{Peer, Submitter};
+use crate::drive::{Drive, Peer, Submitter};
 use crate::host::Host;
 use crate::measure::{Sample, cpu_ns, resident_kib};
 use crate::work::Body;

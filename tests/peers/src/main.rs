@@ -1,5 +1,6 @@
 //! plimsoll beside what people use instead: all do the same verified work. See `tests/BENCHMARKS.md`.
 
+mod batches;
 mod before;
 mod contenders;
 mod drive;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::contenders::Contender;
-use crate::drive::{Peer, Submitter};
+use crate::batches::Batches;
+use crate::contenders::{BatchContender, Contender};
+use crate::drive::{Drive, Submitter};
 use crate::host::Host;
 use crate::latency::Pacing;
 use crate::work::{Body, Gauge, Limits, Workload};
@@ -68,14 +69,18 @@ impl Sample {
 
 /// Runs a contender on a runtime.
 pub fn run<H: Host, C: Contender<H>, B: Body>(order: Order) -> Sample {
-    let limits = order.workload.limits();
-    H::run(limits.threads, main::<H, C, B>(limits, order))
+    H::run(order.workload.limits().threads, handles::<H, C, B>(order))
 }
 
-async fn main<H: Host, C: Contender<H>, B: Body>(limits: Limits, order: Order) -> Sample {
+/// Runs a contender by its batches, where the rate is not fixed.
+pub fn run_batches<H: Host, C: BatchContender<H>, B: Body>(order: Order) -> Sample {
+    H::run(order.workload.limits().threads, batches::<H, C, B>(order))
+}
+
+async fn handles<H: Host, C: Contender<H>, B: Body>(order: Order) -> Sample {
+    let limits = order.workload.limits();
     let peer = C::start::<B>(limits).await;
-    let mut submitters: Vec<_> =
-        (0..limits.submitters).map(|_| Submitter::new(peer.clone(), limits)).collect();
+    let mut submitters = copies(limits, || Submitter::new(peer.clone(), limits));
     let mut sample = match (order.workload.rate(), submitters.pop()) {
         (Some(rate), Some(submitter)) => {
             let pacing = Pacing { rate, seconds: order.size };
@@ -93,25 +98,34 @@ async fn main<H: Host, C: Contender<H>, B: Body>(limits: Limits, order: Order) -
     sample
 }
 
+async fn batches<H: Host, C: BatchContender<H>, B: Body>(order: Order) -> Sample {
+    let limits = order.workload.limits();
+    let peer = C::start::<B>(limits).await;
+    let submitters = copies(limits, || Batches::new(peer.clone(), limits));
+    let mut sample = passes::<H, _, B>(limits, order, submitters).await;
+    sample.peak_kib = peak_kib();
+    sample
+}
+
+fn copies<D: Drive>(limits: Limits, copy: impl Fn() -> D) -> Vec<D> {
+    (0..limits.submitters).map(|_| copy()).collect()
+}
+
 /// Warms up, takes the time of passes, then counts allocations and checks the limits in one more.
-async fn passes<H: Host, P: Peer, B: Body>(
-    limits: Limits,
-    order: Order,
-    mut submitters: Vec<Submitter<P>>,
-) -> Sample {
+async fn passes<H: Host, D: Drive, B: Body>(limits: Limits, order: Order, mut submitters: Vec<D>) -> Sample {
     let mut sample = Sample::default();
     let extra = (2 * limits.window()) as u64;
     if !order.bare {
-        submitters = pass::<H, P, B>(submitters, extra, false).await;
-        check::<P, B>(&mut submitters, extra);
+        submitters = pass::<H, D>(submitters, extra, false).await;
+        check::<D, B>(&mut submitters, extra);
     }
     loop {
         let (wall, cpu) = (Instant::now(), cpu_ns());
-        submitters = pass::<H, P, B>(submitters, order.size, false).await;
+        submitters = pass::<H, D>(submitters, order.size, false).await;
         sample.cpu_ns += cpu_ns() - cpu;
         sample.wall_ns += wall.elapsed().as_nanos() as u64;
         sample.tasks += order.size;
-        check::<P, B>(&mut submitters, order.size);
+        check::<D, B>(&mut submitters, order.size);
         if sample.wall_ns >= order.at_least.as_nanos() as u64 {
             break;
         }
@@ -119,21 +133,17 @@ async fn passes<H: Host, P: Peer, B: Body>(
     check_duration::<B>(limits, order.size, &sample);
     if !order.bare {
         Gauge::switch(true);
-        submitters = pass::<H, P, B>(submitters, extra, true).await;
+        submitters = pass::<H, D>(submitters, extra, true).await;
         Gauge::switch(false);
         sample.counted = extra;
         (sample.allocations, sample.bytes) = Counting::take();
-        check::<P, B>(&mut submitters, extra);
+        check::<D, B>(&mut submitters, extra);
     }
     sample
 }
 
 /// Has so many tasks done, shared out evenly between the submitters.
-async fn pass<H: Host, P: Peer, B: Body>(
-    mut submitters: Vec<Submitter<P>>,
-    tasks: u64,
-    watched: bool,
-) -> Vec<Submitter<P>> {
+async fn pass<H: Host, D: Drive>(mut submitters: Vec<D>, tasks: u64, watched: bool) -> Vec<D> {
     Counting::switch(watched);
     if let [only] = submitters.as_mut_slice() {
         if watched { only.run_watched(0..tasks).await } else { only.run(0..tasks).await }
@@ -162,7 +172,7 @@ async fn pass<H: Host, P: Peer, B: Body>(
     submitters
 }
 
-fn check<P: Peer, B: Body>(submitters: &mut [Submitter<P>], tasks: u64) {
+fn check<D: Drive, B: Body>(submitters: &mut [D], tasks: u64) {
     let count = submitters.len() as u64;
     for (index, submitter) in (0..).zip(submitters) {
         submitter.check::<B>(share(tasks, count, index));

@@ -295,14 +295,23 @@ impl Gauge {
         GAUGING.store(on, Relaxed);
     }
 
-    /// How many have started since it was switched on.
-    pub fn started() -> u64 {
-        STARTED.load(Relaxed)
+    /// Checks that the queue is bounded, when so many tasks were submitted since it was switched on.
+    ///
+    /// # Panics
+    /// When more wait.
+    pub fn check_waiting(limits: Limits, submitted: u64) {
+        let most = (limits.queue + limits.concurrency + limits.submitters) as u64;
+        let waiting = submitted.saturating_sub(STARTED.load(Relaxed));
+        assert!(waiting <= most, "{waiting} tasks are in the queue, which is bounded");
     }
 
-    /// The most that ran at the same time.
-    pub fn peak() -> u64 {
-        PEAK.load(Relaxed)
+    /// Checks that no more ran at the same time than may.
+    ///
+    /// # Panics
+    /// When more did.
+    pub fn check_running(limits: Limits) {
+        let peak = PEAK.load(Relaxed);
+        assert!(peak <= limits.concurrency as u64, "{peak} tasks ran at the same time");
     }
 }
 
