@@ -218,7 +218,8 @@ pub use message::Message;
 pub use outcome::{ByOutcome, CancelReason, Outcome, OutcomeKind, Settlement, Times};
 pub use plan::Plan;
 pub use processor::{
-    Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Stage, Sweep, Swept, TaskView,
+    Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Reserved, Stage, Sweep, Swept,
+    TaskView,
 };
 pub use retry::{Jitter, Retry};
 pub use sleeps::SleepStatus;

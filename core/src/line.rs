@@ -179,6 +179,25 @@ impl<W> Line<W> {
         count
     }
 
+    /// Takes one place from this permit, after which it has `rest`; it is gone without any.
+    #[inline]
+    pub(crate) fn use_place(&mut self, id: PermitId, rest: u32) {
+        let index = self.slots.index_of(id);
+        match self.slots.at_mut(index) {
+            Some(permit) if rest > 0 => {
+                permit.count = rest;
+                self.held = self.held.wrapping_sub(1);
+            }
+            _ => self.end(id),
+        }
+    }
+
+    /// Takes all places from a permit.
+    #[cold]
+    fn end(&mut self, id: PermitId) {
+        self.leave(id);
+    }
+
     /// Takes one out, wherever it stands, with all of its places; its waiter too, if it was not woken.
     pub(crate) fn leave(&mut self, id: PermitId) -> Option<Option<W>> {
         let Permit { stage, count, .. } = *self.slots.get(id)?;

@@ -53,6 +53,7 @@ pub use feed::Batch;
 pub use inspect::{Stage, TaskView};
 pub use keep::{Claim, Released};
 pub use report::Failure;
+pub use room::Reserved;
 pub use sweep::{Sweep, Swept};
 
 use clock::Interval;

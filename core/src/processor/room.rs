@@ -1,5 +1,6 @@
 //! Room that is set aside: permits, and the line of those who wait for one.
 
+use core::fmt;
 use core::num::NonZeroU32;
 
 use super::Processor;
@@ -131,15 +132,31 @@ impl<P: Plan> Processor<P> {
         route: Route<P::Callback>,
         conditions: &Conditions,
     ) -> Result<TaskId, Refused<Routed<P>, PermitRefusal>> {
-        let refusal = match self.places_of_others(now, id) {
-            Ok(others) => self.refusal_beside(&route, conditions, others),
-            Err(reason) => return Err(Refused::new(reason, (job, route))),
-        };
-        if refusal.is_none() {
-            self.line.take(id, 1);
-        }
-        self.admit(self.now, job, meta, route, conditions, refusal)
-            .map_err(|refused| refused.because(PermitRefusal::Task))
+        self.reserved(now, id).submit(job, meta, route, conditions)
+    }
+
+    /// The places of a permit, to submit many tasks with at one instant: the permit is looked up once.
+    ///
+    /// ```
+    /// # use core::num::NonZeroU32;
+    /// # use plimsoll_core::{doc::Doc, Conditions, Instant, Limits, Processor, Route, Terms};
+    /// # use plimsoll_core::{Priority, Retry, Timeouts};
+    /// let (now, three) = (Instant::ZERO, NonZeroU32::MIN.saturating_add(2));
+    /// let conditions = Conditions::new(Priority::NORMAL, core::time::Duration::ZERO, &Timeouts::NONE, &Retry::NONE);
+    /// let mut processor = Processor::<Doc>::new(Limits::default(), now)?;
+    /// let permit = processor.reserve(now, three)?;
+    /// let mut places = processor.reserved(now, permit);
+    /// for job in ["the first", "the second", "the third"] {
+    ///     places.submit(job, (), Route::Nowhere, &conditions)?;
+    /// }
+    /// assert_eq!(places.left(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn reserved(&mut self, now: Instant, id: PermitId) -> Reserved<'_, P> {
+        self.tell(now);
+        let left = self.line.held_by(id);
+        Reserved { processor: self, id, left }
     }
 
     /// How many places are held besides the one that this permit is used for. Once the machine is draining there need be no
@@ -169,5 +186,57 @@ impl<P: Plan> Processor<P> {
     pub fn leave(&mut self, now: Instant, id: PermitId) -> Option<Option<P::Waiter>> {
         self.tell(now);
         self.line.leave(id)
+    }
+}
+
+/// The places of a permit, with which tasks are submitted at one instant. Made by [`Processor::reserved`]. After every call the
+/// permit is as if each task had been submitted on its own.
+#[must_use = "nothing is submitted yet"]
+pub struct Reserved<'a, P: Plan> {
+    processor: &'a mut Processor<P>,
+    id: PermitId,
+    left: u32,
+}
+
+impl<P: Plan> Reserved<'_, P> {
+    /// How many places the permit has; 0 if it is none, still waits, or was taken by a drain.
+    #[must_use]
+    pub const fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// Submits with one of the places: see [`Processor::submit_reserved_on`].
+    ///
+    /// # Errors
+    /// [`PermitRefusal`], with the job and the route.
+    #[inline(always)]
+    pub fn submit(
+        &mut self,
+        job: P::Job,
+        meta: P::Meta,
+        route: Route<P::Callback>,
+        conditions: &Conditions,
+    ) -> Result<TaskId, Refused<Routed<P>, PermitRefusal>> {
+        let Self { processor, id, left } = self;
+        let rest = left.checked_sub(1);
+        // Once the machine is draining there need be no permit for the submission to be refused.
+        if processor.is_open() && rest.is_none() {
+            return Err(Refused::new(PermitRefusal::NotGranted, (job, route)));
+        }
+        let others = processor.line.held().saturating_sub(u32::from(rest.is_some()));
+        let refusal = processor.refusal_beside(&route, conditions, others);
+        if let (None, Some(rest)) = (refusal, rest) {
+            processor.line.use_place(*id, rest);
+            *left = rest;
+        }
+        processor
+            .admit(processor.now, job, meta, route, conditions, refusal)
+            .map_err(|refused| refused.because(PermitRefusal::Task))
+    }
+}
+
+impl<P: Plan> fmt::Debug for Reserved<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reserved").field("left", &self.left).finish_non_exhaustive()
     }
 }

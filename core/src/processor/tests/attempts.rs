@@ -22,6 +22,32 @@ fn a_timed_out_attempt_is_an_orphan_until_it_stops() {
 }
 
 #[test]
+fn a_settlement_is_taken_by_its_callback() {
+    let mut machine = machine(4, 4);
+    let called = |callback| Terms { route: Route::Callback(callback), ..terms() };
+    for terms in [called(7), terms(), called(8)] {
+        machine.submit(ms(0), 1, terms).unwrap();
+    }
+    assert!(machine.next_callback().is_none() && machine.poll_settlement().is_none());
+    while let Some(start) = machine.start_next(ms(0)) {
+        machine.completed(ms(0), start.attempt, 2).unwrap();
+    }
+    for callback in [Some(7), None, Some(8)] {
+        assert_eq!(machine.next_callback().copied(), callback);
+        assert_eq!(machine.poll_settlement().unwrap().callback, callback);
+    }
+    // One that has yet to be stopped is stopped first.
+    let task = machine.submit(ms(0), 1, called(9)).unwrap();
+    let start = machine.start_next(ms(0)).unwrap();
+    machine.cancel(ms(0), task).unwrap();
+    assert!(machine.next_callback().is_none() && machine.poll_settlement().is_none());
+    assert!(matches!(machine.poll_effect(), Some(Effect::Stop(stop)) if stop.attempt == start.attempt));
+    assert_eq!(machine.next_callback(), Some(&9));
+    assert_eq!(machine.poll_settlement().unwrap().callback, Some(9));
+    assert!(!machine.has_effect());
+}
+
+#[test]
 fn a_report_counts_unless_the_task_was_timed_out_before() {
     for (at, advances) in [(10, false), (99, false), (99, true)] {
         let mut machine = machine(4, 1);

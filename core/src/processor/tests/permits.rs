@@ -72,6 +72,35 @@ fn each_place_of_a_permit_is_one_task_and_the_last_one_ends_it() {
 }
 
 #[test]
+fn many_tasks_are_submitted_with_one_look_at_their_permit() {
+    let mut limits = limits(4, 1);
+    limits.attempts = 1;
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let permit = machine.reserve(ms(0), places(3)).unwrap();
+    let conditions = |tries| {
+        let retry = Retry::NONE.attempts(tries);
+        Conditions::new(Priority::NORMAL, Duration::ZERO, &Timeouts::NONE, &retry)
+    };
+    let mut reserved = machine.reserved(ms(3), permit);
+    let task = reserved.submit(1, 0, Route::Handle, &conditions(1)).unwrap();
+    let refused = reserved.submit(2, 0, Route::Handle, &conditions(2)).unwrap_err();
+    assert_eq!((refused.reason, reserved.left()), (PermitRefusal::Task(Refusal::Attempts), 2));
+    assert_eq!((machine.now(), machine.census().permits, machine.audit().permits), (ms(3), 2, 2));
+    let mut reserved = machine.reserved(ms(3), permit);
+    assert!((0..2).all(|job| reserved.submit(job, 0, Route::Nowhere, &conditions(1)).is_ok()));
+    let over = reserved.submit(9, 0, Route::Nowhere, &conditions(1)).unwrap_err();
+    assert_eq!((over.reason, over.into_value().0, reserved.left()), (PermitRefusal::NotGranted, 9, 0));
+    assert_eq!((machine.census().permits, machine.census().waiters, machine.free_room()), (0, 0, 2));
+    let other = machine.reserve(ms(3), places(1)).unwrap();
+    assert_eq!(machine.reserved(ms(3), permit).left(), 0, "the slot is another's now");
+    assert_eq!(machine.start_next(ms(3)).map(|start| start.task), Some(task));
+    machine.drain(ms(3), Drain::Cancel);
+    let mut reserved = machine.reserved(ms(3), other);
+    let refused = reserved.submit(4, 0, Route::Nowhere, &conditions(1)).unwrap_err();
+    assert_eq!(refused.reason, PermitRefusal::Task(Refusal::Closed));
+}
+
+#[test]
 fn the_places_of_a_permit_are_outcomes_that_may_not_be_taken() {
     let mut limits = limits(4, 1);
     limits.unclaimed = Some(3);
