@@ -1,9 +1,8 @@
 //! What leaves with a task.
 
 use std::fmt;
-use std::time::Duration;
 
-use plimsoll_core::{OutcomeKind, Plan, TaskId};
+use plimsoll_core::{Instant, OutcomeKind, Plan, TaskId, Times};
 
 use crate::panics::PanicMessage;
 use crate::task_error::{TaskResult, result_of};
@@ -23,35 +22,25 @@ pub struct Settlement<W: AnyWork> {
     /// The job, where it is still there: that of a task that ended while it waited (delayed, queued or backing off). Never
     /// beside an output or a handler's error.
     pub job: Option<W::Job>,
-    /// From the submission to the call of the handler for the last attempt, or to the end if none ran then. To within a
-    /// millisecond.
-    pub waited: Duration,
-    /// From there to the end; zero if no attempt ran then.
-    pub ran: Duration,
+    /// When it came, ran and ended, to within a millisecond: [`Times::waited`] and [`Times::ran`] say for how long.
+    pub times: Times,
 }
 
 impl<W: AnyWork> Settlement<W> {
     /// With what the machine hands out, but for the callback.
+    #[inline]
     pub(crate) fn of<P>(settlement: plimsoll_core::Settlement<P>) -> Self
     where
         P: Plan<Job = W::Job, Output = W::Output, Error = W::Error, Panic = PanicMessage, Meta = W::Meta>,
     {
         let plimsoll_core::Settlement { task, meta, attempts, outcome, job, times, .. } = settlement;
-        Self {
-            task,
-            meta,
-            attempts,
-            result: result_of(outcome),
-            job,
-            waited: times.waited(),
-            ran: times.ran(),
-        }
+        Self { task, meta, attempts, result: result_of(outcome), job, times }
     }
 
-    /// A settlement of the first attempt at a task, without its job, for a test of a callback.
+    /// A settlement of the first attempt at a task, without its job, all at instant zero, for a test of a callback.
     pub const fn new(task: TaskId, meta: W::Meta, result: TaskResult<W>) -> Self {
-        let (waited, ran) = (Duration::ZERO, Duration::ZERO);
-        Self { task, meta, attempts: 1, result, job: None, waited, ran }
+        let times = Times::new(Instant::ZERO, Instant::ZERO, Instant::ZERO);
+        Self { task, meta, attempts: 1, result, job: None, times }
     }
 
     /// The result without its value, for a log or a metric's label.
@@ -73,8 +62,7 @@ impl<W: AnyWork> fmt::Debug for Settlement<W> {
             .field("attempts", &self.attempts)
             .field("kind", &self.kind())
             .field("job", &self.job.is_some())
-            .field("waited", &self.waited)
-            .field("ran", &self.ran)
+            .field("times", &self.times)
             .finish_non_exhaustive()
     }
 }

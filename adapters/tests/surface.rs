@@ -576,12 +576,15 @@ fn a_callback_gets_all_that_leaves_with_its_task() {
         (id, 7, 2, OutcomeKind::Completed)
     );
     assert_eq!((settled.result, settled.job), (Ok(7), None));
-    assert!(settled.waited >= Duration::from_millis(13) && settled.ran >= Duration::from_millis(10));
+    assert!(
+        settled.times.waited() >= Duration::from_millis(13)
+            && settled.times.ran() >= Duration::from_millis(10)
+    );
     let id = call(processor.task(6).delay(LONG));
     processor.cancel(id).unwrap();
     let settled = receiver.recv().unwrap();
     assert_eq!((settled.result, settled.job), (Err(TaskError::Cancelled(None)), Some(6)));
-    assert_eq!((settled.attempts, settled.ran), (0, Duration::ZERO));
+    assert_eq!((settled.attempts, settled.times.ran()), (0, Duration::ZERO));
     // An error has its source.
     let failed = call(processor.task(1).retry(Retry::NONE));
     let settled = receiver.recv().unwrap();

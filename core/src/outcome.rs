@@ -204,6 +204,12 @@ pub struct Times {
 }
 
 impl Times {
+    /// These times.
+    #[must_use]
+    pub const fn new(admitted: Instant, began: Instant, settled: Instant) -> Self {
+        Self { admitted, began, settled }
+    }
+
     /// How long it waited: from its admission to the beginning of its last attempt, with all that came before that one. To
     /// its end, if no attempt ran then.
     #[must_use]
