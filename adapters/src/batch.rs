@@ -1,13 +1,13 @@
 //! Submitting many jobs in few holds of the machine's lock.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use plimsoll_core::{Refusal, ReserveRefusal, Route};
+use plimsoll_core::{BuildError, Conditions, Refusal, Route};
 
 use crate::access::Access;
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
-use crate::offer::Offer;
 use crate::options::Options;
 use crate::permit::{Permit, refusal_of};
 use crate::recipient::Recipient;
@@ -31,12 +31,12 @@ pub struct Submitted<J> {
 }
 
 impl<W: AnyWork> Access<W> {
-    /// Submits the jobs of an iterator, each on the terms that `options` gives for it, as long as there is room: up to 64 in
-    /// one hold of the machine's lock. Their results are of no interest.
+    /// Submits the jobs of an iterator on the same terms, each with the metadata that `meta` gives for it, as long as there is
+    /// room: up to 64 in one hold of the machine's lock. Their results are of no interest.
     ///
     /// No job is pulled without room for it, so what is not taken in is still in the iterator. Never waits. While it works it
-    /// holds a [`Permit`] for as many as it pulls. Allocates room for 64 jobs. If the iterator or `options` panics, up to 64 jobs
-    /// that were pulled by then are dropped.
+    /// holds a [`Permit`] for as many as it pulls. Allocates room for 64 jobs. If the iterator or `meta` panics, up to 64
+    /// jobs that were pulled by then are dropped.
     ///
     /// ```
     /// # use plimsoll::{Options, Processor, Refusal, Thread, infallible};
@@ -45,7 +45,7 @@ impl<W: AnyWork> Access<W> {
     /// let processor = builder.spawn_on(Thread::start()?, infallible(|_: u64| async {}))?;
     /// processor.pause();
     /// let mut jobs = 0..150;
-    /// let submitted = processor.post_many(&mut jobs, |_| Options::default());
+    /// let submitted = processor.post_many(&mut jobs, &Options::default(), |_| ());
     /// assert_eq!((submitted.tasks, submitted.stopped), (100, Some(Refusal::Full)));
     /// assert_eq!(jobs.next(), Some(100));
     /// # Ok(())
@@ -54,114 +54,117 @@ impl<W: AnyWork> Access<W> {
     pub fn post_many(
         &self,
         jobs: &mut impl Iterator<Item = W::Job>,
-        options: impl Fn(&W::Job) -> Options<W::Meta>,
+        terms: &Options,
+        meta: impl FnMut(&W::Job) -> W::Meta,
     ) -> Submitted<W::Job> {
-        let mut batch = Batch::new(&self.shared, Vec::with_capacity(MOST_A_HOLD as usize));
-        batch.submit(jobs, usize::MAX, options, || Route::Nowhere)
+        let (mut pulled, mut tasks) = (Vec::with_capacity(MOST_A_HOLD as usize), 0);
+        Batch::new(&self.shared, &mut pulled, u32::MAX, &mut tasks)
+            .submit(jobs, terms, meta, || Route::Nowhere)
     }
 }
 
 impl<W: AnyWork> CompletionQueue<W> {
-    /// Submits the jobs of an iterator, each on the terms that `options` gives for it, as long as there is room: up to 64 in
-    /// one hold of the machine's lock. Their results come here, in the order of settlement; metadata tell whose they are. See
-    /// [`Access::post_many`]. It stops with [`Untaken`](Refusal::Untaken) when as many tasks are here as there is room for.
+    /// Submits the jobs of an iterator on the same terms, each with the metadata that `meta` gives for it, as long as there is
+    /// room: up to 64 in one hold of the machine's lock. Their results come here, in the order of settlement; metadata tell whose
+    /// they are. See [`Access::post_many`]. It stops with [`Untaken`](Refusal::Untaken) when as many tasks are here as there is
+    /// room for.
     pub fn submit_many(
         &mut self,
         jobs: &mut impl Iterator<Item = W::Job>,
-        options: impl Fn(&W::Job) -> Options<W::Meta>,
+        terms: &Options,
+        meta: impl FnMut(&W::Job) -> W::Meta,
     ) -> Submitted<W::Job> {
-        let (shared, completions) = (self.shared().clone(), self.completions().clone());
-        let mut batch = Batch::new(&shared, std::mem::take(self.offers()));
-        let room = self.capacity().saturating_sub(self.len());
-        let route = || Route::Callback(Recipient::Completions(completions.clone()));
-        let submitted = batch.submit(jobs, room, options, route);
-        *self.offers() = batch.offers;
-        self.note_admitted(u32::try_from(submitted.tasks).unwrap_or(u32::MAX));
-        submitted
+        let key = self.key();
+        self.batch().submit(jobs, terms, meta, || Route::Callback(Recipient::Queue(key)))
     }
+}
+
+/// Jobs that were pulled, with their metadata: at most as many as are taken in during one hold.
+pub(crate) type Pulled<W> = Vec<(<W as AnyWork>::Job, <W as AnyWork>::Meta)>;
+
+/// Room for as many as are pulled at a time, where there are never more than these.
+pub(crate) fn room_to_pull<W: AnyWork>(most: u32) -> Result<Pulled<W>, BuildError> {
+    let (mut pulled, most) = (Vec::new(), most.min(MOST_A_HOLD) as usize);
+    let bytes = most.saturating_mul(size_of::<(W::Job, W::Meta)>());
+    pulled.try_reserve_exact(most).map_err(|_| BuildError::Memory { bytes })?;
+    Ok(pulled)
 }
 
 /// Jobs on the way from an iterator to the machine.
-struct Batch<'a, W: AnyWork> {
+pub(crate) struct Batch<'a, W: AnyWork> {
     shared: &'a Arc<Shared<W>>,
-    /// Pulled, and not submitted yet: at most as many as are taken in during one hold.
-    offers: Vec<Offer<W>>,
+    /// Empty before and after.
+    pulled: &'a mut Pulled<W>,
+    /// How many tasks may be submitted.
+    most: u32,
+    /// Counts those that were, after each hold, so that it is right whatever the iterator does.
+    tasks: &'a mut u32,
 }
 
 impl<'a, W: AnyWork> Batch<'a, W> {
-    const fn new(shared: &'a Arc<Shared<W>>, offers: Vec<Offer<W>>) -> Self {
-        Self { shared, offers }
+    pub(crate) const fn new(
+        shared: &'a Arc<Shared<W>>,
+        pulled: &'a mut Pulled<W>,
+        most: u32,
+        tasks: &'a mut u32,
+    ) -> Self {
+        Self { shared, pulled, most, tasks }
     }
 
-    /// Submits up to `most` jobs.
+    /// Submits as many as there is room for.
     fn submit(
-        &mut self,
+        mut self,
         jobs: &mut impl Iterator<Item = W::Job>,
-        most: usize,
-        options: impl Fn(&W::Job) -> Options<W::Meta>,
+        terms: &Options,
+        mut meta: impl FnMut(&W::Job) -> W::Meta,
         route: impl Fn() -> Route<Recipient<W>>,
     ) -> Submitted<W::Job> {
         let mut submitted = Submitted { tasks: 0, refused: Vec::new(), stopped: None };
-        while submitted.stopped.is_none() {
-            let wanted = u32::try_from(most.saturating_sub(submitted.tasks)).unwrap_or(u32::MAX);
-            if wanted == 0 {
-                submitted.stopped = Some(Refusal::Untaken);
-                break;
-            }
-            let mut permit = match reserve_some(self.shared, wanted.min(MOST_A_HOLD)) {
-                Ok(permit) => permit,
-                Err(reason) => {
-                    submitted.stopped = Some(refusal_of(reason));
-                    break;
-                }
-            };
-            let is_last = self.pull(jobs, permit.places() as usize, &options, &mut submitted);
-            let before = permit.places();
-            let reason = permit.offer_many(self.offers.drain(..), &route, &mut submitted.refused);
-            submitted.stopped = submitted.stopped.or(reason);
-            submitted.tasks += before.saturating_sub(permit.places()) as usize;
-            if is_last {
-                break;
-            }
+        match self.shared.defaults.with(terms) {
+            Ok(conditions) => while self.submit_some(jobs, &conditions, &mut meta, &route, &mut submitted) {},
+            Err(reason) => submitted.stopped = Some(reason),
         }
         submitted
     }
 
-    /// Pulls up to `most` jobs and works out their terms: whether that were all there are.
-    fn pull(
+    /// Submits what one hold takes in: whether to go on.
+    fn submit_some(
         &mut self,
         jobs: &mut impl Iterator<Item = W::Job>,
-        most: usize,
-        options: &impl Fn(&W::Job) -> Options<W::Meta>,
+        conditions: &Conditions,
+        meta: &mut impl FnMut(&W::Job) -> W::Meta,
+        route: &impl Fn() -> Route<Recipient<W>>,
         submitted: &mut Submitted<W::Job>,
     ) -> bool {
-        for _ in 0..most {
-            let Some(job) = jobs.next() else { return true };
-            let options = options(&job);
-            match self.shared.defaults.with(&options) {
-                Ok(conditions) => self.offers.push(Offer { job, meta: options.meta, conditions }),
-                Err(reason) => {
-                    submitted.refused.push(job);
-                    submitted.stopped = Some(reason);
-                    break;
-                }
+        let left = jobs.size_hint().1.map_or(u32::MAX, |left| u32::try_from(left).unwrap_or(u32::MAX));
+        if left == 0 {
+            return false;
+        }
+        let Some(wanted) = NonZeroU32::new(self.most.min(left).min(MOST_A_HOLD)) else {
+            submitted.stopped = Some(Refusal::Untaken);
+            return false;
+        };
+        let mut permit = match Permit::take_some(self.shared, wanted) {
+            Ok(permit) => permit,
+            Err(reason) => {
+                submitted.stopped = Some(refusal_of(reason));
+                return false;
             }
-        }
-        false
-    }
-}
-
-/// A permit for up to so many tasks, at least one.
-pub(crate) fn reserve_some<W: AnyWork>(
-    shared: &Arc<Shared<W>>,
-    most: u32,
-) -> Result<Permit<W>, ReserveRefusal> {
-    let places = shared.read(|machine| machine.free_room()).clamp(1, most);
-    match Permit::take(shared, places) {
-        // Somebody else was faster.
-        Err(ReserveRefusal::Full | ReserveRefusal::Backlog | ReserveRefusal::Unclaimed) if places > 1 => {
-            Permit::take(shared, 1)
-        }
-        taken => taken,
+        };
+        // Not in its place, so that it is empty again if the iterator panics.
+        let mut pulled = std::mem::take(self.pulled);
+        let places = permit.places();
+        pulled.extend(jobs.by_ref().take(places as usize).map(|job| {
+            let meta = meta(&job);
+            (job, meta)
+        }));
+        let was_last = pulled.len() < places as usize;
+        submitted.stopped = permit.offer_many(pulled.drain(..), route, conditions, &mut submitted.refused);
+        *self.pulled = pulled;
+        let tasks = places.saturating_sub(permit.places());
+        self.most = self.most.saturating_sub(tasks);
+        *self.tasks = self.tasks.saturating_add(tasks);
+        submitted.tasks = submitted.tasks.saturating_add(tasks as usize);
+        !was_last && submitted.stopped.is_none()
     }
 }

@@ -84,7 +84,6 @@ mod handle;
 mod handler;
 mod idle;
 mod inspect;
-mod offer;
 mod options;
 mod panics;
 mod park;
@@ -117,7 +116,7 @@ pub use access::Access;
 pub use batch::Submitted;
 pub use builder::{Builder, Cloning, EngineFuture, LocalEngineFuture, Mode, Once};
 pub use cache::Cache;
-pub use completions::CompletionQueue;
+pub use completions::{CompletionQueue, Ready};
 pub use context::{Context, SnoozeRefusal};
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};
@@ -156,5 +155,5 @@ pub use plimsoll_core::{
     CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant,
     InvalidLimits, Jitter, LastError, Ledger, Limits, Message, OutcomeKind, Phase, Policy, Priority, Refusal,
     Refused, Remains, ReserveRefusal, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal,
-    TaskId, TaskView, Timeouts, Totals,
+    TaskId, TaskView, Timeouts, Times, Totals,
 };

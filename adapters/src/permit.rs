@@ -14,7 +14,6 @@ use plimsoll_core::{
 
 use crate::access::Access;
 use crate::engine::machine::{Machine, Shared};
-use crate::offer::Offer;
 use crate::recipient::{Recipient, Routed};
 use crate::work::AnyWork;
 
@@ -99,6 +98,24 @@ impl<W: AnyWork> Permit<W> {
         Ok(Self::new(shared.clone(), id, count))
     }
 
+    /// For up to so many tasks, as many as there is room for but at least one, which may be refused.
+    pub(crate) fn take_some(shared: &Arc<Shared<W>>, most: NonZeroU32) -> Result<Self, ReserveRefusal> {
+        // No deadline depends on it: the time that the machine was told last will do.
+        let (id, count) = shared.act(|machine| {
+            let (now, room) = (machine.now(), machine.free_room());
+            let count = NonZeroU32::new(room).map_or(NonZeroU32::MIN, |room| room.min(most));
+            let reserved = machine.reserve(now, count).map(|id| (id, count));
+            match reserved {
+                // Handles may not have as much room.
+                Err(ReserveRefusal::Unclaimed) => {
+                    machine.reserve(now, NonZeroU32::MIN).map(|id| (id, NonZeroU32::MIN))
+                }
+                reserved => reserved,
+            }
+        })?;
+        Ok(Self::new(shared.clone(), id, count))
+    }
+
     /// How many of its places were not used. The end of the processor takes them without a word: then each submission says so.
     #[must_use]
     pub fn places(&self) -> u32 {
@@ -127,19 +144,22 @@ impl<W: AnyWork> Permit<W> {
         submitted.map_err(|refused| refused.because(task_refusal))
     }
 
-    /// Submits with one of its places each, in one hold of the lock. Jobs that are refused are added to `refused`: the last
-    /// reason.
+    /// Submits with one of its places each, all on the same conditions and in one hold of the lock. Jobs that are refused are
+    /// added to `refused`: the last reason.
+    #[inline]
     pub(crate) fn offer_many(
         &mut self,
-        offers: impl Iterator<Item = Offer<W>>,
-        route: &impl Fn() -> Route<Recipient<W>>,
+        jobs: impl Iterator<Item = (W::Job, W::Meta)>,
+        route: impl Fn() -> Route<Recipient<W>>,
+        conditions: &Conditions,
         refused: &mut Vec<W::Job>,
     ) -> Option<Refusal> {
         let (id, count) = self.held?;
         let (now, mut used, mut reason) = (self.shared.now(), 0, None);
         self.shared.act(|machine| {
-            for Offer { job, meta, conditions } in offers {
-                match machine.submit_reserved_on(now, id, job, meta, route(), &conditions) {
+            let mut places = machine.reserved(now, id);
+            for (job, meta) in jobs {
+                match places.submit(job, meta, route(), conditions) {
                     Ok(_) => used += 1,
                     Err(back) => {
                         reason = Some(task_refusal(back.reason));

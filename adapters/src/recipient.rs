@@ -1,10 +1,8 @@
 //! Who gets the result of a task from a worker.
 
-use std::sync::Arc;
-
 use plimsoll_core::Route;
 
-use crate::engine::completions::Completions;
+use crate::engine::completions::QueueKey;
 use crate::settlement::Settlement;
 use crate::sharing::Kinds;
 use crate::work::AnyWork;
@@ -19,7 +17,7 @@ pub(crate) type CallbackOf<W> = <<W as AnyWork>::Sharing as Kinds>::Callback<Set
 /// Who is handed the settlement of a task by a worker.
 pub(crate) enum Recipient<W: AnyWork> {
     Callback(Callback<W>),
-    Completions(Arc<Completions<W>>),
+    Queue(QueueKey),
 }
 
 /// A job and where its result was to go.

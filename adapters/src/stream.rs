@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +13,7 @@ use pin_project_lite::pin_project;
 use plimsoll_core::{BuildError, Refusal, Refused, ReserveRefusal};
 
 use crate::access::Access;
-use crate::batch::{MOST_A_HOLD, reserve_some};
+use crate::batch::MOST_A_HOLD;
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
@@ -271,7 +272,8 @@ fn poll_room<W: AnyWork>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<Permit<W>, ReserveRefusal>> {
     if waiting.is_none() {
-        match reserve_some(shared, u32::try_from(most).unwrap_or(u32::MAX).min(MOST_A_HOLD)) {
+        let most = u32::try_from(most).unwrap_or(u32::MAX).min(MOST_A_HOLD);
+        match Permit::take_some(shared, NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN)) {
             Err(ReserveRefusal::Full | ReserveRefusal::Backlog) => {}
             reserved => return Poll::Ready(reserved),
         }

@@ -151,11 +151,11 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     /// The job comes back with the reason: [`Untaken`](crate::Refusal::Untaken) when the queue has as many tasks as it has
     /// room for.
     pub fn submit_to(self, queue: &mut CompletionQueue<W>) -> Result<TaskId, Refused<W::Job>> {
-        let completions = match queue.recipient() {
-            Ok(completions) => completions,
+        let recipient = match queue.recipient() {
+            Ok(recipient) => recipient,
             Err(reason) => return Err(Refused::new(reason, self.job)),
         };
-        let task = self.offer(Route::Callback(Recipient::Completions(completions))).map_err(only_job)?;
+        let task = self.offer(Route::Callback(recipient)).map_err(only_job)?;
         queue.note_admitted(1);
         Ok(task)
     }

@@ -159,7 +159,7 @@ impl<'a, W: AnyNumbers> Desk<'a, W> {
             let handle = permit.submit(1).unwrap();
             permit.task(2).submit_to(queue).unwrap();
             assert_eq!(handle.await, Ok(1));
-            let submitted = queue.submit_many(&mut (0..40), |_| Options::default());
+            let submitted = queue.submit_many(&mut (0..40), &Options::default(), |_| ());
             assert_eq!(submitted.tasks, 40);
             while let Some(settled) = queue.next().await {
                 assert!(matches!(settled.result, Ok(_) | Err(TaskError::Failed(_))));

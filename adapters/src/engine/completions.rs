@@ -1,69 +1,156 @@
-//! Where workers leave the results of tasks that go to a completion queue.
+//! Where results wait for their completion queues: beside the machine, under its lock, so that a result is put there in the
+//! hold that fixes it, and needs no lock of its own.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
-use super::lock::Lock;
+use plimsoll_core::BuildError;
+use slab::Slab;
+
+use super::machine::Shared;
 use crate::settlement::Settlement;
 use crate::work::AnyWork;
 
-/// The results that were not taken yet. They are left under the machine's lock, so its own has none below it, no code of a user runs under it, and
-/// nobody sleeps while holding it: it is only held to move values.
-pub(crate) struct Completions<W: AnyWork> {
-    left: Lock<Left<W>>,
-    /// Whether results are there, so that who looks for them in vain takes no lock.
-    has_some: AtomicBool,
+/// Names a completion queue to the machine, as long as it is there or one of its tasks is not settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueKey(usize);
+
+/// The results of all completion queues that were not taken yet.
+pub(super) struct Completions<W: AnyWork> {
+    queues: Slab<Inbox<W>>,
+}
+
+/// What the machine keeps for one completion queue.
+enum Inbox<W: AnyWork> {
+    Open(Left<W>),
+    /// The queue was dropped; so many of its tasks are not settled. It is kept until they are, so that none of them comes to
+    /// a later queue in its place.
+    Closed {
+        unsettled: u32,
+    },
 }
 
 struct Left<W: AnyWork> {
+    /// In the order of settlement. It never grows: there is room for every task of the queue.
     settled: VecDeque<Settlement<W>>,
-    /// Of whom waits for results while there are none.
+    /// Of the future that waits for results, to be woken when there are `wanted`.
     waker: Option<Waker>,
-    /// Nobody will take any: the queue was dropped.
-    is_closed: bool,
+    wanted: usize,
+}
+
+/// A list with room for so many results.
+pub(crate) fn list_of<W: AnyWork>(capacity: u32) -> Result<VecDeque<Settlement<W>>, BuildError> {
+    let mut list = VecDeque::new();
+    let bytes = (capacity as usize).saturating_mul(size_of::<Settlement<W>>());
+    list.try_reserve_exact(capacity as usize).map_err(|_| BuildError::Memory { bytes })?;
+    Ok(list)
 }
 
 impl<W: AnyWork> Completions<W> {
-    /// With this list, which never grows.
-    pub(crate) const fn new(settled: VecDeque<Settlement<W>>) -> Self {
-        let left = Left { settled, waker: None, is_closed: false };
-        Self { left: Lock::new(left), has_some: AtomicBool::new(false) }
+    pub(super) const fn new() -> Self {
+        Self { queues: Slab::new() }
     }
 
-    /// Whether results are there. One atomic load.
-    pub(crate) fn has_some(&self) -> bool {
-        self.has_some.load(Ordering::SeqCst)
-    }
-
-    /// Leaves a result: the waker to be woken, if somebody waits. It comes back if nobody will take it, to be dropped without
-    /// a lock.
-    pub(crate) fn push(&self, settled: Settlement<W>) -> Result<Option<Waker>, Settlement<W>> {
-        let mut left = self.left.lock();
-        if left.is_closed {
+    /// Leaves a result: the waker to be woken, if a future has waited for it. It comes back if nobody will take it, to be
+    /// dropped without a lock.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        key: QueueKey,
+        settled: Settlement<W>,
+    ) -> Result<Option<Waker>, Settlement<W>> {
+        let Some(Inbox::Open(left)) = self.queues.get_mut(key.0) else {
+            self.note_unwanted(key);
             return Err(settled);
-        }
+        };
         left.settled.push_back(settled);
-        self.has_some.store(true, Ordering::SeqCst);
-        Ok(left.waker.take())
+        let is_due = left.waker.is_some() && left.settled.len() >= left.wanted;
+        Ok(if is_due { left.waker.take() } else { None })
     }
 
-    /// Takes all results, in exchange for this empty list. If there are none, `waker` is left to be woken for the next one. The
-    /// waker that is not needed comes back.
-    pub(crate) fn exchange(&self, list: &mut VecDeque<Settlement<W>>, waker: Option<Waker>) -> Option<Waker> {
-        let mut left = self.left.lock();
-        std::mem::swap(list, &mut left.settled);
-        self.has_some.store(false, Ordering::SeqCst);
-        match waker {
-            Some(waker) if list.is_empty() => left.waker.replace(waker),
-            unused => unused,
+    /// A task of a queue that was dropped is settled.
+    #[cold]
+    fn note_unwanted(&mut self, QueueKey(key): QueueKey) {
+        let Some(Inbox::Closed { unsettled }) = self.queues.get_mut(key) else {
+            debug_assert!(false, "a queue is kept until its tasks are settled");
+            return;
+        };
+        *unsettled = unsettled.saturating_sub(1);
+        if *unsettled == 0 {
+            self.queues.try_remove(key);
         }
     }
 
-    /// From now on nobody takes any: what is left, and who waited.
-    pub(crate) fn close(&self) -> (VecDeque<Settlement<W>>, Option<Waker>) {
-        let mut left = self.left.lock();
-        left.is_closed = true;
-        (std::mem::take(&mut left.settled), left.waker.take())
+    /// From now on nobody takes results of a queue with so many tasks, but for those that were taken: what is left, and the
+    /// waker.
+    fn close(&mut self, QueueKey(key): QueueKey, tasks: usize) -> (VecDeque<Settlement<W>>, Option<Waker>) {
+        let Some(Inbox::Open(Left { settled, waker, .. })) =
+            self.queues.get_mut(key).map(|inbox| std::mem::replace(inbox, Inbox::Closed { unsettled: 0 }))
+        else {
+            return (VecDeque::new(), None);
+        };
+        let unsettled = u32::try_from(tasks.saturating_sub(settled.len())).unwrap_or(u32::MAX);
+        if unsettled == 0 {
+            self.queues.try_remove(key);
+        } else if let Some(inbox) = self.queues.get_mut(key) {
+            *inbox = Inbox::Closed { unsettled };
+        }
+        (settled, waker)
+    }
+}
+
+impl<W: AnyWork> Shared<W> {
+    /// Makes a place for the results of a completion queue, with this list.
+    pub(crate) fn open_queue(&self, settled: VecDeque<Settlement<W>>) -> QueueKey {
+        let left = Left { settled, waker: None, wanted: 1 };
+        QueueKey(self.lock().completions.queues.insert(Inbox::Open(left)))
+    }
+
+    /// Whether `wanted` results of a queue are there; then all of them are taken if this list is empty, in exchange for it. If
+    /// not, `waker` is left, to be woken when they are. The waker that is not needed comes back.
+    pub(crate) fn take_results(
+        &self,
+        QueueKey(key): QueueKey,
+        list: &mut VecDeque<Settlement<W>>,
+        wanted: usize,
+        waker: Option<Waker>,
+    ) -> (bool, Option<Waker>) {
+        let mut state = self.lock();
+        let Some(Inbox::Open(left)) = state.completions.queues.get_mut(key) else { return (true, waker) };
+        if left.settled.len() >= wanted {
+            if list.is_empty() {
+                std::mem::swap(list, &mut left.settled);
+            }
+            return (true, waker);
+        }
+        left.wanted = wanted;
+        match waker {
+            Some(waker) => (false, left.waker.replace(waker)),
+            None => (false, None),
+        }
+    }
+
+    /// Ends a queue with so many tasks whose results were not taken: the results that are there, and the waker.
+    pub(crate) fn close_queue(
+        &self,
+        key: QueueKey,
+        tasks: usize,
+    ) -> (VecDeque<Settlement<W>>, Option<Waker>) {
+        self.lock().completions.close(key, tasks)
+    }
+
+    /// How many queues there are, those that were dropped and have tasks that are not settled included.
+    #[cfg(test)]
+    pub(crate) fn count_queues(&self) -> usize {
+        self.lock().completions.queues.len()
+    }
+
+    /// [`Completions::push`], of a settlement that was shown to the hook.
+    pub(super) fn complete(
+        &self,
+        key: QueueKey,
+        settled: Settlement<W>,
+    ) -> Result<Option<Waker>, Settlement<W>> {
+        self.lock().completions.push(key, settled)
     }
 }

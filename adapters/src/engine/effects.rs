@@ -6,6 +6,7 @@ use std::task::Waker;
 use plimsoll_core::{AttemptId, Effect, Instant, SleepId, SleepRefusal, SleepStatus, Swept};
 
 use super::attempt_host::{Again, AttemptHost};
+use super::completions::QueueKey;
 use super::machine::{Shared, State, Types};
 use super::place::Contents;
 use super::stop_waiters::StopWakers;
@@ -47,22 +48,6 @@ fn calls_back<W: AnyWork>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
 
 type Settled<W> = plimsoll_core::Settlement<Types<W>>;
 
-/// Whether a settlement goes to a completion queue.
-const fn is_for_queue<W: AnyWork>(settlement: &Settled<W>) -> bool {
-    matches!(settlement.callback, Some(Recipient::Completions(_)))
-}
-
-/// Leaves a settlement in its completion queue: the waker to be woken, if somebody waits. It comes back if nobody will take
-/// it.
-fn complete<W: AnyWork>(mut settlement: Settled<W>) -> Result<Option<Waker>, Settlement<W>> {
-    let recipient = settlement.callback.take();
-    let settled = Settlement::of(settlement);
-    match recipient {
-        Some(Recipient::Completions(queue)) => queue.push(settled),
-        _ => Err(settled),
-    }
-}
-
 /// The most futures that are woken, the most attempts that are told to stop, and the most settlements that go to completion
 /// queues, in one hold of the lock.
 const MOST_A_HOLD: usize = 64;
@@ -103,12 +88,37 @@ impl<W: AnyWork> Aftermath<W> {
 }
 
 impl<W: AnyWork> State<W> {
+    /// The completion queue to which the next effect goes, if it goes to one: not where a hook sees it first.
+    #[inline]
+    fn next_queue(&self, has_hook: bool) -> Option<QueueKey> {
+        match self.machine.next_callback()? {
+            Recipient::Queue(key) if !has_hook && self.callback.is_none() => Some(*key),
+            _ => None,
+        }
+    }
+
+    /// Leaves the next effect, a settlement, in this completion queue.
+    #[inline]
+    fn complete_next(&mut self, key: QueueKey, aftermath: &mut Aftermath<W>) {
+        let Some(settlement) = self.machine.poll_settlement() else { return };
+        match self.completions.push(key, Settlement::of(settlement)) {
+            Ok(Some(waker)) => aftermath.wakers.push(waker),
+            Ok(None) => {}
+            Err(unwanted) => aftermath.action = Some(Action::Drop(unwanted)),
+        }
+    }
+
     /// Takes effects, until there is one that is done last or there are enough. Attempts that are to stop are told so here,
     /// completion queues get theirs; the end is noted. Whether there was any.
     #[inline]
     pub(super) fn take_effects(&mut self, shared: &Shared<W>, aftermath: &mut Aftermath<W>) -> bool {
         let (mut completed, has_hook) = (0, shared.hook.is_set());
         while aftermath.has_room() && completed < MOST_A_HOLD {
+            if let Some(key) = self.next_queue(has_hook) {
+                completed += 1;
+                self.complete_next(key, aftermath);
+                continue;
+            }
             match self.callback.take().or_else(|| self.machine.poll_effect()) {
                 Some(Effect::Wake(waker)) => aftermath.wakers.push(waker),
                 Some(Effect::Stop(stop)) => {
@@ -130,13 +140,6 @@ impl<W: AnyWork> State<W> {
                 Some(effect) if calls_back(&effect, has_hook) && !aftermath.is_empty() => {
                     self.callback = Some(effect);
                     return true;
-                }
-                Some(Effect::Settle(settlement)) if !has_hook && is_for_queue(&settlement) => {
-                    completed += 1;
-                    match complete(settlement) {
-                        Ok(waker) => aftermath.wakers.extend(waker),
-                        Err(unwanted) => aftermath.action = Some(Action::Drop(unwanted)),
-                    }
                 }
                 Some(effect) => {
                     if let Effect::Drained(remains) = &effect {
@@ -206,7 +209,7 @@ impl<W: AnyWork> Shared<W> {
                 self.guarded(|| callback(settled));
                 return;
             }
-            Some(Recipient::Completions(queue)) => match queue.push(settled) {
+            Some(Recipient::Queue(key)) => match self.complete(key, settled) {
                 Ok(waker) => {
                     waker.into_iter().for_each(|waker| self.guarded(|| waker.wake()));
                     return;

@@ -16,6 +16,7 @@ use plimsoll_core::{
     Plan, Reason, Remains, Start, TaskId, Wake,
 };
 
+use super::completions::Completions;
 use super::grace::Graces;
 use super::hook::HookPlace;
 use super::idle_waiters::IdleWaiters;
@@ -106,6 +107,7 @@ pub(crate) struct State<W: AnyWork> {
     pub(super) idle_waiters: IdleWaiters,
     /// Whether there is any: beside what each hold looks at, for the memory of a hold moves from thread to thread.
     pub(super) has_idle_waiter: bool,
+    pub(super) completions: Completions<W>,
     /// An effect with a callback that was taken out of the machine: it comes next.
     pub(super) callback: Option<Effect<Types<W>>>,
     /// Whether a sweep was asked for and is not done.
@@ -264,6 +266,7 @@ impl<W: AnyWork> Shared<W> {
             stop_waiters: StopWaiters::new(places),
             idle_waiters: IdleWaiters::new(wakes.clone()),
             has_idle_waiter: false,
+            completions: Completions::new(),
             callback: None,
             sweeping: false,
             ended: None,

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context as TaskContext, Poll, Waker};
 
-use futures::StreamExt;
 use futures::executor::block_on;
+use futures::{FutureExt, StreamExt};
 
 use super::kit::{Bell, Count, Manual, OnDrop, Probe, eventually, ms, on_every_runtime};
-use crate::{Context, Drain, OutcomeKind, Processor, Refusal, Runtime, SleepRefusal, infallible};
+use crate::{
+    CompletionQueue, Context, Drain, Options, OutcomeKind, Processor, Refusal, Runtime, SleepRefusal,
+    infallible,
+};
 
 on_every_runtime! {
     every_task_leaves_one_settlement
@@ -16,6 +19,9 @@ on_every_runtime! {
     results_survive_the_end
     a_dropped_queue_drops_its_results
     values_of_a_dropped_queue_may_call_back
+    a_queue_gets_nothing_of_one_that_was_dropped_before
+    many_results_are_waited_for_at_a_time
+    each_job_of_a_batch_has_metadata_of_its_own
 }
 
 /// Sleeps for so many milliseconds, or panics.
@@ -137,6 +143,159 @@ fn values_of_a_dropped_queue_may_call_back(runtime: impl Runtime) {
     drop(queue);
     processor.resume();
     eventually("all are dropped", || dropped.load(SeqCst) == 10);
+}
+
+fn a_queue_gets_nothing_of_one_that_was_dropped_before(runtime: impl Runtime) {
+    let processor = naps(runtime);
+    processor.pause();
+    let mut first = processor.completion_queue(10).unwrap();
+    for _ in 0..10 {
+        first.submit(Some(0)).unwrap();
+    }
+    drop(first);
+    let mut second = processor.completion_queue(1).unwrap();
+    let task = second.submit(Some(1)).unwrap();
+    processor.resume();
+    assert_eq!(block_on(second.next()).map(|settled| settled.task), Some(task));
+    eventually("all are settled", || processor.is_idle());
+    assert!(second.try_next().is_none());
+    assert_eq!(processor.shared.count_queues(), 1, "of the first one nothing is kept");
+    drop(second);
+    assert_eq!(processor.shared.count_queues(), 0);
+}
+
+fn many_results_are_waited_for_at_a_time(runtime: impl Runtime) {
+    let processor = naps(runtime);
+    let mut queue = processor.completion_queue(100).unwrap();
+    block_on(queue.ready(5));
+    assert!(queue.is_empty(), "there was nothing to be waited for");
+    for wanted in [1, 40, 100, 1_000] {
+        for millis in 0..100 {
+            queue.submit(Some(millis % 3)).unwrap();
+        }
+        while !queue.is_empty() {
+            let expected = wanted.min(queue.len());
+            block_on(queue.ready(wanted));
+            // More may be there.
+            assert_eq!(std::iter::from_fn(|| queue.try_next()).take(expected).count(), expected);
+        }
+    }
+    queue.submit(Some(3_600_000)).unwrap();
+    assert!(queue.ready(1).now_or_never().is_none());
+    drop(processor);
+    block_on(queue.ready(1));
+    assert_eq!(queue.try_next().map(|settled| settled.kind()), Some(OutcomeKind::Cancelled));
+}
+
+fn each_job_of_a_batch_has_metadata_of_its_own(runtime: impl Runtime) {
+    let builder = Processor::builder().queue(1_000).concurrency(8);
+    let processor =
+        builder.spawn_on(runtime, |n: u32, _: Context<u64>| async move { Err::<u32, _>(n) }).unwrap();
+    let mut queue = processor.completion_queue(300).unwrap();
+    let (mut jobs, mut next) = (0..200, 0);
+    let submitted = queue.submit_many(&mut jobs, &Options::default(), |job| {
+        assert_eq!(*job, next);
+        next += 1;
+        u64::from(*job) + 7
+    });
+    assert_eq!((submitted.tasks, submitted.stopped, queue.len()), (200, None, 200));
+    let mut results: Vec<_> = block_on(
+        queue.map(|settled| (settled.result.unwrap_err().into_failed().unwrap(), settled.meta)).collect(),
+    );
+    results.sort_unstable();
+    assert!(results.into_iter().eq((0..200).map(|n| (n, u64::from(n) + 7))));
+}
+
+#[test]
+fn a_batch_that_fits_exactly_is_not_stopped() {
+    let manual = Manual::default();
+    let processor = Processor::builder()
+        .queue(64)
+        .concurrency(64)
+        .spawn_on(manual.clone(), infallible(|n: u32| async move { n }))
+        .unwrap();
+    let mut queue = processor.completion_queue(1_000).unwrap();
+    let room = processor.free_room();
+    let submitted = queue.submit_many(&mut (0..room), &Options::default(), |_| ());
+    assert_eq!((submitted.tasks as u32, submitted.stopped), (room, None));
+    assert_eq!(queue.submit_many(&mut (0..1), &Options::default(), |_| ()).stopped, Some(Refusal::Full));
+    manual.run();
+    assert_eq!(std::iter::from_fn(|| queue.try_next()).count() as u32, room);
+    assert_eq!(processor.health().permits, 0);
+}
+
+#[test]
+fn a_queue_counts_its_tasks_though_the_iterator_panics() {
+    let manual = Manual::default();
+    let processor =
+        Processor::builder().spawn_on(manual.clone(), infallible(|n: u32| async move { n })).unwrap();
+    let mut queue = processor.completion_queue(200).unwrap();
+    let mut jobs = (0..150).inspect(|n| assert!(*n != 70, "in the iterator"));
+    let submit = || queue.submit_many(&mut jobs, &Options::default(), |_| ()).tasks;
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(submit)).is_err());
+    assert_eq!((queue.len(), processor.totals().admitted, processor.health().permits), (64, 64, 0));
+    let submitted = queue.submit_many(&mut (0..10), &Options::default(), |_| ());
+    assert_eq!((submitted.tasks, queue.len()), (10, 74), "what was pulled before is not submitted now");
+    manual.run();
+    assert_eq!(std::iter::from_fn(|| queue.try_next()).count(), 74);
+    assert!(queue.is_empty());
+    drop(queue);
+    assert_eq!(processor.shared.count_queues(), 0);
+}
+
+#[test]
+fn a_consumer_is_woken_when_there_are_as_many_as_it_waits_for() {
+    let runtime = Manual::default();
+    let processor =
+        Processor::builder().spawn_on(runtime.clone(), infallible(|n: u32| async move { n })).unwrap();
+    let mut queue = processor.completion_queue(100).unwrap();
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let poll = |queue: &mut CompletionQueue<_>, wanted| {
+        queue.ready(wanted).poll_unpin(&mut TaskContext::from_waker(&waker)).is_ready()
+    };
+    let submit = |queue: &mut CompletionQueue<_>, count| {
+        for n in 0..count {
+            queue.submit(n).unwrap();
+        }
+    };
+    submit(&mut queue, 3);
+    runtime.run();
+    submit(&mut queue, 4);
+    processor.pause();
+    assert!(poll(&mut queue, 3) && !poll(&mut queue, 4));
+    assert_eq!(bell.0.load(SeqCst), 0);
+    processor.resume();
+    runtime.run();
+    assert_eq!(bell.0.load(SeqCst), 1, "as soon as there are four");
+    assert!(poll(&mut queue, 7));
+    // One at hand counts.
+    assert!(queue.try_next().is_some());
+    submit(&mut queue, 1);
+    assert!(!poll(&mut queue, 7));
+    runtime.run();
+    assert_eq!(bell.0.load(SeqCst), 2);
+    assert!(poll(&mut queue, 7) && poll(&mut queue, 8), "there are no more to come");
+    assert_eq!(std::iter::from_fn(|| queue.try_next()).count(), 7);
+}
+
+#[test]
+fn submissions_and_results_take_few_holds() {
+    let runtime = Manual::default();
+    let processor = Processor::builder()
+        .queue(1_000)
+        .spawn_on(runtime.clone(), infallible(|n: u32| async move { n }))
+        .unwrap();
+    let mut queue = processor.completion_queue(640).unwrap();
+    let before = processor.shared.holds();
+    assert_eq!(queue.submit_many(&mut (0..640), &Options::default(), |_| ()).tasks, 640);
+    let submitted = processor.shared.holds();
+    assert_eq!(submitted - before, 20, "64 in two holds: for the room, and for the tasks");
+    runtime.run();
+    let settled = processor.shared.holds();
+    assert_eq!(std::iter::from_fn(|| queue.try_next()).count(), 640);
+    // The first one takes all, the last one sees that there are no more.
+    assert_eq!(processor.shared.holds() - settled, 2);
 }
 
 #[test]

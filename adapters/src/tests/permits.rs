@@ -117,36 +117,36 @@ fn jobs_that_fit_are_submitted_together(runtime: impl Runtime) {
     let processor = paused(runtime, 150);
     let mut queue = processor.completion_queue(140).unwrap();
     let mut jobs = 0..200;
-    let submitted = queue.submit_many(&mut jobs, |_| Options::default());
+    let submitted = queue.submit_many(&mut jobs, &Options::default(), |_| ());
     assert_eq!(
         (submitted.tasks, submitted.stopped, submitted.refused),
         (140, Some(Refusal::Untaken), vec![])
     );
-    let submitted = processor.post_many(&mut jobs, |_| Options::default());
+    let submitted = processor.post_many(&mut jobs, &Options::default(), |_| ());
     assert_eq!((submitted.tasks, submitted.stopped, jobs.clone()), (10, Some(Refusal::Full), 150..200));
-    let zero = |job: &u32| if *job == 150 { Options::default().timeout(ms(0)) } else { Options::default() };
+    let zero = Options::default().timeout(ms(0));
     processor.resume();
     eventually("there is room", || processor.free_room() > 1);
-    let submitted = processor.post_many(&mut jobs, zero);
+    let submitted = processor.post_many(&mut jobs, &zero, |_| ());
     assert_eq!(
-        (submitted.tasks, submitted.stopped, submitted.refused),
-        (0, Some(Refusal::ZeroTimeout), vec![150])
+        (submitted.tasks, submitted.stopped, submitted.refused, jobs.clone()),
+        (0, Some(Refusal::ZeroTimeout), vec![], 150..200)
     );
     let mut results: Vec<_> = block_on(queue.by_ref().map(|settled| settled.result.unwrap()).collect());
     results.sort_unstable();
     assert!(results.into_iter().eq(0..140));
-    let submitted = queue.submit_many(&mut jobs, |_| Options::default());
-    assert_eq!((submitted.tasks, submitted.stopped, jobs.next()), (49, None, None));
+    let submitted = queue.submit_many(&mut jobs, &Options::default(), |_| ());
+    assert_eq!((submitted.tasks, submitted.stopped, jobs.next()), (50, None, None));
     // Those of which no room was had for what they ask besides come back.
-    let late = |_: &u32| Options::default().delay(ms(3_600_000));
-    let submitted = processor.post_many(&mut (0..3), late);
+    let late = Options::default().delay(ms(3_600_000));
+    let submitted = processor.post_many(&mut (0..3), &late, |_| ());
     assert_eq!(
         (submitted.tasks, submitted.stopped, submitted.refused),
         (1, Some(Refusal::Delayed), vec![1, 2])
     );
     assert_eq!(processor.health().permits, 0);
     drop(processor);
-    let submitted = queue.submit_many(&mut (0..3), |_| Options::default());
+    let submitted = queue.submit_many(&mut (0..3), &Options::default(), |_| ());
     assert_eq!((submitted.tasks, submitted.stopped), (0, Some(Refusal::Closed)));
 }
 
@@ -196,7 +196,7 @@ fn a_panicking_iterator_gives_its_room_back() {
         .spawn_on(manual.clone(), infallible(|probe: Probe| async move { probe }))
         .unwrap();
     let mut jobs = (0..100).map(|n| if n == 70 { panic!("in the iterator") } else { live.probe() });
-    let submit = || processor.post_many(&mut jobs, |_| Options::default()).tasks;
+    let submit = || processor.post_many(&mut jobs, &Options::default(), |_| ()).tasks;
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(submit)).is_err());
     assert_eq!((processor.totals().admitted, processor.health().permits), (64, 0));
     manual.run();

@@ -140,10 +140,10 @@ impl Order {
         }
     }
 
-    pub(super) fn options(self, task: u32) -> Options<u32> {
+    pub(super) fn options<M>(self, meta: M) -> Options<M> {
         let base = pick(self.0[8], &[ms(2), Duration::ZERO, ms(10), ms(1_000)]);
         let retry = Retry::NONE.attempts(self.tries()).base(base).on_panic(self.retries_panics());
-        let options = Options::new(task).priority(self.priority()).delay(self.delay());
+        let options = Options::new(meta).priority(self.priority()).delay(self.delay());
         options.timeouts(self.timeouts()).retry(retry)
     }
 

@@ -110,7 +110,7 @@ impl World {
             pulled.push(task);
             Some(Job::new(&stage, task, order))
         });
-        let submitted = queue.submit_many(&mut jobs, |job| order.options(job.task));
+        let submitted = queue.submit_many(&mut jobs, &order.options(()), |job| job.task);
         drop(jobs);
         let taken = queue.len() - before;
         for job in &submitted.refused {

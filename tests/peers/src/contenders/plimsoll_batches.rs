@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use plimsoll::{
     CompletionQueue, Options, Processor, Refusal, Runtime, Settlement, TaskError, Tokio, Work, typed,
 };
@@ -71,10 +70,9 @@ impl<B: Body> Clone for Batches<B> {
 impl<B: Body> BatchPeer for Batches<B> {
     async fn submit(&mut self, mut ids: Range<u64>) {
         loop {
-            let submitted = self.queue.submit_many(&mut ids, |id| Options::new(*id));
+            let submitted = self.queue.submit_many(&mut ids, &Options::default(), |id| *id);
             match submitted.stopped {
-                _ if ids.is_empty() => return,
-                None => panic!("it stopped early"),
+                None => return,
                 Some(Refusal::Full) => {}
                 Some(reason) => panic!("refused: {reason:?}"),
             }
@@ -83,9 +81,8 @@ impl<B: Body> BatchPeer for Batches<B> {
         }
     }
 
-    async fn take(&mut self, _least: u64, mut each: impl FnMut(u64, Outcome) + Send) {
-        let first = self.queue.next().await.expect("no result is lost");
-        each(first.meta, outcome(first));
+    async fn take(&mut self, least: u64, mut each: impl FnMut(u64, Outcome) + Send) {
+        self.queue.ready(usize::try_from(least).expect("a small batch")).await;
         while let Some(settled) = self.queue.try_next() {
             each(settled.meta, outcome(settled));
         }
