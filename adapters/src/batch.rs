@@ -75,7 +75,7 @@ impl<W: AnyWork> CompletionQueue<W> {
         meta: impl FnMut(&W::Job) -> W::Meta,
     ) -> Submitted<W::Job> {
         let key = self.key();
-        self.batch().submit(jobs, terms, meta, || Route::Callback(Recipient::Queue(key)))
+        self.batch().submit(jobs, terms, meta, move || Route::Callback(Recipient::Queue(key)))
     }
 }
 
@@ -117,11 +117,11 @@ impl<'a, W: AnyWork> Batch<'a, W> {
         jobs: &mut impl Iterator<Item = W::Job>,
         terms: &Options,
         mut meta: impl FnMut(&W::Job) -> W::Meta,
-        route: impl Fn() -> Route<Recipient<W>>,
+        route: impl Fn() -> Route<Recipient<W>> + Copy,
     ) -> Submitted<W::Job> {
         let mut submitted = Submitted { tasks: 0, refused: Vec::new(), stopped: None };
         match self.shared.defaults.with(terms) {
-            Ok(conditions) => while self.submit_some(jobs, &conditions, &mut meta, &route, &mut submitted) {},
+            Ok(conditions) => while self.submit_some(jobs, &conditions, &mut meta, route, &mut submitted) {},
             Err(reason) => submitted.stopped = Some(reason),
         }
         submitted
@@ -133,7 +133,7 @@ impl<'a, W: AnyWork> Batch<'a, W> {
         jobs: &mut impl Iterator<Item = W::Job>,
         conditions: &Conditions,
         meta: &mut impl FnMut(&W::Job) -> W::Meta,
-        route: &impl Fn() -> Route<Recipient<W>>,
+        route: impl Fn() -> Route<Recipient<W>> + Copy,
         submitted: &mut Submitted<W::Job>,
     ) -> bool {
         let left = jobs.size_hint().1.map_or(u32::MAX, |left| u32::try_from(left).unwrap_or(u32::MAX));

@@ -4,7 +4,7 @@ use super::Processor;
 use super::deadlines::Owner;
 use crate::lifecycle::{Input, State};
 use crate::list::NIL;
-use crate::task::{Claimant, NEVER, Payload, Pending};
+use crate::task::{Claimant, NEVER, Payload, Pending, Task};
 use crate::{AttemptId, Effect, Event, Instant, OutcomeKind, Plan, Settlement, Start, Stop, TaskId};
 
 /// How many tasks that have waited too long are passed over in one call of `start_next`.
@@ -135,27 +135,30 @@ impl<P: Plan> Processor<P> {
         if self.has_effect() { self.poll_others() } else { None }
     }
 
-    /// The callback that the next effect hands out, if that is the settlement of a task with one. A host that has a quick way for
-    /// some of its callbacks looks here before it calls [`poll_settlement`](Self::poll_settlement).
+    /// The callback that the next effect hands out, if that is the settlement of a task with one whose attempt is over. A host
+    /// that has a quick way for some of its callbacks looks here before it calls [`poll_settlement`](Self::poll_settlement).
     #[must_use]
     #[inline]
     pub fn next_callback(&self) -> Option<&P::Callback> {
-        let task = self.tasks.at(self.outbox.head())?;
-        match &task.claimant {
-            Claimant::Callback(callback) if task.pending == Pending::SETTLE => Some(callback),
+        match &self.next_settled()?.claimant {
+            Claimant::Callback(callback) => Some(callback),
             _ => None,
         }
     }
 
-    /// As [`poll_effect`](Self::poll_effect) where the next effect is a settlement, which then need not be moved as one of many
-    /// kinds of effects; `None` where it is another one.
+    /// As [`poll_effect`](Self::poll_effect) where the next effect is the settlement of a task whose attempt is over, which then
+    /// need not be moved as one of many kinds of effects; `None` where it is another one.
     #[inline(always)]
     pub fn poll_settlement(&mut self) -> Option<Settlement<P>> {
-        let index = self.outbox.head();
-        if self.tasks.at(index)?.pending != Pending::SETTLE {
-            return None;
-        }
-        self.release_outcome(index)
+        self.next_settled()?;
+        self.release_first()
+    }
+
+    /// The task whose settlement is the next effect, if its attempt is over.
+    #[inline]
+    fn next_settled(&self) -> Option<&Task<P>> {
+        let task = self.tasks.at(self.outbox.head())?;
+        (task.pending == Pending::SETTLE && task.state == State::Settled).then_some(task)
     }
 
     /// The effects that are not those of tasks.

@@ -148,6 +148,25 @@ impl<P: Plan> Processor<P> {
         }
         self.tally.step(task, Input::Release);
         let (record, starts) = (task.record(id), task.starts);
+        self.hand_out_all(index, record, starts)
+    }
+
+    /// [`release_outcome`](Self::release_outcome) of the first task in the outbox, where nothing but its settlement is owed
+    /// and no attempt runs.
+    #[inline(always)]
+    pub(super) fn release_first(&mut self) -> Option<Settlement<P>> {
+        let index = self.outbox.head();
+        let (id, task) = self.tasks.entry(index)?;
+        task.pending = Pending::NONE;
+        self.outbox.pop(Linked::<QUEUE>::links(task));
+        self.tally.step(task, Input::Release);
+        let (record, starts) = (task.record(id), task.starts);
+        self.hand_out_all(index, record, starts)
+    }
+
+    /// Empties the slot of a task that is over, after so many starts: what leaves with it.
+    #[inline(always)]
+    fn hand_out_all(&mut self, index: u32, record: Record<P::Meta>, starts: u32) -> Option<Settlement<P>> {
         let Task { claimant, payload, .. } = self.take_out(index, starts)?;
         Some(self.hand_out(record, claimant, payload, None))
     }

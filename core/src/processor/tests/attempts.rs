@@ -36,14 +36,14 @@ fn a_settlement_is_taken_by_its_callback() {
         assert_eq!(machine.next_callback().copied(), callback);
         assert_eq!(machine.poll_settlement().unwrap().callback, callback);
     }
-    // One that has yet to be stopped is stopped first.
+    // One whose attempt goes on has no quick way.
     let task = machine.submit(ms(0), 1, called(9)).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
     assert!(machine.next_callback().is_none() && machine.poll_settlement().is_none());
     assert!(matches!(machine.poll_effect(), Some(Effect::Stop(stop)) if stop.attempt == start.attempt));
-    assert_eq!(machine.next_callback(), Some(&9));
-    assert_eq!(machine.poll_settlement().unwrap().callback, Some(9));
+    assert!(machine.next_callback().is_none() && machine.poll_settlement().is_none());
+    assert_eq!(settled(&mut machine).callback, Some(9));
     assert!(!machine.has_effect());
 }
 
