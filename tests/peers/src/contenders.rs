@@ -10,6 +10,7 @@ mod futures_unordered;
 mod grommet;
 mod plimsoll;
 mod plimsoll_batches;
+mod plimsoll_local;
 mod pool_async_channel;
 mod pool_kanal;
 mod queue;
@@ -26,6 +27,7 @@ use attempt::{ByLibrary, Late, Tuned};
 use crate::batches::BatchPeer;
 use crate::drive::Peer;
 use crate::host::{Host, Smol, Tokio, TokioThreads};
+use crate::local_host::{SmolSet, TokioSet};
 use crate::measure::{Order, Sample, run, run_batches};
 use crate::work::{
     Body, FaultsBody, Limits, ReadyBody, SleepBody, TimeOutBody,
@@ -119,6 +121,11 @@ const fn for_threads(workload: Workload) -> bool {
     matches!(workload, Ready | Yield | Faults | Threads)
 }
 
+/// Where one thread is enough.
+const fn on_one_thread(workload: Workload) -> bool {
+    matches!(workload, Ready | Yield | Sleep | TimeOut | Faults)
+}
+
 /// Where the cost of handing over is of interest.
 const fn batched(workload: Workload) -> bool {
     matches!(workload, Ready | Faults | Threads)
@@ -135,6 +142,12 @@ pub const ALL: &[Entry] = &[
     Entry {
         does: |workload| workload != Threads,
         ..ours::<Tokio, plimsoll::OnTokio>("plimsoll-tokio", "tokio")
+    },
+    // Everything on one thread, with submitters that are there too.
+    Entry { does: on_one_thread, ..ours::<SmolSet, plimsoll_local::OnSmol>("plimsoll-smol-local", "smol") },
+    Entry {
+        does: on_one_thread,
+        ..ours::<TokioSet, plimsoll_local::OnTokio>("plimsoll-tokio-local", "tokio")
     },
     ours::<TokioThreads, plimsoll::OnTokio>("plimsoll-tokio-mt", "tokio"),
     Entry {

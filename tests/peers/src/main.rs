@@ -6,6 +6,7 @@ mod contenders;
 mod drive;
 mod host;
 mod latency;
+mod local_host;
 mod measure;
 mod options;
 mod report;
