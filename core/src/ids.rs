@@ -82,8 +82,8 @@ public_id! {
     /// A report names an attempt, never a task:
     ///
     /// ```compile_fail,E0308
-    /// # use plimsoll_core::{doc::Doc, Instant, Processor, TaskId};
-    /// fn report(machine: &mut Processor<Doc>, task: TaskId) {
+    /// # use plimsoll_core::{Instant, Processor, Simple, TaskId};
+    /// fn report(machine: &mut Processor<Simple<&str, usize>>, task: TaskId) {
     ///     let _ = machine.completed(Instant::ZERO, task, 1);
     /// }
     /// ```

@@ -171,8 +171,6 @@ mod census;
 #[cfg(feature = "std")]
 mod clock;
 mod conditions;
-#[doc(hidden)]
-pub mod doc;
 mod effect;
 mod error;
 mod event;
@@ -188,6 +186,7 @@ mod plan;
 mod processor;
 mod queue;
 mod retry;
+mod simple;
 mod sleeps;
 mod slots;
 mod sources;
@@ -222,6 +221,7 @@ pub use processor::{
     TaskView,
 };
 pub use retry::{Jitter, Retry};
+pub use simple::Simple;
 pub use sleeps::SleepStatus;
 pub use subscribers::Next;
 pub use terms::{Priority, Route, Terms, Timeouts};

@@ -6,6 +6,8 @@
 /// task: what went in comes out by an effect, a refusal, a report's answer or the remains at the end.
 /// Whatever the machine still holds when the `Processor` value itself is dropped is dropped with it.
 ///
+/// [`Simple`](crate::Simple) is one for hosts that need only jobs, outputs and errors of their own. Any other is a type like this:
+///
 /// ```
 /// struct Mail;
 /// impl plimsoll_core::Plan for Mail {

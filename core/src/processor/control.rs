@@ -26,9 +26,11 @@ impl<P: Plan> Processor<P> {
 
     /// [`cancel`](Self::cancel) for a reason, which comes out with the outcome.
     ///
+    /// May change: as [`cancel`](Self::cancel).
+    ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, CancelReason, Effect, Instant, Limits, Outcome, Processor, Terms};
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// # use plimsoll_core::{CancelReason, Effect, Instant, Limits, Outcome, Processor, Simple, Terms};
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// const SUPERSEDED: CancelReason = CancelReason::new(&"a newer one came");
     /// let task = processor.submit(Instant::ZERO, "job", Terms::new(()))?;
     /// processor.cancel_because(Instant::ZERO, task, SUPERSEDED)?;
@@ -65,6 +67,8 @@ impl<P: Plan> Processor<P> {
 
     /// Starts nothing more until [`resume`](Self::resume). What runs goes on, time-outs too, and as long as
     /// the queue has room tasks are taken in.
+    ///
+    /// May change: [`startable`](Self::startable), room.
     pub fn pause(&mut self, now: Instant) {
         self.tell(now);
         self.paused = true;
@@ -72,6 +76,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Starts again what is queued.
+    ///
+    /// May change: [`startable`](Self::startable), room.
     pub fn resume(&mut self, now: Instant) {
         self.tell(now);
         self.paused = false;
@@ -87,6 +93,8 @@ impl<P: Plan> Processor<P> {
     /// Sets how many attempts may run at the same time, at most [`Limits::concurrency`](crate::Limits::concurrency),
     /// for which the machine was built. Stops nobody: with more running than that, nothing is started until
     /// enough have ended. 0 is legal. Returns what is now set.
+    ///
+    /// May change: [`startable`](Self::startable), room, effects (waiters for room).
     pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {
         self.tell(now);
         self.concurrency = concurrency.min(self.limits.concurrency);

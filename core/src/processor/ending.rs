@@ -142,8 +142,8 @@ impl<P: Plan> Processor<P> {
     /// May change: everything.
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Drain, Instant, Limits, OutcomeKind, Phase, Processor, Route, Terms};
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// # use plimsoll_core::{Drain, Instant, Limits, OutcomeKind, Phase, Processor, Route, Simple, Terms};
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let task = processor.submit(Instant::ZERO, "job", Terms { route: Route::Handle, ..Terms::new(()) })?;
     /// processor.drain(Instant::ZERO, Drain::Cancel);
     /// while processor.phase() != Phase::Drained {

@@ -7,6 +7,8 @@ use crate::{Event, Plan, SubscribeRefusal, SubscriberId};
 impl<P: Plan> Processor<P> {
     /// Adds a subscriber. It reads what happens from now on.
     ///
+    /// May change: nothing else.
+    ///
     /// # Errors
     /// [`SubscribeRefusal`].
     pub fn subscribe(&mut self) -> Result<SubscriberId, SubscribeRefusal> {
@@ -19,6 +21,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Removes a subscriber, and hands out the waiter it had left. `None` when there is no such subscriber.
+    ///
+    /// May change: nothing else.
     pub fn unsubscribe(&mut self, id: SubscriberId) -> Option<Option<P::Waiter>> {
         let waiter = self.subscribers.unsubscribe(id)?;
         self.ledger.subscribers.leave();
@@ -27,6 +31,8 @@ impl<P: Plan> Processor<P> {
 
     /// The next event for a subscriber. `None` when there is no such subscriber: it was removed. At the very end of the
     /// machine, one that has read everything is removed by this.
+    ///
+    /// May change: what this subscriber reads next. Once the machine has drained, reading the last event removes it.
     pub fn next_event(&mut self, id: SubscriberId) -> Option<Next<Event<P::Meta>>> {
         let before = self.subscribers.len();
         let next = self.subscribers.next(id);
@@ -38,6 +44,8 @@ impl<P: Plan> Processor<P> {
 
     /// Leaves a waiter to be woken when there is an event for a subscriber: at once, if there is one
     /// already. The waiter that it replaces is handed back. Waiters that are left when the machine ends are woken.
+    ///
+    /// May change: effects: the waiter leaves by one.
     ///
     /// # Errors
     /// The waiter, when there is no such subscriber, or when it has read everything and the machine is at its very

@@ -22,6 +22,8 @@ pub struct Batch {
 impl<P: Plan> Processor<P> {
     /// Attaches a source: from now on its three registrations are in the machine's hands.
     ///
+    /// May change: nothing else.
+    ///
     /// # Errors
     /// [`AttachRefusal`] with the guard.
     pub fn attach(
@@ -43,6 +45,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Detaches a source and hands its registrations out; `None` when it is not attached.
+    ///
+    /// May change: nothing else.
     pub fn detach(&mut self, now: Instant, source: SourceId) -> Option<Detached<P::Listener>> {
         self.tell(now);
         let detached = self.sources.detach(source);
@@ -57,6 +61,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Takes a task in from a source. Like [`submit`](Self::submit), and counted for the source.
+    ///
+    /// May change: as [`submit`](Self::submit), and what the source has fed.
     ///
     /// # Errors
     /// [`FeedRefusal`] with the task. A task from a source that is not attached counts as neither offered
@@ -83,6 +89,8 @@ impl<P: Plan> Processor<P> {
     /// Takes as many tasks as fit out of `batch`, from its front. One that is refused for its own terms stays
     /// where it is, and so does everything from the first one on for which there is no room. All that stays
     /// counts as refused; events tell of those that were looked at. O(batch).
+    ///
+    /// May change: as [`submit`](Self::submit), and what the source has fed.
     pub fn feed_batch(
         &mut self,
         now: Instant,
@@ -122,6 +130,8 @@ impl<P: Plan> Processor<P> {
 
     /// Notes an error of a source as the last error. `false` when the source is not attached; then nothing
     /// is noted.
+    ///
+    /// May change: the last error, totals, events.
     pub fn feed_error(&mut self, now: Instant, source: SourceId, message: Message) -> bool {
         self.tell(now);
         let Some(fed) = self.sources.fed_mut(source) else { return false };

@@ -74,9 +74,9 @@ impl<P: Plan> Processor<P> {
     /// misses none that was there all the time, and sees none twice. O(slots).
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Stage, Terms};
+    /// # use plimsoll_core::{Instant, Limits, Processor, Simple, Stage, Terms};
     /// let (limits, now) = (Limits::default(), Instant::ZERO);
-    /// let mut machine = Processor::<Doc>::new(limits, now)?;
+    /// let mut machine = Processor::<Simple<&str, usize, &str>>::new(limits, now)?;
     /// let task = machine.submit(now, "a job", Terms::new(()))?;
     /// let views: Vec<_> = machine.inspect(0..limits.task_slots()).collect();
     /// assert_eq!((views.len(), views[0].task, views[0].stage), (1, task, Stage::Queued { since: now }));
@@ -91,8 +91,8 @@ impl<P: Plan> Processor<P> {
     /// ended, and takes nothing. One that has reached its time to live is here until it is swept. O(1).
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Stage, Terms};
-    /// # let mut machine = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// # use plimsoll_core::{Instant, Limits, Processor, Simple, Stage, Terms};
+    /// let mut machine = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let task = machine.submit(Instant::ZERO, "a job", Terms::new(()))?;
     /// let view = machine.view(task).ok_or("it is there")?;
     /// assert_eq!((view.task, view.stage), (task, Stage::Queued { since: Instant::ZERO }));

@@ -78,8 +78,8 @@ impl<P: Plan> Processor<P> {
     /// May change: room, task slots.
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Route, Terms};
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// # use plimsoll_core::{Instant, Limits, Processor, Route, Simple, Terms};
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let terms = Terms { route: Route::Handle, ..Terms::new(()) };
     /// let task = processor.submit(Instant::ZERO, "job", terms)?;
     /// assert!(processor.try_claim(task).is_none());

@@ -1,35 +1,45 @@
 //! The machine itself: what it is made of, and the few steps that all of its calls share.
 //!
-//! The calls stand in files of their own, by what they are for: [`submit`], [`feed`], [`room`],
+//! The calls stand in files of their own, by what they are for: [`build`] makes it; [`submit`], [`feed`], [`room`],
 //! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`retry`] tries tasks again, [`clock`] handles time, [`output`]
 //! hands out attempts and effects, [`show`] outcomes to observe, [`keep`] kept ones, [`events`] events, [`ending`] is the end, and
 //! [`observe`] tells what there is. [`settle`] is the one way by which an outcome is fixed and released.
 
+// In the order in which the documentation shows their methods.
+mod build;
+
+mod submit;
+
+mod output;
+
+mod report;
+
 mod clock;
+
+mod keep;
+
+mod room;
+
 mod control;
-mod deadlines;
+
 mod ending;
+
+mod observe;
+
+mod deadlines;
 mod events;
 mod feed;
 mod inspect;
-mod keep;
-mod observe;
-mod output;
-mod report;
 mod retry;
-mod room;
 mod settle;
 mod show;
 mod sleep;
-mod submit;
 mod sweep;
 mod tally;
 #[cfg(test)]
 mod tests;
 
-use alloc::vec::Vec;
 use core::fmt;
-use core::hint::black_box;
 
 use fastrand::Rng;
 
@@ -45,7 +55,7 @@ use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::{QUEUE, RESULTS, Task};
-use crate::{Account, BuildError, ByOutcome, Event, Instant, Ledger, Limits, Plan, Remains, Totals};
+use crate::{ByOutcome, Event, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 pub use control::Cancelled;
 pub use ending::{Drain, Phase};
@@ -108,56 +118,6 @@ pub struct Processor<P: Plan> {
 }
 
 impl<P: Plan> Processor<P> {
-    /// Builds a machine for these limits. This is the only call that allocates: exactly
-    /// [`Limits::footprint`]. Before, it asks for all of that in one piece and gives it back, so that limits which are
-    /// too large for the memory are an error and do not abort the process. (An operating system that promises more
-    /// memory than it has can still end the process later.) O(limits).
-    ///
-    /// # Errors
-    /// [`BuildError`]: the first limit that is out of its bounds, or too little memory.
-    pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
-        Self::with_generation_bits(limits, now, u64::BITS)
-    }
-
-    /// Like [`Processor::new`], with generations of fewer bits for task slots than there is room for.
-    pub(crate) fn with_generation_bits(limits: Limits, now: Instant, bits: u32) -> Result<Self, BuildError> {
-        limits.check()?;
-        try_reserve(limits.footprint::<P>().total())?;
-        let mut machine = Self {
-            now,
-            ending: Ending::default(),
-            paused: false,
-            observes: false,
-            concurrency: limits.concurrency,
-            gate: limits.concurrency,
-            rng: Rng::with_seed(limits.seed),
-            tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
-            tally: Tally::default(),
-            queue: Queue::new(),
-            outbox: List::new(),
-            results: List::new(),
-            handles: 0,
-            deadlines: Deadlines::new(limits.task_slots(), limits.sleep_slots(), limits.unsettled(), now),
-            health: None,
-            sweep: None,
-            sweep_due: false,
-            sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
-            line: Line::new(limits.waiters, limits.reservable(), limits.origin),
-            sources: Sources::new(limits.sources, limits.origin),
-            subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
-            cache: Cache::new(limits.cache),
-            totals: Totals::default(),
-            settled_since_health: ByOutcome::default(),
-            ledger: accounts(&limits),
-            last_error: None,
-            streak: 0,
-            remains: Remains::default(),
-            limits,
-        };
-        machine.arm_intervals();
-        Ok(machine)
-    }
-
     /// Moves the clock on, never back, and tells what time it is.
     #[inline]
     fn tell(&mut self, now: Instant) -> Instant {
@@ -250,39 +210,6 @@ impl<P: Plan> Processor<P> {
 
     fn has_room_for(&self, count: u32) -> bool {
         self.queue_room() >= count && self.slot_room() >= count
-    }
-}
-
-/// Asks the allocator for this much memory, and gives it back.
-fn try_reserve(bytes: usize) -> Result<(), BuildError> {
-    let mut trial = Vec::<u8>::new();
-    trial.try_reserve_exact(bytes).map_err(|_| BuildError::Memory { bytes })?;
-    // Memory that nobody uses need not be asked for, thinks the compiler.
-    black_box(&mut trial);
-    Ok(())
-}
-
-fn accounts(limits: &Limits) -> Ledger {
-    let slots = limits.task_slots();
-    Ledger {
-        health_intervals: Account::with_bound(1),
-        sweep_intervals: Account::with_bound(1),
-        listeners: Account::with_bound(limits.sources.saturating_mul(3)),
-        callbacks: Account::with_bound(slots),
-        cache: Account::with_bound(limits.cache.entries),
-        subscribers: Account::with_bound(limits.subscribers),
-        jobs: Account::with_bound(slots),
-        // Kept with the deadlines.
-        timers: Account::default(),
-        tasks: Account::with_bound(slots),
-        queued: Account::with_bound(limits.unsettled()),
-        running: Account::with_bound(limits.concurrency),
-        results: Account::with_bound(limits.results.entries),
-        // Both are kept with the line.
-        waiters: Account::default(),
-        permits: Account::default(),
-        sleeps: Account::with_bound(limits.sleep_slots()),
-        observed: Account::with_bound(slots),
     }
 }
 

@@ -46,6 +46,8 @@ impl<P: Plan> Processor<P> {
 
     /// The cache. It ends with the machine: from the moment when nothing is unsettled any more, or
     /// is given up, every insert is refused.
+    ///
+    /// May change: the cache alone.
     pub fn cache(&mut self) -> CacheMut<'_, P::Key, P::Value> {
         CacheMut::new(&mut self.cache, self.now)
     }

@@ -122,6 +122,8 @@ impl<P: Plan> Processor<P> {
     /// Effects of tasks come first, in the order in which the tasks were settled, or timed out to be tried again; for one
     /// task `Stop` comes before its settlement, and `Observe` before any wake for its outcome. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
     /// sources), wakes of subscribers, the request to sweep, and the end.
+    ///
+    /// May change: what the effect was about: slots are freed, and with them room.
     #[inline(always)]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
         while !self.outbox.is_empty() {
@@ -148,6 +150,8 @@ impl<P: Plan> Processor<P> {
 
     /// As [`poll_effect`](Self::poll_effect) where the next effect is the settlement of a task whose attempt is over, which then
     /// need not be moved as one of many kinds of effects; `None` where it is another one.
+    ///
+    /// May change: as [`poll_effect`](Self::poll_effect).
     #[inline(always)]
     pub fn poll_settlement(&mut self) -> Option<Settlement<P>> {
         self.next_settled()?;

@@ -57,9 +57,9 @@ impl<P: Plan> Processor<P> {
     /// May change: [`next_wake`](Self::next_wake).
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Reason, Terms, Timeouts, Wake};
+    /// # use plimsoll_core::{Instant, Limits, Processor, Reason, Simple, Terms, Timeouts, Wake};
     /// # use core::time::Duration;
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let limit = Some(Duration::from_millis(10));
     /// let terms = Terms { timeouts: Timeouts { start_to_close: limit, ..Timeouts::NONE }, ..Terms::new(()) };
     /// processor.submit(Instant::ZERO, "job", terms)?;
@@ -142,6 +142,8 @@ impl<P: Plan> Processor<P> {
     /// The attempt has panicked, with this value. Like [`failed`](Self::failed), but tried again only if the task's
     /// [`Retry`](crate::Retry) says so, and never after a delay of the host's choice.
     ///
+    /// May change: as [`failed`](Self::failed).
+    ///
     /// # Errors
     /// The attempt is over: panic and job are handed back.
     pub fn panicked(
@@ -175,9 +177,9 @@ impl<P: Plan> Processor<P> {
     /// May change: as [`failed`](Self::failed).
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Effect, Failure, Instant, Limits, Processor, Retry, Terms, Timeouts};
+    /// # use plimsoll_core::{Effect, Failure, Instant, Limits, Processor, Retry, Simple, Terms, Timeouts};
     /// # use core::time::Duration;
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let retry = Retry::times(1).fixed(Duration::from_millis(5)).on_timeout(true);
     /// let limit = Some(Duration::from_millis(10));
     /// let timeouts = Timeouts { start_to_close: limit, ..Timeouts::NONE };
@@ -219,9 +221,9 @@ impl<P: Plan> Processor<P> {
     /// May change: effects (its settlement), timers, [`startable`](Self::startable), room, the last error.
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Failure, Instant, Limits, Processor, Terms};
+    /// # use plimsoll_core::{Failure, Instant, Limits, Processor, Simple, Terms};
     /// # use core::time::Duration;
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// processor.submit(Instant::ZERO, "job", Terms::new(()))?; // one attempt
     /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
     /// let delay = Duration::from_secs(3);
@@ -251,6 +253,8 @@ impl<P: Plan> Processor<P> {
 
     /// Counts a panic that came after an outcome was fixed, in a callback or in the drop of a value. It
     /// changes no outcome.
+    ///
+    /// May change: totals.
     pub fn late_panic(&mut self) {
         self.totals.late_panics = self.totals.late_panics.wrapping_add(1);
     }

@@ -21,11 +21,11 @@ impl<P: Plan> Processor<P> {
     ///
     /// ```
     /// # use core::num::NonZeroU32;
-    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Refusal, ReserveRefusal, Terms};
+    /// # use plimsoll_core::{Instant, Limits, Processor, Refusal, ReserveRefusal, Simple, Terms};
     /// let (now, pair) = (Instant::ZERO, NonZeroU32::MIN.saturating_add(1));
     /// let mut limits = Limits::default();
     /// (limits.queue, limits.concurrency) = (1, 1);
-    /// let mut processor = Processor::<Doc>::new(limits, now)?;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(limits, now)?;
     /// let permit = processor.reserve(now, pair)?;
     /// assert_eq!(processor.submit(now, "a third one", Terms::new(())).unwrap_err().reason, Refusal::Full);
     /// assert_eq!(processor.reserve(now, NonZeroU32::MIN), Err(ReserveRefusal::Full));
@@ -90,6 +90,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Asks how it stands in the line, and leaves a new waiter there if it still waits.
+    ///
+    /// May change: nothing else.
     pub fn rewait(&mut self, id: PermitId, waiter: P::Waiter) -> RoomStatus<P::Waiter> {
         self.line.ask_again(id, waiter)
     }
@@ -121,6 +123,8 @@ impl<P: Plan> Processor<P> {
 
     /// As [`submit_reserved`](Self::submit_reserved), on conditions that were worked out before.
     ///
+    /// May change: as [`submit`](Self::submit).
+    ///
     /// # Errors
     /// [`PermitRefusal`], with the job and the route.
     pub fn submit_reserved_on(
@@ -137,13 +141,15 @@ impl<P: Plan> Processor<P> {
 
     /// The places of a permit, to submit many tasks with at one instant: the permit is looked up once.
     ///
+    /// May change: as [`submit`](Self::submit), by the places that are used.
+    ///
     /// ```
     /// # use core::num::NonZeroU32;
-    /// # use plimsoll_core::{doc::Doc, Conditions, Instant, Limits, Processor, Route, Terms};
+    /// # use plimsoll_core::{Conditions, Instant, Limits, Processor, Route, Simple, Terms};
     /// # use plimsoll_core::{Priority, Retry, Timeouts};
     /// let (now, three) = (Instant::ZERO, NonZeroU32::MIN.saturating_add(2));
     /// let conditions = Conditions::new(Priority::NORMAL, core::time::Duration::ZERO, &Timeouts::NONE, &Retry::NONE);
-    /// let mut processor = Processor::<Doc>::new(Limits::default(), now)?;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
     /// let permit = processor.reserve(now, three)?;
     /// let mut places = processor.reserved(now, permit);
     /// for job in ["the first", "the second", "the third"] {
@@ -206,6 +212,8 @@ impl<P: Plan> Reserved<'_, P> {
     }
 
     /// Submits with one of the places: see [`Processor::submit_reserved_on`].
+    ///
+    /// May change: as [`Processor::submit`].
     ///
     /// # Errors
     /// [`PermitRefusal`], with the job and the route.

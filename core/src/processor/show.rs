@@ -29,8 +29,8 @@ impl<P: Plan> Processor<P> {
     /// May change: nothing yet.
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Effect, Instant, Limits, OutcomeKind, Processor, Route, Terms};
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// # use plimsoll_core::{Effect, Instant, Limits, OutcomeKind, Processor, Route, Simple, Terms};
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let now = Instant::ZERO;
     /// processor.observe(true);
     /// let task = processor.submit(now, "job", Terms { route: Route::Handle, ..Terms::new(()) })?;

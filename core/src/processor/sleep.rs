@@ -19,9 +19,9 @@ impl<P: Plan> Processor<P> {
     /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Effect, Instant, Limits, Processor, Reason, SleepStatus, Terms, Wake};
+    /// # use plimsoll_core::{Effect, Instant, Limits, Processor, Reason, Simple, SleepStatus, Terms, Wake};
     /// # use std::task::Waker;
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// # let waker = Waker::noop();
     /// processor.submit(Instant::ZERO, "job", Terms::new(()))?;
     /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;

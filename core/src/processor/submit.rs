@@ -20,8 +20,8 @@ impl<P: Plan> Processor<P> {
     /// May change: the queue, [`startable`](Self::startable), [`next_wake`](Self::next_wake), events.
     ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor, Terms};
-    /// let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// # use plimsoll_core::{Instant, Limits, Processor, Simple, Terms};
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let task = processor.submit(Instant::ZERO, "job", Terms::new(()))?;
     /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
     /// assert_eq!((start.task, start.job), (task, "job"));
@@ -45,6 +45,8 @@ impl<P: Plan> Processor<P> {
 
     /// As [`submit`](Self::submit), on conditions that were worked out before: cheaper when they are those of many tasks.
     ///
+    /// May change: as [`submit`](Self::submit).
+    ///
     /// # Errors
     /// [`Refusal`], with the job and the route.
     #[inline(always)]
@@ -63,6 +65,8 @@ impl<P: Plan> Processor<P> {
 
     /// As [`submit_on`](Self::submit_on), for those who wait for room if there is none: a task that comes back with
     /// [`Refusal::Full`] or [`Refusal::Backlog`] counts as not offered, and no event tells of it.
+    ///
+    /// May change: as [`submit`](Self::submit).
     ///
     /// # Errors
     /// [`Refusal`], with the job and the route.

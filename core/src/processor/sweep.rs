@@ -59,9 +59,11 @@ impl<P: Plan> Processor<P> {
     /// Frees what has outlived its time to live, at most `budget` values: retained results first, then
     /// cache entries. Each is O(1) and handed out by the iterator.
     ///
+    /// May change: retained results, the cache; slots are freed, and with them room.
+    ///
     /// ```
-    /// # use plimsoll_core::{doc::Doc, Instant, Limits, Processor};
-    /// # let mut processor = Processor::<Doc>::new(Limits::default(), Instant::ZERO)?;
+    /// # use plimsoll_core::{Instant, Limits, Processor, Simple};
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let mut sweep = processor.sweep(Instant::from_millis(60_000), 64);
     /// sweep.by_ref().for_each(drop);
     /// assert!(!sweep.is_more());

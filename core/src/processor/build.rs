@@ -1,0 +1,105 @@
+//! Building a machine.
+
+use alloc::vec::Vec;
+use core::hint::black_box;
+
+use fastrand::Rng;
+
+use super::Processor;
+use super::deadlines::Deadlines;
+use super::ending::Ending;
+use super::tally::Tally;
+use crate::cache::Cache;
+use crate::line::Line;
+use crate::list::List;
+use crate::queue::Queue;
+use crate::sleeps::Sleeps;
+use crate::slots::Slots;
+use crate::sources::Sources;
+use crate::subscribers::Subscribers;
+use crate::{Account, BuildError, ByOutcome, Instant, Ledger, Limits, Plan, Remains, Totals};
+
+impl<P: Plan> Processor<P> {
+    /// Builds a machine for these limits. This is the only call that allocates: exactly
+    /// [`Limits::footprint`]. Before, it asks for all of that in one piece and gives it back, so that limits which are
+    /// too large for the memory are an error and do not abort the process. (An operating system that promises more
+    /// memory than it has can still end the process later.) O(limits).
+    ///
+    /// # Errors
+    /// [`BuildError`]: the first limit that is out of its bounds, or too little memory.
+    pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
+        Self::with_generation_bits(limits, now, u64::BITS)
+    }
+
+    /// Like [`Processor::new`], with generations of fewer bits for task slots than there is room for.
+    pub(crate) fn with_generation_bits(limits: Limits, now: Instant, bits: u32) -> Result<Self, BuildError> {
+        limits.check()?;
+        try_reserve(limits.footprint::<P>().total())?;
+        let mut machine = Self {
+            now,
+            ending: Ending::default(),
+            paused: false,
+            observes: false,
+            concurrency: limits.concurrency,
+            gate: limits.concurrency,
+            rng: Rng::with_seed(limits.seed),
+            tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
+            tally: Tally::default(),
+            queue: Queue::new(),
+            outbox: List::new(),
+            results: List::new(),
+            handles: 0,
+            deadlines: Deadlines::new(limits.task_slots(), limits.sleep_slots(), limits.unsettled(), now),
+            health: None,
+            sweep: None,
+            sweep_due: false,
+            sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
+            line: Line::new(limits.waiters, limits.reservable(), limits.origin),
+            sources: Sources::new(limits.sources, limits.origin),
+            subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
+            cache: Cache::new(limits.cache),
+            totals: Totals::default(),
+            settled_since_health: ByOutcome::default(),
+            ledger: accounts(&limits),
+            last_error: None,
+            streak: 0,
+            remains: Remains::default(),
+            limits,
+        };
+        machine.arm_intervals();
+        Ok(machine)
+    }
+}
+
+/// Asks the allocator for this much memory, and gives it back.
+fn try_reserve(bytes: usize) -> Result<(), BuildError> {
+    let mut trial = Vec::<u8>::new();
+    trial.try_reserve_exact(bytes).map_err(|_| BuildError::Memory { bytes })?;
+    // Memory that nobody uses need not be asked for, thinks the compiler.
+    black_box(&mut trial);
+    Ok(())
+}
+
+fn accounts(limits: &Limits) -> Ledger {
+    let slots = limits.task_slots();
+    Ledger {
+        health_intervals: Account::with_bound(1),
+        sweep_intervals: Account::with_bound(1),
+        listeners: Account::with_bound(limits.sources.saturating_mul(3)),
+        callbacks: Account::with_bound(slots),
+        cache: Account::with_bound(limits.cache.entries),
+        subscribers: Account::with_bound(limits.subscribers),
+        jobs: Account::with_bound(slots),
+        // Kept with the deadlines.
+        timers: Account::default(),
+        tasks: Account::with_bound(slots),
+        queued: Account::with_bound(limits.unsettled()),
+        running: Account::with_bound(limits.concurrency),
+        results: Account::with_bound(limits.results.entries),
+        // Both are kept with the line.
+        waiters: Account::default(),
+        permits: Account::default(),
+        sleeps: Account::with_bound(limits.sleep_slots()),
+        observed: Account::with_bound(slots),
+    }
+}
