@@ -50,6 +50,12 @@ macro_rules! on_every_local_runtime {
             fn on_tokio() {
                 super::$test(<super::tokio::Set as super::Host>::new());
             }
+
+            #[cfg(feature = "tokio")]
+            #[test]
+            fn on_a_local_runtime_of_tokio() {
+                super::$test(<super::tokio::Own as super::Host>::new());
+            }
         }
     )*};
 }
@@ -150,7 +156,7 @@ mod smol {
 mod tokio {
     use super::Future;
     use crate::TokioLocal;
-    use ::tokio::runtime::{Builder, Runtime};
+    use ::tokio::runtime::{Builder, LocalOptions, LocalRuntime, Runtime};
     use ::tokio::task::LocalSet;
 
     pub(super) struct Set {
@@ -173,6 +179,25 @@ mod tokio {
 
         fn run<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
             self.set.block_on(&self.runtime, future)
+        }
+    }
+
+    pub(super) struct Own(LocalRuntime);
+
+    impl super::Host for Own {
+        type Runtime = TokioLocal;
+
+        fn new() -> Self {
+            Self(Builder::new_current_thread().enable_time().build_local(LocalOptions::default()).unwrap())
+        }
+
+        fn runtime(&self) -> TokioLocal {
+            let _inside = self.0.enter();
+            TokioLocal::current()
+        }
+
+        fn run<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
+            self.0.block_on(future)
         }
     }
 
