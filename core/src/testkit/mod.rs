@@ -69,11 +69,23 @@ pub enum Flaw {
     CountsSnoozes,
     WearsNothingOut,
     ForgetsReasons,
+    RefusesTooSoon(Class),
+    RefusesTooLate(Class),
+}
+
+/// Something besides tasks that there may be so many of and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as in the limits")]
+pub enum Class {
+    Waiters,
+    Sources,
+    Subscribers,
+    Sleeps,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 34] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -100,5 +112,13 @@ impl Flaw {
         Self::CountsSnoozes,
         Self::WearsNothingOut,
         Self::ForgetsReasons,
+        Self::RefusesTooSoon(Class::Waiters),
+        Self::RefusesTooSoon(Class::Sources),
+        Self::RefusesTooSoon(Class::Subscribers),
+        Self::RefusesTooSoon(Class::Sleeps),
+        Self::RefusesTooLate(Class::Waiters),
+        Self::RefusesTooLate(Class::Sources),
+        Self::RefusesTooLate(Class::Subscribers),
+        Self::RefusesTooLate(Class::Sleeps),
     ];
 }

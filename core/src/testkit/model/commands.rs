@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::stores::SourceModel;
-use super::{Model, Parting, Stage, Task, after};
-use crate::testkit::Flaw;
+use super::{Model, Parting, Stage, Task, after, size};
 use crate::testkit::answer::{Answer, Claimed, Detached, Returned, Settled, Why};
 use crate::testkit::call::{Call, Offer};
 use crate::testkit::order::Way;
+use crate::testkit::{Class, Flaw};
 use crate::{
     AttachRefusal, CancelError, CancelReason, Cancelled, ErrorKind, Event, Fed, FeedRefusal, Instant,
     Message, Phase, Refusal, SourceId, SubscribeRefusal, TaskId,
@@ -266,11 +266,13 @@ impl Model {
         if self.phase != Phase::Open {
             return Answer::Source(Err((AttachRefusal::Closed, guard)));
         }
-        let full = Answer::Source(Err((AttachRefusal::Full, guard)));
-        let Answer::Source(Ok(id)) = *given else { return full };
-        if self.sources.len() >= self.limits.sources as usize {
-            return full;
+        if size(self.sources.iter()) >= self.most(self.limits.sources, Class::Sources) {
+            return Answer::Source(Err((AttachRefusal::Full, guard)));
         }
+        let Answer::Source(Ok(id)) = *given else {
+            self.complain("there is room for a source, and it was refused");
+            return given.clone();
+        };
         self.sources.push(SourceModel { id, guard, fed: Fed::default() });
         self.publish(|_| Event::Attached { source: id });
         Answer::Source(Ok(id))
@@ -352,12 +354,13 @@ impl Model {
         if self.ending {
             return Answer::Subscriber(Err(SubscribeRefusal::Closed));
         }
-        let Answer::Subscriber(Ok(id)) = *given else {
-            return Answer::Subscriber(Err(SubscribeRefusal::Full));
-        };
-        if self.ring.len() >= self.limits.subscribers as usize {
+        if self.ring.len() >= self.most(self.limits.subscribers, Class::Subscribers) as usize {
             return Answer::Subscriber(Err(SubscribeRefusal::Full));
         }
+        let Answer::Subscriber(Ok(id)) = *given else {
+            self.complain("there is room for a subscriber, and it was refused");
+            return given.clone();
+        };
         self.ring.subscribe(id);
         Answer::Subscriber(Ok(id))
     }

@@ -24,10 +24,10 @@ use alloc::vec::Vec;
 
 use fastrand::Rng;
 
-use super::Flaw;
 use super::answer::Answer;
 use super::call::Call;
 use super::script::Setup;
+use super::{Class, Flaw};
 use crate::{
     AttemptId, ByOutcome, Event, Instant, LastError, Limits, Phase, Remains, SleepId, TaskId, Totals,
 };
@@ -200,6 +200,16 @@ impl Model {
 
     fn has(&self, flaw: Flaw) -> bool {
         self.flaw == Some(flaw)
+    }
+
+    /// How many there may be of a class with this limit. Only slots of tasks are ever retired: the generations of the others
+    /// outlast every script.
+    fn most(&self, limit: u32, class: Class) -> u32 {
+        match self.flaw {
+            Some(Flaw::RefusesTooSoon(flawed)) if flawed == class => limit.saturating_sub(1),
+            Some(Flaw::RefusesTooLate(flawed)) if flawed == class => limit + 1,
+            _ => limit,
+        }
     }
 
     fn complain(&mut self, complaint: &'static str) {

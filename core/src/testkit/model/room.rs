@@ -3,9 +3,9 @@
 use core::num::NonZeroU32;
 
 use super::{Model, size};
-use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Done, Room, Why};
 use crate::testkit::call::Offer;
+use crate::testkit::{Class, Flaw};
 use crate::{PermitId, PermitRefusal, Phase, Refusal, ReserveRefusal, WaitRefusal};
 
 /// A permit, or somebody who waits for one.
@@ -78,7 +78,7 @@ impl Model {
             ReserveRefusal::Backlog
         } else if self.unclaimed_room() < count.get() {
             ReserveRefusal::Unclaimed
-        } else if all >= self.limits.waiters {
+        } else if all >= self.most(self.limits.waiters, Class::Waiters) {
             ReserveRefusal::Waiters
         } else if let Answer::Permit(Ok(id)) = *given {
             self.join(id, None, count, Turn::Granted);
@@ -96,7 +96,7 @@ impl Model {
             WaitRefusal::Closed
         } else if self.is_too_many(count) {
             WaitRefusal::TooMany
-        } else if all >= self.limits.waiters {
+        } else if all >= self.most(self.limits.waiters, Class::Waiters) {
             WaitRefusal::Waiters
         } else if let Answer::Waiter(Ok(id)) = *given {
             self.join(id, Some(waiter), count, Turn::InLine);

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::{Model, Owner, Task, size};
+use crate::testkit::Class;
 use crate::testkit::answer::{Answer, Done, Slept};
 use crate::{AttemptId, Instant, SleepId, SleepRefusal};
 
@@ -67,12 +68,14 @@ impl Model {
         };
         let own = size(self.sleeps.all.iter().filter(|sleeper| sleeper.meta == Some(meta)));
         let all = size(self.sleeps.all.iter());
-        let most = self.limits.concurrency * self.limits.sleeps;
-        let full = Answer::Sleep(Err((SleepRefusal::Full, waiter)));
-        let Answer::Sleep(Ok(id)) = *given else { return full };
-        if own >= self.limits.sleeps || all >= most {
-            return full;
+        let each = self.most(self.limits.sleeps, Class::Sleeps);
+        if own >= each || all >= self.limits.concurrency * each {
+            return Answer::Sleep(Err((SleepRefusal::Full, waiter)));
         }
+        let Answer::Sleep(Ok(id)) = *given else {
+            self.complain("there is room for a sleep, and it was refused");
+            return given.clone();
+        };
         if self.sleeps.get(id).is_some() {
             self.complain("a sleep's id was given out twice");
         }
