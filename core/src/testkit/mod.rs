@@ -71,6 +71,8 @@ pub enum Flaw {
     ForgetsReasons,
     RefusesTooSoon(Class),
     RefusesTooLate(Class),
+    /// Of the class with this number.
+    ForgetsHighest(usize),
 }
 
 /// Something besides tasks that there may be so many of and no more.
@@ -85,7 +87,7 @@ pub enum Class {
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 50] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -120,5 +122,21 @@ impl Flaw {
         Self::RefusesTooLate(Class::Sources),
         Self::RefusesTooLate(Class::Subscribers),
         Self::RefusesTooLate(Class::Sleeps),
+        Self::ForgetsHighest(0),
+        Self::ForgetsHighest(1),
+        Self::ForgetsHighest(2),
+        Self::ForgetsHighest(3),
+        Self::ForgetsHighest(4),
+        Self::ForgetsHighest(5),
+        Self::ForgetsHighest(6),
+        Self::ForgetsHighest(7),
+        Self::ForgetsHighest(8),
+        Self::ForgetsHighest(9),
+        Self::ForgetsHighest(10),
+        Self::ForgetsHighest(11),
+        Self::ForgetsHighest(12),
+        Self::ForgetsHighest(13),
+        Self::ForgetsHighest(14),
+        Self::ForgetsHighest(15),
     ];
 }

@@ -5,6 +5,7 @@
 //! Ids are the machine's to choose: the model learns them from its answers, and checks that no id is given out
 //! twice.
 
+mod accounts;
 mod cached;
 mod commands;
 mod effects;
@@ -31,6 +32,7 @@ use super::{Class, Flaw};
 use crate::{
     AttemptId, ByOutcome, Event, Instant, LastError, Limits, Phase, Remains, SleepId, TaskId, Totals,
 };
+use accounts::CLASSES;
 use cached::CacheModel;
 pub(super) use observe::Difference;
 use room::Permit;
@@ -89,6 +91,8 @@ pub struct Model {
     sources: Vec<SourceModel>,
     ring: Ring,
     cache: CacheModel,
+    /// The most that there ever were, of each class of the ledger.
+    highest: [u32; CLASSES],
     totals: Totals,
     since_health: ByOutcome,
     last_error: Option<LastError<u32>>,
@@ -169,6 +173,7 @@ impl Model {
             sources: Vec::new(),
             ring: Ring::default(),
             cache: CacheModel::default(),
+            highest: [0; CLASSES],
             totals: Totals::default(),
             since_health: ByOutcome::default(),
             last_error: None,
@@ -181,6 +186,7 @@ impl Model {
         for (every, owner) in [(limits.health_every, Owner::Health), (limits.sweep_every, Owner::Sweep)] {
             model.arm(every.and_then(|every| now.checked_add(every)), owner);
         }
+        model.note_highest();
         model
     }
 
@@ -195,7 +201,9 @@ impl Model {
         ) {
             self.cache.tell(self.now);
         }
-        self.command(call, given)
+        let answer = self.command(call, given);
+        self.note_highest();
+        answer
     }
 
     fn has(&self, flaw: Flaw) -> bool {

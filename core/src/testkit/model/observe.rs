@@ -4,9 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Model, Owner, STAND_IN, Stage, Task, size};
 use crate::testkit::order::Way;
-use crate::{
-    Census, Event, Health, Hold, Instant, LastError, OutcomeKind, Phase, Plan, Processor, TaskView, Totals,
-};
+use crate::{Census, Event, Health, Hold, Instant, LastError, OutcomeKind, Phase, Plan, Processor, TaskView};
 
 impl Model {
     pub(in crate::testkit) fn census(&self) -> Census {
@@ -34,11 +32,6 @@ impl Model {
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired,
         }
-    }
-
-    /// How many jobs the machine has.
-    fn jobs(&self) -> u32 {
-        self.count(|task| task.job.is_some())
     }
 
     pub(super) fn health(&self, now: Instant) -> Health {
@@ -127,7 +120,7 @@ impl Model {
             Difference::between("offered", &totals.offered, &(totals.refused + totals.admitted)),
             Difference::between("admitted", &totals.admitted, &(totals.settled.total() + census.unsettled())),
         ];
-        let ledger = self.ledger_difference(machine, &census, &totals);
+        let ledger = self.ledger_difference(&machine.ledger(), &totals);
         checks.into_iter().flatten().next().or(ledger).or_else(|| {
             let wake = machine.next_wake();
             self.fault_in_wake(wake).map(|what| Difference {
@@ -173,43 +166,6 @@ impl Model {
             }
         }
         expected
-    }
-
-    fn ledger_difference<P: Plan>(
-        &self,
-        machine: &Processor<P>,
-        census: &Census,
-        totals: &Totals,
-    ) -> Option<Difference> {
-        let ledger = machine.ledger();
-        let of_tasks = size(self.timers.iter().filter(|timer| matches!(timer.owner, Owner::Task(_))));
-        let [health, sweep] = self.intervals.map(u32::from);
-        let accounts = [
-            ("health intervals", ledger.health_intervals, health),
-            ("sweep intervals", ledger.sweep_intervals, sweep),
-            ("listeners", ledger.listeners, census.sources * 3),
-            ("callbacks", ledger.callbacks, census.callbacks),
-            ("cache", ledger.cache, census.cached),
-            ("subscribers", ledger.subscribers, census.subscribers),
-            ("jobs", ledger.jobs, self.jobs()),
-            ("task timers", ledger.timers, of_tasks),
-            ("tasks", ledger.tasks, census.tasks),
-            ("queued", ledger.queued, census.queued),
-            ("running", ledger.running, census.running + census.orphans),
-            ("results", ledger.results, census.results),
-            ("waiters", ledger.waiters, census.waiters),
-            ("permits", ledger.permits, census.permits),
-            ("sleeps", ledger.sleeps, census.sleeps),
-            ("observed", ledger.observed, census.observed),
-        ];
-        let mut accounts = accounts.into_iter();
-        accounts
-            .find_map(|(what, account, live)| {
-                let over = Difference::between("ledger's bound", &true, &(account.highest <= account.bound));
-                Difference::between(what, &live, &account.live()).or(over)
-            })
-            .or_else(|| Difference::between("tasks entered", &totals.admitted, &ledger.tasks.entered))
-            .or_else(|| Difference::between("attempts entered", &totals.started, &ledger.running.entered))
     }
 }
 

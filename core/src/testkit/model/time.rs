@@ -51,6 +51,7 @@ impl Model {
         if let Some(timer) = self.first_timer() {
             self.timers.retain(|other| *other != timer);
             self.fire(timer);
+            self.note_highest();
         }
     }
 

@@ -1,0 +1,97 @@
+//! How many there are of each class of the ledger, and the most that there ever were at the same time.
+
+use super::observe::Difference;
+use super::{Model, Owner, Task, size};
+use crate::testkit::Flaw;
+use crate::{Account, Ledger, Totals};
+
+/// How many classes the ledger has.
+pub(super) const CLASSES: usize = 16;
+
+/// A class by its number in the arrays here.
+const NAMES: [&str; CLASSES] = [
+    "health intervals",
+    "sweep intervals",
+    "listeners",
+    "callbacks",
+    "cache",
+    "subscribers",
+    "jobs",
+    "task timers",
+    "tasks",
+    "queued",
+    "running",
+    "results",
+    "waiters",
+    "permits",
+    "sleeps",
+    "observed",
+];
+
+fn accounts(ledger: &Ledger) -> [Account; CLASSES] {
+    [
+        ledger.health_intervals,
+        ledger.sweep_intervals,
+        ledger.listeners,
+        ledger.callbacks,
+        ledger.cache,
+        ledger.subscribers,
+        ledger.jobs,
+        ledger.timers,
+        ledger.tasks,
+        ledger.queued,
+        ledger.running,
+        ledger.results,
+        ledger.waiters,
+        ledger.permits,
+        ledger.sleeps,
+        ledger.observed,
+    ]
+}
+
+impl Model {
+    fn live(&self) -> [u32; CLASSES] {
+        let [health, sweep] = self.intervals.map(u32::from);
+        [
+            health,
+            sweep,
+            size(self.sources.iter()) * 3,
+            self.count(|task| task.callback.is_some()),
+            size(0..self.cache.len()),
+            size(0..self.ring.len()),
+            self.count(|task| task.job.is_some()),
+            size(self.timers.iter().filter(|timer| matches!(timer.owner, Owner::Task(_)))),
+            size(self.tasks.iter()),
+            self.count(Task::is_queued),
+            self.count(|task| task.placed),
+            size(self.kept.iter()),
+            size(self.line.iter()),
+            self.permits(),
+            size(0..self.sleeps.len()),
+            self.count(|task| task.out),
+        ]
+    }
+
+    /// Notes how many there are now: after each call, and after each timer of a call that fires several. Nothing else in a
+    /// call takes away what it has added before.
+    pub(super) fn note_highest(&mut self) {
+        let live = self.live();
+        for (class, (highest, live)) in self.highest.iter_mut().zip(live).enumerate() {
+            if self.flaw != Some(Flaw::ForgetsHighest(class)) {
+                *highest = live.max(*highest);
+            }
+        }
+    }
+
+    pub(super) fn ledger_difference(&self, ledger: &Ledger, totals: &Totals) -> Option<Difference> {
+        let expected = self.live().into_iter().zip(self.highest);
+        let mut classes = NAMES.into_iter().zip(accounts(ledger)).zip(expected);
+        classes
+            .find_map(|((what, account), expected)| {
+                let over = Difference::between("ledger's bound", &true, &(account.highest <= account.bound));
+                Difference::between(what, &expected, &(account.live(), account.highest)).or(over)
+            })
+            .or_else(|| Difference::between("tasks entered", &totals.admitted, &ledger.tasks.entered))
+            .or_else(|| Difference::between("attempts entered", &totals.started, &ledger.running.entered))
+    }
+}
