@@ -7,7 +7,7 @@ use super::answer::{
     Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Stopped, Swept, Why,
 };
 use super::call::{Call, Offer};
-use super::order::Way;
+use super::order::{Order, Way};
 use super::script::Setup;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
@@ -52,18 +52,13 @@ impl Host {
     }
 
     fn job(&self, offer: Offer) -> Job {
-        let mut terms = Terms::new(offer.meta);
-        terms.route = match (offer.order.way(), offer.callback) {
+        let route = match (offer.order.way(), offer.callback) {
             (Way::Callback, Some(callback)) => Route::Callback(self.token(callback)),
             (Way::Callback | Way::Nowhere, _) => Route::Nowhere,
             (Way::Handle, _) => Route::Handle,
             (Way::Retain, _) => Route::Retain,
         };
-        terms.priority = offer.order.priority();
-        terms.delay = offer.order.delay();
-        terms.timeouts = offer.order.timeouts();
-        terms.retry = offer.order.retry();
-        (self.token(offer.job), terms)
+        (self.token(offer.job), terms(offer.meta, route, offer.order))
     }
 
     fn guard(&self, [task, batch, error]: [u32; 3]) -> Guard<Token> {
@@ -312,6 +307,13 @@ impl Host {
             _ => Answer::Nothing,
         }
     }
+}
+
+/// The terms of a task, as its order says.
+pub(super) fn terms(meta: u32, route: Route<Token>, order: Order) -> Terms<Kit> {
+    let (priority, delay, timeouts, retry) =
+        (order.priority(), order.delay(), order.timeouts(), order.retry());
+    Terms { meta, route, priority, delay, timeouts, retry }
 }
 
 /// Terms, taken apart.

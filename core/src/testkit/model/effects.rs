@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Model, Parting, STAND_IN, Stage, Task, one};
 use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Done, Settled, Started, Swept};
-use crate::{Event, Next, OutcomeKind, Phase, Stop, SubscriberId, TaskId};
+use crate::{Event, Instant, Next, OutcomeKind, Phase, Stop, SubscriberId, TaskId};
 
 /// The most tasks that one call finds to have waited for too long.
 const EXPIRED_A_START: u32 = 64;
@@ -153,15 +153,15 @@ impl Model {
     }
 
     /// The time to live is over when an age has reached it.
-    fn too_old(&self, meta: u32) -> bool {
-        let age = self.task(meta).map(|task| self.now.saturating_since(task.retained_at));
+    fn too_old(&self, meta: u32, now: Instant) -> bool {
+        let age = self.task(meta).map(|task| now.saturating_since(task.retained_at));
         self.limits.results.ttl.zip(age).is_some_and(|(ttl, age)| age >= ttl)
     }
 
     pub(super) fn sweep(&mut self, budget: u32, given: &Answer) -> Answer {
         let mut items = Vec::new();
         for turn in 0..budget as usize {
-            if let Some(&oldest) = self.kept.front().filter(|&&oldest| self.too_old(oldest)) {
+            if let Some(&oldest) = self.kept.front().filter(|&&oldest| self.too_old(oldest, self.now)) {
                 let given = given_result(given, turn);
                 items.extend(self.release(oldest, given).map(Swept::Result));
             } else if let Some((key, token, value)) = self.cache.sweep(&self.limits.cache, self.now) {
@@ -170,13 +170,13 @@ impl Model {
                 break;
             }
         }
-        let due = self.sweep_finds();
+        let due = self.sweep_finds(self.now);
         Answer::Swept { items, due }
     }
 
-    fn sweep_finds(&self) -> bool {
-        self.kept.front().is_some_and(|&oldest| self.too_old(oldest))
-            || self.cache.sweep_due(&self.limits.cache, self.now)
+    pub(super) fn sweep_finds(&self, now: Instant) -> bool {
+        self.kept.front().is_some_and(|&oldest| self.too_old(oldest, now))
+            || self.cache.sweep_due(&self.limits.cache, now)
     }
 
     pub(super) fn next_event(&mut self, id: SubscriberId, given: &Answer) -> Answer {

@@ -10,6 +10,7 @@ mod cached;
 mod commands;
 mod effects;
 mod ending;
+mod getters;
 mod observe;
 mod reports;
 mod room;

@@ -227,7 +227,8 @@ impl Oracle {
 
     /// Compares everything that can be seen.
     fn compare(&self) -> Result<(), Fault> {
-        match self.model.difference(self.host.machine()) {
+        let machine = self.host.machine();
+        match self.model.difference(machine).or_else(|| self.model.difference_in_getters(machine)) {
             None => Ok(()),
             Some(Difference { what, model, machine }) => Err(Fault {
                 step: self.step,
