@@ -40,6 +40,21 @@ fn slots_answer_by_index() {
 }
 
 #[test]
+fn an_id_that_differs_in_any_one_bit_is_a_stranger() {
+    let mut slots = Store::new(4).with_origin(7);
+    let ids = [1, 2, 3, 4].map(|value| slots.insert(value).unwrap());
+    let further: AttemptId = slots.further(ids[0], 3).unwrap();
+    for bit in slots.index_bits..u64::BITS {
+        let stranger = TaskId::from_bits(ids[0].to_bits() ^ 1 << bit).unwrap();
+        assert!(slots.get(stranger).is_none() && slots.get_mut(stranger).is_none(), "bit {bit}");
+        assert!(slots.remove(stranger).is_none(), "bit {bit}");
+        let stranger = AttemptId::from_bits(further.to_bits() ^ 1 << bit).unwrap();
+        assert!(!slots.is_further(ids[0], 3, stranger), "bit {bit}");
+    }
+    assert!(slots.is_further(ids[0], 3, further) && slots.remove(ids[0]) == Some(1));
+}
+
+#[test]
 fn the_index_takes_the_bits_that_the_capacity_needs() {
     let bits = [0, 1, 2, 3, 4, 5, 1_024, 1_025, u32::MAX].map(index_bits);
     assert_eq!(bits, [0, 0, 1, 2, 2, 3, 10, 11, 32]);

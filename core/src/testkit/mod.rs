@@ -69,6 +69,7 @@ pub enum Flaw {
     CountsSnoozes,
     WearsNothingOut,
     ForgetsReasons,
+    ComparesHalvesOfIds,
     RefusesTooSoon(Class),
     RefusesTooLate(Class),
     /// Of the class with this number.
@@ -87,7 +88,7 @@ pub enum Class {
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -114,6 +115,7 @@ impl Flaw {
         Self::CountsSnoozes,
         Self::WearsNothingOut,
         Self::ForgetsReasons,
+        Self::ComparesHalvesOfIds,
         Self::RefusesTooSoon(Class::Waiters),
         Self::RefusesTooSoon(Class::Sources),
         Self::RefusesTooSoon(Class::Subscribers),

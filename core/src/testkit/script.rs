@@ -130,7 +130,7 @@ impl Setup {
 }
 
 /// One thing that a host does. Numbers choose: ids by position from the newest (above 240: an id that was never
-/// given out), times and counts from short tables.
+/// given out, mostly one that differs from such a one in a high bit only), times and counts from short tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the calls that they make")]
 pub enum Step {

@@ -235,7 +235,9 @@ impl Model {
     }
 
     fn named(&self, id: TaskId) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.id == Some(id))
+        let halves = self.has(Flaw::ComparesHalvesOfIds);
+        let is_it = |known: TaskId| known == id || (halves && known.to_bits() as u32 == id.to_bits() as u32);
+        self.tasks.iter().find(|task| task.id.is_some_and(is_it))
     }
 
     /// The id of a task; if no answer has named it before, the one that this answer names.

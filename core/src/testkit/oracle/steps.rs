@@ -22,7 +22,9 @@ impl Oracle {
             Step::Start { count } => (0..count).try_for_each(|_| self.start().map(drop)),
             Step::Poll { count } => (0..count).try_for_each(|_| self.call(Call::Poll).map(drop)),
             Step::NextEvent { subscriber, count } => {
-                let Some(id) = chosen(&self.subscribers, subscriber, SubscriberId::from_bits) else {
+                let Some(id) =
+                    chosen(&self.subscribers, subscriber, SubscriberId::to_bits, SubscriberId::from_bits)
+                else {
                     return Ok(());
                 };
                 (0..count).try_for_each(|_| self.call(Call::NextEvent { id }).map(drop))
@@ -154,19 +156,19 @@ impl Oracle {
     }
 
     fn task(&self, choice: u8) -> Option<TaskId> {
-        chosen(&self.tasks, choice, TaskId::from_bits)
+        chosen(&self.tasks, choice, TaskId::to_bits, TaskId::from_bits)
     }
 
     fn permit(&self, choice: u8) -> Option<PermitId> {
-        chosen(&self.permits, choice, PermitId::from_bits)
+        chosen(&self.permits, choice, PermitId::to_bits, PermitId::from_bits)
     }
 
     fn source(&self, choice: u8) -> Option<SourceId> {
-        chosen(&self.sources, choice, SourceId::from_bits)
+        chosen(&self.sources, choice, SourceId::to_bits, SourceId::from_bits)
     }
 
     fn subscriber(&self, choice: u8) -> Option<SubscriberId> {
-        chosen(&self.subscribers, choice, SubscriberId::from_bits)
+        chosen(&self.subscribers, choice, SubscriberId::to_bits, SubscriberId::from_bits)
     }
 
     /// An attempt that goes on: mostly one that runs, else any that ever did.
@@ -174,7 +176,7 @@ impl Oracle {
         let at = usize::from(choice).checked_rem(self.running.len()).filter(|_| choice < 220);
         match at.and_then(|at| self.running.get(at)) {
             Some(&(attempt, _)) => Some(attempt),
-            None => chosen(&self.attempts, choice, AttemptId::from_bits),
+            None => chosen(&self.attempts, choice, AttemptId::to_bits, AttemptId::from_bits),
         }
     }
 
@@ -216,7 +218,7 @@ impl Oracle {
     /// A sleep: one of the last few, for sleeps do not last.
     fn sleep(&self, choice: u8) -> Option<SleepId> {
         let newest = self.sleeps.get(self.sleeps.len().saturating_sub(2)..)?;
-        chosen(newest, choice, SleepId::from_bits)
+        chosen(newest, choice, SleepId::to_bits, SleepId::from_bits)
     }
 
     /// An instant near the clock: now and then one that has passed.
@@ -238,7 +240,7 @@ impl Oracle {
             self.stopping.retain(|other| *other != attempt);
             return Some((attempt, job));
         }
-        let attempt = chosen(&self.attempts, choice, AttemptId::from_bits)?;
+        let attempt = chosen(&self.attempts, choice, AttemptId::to_bits, AttemptId::from_bits)?;
         Some((attempt, self.token()))
     }
 
@@ -316,11 +318,13 @@ fn places(count: u8) -> NonZeroU32 {
     NonZeroU32::new(u32::from(count)).unwrap_or(NonZeroU32::MIN)
 }
 
-/// The id that a number chooses: one of the newest, or one that was never given out.
-fn chosen<T: Copy>(ids: &[T], choice: u8, forge: impl Fn(u64) -> Option<T>) -> Option<T> {
-    if choice > 240 {
+/// The id that a number chooses: one of the newest; or one that was never given out, which may differ from one of these in a
+/// high bit of its generation only.
+fn chosen<T: Copy>(ids: &[T], choice: u8, bits: fn(T) -> u64, forge: impl Fn(u64) -> Option<T>) -> Option<T> {
+    if choice > 252 {
         return forge(u64::from(choice) << (choice % 5 * 12));
     }
     let back = usize::from(choice).checked_rem(ids.len().min(12))?;
-    ids.iter().rev().nth(back).copied()
+    let id = ids.iter().rev().nth(back).copied()?;
+    if choice > 240 { forge(bits(id) ^ 1 << (32 + (bits(id) ^ u64::from(choice)) % 32)) } else { Some(id) }
 }
