@@ -25,10 +25,7 @@ pub struct Offer {
 
 /// One call of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "named as the methods; `moves`: the machine said that a move in its wheel is next"
-)]
+#[allow(missing_docs, reason = "named as the methods")]
 pub enum Call {
     Submit {
         now: Instant,
@@ -198,7 +195,6 @@ pub enum Call {
     Advance {
         now: Instant,
         budget: u32,
-        moves: bool,
     },
     Sweep {
         now: Instant,

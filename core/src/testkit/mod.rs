@@ -70,6 +70,7 @@ pub enum Flaw {
     WearsNothingOut,
     ForgetsReasons,
     ComparesHalvesOfIds,
+    NarrowsWheels,
     RefusesTooSoon(Class),
     RefusesTooLate(Class),
     /// Of the class with this number.
@@ -88,7 +89,7 @@ pub enum Class {
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -116,6 +117,7 @@ impl Flaw {
         Self::WearsNothingOut,
         Self::ForgetsReasons,
         Self::ComparesHalvesOfIds,
+        Self::NarrowsWheels,
         Self::RefusesTooSoon(Class::Waiters),
         Self::RefusesTooSoon(Class::Sources),
         Self::RefusesTooSoon(Class::Subscribers),

@@ -182,7 +182,7 @@ proptest! {
         while host.machine().phase() != Phase::Drained {
             prop_assert!(matches!(host.machine().next_wake(), Wake::Now(_)));
             if host.call(&Call::Poll) == Answer::Effect(None) {
-                let answer = host.call(&Call::Advance { now, budget: 1, moves: false });
+                let answer = host.call(&Call::Advance { now, budget: 1 });
                 let goes_on = matches!(answer, Answer::Progress { used: 1, .. });
                 prop_assert!(goes_on, "{:?}", answer);
                 units += 1;

@@ -80,7 +80,7 @@ impl Model {
                 super::one(&mut self.totals.late_panics);
                 Answer::Nothing
             }
-            Call::Advance { budget, moves, .. } => self.advance(budget, moves, given),
+            Call::Advance { budget, .. } => self.advance(budget),
             Call::Sweep { budget, .. } => self.sweep(budget, given),
             Call::Poll => self.poll(given),
             Call::StartNext { .. } => self.start_next(given),

@@ -1,5 +1,5 @@
 //! The reference model: what the machine must answer, said in the plainest way. Vectors that are searched from
-//! end to end, no slots, no wheel, no running counts. It shares with the machine only its public types, the
+//! end to end, no slots, no lists, no running counts. It shares with the machine only its public types, the
 //! lookup of [`Retry`] and the generator of its jitter.
 //!
 //! Ids are the machine's to choose: the model learns them from its answers, and checks that no id is given out
@@ -20,6 +20,7 @@ mod sleeps;
 mod stores;
 mod task;
 mod time;
+mod wheel;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -40,6 +41,7 @@ use room::Permit;
 use sleeps::Sleepers;
 use stores::{Ring, SourceModel};
 use task::{Parting, Stage, Task, after};
+use wheel::Timers;
 
 /// Stands for the id of a task that no answer has named yet.
 const STAND_IN: TaskId = match TaskId::from_bits(u64::MAX) {
@@ -81,8 +83,7 @@ pub struct Model {
     kept: VecDeque<u32>,
     queued_ever: u64,
     picks: u64,
-    timers: Vec<Timer>,
-    armed_ever: u64,
+    timers: Timers,
     sweep_due: bool,
     /// Whether there are the health and the sweep interval, until the machine drains. The end of time may be
     /// nearer than their next turn; then they are there without a timer.
@@ -106,14 +107,7 @@ pub struct Model {
     pub(super) complaint: Option<&'static str>,
 }
 
-/// An armed timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Timer {
-    at: Instant,
-    armed: u64,
-    owner: Owner,
-}
-
+/// Whose timer it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Task(u32),
@@ -121,11 +115,6 @@ enum Owner {
     Sweep,
     Drain,
     Sleep(SleepId),
-}
-
-/// A deadline rounded up to the millisecond at which it fires.
-fn tick(at: Instant) -> u64 {
-    at.as_nanos().div_ceil(1_000_000)
 }
 
 /// Adds one to a count.
@@ -164,8 +153,7 @@ impl Model {
             kept: VecDeque::new(),
             queued_ever: 0,
             picks: 0,
-            timers: Vec::new(),
-            armed_ever: 0,
+            timers: Timers::new(&limits, now, flaw),
             sweep_due: false,
             intervals: [limits.health_every, limits.sweep_every]
                 .map(|every| every.is_some_and(|every| now.checked_add(every).is_some())),
@@ -262,20 +250,19 @@ impl Model {
 
     fn arm(&mut self, at: Option<Instant>, owner: Owner) {
         if let Some(at) = at {
-            self.armed_ever += 1;
-            self.timers.push(Timer { at, armed: self.armed_ever, owner });
+            self.timers.arm(at, owner);
         }
     }
 
     fn disarm(&mut self, owner: Owner) {
         if !self.has(Flaw::ForgetsTimers) {
-            self.timers.retain(|timer| timer.owner != owner);
+            self.timers.disarm(owner);
         }
     }
 
     /// Arms the timer of a task anew, for the stage that it is in now.
     fn rearm(&mut self, meta: u32) {
-        self.timers.retain(|timer| timer.owner != Owner::Task(meta));
+        self.timers.disarm(Owner::Task(meta));
         let deadline = self.task(meta).and_then(Task::next_deadline);
         self.arm(deadline, Owner::Task(meta));
     }

@@ -90,7 +90,7 @@ impl Model {
 
     pub(super) fn resleep(&mut self, id: SleepId, waiter: u32) -> Answer {
         let now = self.now;
-        let fell_due = !self.timers.iter().any(|timer| timer.owner == Owner::Sleep(id));
+        let fell_due = !self.timers.has(Owner::Sleep(id));
         Answer::Slept(match self.sleeps.get(id).filter(|sleeper| sleeper.meta.is_some()) {
             None => Slept::Gone(waiter),
             Some(sleeper) if !fell_due && sleeper.until > now => {

@@ -1,58 +1,36 @@
 //! What happens by itself.
 
-use super::{Model, Owner, Stage, Task, Timer, tick};
+use super::wheel::{Timer, Unit};
+use super::{Model, Owner, Stage, Task};
 use crate::testkit::Flaw;
 use crate::testkit::answer::Answer;
 use crate::{Instant, OutcomeKind, Reason, Wake};
 
 impl Model {
-    /// The timer that fires next.
-    fn first_timer(&self) -> Option<Timer> {
-        self.timers.iter().copied().min_by_key(|timer| (tick(timer.at), timer.armed))
-    }
-
-    /// When the next timer fires: its deadline rounded up to a millisecond.
-    pub(super) fn next_firing(&self) -> Option<Instant> {
-        self.first_timer().map(|timer| Instant::from_millis(tick(timer.at)))
-    }
-
     fn timer_is_due(&self) -> bool {
-        self.next_firing().is_some_and(|at| at <= self.now)
+        self.timers.next().is_some_and(|(at, _)| at <= self.now)
     }
 
     pub(super) fn is_due(&self) -> bool {
         self.timer_is_due() || self.end_goes_on()
     }
 
-    /// One unit of the budget is a timer, a step of the end, or a move in the machine's wheel, which the model
-    /// knows nothing about. So the budget is either ample, or the host says before the call whether the next
-    /// unit is such a move.
-    pub(super) fn advance(&mut self, budget: u32, moves: bool, given: &Answer) -> Answer {
-        let Answer::Progress { used, more } = *given else {
-            return Answer::Progress { used: 0, more: false };
-        };
-        let armed = self.armed_ever + self.timers.len() as u64;
-        let mut did = u32::from(moves);
-        while did < budget && self.timer_is_due() {
-            self.fire_first();
-            did += 1;
+    /// One unit of the budget is a timer that fires or moves, or a step of the end.
+    pub(super) fn advance(&mut self, budget: u32) -> Answer {
+        let mut used = 0;
+        while used < budget {
+            match self.timers.step(self.now) {
+                Unit::Fires(timer) => {
+                    self.fire(timer);
+                    self.note_highest();
+                }
+                Unit::Moves => {}
+                Unit::None => break,
+            }
+            used += 1;
         }
-        let mut steps = self.walk(budget - did.min(budget));
-        steps += did;
-        // Each timer moves at most once a level of the wheel.
-        let moved = u64::from(used.saturating_sub(steps));
-        let ample = budget >= super::super::AMPLE;
-        let is_allowed = if ample { moved <= 7 * (armed + self.armed_ever) } else { moved == 0 };
-        let used = if used >= steps && is_allowed { used } else { steps };
-        Answer::Progress { used, more: self.is_due() || (!ample && more) }
-    }
-
-    fn fire_first(&mut self) {
-        if let Some(timer) = self.first_timer() {
-            self.timers.retain(|other| *other != timer);
-            self.fire(timer);
-            self.note_highest();
-        }
+        used += self.walk(budget - used);
+        Answer::Progress { used, more: self.is_due() }
     }
 
     fn fire(&mut self, timer: Timer) {
@@ -108,30 +86,18 @@ impl Model {
         (ahead.and_then(|ahead| due.checked_add(ahead)), behind)
     }
 
-    /// What is wrong with this wake-up, if anything.
-    pub(super) fn fault_in_wake(&self, wake: Wake) -> Option<&'static str> {
-        let next = self.next_firing();
+    /// When the host has to come back, and why.
+    pub(super) fn next_wake(&self) -> Wake {
         if self.has_effect() {
-            return (wake != Wake::Now(Reason::Effect))
-                .then_some("an effect is pending, but the host is not called");
+            return Wake::Now(Reason::Effect);
         }
         if self.startable() > 0 {
-            return (wake != Wake::Now(Reason::Start))
-                .then_some("a task can start, but the host is not called");
+            return Wake::Now(Reason::Start);
         }
         if self.end_goes_on() {
-            return (wake != Wake::Now(Reason::End)).then_some("the end goes on, but the host is not called");
+            return Wake::Now(Reason::End);
         }
-        match (wake, next) {
-            (Wake::Now(_), next) => match next {
-                Some(next) if next <= self.now => None,
-                _ => Some("the host is called for nothing"),
-            },
-            (Wake::At(at, _), Some(next)) => (at > next).then_some("the host is called too late"),
-            (Wake::At(..), None) => Some("the host is called although nothing is armed"),
-            (Wake::Never, Some(_)) => Some("the host is never called although a timer is armed"),
-            (Wake::Never, None) => None,
-        }
+        self.timers.next().map_or(Wake::Never, |(at, reason)| Wake::At(at, reason))
     }
 
     pub(super) fn startable(&self) -> u32 {

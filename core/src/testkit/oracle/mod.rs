@@ -341,7 +341,7 @@ impl Oracle {
             self.call(Call::Failed { now, attempt, error, job: Some(job), delay: None, text: 0 })?;
         }
         self.clock = self.clock.saturating_add(Duration::from_secs(1_000_000));
-        let call = Call::Advance { now: self.clock, budget: AMPLE, moves: false };
+        let call = Call::Advance { now: self.clock, budget: AMPLE };
         let answer = self.call(call.clone())?;
         self.compare()?;
         let (machine, books) = (self.host.machine(), self.host.books());

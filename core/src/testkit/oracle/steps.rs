@@ -255,20 +255,12 @@ impl Oracle {
             128..=143 => 0,
             _ => u32::from(choice % 8) + 1,
         };
-        if units == AMPLE || units == 0 || self.host.machine().census().timers == 0 {
-            let now = self.now();
-            return self.call(Call::Advance { now, budget: units, moves: false }).map(drop);
-        }
-        (0..units).try_for_each(|_| self.advance_by_one().map(drop))
+        self.advance(units).map(drop)
     }
 
-    fn advance_by_one(&mut self) -> Result<Answer, Fault> {
+    fn advance(&mut self, budget: u32) -> Result<Answer, Fault> {
         let now = self.now();
-        let machine = self.host.machine();
-        let next = machine.next_timer();
-        let moves =
-            next.is_some_and(|(at, reason)| reason == Reason::Cascade && at <= now.max(machine.now()));
-        self.call(Call::Advance { now, budget: 1, moves })
+        self.call(Call::Advance { now, budget })
     }
 
     /// Goes to the instant of the next wake-up, where something must happen.
@@ -276,7 +268,7 @@ impl Oracle {
         let Wake::At(at, _) = self.host.machine().next_wake() else { return self.settle(true) };
         self.clock = self.clock.max(at);
         let now = self.now();
-        let call = Call::Advance { now: now.max(at), budget: AMPLE, moves: false };
+        let call = Call::Advance { now: now.max(at), budget: AMPLE };
         let answer = self.call(call.clone())?;
         if matches!(answer, Answer::Progress { used: 0, .. }) {
             return Err(self.fault(&call, "a wake-up without progress", &"", &answer));
@@ -291,8 +283,8 @@ impl Oracle {
             match machine.next_wake() {
                 Wake::Now(Reason::Effect) => drop(self.call(Call::Poll)?),
                 Wake::Now(Reason::Start) => drop(self.start()?),
-                Wake::Now(_) => drop(self.advance_by_one()?),
-                Wake::At(at, _) if at <= clock.max(machine.now()) => drop(self.advance_by_one()?),
+                Wake::Now(_) => drop(self.advance(1)?),
+                Wake::At(at, _) if at <= clock.max(machine.now()) => drop(self.advance(1)?),
                 Wake::At(..) | Wake::Never => {
                     if !helpful {
                         return Ok(());
