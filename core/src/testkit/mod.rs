@@ -71,6 +71,9 @@ pub enum Flaw {
     ForgetsReasons,
     ComparesHalvesOfIds,
     NarrowsWheels,
+    LosesOrderInLongQueues,
+    TakesTermsOfFirst,
+    CutsBatches,
     RefusesTooSoon(Class),
     RefusesTooLate(Class),
     /// Of the class with this number.
@@ -89,7 +92,7 @@ pub enum Class {
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 55] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -118,6 +121,9 @@ impl Flaw {
         Self::ForgetsReasons,
         Self::ComparesHalvesOfIds,
         Self::NarrowsWheels,
+        Self::LosesOrderInLongQueues,
+        Self::TakesTermsOfFirst,
+        Self::CutsBatches,
         Self::RefusesTooSoon(Class::Waiters),
         Self::RefusesTooSoon(Class::Sources),
         Self::RefusesTooSoon(Class::Subscribers),

@@ -39,13 +39,17 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
     }
 }
 
-/// Bytes that choose the limits, all of them small so that scripts reach them.
+/// Bytes that choose the limits, small ones so that scripts reach them. Now and then the queue is long, or there may be so
+/// many sleeps that the machine has a wheel for many timers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
 
 impl Setup {
     /// How many bytes choose the limits.
     pub const BYTES: usize = 16;
+
+    /// From so many timers on the wheel is wide.
+    const MANY_TIMERS: u32 = 1 << 13;
 
     /// The limits that these bytes choose.
     #[must_use]
@@ -60,16 +64,23 @@ impl Setup {
             64..128 => Policy::S3Fifo,
             128.. => Policy::Lru,
         };
+        let concurrency_limit = u32::from(concurrency % 4) + 1;
+        let is_long = self.has_long_queue();
+        let sleeps = pick(&[2, 1, 4, 0], concurrency >> 2);
         Limits {
-            queue: u32::from(queue % 7),
-            delayed: pick(&[2, 1, 3, 0, 5], queue / 7),
-            concurrency: u32::from(concurrency % 4) + 1,
-            sleeps: pick(&[2, 1, 4, 0], concurrency >> 2),
+            queue: if is_long { u32::from(queue) + 100 } else { u32::from(queue % 7) },
+            delayed: pick(&[2, 1, 3, 0, 5], queue / 7) + if is_long { 100 } else { 0 },
+            concurrency: concurrency_limit,
+            sleeps: if self.has_wide_wheel() {
+                Self::MANY_TIMERS / concurrency_limit + sleeps
+            } else {
+                sleeps
+            },
             orphans: pick(&[u32::MAX, 1, 2], orphans),
             unclaimed: pick(&[Some(2), Some(1), Some(3), Some(5), Some(0), None], unclaimed),
             results: ResultLimits::new(pick(&[2, 1, 3, 0], results), pick(&ttls, ttl)),
             waiters: u32::from(waiters % 4),
-            sources: u32::from(sources % 3),
+            sources: u32::from(sources % 3).max(u32::from(is_long)),
             subscribers: u32::from(subscribers % 3),
             events: u32::from(events % 6) + 1,
             cache: CacheLimits {
@@ -87,6 +98,16 @@ impl Setup {
                 _ => 0,
             },
         }
+    }
+
+    /// Whether there may be more than a hundred queued tasks. Batches are long then, too.
+    pub(super) const fn has_long_queue(&self) -> bool {
+        matches!(self.0[2], 244..)
+    }
+
+    /// Whether the lowest level of the machine's wheel is wider than the others.
+    const fn has_wide_wheel(&self) -> bool {
+        matches!(self.0[2], 236..=247)
     }
 
     /// How many bits the generations of task slots have: now and then so few that slots are used up soon.
@@ -196,6 +217,8 @@ pub enum Step {
         source: u8,
         order: Order,
         count: u8,
+        /// Whether each task has terms of its own.
+        is_mixed: bool,
     },
     FeedError {
         source: u8,
@@ -325,7 +348,7 @@ impl Step {
             87..=89 => Self::Attach,
             90 => Self::Detach { source: a },
             91..=94 => Self::Feed { source: d, order },
-            95..=97 => Self::FeedBatch { source: d & 7, order, count: d >> 6 },
+            95..=97 => Self::FeedBatch { source: d & 7, order, count: batch(d >> 3), is_mixed: kind == 97 },
             98 => Self::FeedError { source: a },
             99..=101 => Self::Subscribe,
             102 => Self::Unsubscribe { subscriber: a },
@@ -361,6 +384,15 @@ impl Step {
             247..=253 => Self::Settle,
             254 | 255 => Self::EndSleep { sleep: a },
         }
+    }
+}
+
+/// How many tasks a batch has beside the first: mostly few, now and then more than are looked at in one hold.
+const fn batch(choice: u8) -> u8 {
+    match choice {
+        0..=23 => choice % 4,
+        24..=29 => choice % 8 + 4,
+        _ => 40 + choice,
     }
 }
 

@@ -316,8 +316,16 @@ impl Model {
         let mut left: Vec<Option<Returned>> =
             offers.iter().map(|offer| offer.map(|offer| (offer.job, offer.callback))).collect();
         let (mut admitted, mut looked_at, mut refused) = (0, 0, None);
-        for (place, offer) in left.iter_mut().zip(offers) {
+        let first = offers
+            .iter()
+            .flatten()
+            .next()
+            .map(|offer| offer.order)
+            .filter(|_| self.has(Flaw::TakesTermsOfFirst));
+        let most = if self.has(Flaw::CutsBatches) { 16 } else { usize::MAX };
+        for (place, offer) in left.iter_mut().zip(offers).take(most) {
             let Some(offer) = *offer else { continue };
+            let offer = Offer { order: first.unwrap_or(offer.order), ..offer };
             if let Err(reason) = self.fed(source, offer, None) {
                 refused = refused.or(Some(reason));
                 looked_at += 1;

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Model, Parting, STAND_IN, Stage, Task, one};
+use super::{Model, Parting, STAND_IN, Stage, Task, one, size};
 use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Done, Settled, Started, Swept};
 use crate::{Event, Instant, Next, OutcomeKind, Phase, Stop, SubscriberId, TaskId};
@@ -23,6 +23,9 @@ impl Model {
         }
         let turn =
             |(task, place): &(&Task, u64)| (if fair { 0 } else { task.order.priority().class() }, *place);
+        if self.has(Flaw::LosesOrderInLongQueues) && size(queued.clone()) > 64 {
+            return queued.max_by_key(|(_, place)| *place).map(|(task, _)| task.meta);
+        }
         queued.min_by_key(turn).map(|(task, _)| task.meta)
     }
 

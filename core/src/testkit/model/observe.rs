@@ -1,5 +1,6 @@
 //! What can be seen of the machine without changing it.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{Model, Owner, STAND_IN, Stage, Task, size};
@@ -147,9 +148,10 @@ impl Model {
 
     /// The machine's views, without the ids that no answer has named.
     fn comparable(&self, given: impl Iterator<Item = TaskView<u32>>) -> Vec<TaskView<u32>> {
-        let is_named = |meta| self.tasks.iter().any(|task| task.meta == meta && task.id.is_some());
+        let named = self.tasks.iter().filter(|task| task.id.is_some()).map(|task| task.meta);
+        let named: BTreeSet<u32> = named.collect();
         let strip = |view: TaskView<u32>| TaskView { task: STAND_IN, ..view };
-        given.map(|view| if is_named(view.meta) { view } else { strip(view) }).collect()
+        given.map(|view| if named.contains(&view.meta) { view } else { strip(view) }).collect()
     }
 
     /// An error may name a task whose id no answer had named when it happened.

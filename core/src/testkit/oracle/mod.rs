@@ -12,7 +12,7 @@ use super::call::{Call, Offer};
 use super::host::Host;
 use super::model::{Difference, Model};
 use super::order::{Order, Way};
-use super::script::{Script, Setup};
+use super::script::{Script, Setup, Step};
 use super::{AMPLE, Flaw};
 use crate::{
     AttemptId, BuildError, Drain, Instant, PermitId, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals,
@@ -97,6 +97,7 @@ pub struct Oracle {
     host: Host,
     model: Model,
     clock: Instant,
+    has_long_batches: bool,
     /// How far the time that the next call is told lies back.
     regress: Duration,
     step: usize,
@@ -137,6 +138,7 @@ impl Oracle {
             host: Host::new(setup).map_err(refused)?,
             model: Model::new(setup, flaw),
             clock: start,
+            has_long_batches: setup.has_long_queue(),
             regress: Duration::ZERO,
             step: 0,
             calls: 0,
@@ -163,6 +165,9 @@ impl Oracle {
         self.compare()?;
         if script.setup.observes() {
             self.call(Call::Observe { on: true })?;
+        }
+        if script.setup.has_long_queue() {
+            self.step(Step::Attach)?;
         }
         for &step in &script.steps {
             self.step(step)?;
