@@ -3,7 +3,8 @@
 //!
 //! A [`Script`] is a list of small steps that any bytes make. [`check`] runs it on a real machine and on a
 //! naive [`Model`] in lock step, and compares after every call the answer, and after every step everything that
-//! can be seen: census, audit, totals, ledger, health, last error, wake-up. All payloads are counted
+//! can be seen: census, audit, totals, ledger, health, last error, wake-up. After the last step it has everything worked off
+//! without a drain, which has to come to an end in a number of calls that is known before. All payloads are counted
 //! [`Token`]s, so that it also sees whether each comes out exactly once. At its end every machine is ended, in one
 //! of the ways there are, and nothing may be left but what that keeps.
 //!
@@ -39,7 +40,8 @@ pub use wheel::Wheel;
 /// A budget that no test uses up.
 const AMPLE: u32 = 1 << 20;
 
-/// A fault that is built into the model on purpose, so that a test can see that the comparison finds it.
+/// A fault that is built into the model on purpose, or into the host that is to work everything off, so that a test can see that
+/// the comparison finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say what is wrong")]
 pub enum Flaw {
@@ -74,6 +76,9 @@ pub enum Flaw {
     LosesOrderInLongQueues,
     TakesTermsOfFirst,
     CutsBatches,
+    StaysPaused,
+    ReportsNothing,
+    GivesNoTime,
     RefusesTooSoon(Class),
     RefusesTooLate(Class),
     /// Of the class with this number.
@@ -92,7 +97,7 @@ pub enum Class {
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 58] = [
         Self::ServesNewest,
         Self::OneTooMany,
         Self::ForgetsTimers,
@@ -124,6 +129,9 @@ impl Flaw {
         Self::LosesOrderInLongQueues,
         Self::TakesTermsOfFirst,
         Self::CutsBatches,
+        Self::StaysPaused,
+        Self::ReportsNothing,
+        Self::GivesNoTime,
         Self::RefusesTooSoon(Class::Waiters),
         Self::RefusesTooSoon(Class::Sources),
         Self::RefusesTooSoon(Class::Subscribers),

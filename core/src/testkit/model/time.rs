@@ -100,6 +100,20 @@ impl Model {
         self.timers.next().map_or(Wake::Never, |(at, reason)| Wake::At(at, reason))
     }
 
+    /// When the next timer of a task fires, or that of the drain.
+    pub(in crate::testkit) fn next_of_tasks(&self) -> Option<Instant> {
+        self.timers.first_of(|owner| matches!(owner, Owner::Task(_) | Owner::Drain))
+    }
+
+    pub(in crate::testkit) fn unsettled(&self) -> u32 {
+        self.count(|task| task.stage != Stage::Over)
+    }
+
+    /// Unsettled tasks whose delay and whose deadline lie beyond the end of time.
+    pub(in crate::testkit) fn delayed_for_ever(&self) -> u32 {
+        self.count(|task| task.stage == Stage::Delayed { until: None } && task.close_by.is_none())
+    }
+
     pub(super) fn startable(&self) -> u32 {
         self.count(Task::is_queued).min(self.free())
     }

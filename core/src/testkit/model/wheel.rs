@@ -84,6 +84,12 @@ impl Timers {
         self.see_whether_all_have_moved();
     }
 
+    /// When the first timer of these owners fires.
+    pub(super) fn first_of(&self, which: impl Fn(Owner) -> bool) -> Option<Instant> {
+        let ticks = self.all.iter().filter(|timer| which(timer.owner)).map(|timer| timer.tick);
+        ticks.min().map(Instant::from_millis)
+    }
+
     /// When the next unit of work is due, and what it is.
     pub(super) fn next(&self) -> Option<(Instant, Reason)> {
         let (tick, fires) = self.all.iter().map(|timer| self.turn(timer)).min()?;

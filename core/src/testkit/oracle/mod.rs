@@ -1,5 +1,6 @@
 //! Runs scripts on the machine and on the model in lock step.
 
+mod live;
 mod steps;
 
 use alloc::string::String;
@@ -22,10 +23,13 @@ use crate::{
 /// How often a host is woken at most until a graceful drain has come to its deadline.
 const MOST_WAKES: u32 = 1_000;
 
+/// How many of the last steps are done again when everything was worked off.
+const MOST_AGAIN: usize = 40;
+
 /// What the machine and the model disagree about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// In which step, from 0; after the last one the end is run.
+    /// In which step, from 0; after the last one everything is worked off, then the last ones come again, then the end.
     pub step: usize,
     /// In which call.
     pub call: String,
@@ -96,6 +100,7 @@ fn run(script: &Script, flaw: Option<Flaw>) -> Result<Oracle, Fault> {
 pub struct Oracle {
     host: Host,
     model: Model,
+    flaw: Option<Flaw>,
     clock: Instant,
     has_long_batches: bool,
     /// How far the time that the next call is told lies back.
@@ -137,6 +142,7 @@ impl Oracle {
         Ok(Self {
             host: Host::new(setup).map_err(refused)?,
             model: Model::new(setup, flaw),
+            flaw,
             clock: start,
             has_long_batches: setup.has_long_queue(),
             regress: Duration::ZERO,
@@ -157,7 +163,7 @@ impl Oracle {
         })
     }
 
-    /// Runs all steps, then the end.
+    /// Runs all steps, has everything worked off, runs the last steps again, then the end.
     ///
     /// # Errors
     /// The first difference.
@@ -169,12 +175,20 @@ impl Oracle {
         if script.setup.has_long_queue() {
             self.step(Step::Attach)?;
         }
-        for &step in &script.steps {
+        self.steps(&script.steps)?;
+        self.work_off()?;
+        // So that the end has something to end.
+        self.steps(script.steps.get(script.steps.len().saturating_sub(MOST_AGAIN)..).unwrap_or_default())?;
+        self.finish(script.setup.end())
+    }
+
+    fn steps(&mut self, steps: &[Step]) -> Result<(), Fault> {
+        for &step in steps {
             self.step(step)?;
             self.compare()?;
             self.step += 1;
         }
-        self.finish(script.setup.end())
+        Ok(())
     }
 
     /// The host, to look at.

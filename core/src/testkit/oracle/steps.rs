@@ -247,7 +247,7 @@ impl Oracle {
         Some((attempt, self.token()))
     }
 
-    fn start(&mut self) -> Result<Answer, Fault> {
+    pub(super) fn start(&mut self) -> Result<Answer, Fault> {
         let now = self.now();
         self.call(Call::StartNext { now })
     }
@@ -261,7 +261,7 @@ impl Oracle {
         self.advance(units).map(drop)
     }
 
-    fn advance(&mut self, budget: u32) -> Result<Answer, Fault> {
+    pub(super) fn advance(&mut self, budget: u32) -> Result<Answer, Fault> {
         let now = self.now();
         self.call(Call::Advance { now, budget })
     }
