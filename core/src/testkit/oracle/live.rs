@@ -41,9 +41,16 @@ impl Oracle {
     }
 
     fn let_starts_happen(&mut self) -> Result<(), Fault> {
-        let (now, to) = (self.clock, self.host.machine().limits().concurrency);
-        self.call(Call::Resume { now })?;
-        self.call(Call::SetConcurrency { now, to }).map(drop)
+        let (now, machine) = (self.clock, self.host.machine());
+        let (is_paused, has_none) = (machine.is_paused(), machine.concurrency() == 0);
+        // No more than it takes, for each of the two could make up for the other.
+        if has_none {
+            self.call(Call::SetConcurrency { now, to: 1 })?;
+        }
+        if is_paused {
+            self.call(Call::Resume { now })?;
+        }
+        Ok(())
     }
 
     /// One call of a host that behaves; `false` when there is nothing that it could do.
