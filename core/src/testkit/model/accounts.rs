@@ -1,7 +1,7 @@
 //! How many there are of each class of the ledger, and the most that there ever were at the same time.
 
-use super::observe::Difference;
-use super::{Model, Owner, Task, size};
+use super::comparison::Comparison;
+use super::{Model, Owner, size};
 use crate::testkit::Flaw;
 use crate::{Account, Ledger, Totals};
 
@@ -52,23 +52,31 @@ fn accounts(ledger: &Ledger) -> [Account; CLASSES] {
 impl Model {
     fn live(&self) -> [u32; CLASSES] {
         let [health, sweep] = self.intervals.map(u32::from);
+        let [mut callbacks, mut jobs, mut queued, mut placed, mut observed] = [0; 5];
+        for task in &self.tasks {
+            callbacks += u32::from(task.callback.is_some());
+            jobs += u32::from(task.job.is_some());
+            queued += u32::from(task.is_queued());
+            placed += u32::from(task.placed);
+            observed += u32::from(task.out);
+        }
         [
             health,
             sweep,
             size(self.sources.iter()) * 3,
-            self.count(|task| task.callback.is_some()),
+            callbacks,
             size(0..self.cache.len()),
             size(0..self.ring.len()),
-            self.count(|task| task.job.is_some()),
+            jobs,
             size(self.timers.iter().filter(|timer| matches!(timer.owner, Owner::Task(_)))),
             size(self.tasks.iter()),
-            self.count(Task::is_queued),
-            self.count(|task| task.placed),
+            queued,
+            placed,
             size(self.kept.iter()),
             size(self.line.iter()),
             self.permits(),
             size(0..self.sleeps.len()),
-            self.count(|task| task.out),
+            observed,
         ]
     }
 
@@ -83,15 +91,13 @@ impl Model {
         }
     }
 
-    pub(super) fn ledger_difference(&self, ledger: &Ledger, totals: &Totals) -> Option<Difference> {
+    pub(super) fn compare_ledgers(&self, ledger: &Ledger, totals: &Totals, found: &mut Comparison) {
         let expected = self.live().into_iter().zip(self.highest);
-        let mut classes = NAMES.into_iter().zip(accounts(ledger)).zip(expected);
-        classes
-            .find_map(|((what, account), expected)| {
-                let over = Difference::between("ledger's bound", &true, &(account.highest <= account.bound));
-                Difference::between(what, &expected, &(account.live(), account.highest)).or(over)
-            })
-            .or_else(|| Difference::between("tasks entered", &totals.admitted, &ledger.tasks.entered))
-            .or_else(|| Difference::between("attempts entered", &totals.started, &ledger.running.entered))
+        for ((what, account), expected) in NAMES.into_iter().zip(accounts(ledger)).zip(expected) {
+            found.of(what, &expected, &(account.live(), account.highest));
+            found.of("ledger's bound", &true, &(account.highest <= account.bound));
+        }
+        found.of("tasks entered", &totals.admitted, &ledger.tasks.entered);
+        found.of("attempts entered", &totals.started, &ledger.running.entered);
     }
 }

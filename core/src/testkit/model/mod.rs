@@ -8,6 +8,7 @@
 mod accounts;
 mod cached;
 mod commands;
+mod comparison;
 mod effects;
 mod ending;
 mod getters;
@@ -36,7 +37,8 @@ use crate::{
 };
 use accounts::CLASSES;
 use cached::CacheModel;
-pub(super) use observe::Difference;
+pub(super) use comparison::{Comparison, Difference};
+pub(super) use getters::Probes;
 use room::Permit;
 use sleeps::Sleepers;
 use stores::{Ring, SourceModel};

@@ -1,8 +1,8 @@
 //! What can be seen of the machine without changing it.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use super::comparison::Comparison;
 use super::{Model, Owner, STAND_IN, Stage, Task, size};
 use crate::testkit::order::Way;
 use crate::{Census, Event, Health, Hold, Instant, LastError, OutcomeKind, Phase, Plan, Processor, TaskView};
@@ -91,67 +91,52 @@ impl Model {
         self.queue_room().min(self.slot_room())
     }
 
-    /// What differs between the machine and the model, told as the two of them.
-    pub(in crate::testkit) fn difference<P>(&self, machine: &Processor<P>) -> Option<Difference>
+    /// Compares all that can be seen.
+    pub(in crate::testkit) fn compare<P>(&self, machine: &Processor<P>, found: &mut Comparison)
     where
         P: Plan<Meta = u32>,
     {
         let census = machine.census();
         let totals = machine.totals();
-        let checks = [
-            Difference::between("census", &self.census(), &census),
-            Difference::between("audit", &census, &machine.audit()),
-            Difference::between("totals", &self.totals, &totals),
-            Difference::between(
-                "last error",
-                &self.expected_error(machine.last_error()),
-                &machine.last_error(),
-            ),
-            Difference::between("inspection", &self.views(), &self.comparable(machine.inspect(0..u32::MAX))),
-            Difference::between("views by id", &self.named_views(), &self.views_by_id(machine)),
-            Difference::between("health", &self.health(self.now), &machine.health(self.now)),
-            Difference::between("phase", &self.phase, &machine.phase()),
-            Difference::between("startable", &self.startable(), &machine.startable()),
-            Difference::between("free room", &self.free_room(), &machine.free_room()),
-            Difference::between("concurrency", &self.concurrency, &machine.concurrency()),
-            Difference::between("observes", &self.observes, &machine.observes()),
-            Difference::between("paused", &self.paused, &machine.is_paused()),
-            Difference::between("now", &self.now, &machine.now()),
-            Difference::between("next timer", &self.timers.next(), &machine.next_timer()),
-            Difference::between("wake-up", &self.next_wake(), &machine.next_wake()),
-            Difference::between("bound of the unsettled", &true, &self.is_within_bounds()),
-            Difference::between("offered", &totals.offered, &(totals.refused + totals.admitted)),
-            Difference::between("admitted", &totals.admitted, &(totals.settled.total() + census.unsettled())),
-        ];
-        let ledger = self.ledger_difference(&machine.ledger(), &totals);
-        checks.into_iter().flatten().next().or(ledger)
+        found.of("census", &self.census(), &census);
+        found.of("audit", &census, &machine.audit());
+        found.of("totals", &self.totals, &totals);
+        found.of("last error", &self.expected_error(machine.last_error()), &machine.last_error());
+        self.compare_views(machine, found);
+        found.of("health", &self.health(self.now), &machine.health(self.now));
+        found.of("phase", &self.phase, &machine.phase());
+        found.of("startable", &self.startable(), &machine.startable());
+        found.of("free room", &self.free_room(), &machine.free_room());
+        found.of("concurrency", &self.concurrency, &machine.concurrency());
+        found.of("observes", &self.observes, &machine.observes());
+        found.of("paused", &self.paused, &machine.is_paused());
+        found.of("now", &self.now, &machine.now());
+        found.of("next timer", &self.timers.next(), &machine.next_timer());
+        found.of("wake-up", &self.next_wake(), &machine.next_wake());
+        found.of("bound of the unsettled", &true, &self.is_within_bounds());
+        found.of("offered", &totals.offered, &(totals.refused + totals.admitted));
+        found.of("admitted", &totals.admitted, &(totals.settled.total() + census.unsettled()));
+        self.compare_ledgers(&machine.ledger(), &totals, found);
     }
 
-    /// Where every task stands, in the order of their slots.
-    fn views(&self) -> Vec<TaskView<u32>> {
-        let mut tasks: Vec<&Task> = self.tasks.iter().collect();
-        tasks.sort_by_key(|task| task.slot);
-        tasks.into_iter().map(Task::view).collect()
-    }
-
-    /// Where every task stands that an answer has named.
-    fn named_views(&self) -> Vec<Option<TaskView<u32>>> {
-        self.tasks.iter().filter(|task| task.id.is_some()).map(|task| Some(task.view())).collect()
-    }
-
-    fn views_by_id<P>(&self, machine: &Processor<P>) -> Vec<Option<TaskView<u32>>>
+    /// Where every task stands: in the order of their slots, and by its id if an answer has named it.
+    fn compare_views<P>(&self, machine: &Processor<P>, found: &mut Comparison)
     where
         P: Plan<Meta = u32>,
     {
-        self.tasks.iter().filter_map(|task| task.id).map(|id| machine.view(id)).collect()
-    }
-
-    /// The machine's views, without the ids that no answer has named.
-    fn comparable(&self, given: impl Iterator<Item = TaskView<u32>>) -> Vec<TaskView<u32>> {
-        let named = self.tasks.iter().filter(|task| task.id.is_some()).map(|task| task.meta);
-        let named: BTreeSet<u32> = named.collect();
-        let strip = |view: TaskView<u32>| TaskView { task: STAND_IN, ..view };
-        given.map(|view| if named.contains(&view.meta) { view } else { strip(view) }).collect()
+        let mut tasks: Vec<&Task> = self.tasks.iter().collect();
+        tasks.sort_by_key(|task| task.slot);
+        let mut given = machine.inspect(0..u32::MAX);
+        for task in tasks {
+            let (expected, given) = (task.view(), given.next());
+            let strip =
+                |view: TaskView<u32>| TaskView { task: task.id.map_or(STAND_IN, |_| view.task), ..view };
+            found.of("inspection", &Some(expected), &given.map(strip));
+            if let Some(id) = task.id {
+                found.of("view by id", &Some(expected), &machine.view(id));
+            }
+        }
+        found.of("inspection", &None, &given.next());
     }
 
     /// An error may name a task whose id no answer had named when it happened.
@@ -186,27 +171,5 @@ impl Task {
             attempts: self.attempts,
             stage,
         }
-    }
-}
-
-/// Something that the machine and the model see differently.
-#[derive(Debug)]
-pub(in crate::testkit) struct Difference {
-    pub(in crate::testkit) what: &'static str,
-    pub(in crate::testkit) model: alloc::string::String,
-    pub(in crate::testkit) machine: alloc::string::String,
-}
-
-impl Difference {
-    pub(in crate::testkit) fn between<T: PartialEq + core::fmt::Debug>(
-        what: &'static str,
-        model: &T,
-        machine: &T,
-    ) -> Option<Self> {
-        (model != machine).then(|| Self {
-            what,
-            model: alloc::format!("{model:?}"),
-            machine: alloc::format!("{machine:?}"),
-        })
     }
 }

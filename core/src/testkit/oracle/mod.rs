@@ -11,7 +11,7 @@ use core::time::Duration;
 use super::answer::{Answer, Done, Settled, Started};
 use super::call::{Call, Offer};
 use super::host::Host;
-use super::model::{Difference, Model};
+use super::model::{Comparison, Difference, Model, Probes};
 use super::order::{Order, Way};
 use super::script::{Script, Setup, Step};
 use super::{AMPLE, Flaw};
@@ -101,6 +101,7 @@ pub struct Oracle {
     host: Host,
     model: Model,
     flaw: Option<Flaw>,
+    probes: Probes,
     clock: Instant,
     has_long_batches: bool,
     /// How far the time that the next call is told lies back.
@@ -143,6 +144,7 @@ impl Oracle {
             host: Host::new(setup).map_err(refused)?,
             model: Model::new(setup, flaw),
             flaw,
+            probes: Probes::new(),
             clock: start,
             has_long_batches: setup.has_long_queue(),
             regress: Duration::ZERO,
@@ -246,8 +248,10 @@ impl Oracle {
 
     /// Compares everything that can be seen.
     fn compare(&self) -> Result<(), Fault> {
-        let machine = self.host.machine();
-        match self.model.difference(machine).or_else(|| self.model.difference_in_getters(machine)) {
+        let (mut found, machine) = (Comparison::default(), self.host.machine());
+        self.model.compare(machine, &mut found);
+        self.model.compare_getters(machine, &self.probes, &mut found);
+        match found.difference {
             None => Ok(()),
             Some(Difference { what, model, machine }) => Err(Fault {
                 step: self.step,
