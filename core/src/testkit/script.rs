@@ -107,7 +107,7 @@ impl Setup {
 
     /// Whether the lowest level of the machine's wheel is wider than the others.
     const fn has_wide_wheel(&self) -> bool {
-        matches!(self.0[2], 236..=247)
+        matches!(self.0[2], 240..=245)
     }
 
     /// How many bits the generations of task slots have: now and then so few that slots are used up soon.

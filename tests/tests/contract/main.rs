@@ -232,8 +232,16 @@ fn scripts_reach_everything() {
     let (mut snoozed, mut cut_off, mut retired) = (0, 0, 0);
     let (mut shown, mut taken_back, mut unwanted) = (0, 0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
+    let (mut wide, mut mixed, mut long_queues, mut longest_batch) = (0, 0, 0, 0);
     for script in seeded(300) {
+        wide += u32::from(script.setup.limits().timer_slots() >= 1 << 13);
         for (call, answer) in trace(&script).unwrap() {
+            if let Call::FeedBatch { offers, .. } = &call {
+                longest_batch = longest_batch.max(offers.len());
+                let mut orders = offers.iter().flatten().map(|offer| offer.order);
+                let first = orders.next();
+                mixed += u32::from(orders.any(|order| Some(order) != first));
+            }
             *calls.entry(word(format!("{call:?}"))).or_insert(0) += 1;
             *answers.entry(word(format!("{answer:?}"))).or_insert(0) += 1;
             for settled in settlements(&answer) {
@@ -268,7 +276,9 @@ fn scripts_reach_everything() {
         let totals = check(&script).unwrap().totals;
         let mut oracle = Oracle::new(&script.setup, None).unwrap();
         oracle.run(&script).unwrap();
-        retired += oracle.host().machine().census().retired;
+        let machine = oracle.host().machine();
+        retired += machine.census().retired;
+        long_queues += u32::from(machine.ledger().queued.highest > 64);
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
@@ -283,6 +293,8 @@ fn scripts_reach_everything() {
     assert!(shown > 50 && taken_back > 50 && unwanted > 20, "{shown} {taken_back} {unwanted}");
     assert!(snoozed > 50 && cut_off > 5 && retired > 50, "{snoozed} {cut_off} {retired}");
     assert!(tried_again > 5, "{tried_again}");
+    assert!(wide > 2 && long_queues > 2, "{wide} {long_queues}");
+    assert!(mixed > 50 && longest_batch > 64, "{mixed} {longest_batch}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);
     assert!(kept > 50 && abandoned > 50, "{kept} {abandoned}");
 }
