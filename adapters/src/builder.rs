@@ -1,26 +1,18 @@
-//! Building a processor.
+//! What a processor is to be like.
 
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
 use std::time::Duration;
 
-use plimsoll_core::{BuildError, InvalidLimits, Limits, Priority, ResultLimits, Retry, Timeouts};
+use plimsoll_core::{InvalidLimits, Limits, Priority, ResultLimits, Retry, Timeouts};
 
 use crate::cache::{Cache, CachePart, NoCache};
-use crate::engine::base::{MOST_IN_HAND, Manner, Shape};
-use crate::engine::build::{self, BoxFuture, Built, LocalBoxFuture};
-use crate::engine::machine::{BoxTimer, MOST_WORKERS, Parts};
-use crate::footprint::Footprint;
-use crate::handler::Handler;
+use crate::engine::base::{MOST_IN_HAND, Shape};
+use crate::engine::machine::MOST_WORKERS;
 use crate::options::Defaults;
 use crate::processor::Processor;
-use crate::runtime::{Clock, LocalRuntime, Runtime, Threads};
-use crate::sharing::Local;
-use crate::work::{AnyWork, LocalWork, SendWork, Work};
+use crate::runtime::Threads;
 
 /// Jobs run once and are never cloned: how every builder begins.
 #[derive(Debug)]
@@ -71,10 +63,10 @@ impl<J: Clone> Mode<J> for Cloning {
 /// ```
 #[must_use = "a builder does nothing until `spawn_on`"]
 pub struct Builder<R = Once> {
-    limits: Limits,
-    cache: Arc<dyn CachePart>,
-    defaults: Defaults,
-    cancel_grace: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Arc<dyn CachePart>,
+    pub(crate) defaults: Defaults,
+    pub(crate) cancel_grace: Duration,
     prefetch: Option<u32>,
     mode: PhantomData<fn() -> R>,
 }
@@ -225,7 +217,7 @@ impl<R> Builder<R> {
         self
     }
 
-    fn shape(&self, threads: Threads) -> Shape {
+    pub(crate) fn shape(&self, threads: Threads) -> Shape {
         let (workers, in_hand) = match threads {
             Threads::One => (1, MOST_IN_HAND),
             // One more than there are attempts, so that effects are performed although all of those block.
@@ -241,7 +233,7 @@ impl<R> Builder<R> {
     }
 
     /// Whether the limits are those of a machine without a cache, and a task on the default terms could be taken in at all.
-    fn check_defaults(&self) -> Result<(), InvalidLimits> {
+    pub(crate) fn check_defaults(&self) -> Result<(), InvalidLimits> {
         let entries = self.limits.cache.entries;
         if entries > 0 {
             let bound = "zero: a cache is made by `Cache::new`, and handed over by `Builder::cache`";
@@ -257,208 +249,4 @@ impl<R> Builder<R> {
         }
         Ok(())
     }
-
-    /// How many bytes a processor with this handler will ask of the allocator. See [`Footprint`].
-    #[must_use]
-    pub fn footprint<W, U, H, A>(&self, runtime: &U, handler: &H) -> Footprint
-    where
-        W: Work,
-        U: Runtime,
-        H: Handler<W, A>,
-    {
-        let _ = handler;
-        let (shape, clock) = (self.shape(runtime.threads()), size_of_val(&runtime.clock()));
-        Footprint::of::<W, H, H::Future, A, U::Timer>(&self.limits, shape, self.cache.bytes(), clock)
-    }
-
-    /// As [`footprint`](Self::footprint), of a processor that stays on one thread.
-    #[must_use]
-    pub fn local_footprint<W, U, H, A>(&self, runtime: &U, handler: &H) -> Footprint
-    where
-        W: Work,
-        U: LocalRuntime,
-        H: Handler<W, A, Local>,
-    {
-        let _ = handler;
-        let (shape, clock) = (self.shape(Threads::One), size_of_val(&runtime.clock()));
-        Footprint::of::<Local<W>, H, H::Future, A, U::Timer>(&self.limits, shape, self.cache.bytes(), clock)
-    }
-
-    /// Builds the processor, and the futures that have to be polled so that it runs: one for each worker, and one for the
-    /// timekeeper. Everything that it will ever hold is allocated here, and nothing is spawned: spawn them where you like,
-    /// or poll them by hand in a test. Dropping one of them before the end cancels what is not settled, as a runtime does
-    /// that ends.
-    ///
-    /// Of the `runtime` the clock, the timer, the seed and the number of threads are used. The [`Handler`] is called with each
-    /// job, and makes the future of each attempt.
-    ///
-    /// # Errors
-    /// A limit that is out of its bounds or does not go together with the default terms, memory that cannot be had, a cache
-    /// that is another processor's, or a runtime that cannot run it.
-    pub fn build<W, U, H, A>(
-        self,
-        runtime: &U,
-        handler: H,
-    ) -> Result<(Processor<W>, Vec<EngineFuture>), BuildError>
-    where
-        W: SendWork,
-        U: Runtime,
-        H: Handler<W, A, Future: Send + 'static> + Send + Sync + 'static,
-        A: 'static,
-        R: Mode<W::Job>,
-    {
-        runtime.check().map_err(BuildError::Runtime)?;
-        let shape = self.shape(runtime.threads());
-        let manner = Manner { clone: R::CLONE, shape, may_go_on: U::may_go_on };
-        let bytes = self.footprint::<W, U, H, A>(runtime, &handler).total();
-        let (clock, timer) = (Arc::new(runtime.clock()), Box::pin(runtime.timer()));
-        let parts = self.parts::<W>(shape, bytes, clock, timer, || runtime.seed())?;
-        let Built { shared, engine, futures } = build::build(parts, manner, handler)?;
-        Ok((Processor::new(shared, engine), futures.into_iter().map(EngineFuture).collect()))
-    }
-
-    /// As [`build`](Self::build), of a processor that stays on this thread: nothing of it need be `Send`.
-    ///
-    /// # Errors
-    /// As [`build`](Self::build) has.
-    pub fn build_local<W, U, H, A>(
-        self,
-        runtime: &U,
-        handler: H,
-    ) -> Result<(Processor<Local<W>>, Vec<LocalEngineFuture>), BuildError>
-    where
-        W: LocalWork,
-        U: LocalRuntime,
-        H: Handler<W, A, Local, Future: 'static> + 'static,
-        A: 'static,
-        R: Mode<W::Job>,
-    {
-        runtime.check().map_err(BuildError::Runtime)?;
-        let shape = self.shape(Threads::One);
-        let manner = Manner { clone: R::CLONE, shape, may_go_on: U::may_go_on };
-        let bytes = self.local_footprint::<W, U, H, A>(runtime, &handler).total();
-        let (clock, timer) = (Arc::new(runtime.clock()), Box::pin(runtime.timer()));
-        let parts = self.parts::<Local<W>>(shape, bytes, clock, timer, || runtime.seed())?;
-        let Built { shared, engine, futures } = build::build_local(parts, manner, handler)?;
-        Ok((Processor::new(shared, engine), futures.into_iter().map(LocalEngineFuture).collect()))
-    }
-
-    /// [Builds](Self::build) the processor and spawns its futures on a runtime.
-    ///
-    /// # Errors
-    /// As [`build`](Self::build) has; then nothing was spawned.
-    pub fn spawn_on<W, U, H, A>(self, runtime: U, handler: H) -> Result<Processor<W>, BuildError>
-    where
-        W: SendWork,
-        U: Runtime,
-        H: Handler<W, A, Future: Send + 'static> + Send + Sync + 'static,
-        A: 'static,
-        R: Mode<W::Job>,
-    {
-        let (processor, futures) = self.build(&runtime, handler)?;
-        futures.into_iter().for_each(|future| runtime.spawn(future));
-        Ok(processor)
-    }
-
-    /// [Builds](Self::build_local) a processor that stays on this thread, and spawns its futures on a runtime of this thread.
-    /// Jobs, outputs, errors, the handler and its futures need not be `Send`. All else is as with
-    /// [`spawn_on`](Self::spawn_on), but that no [emitter](crate::Access::attach) can be attached, for it may be on another thread.
-    ///
-    /// ```
-    /// # #[cfg(feature = "smol")]
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use plimsoll::{Local, Processor, SmolLocal};
-    /// use std::{convert::Infallible, rc::Rc};
-    ///
-    /// let executor = Rc::new(smol::LocalExecutor::new());
-    /// let processor: Processor<Local<fn(Rc<str>) -> Result<usize, Infallible>>> = Processor::builder()
-    ///     .spawn_local_on(SmolLocal::on(executor.clone()), |text: Rc<str>| async move { Ok(text.len()) })?;
-    /// let handle = processor.submit("Plimsoll".into())?;
-    /// assert_eq!(smol::block_on(executor.run(handle))?, 8);
-    /// # Ok(())
-    /// # }
-    /// # #[cfg(not(feature = "smol"))]
-    /// # fn main() {}
-    /// ```
-    ///
-    /// # Errors
-    /// As [`build`](Self::build) has; then nothing was spawned.
-    pub fn spawn_local_on<W, U, H, A>(self, runtime: U, handler: H) -> Result<Processor<Local<W>>, BuildError>
-    where
-        W: LocalWork,
-        U: LocalRuntime,
-        H: Handler<W, A, Local, Future: 'static> + 'static,
-        A: 'static,
-        R: Mode<W::Job>,
-    {
-        let (processor, futures) = self.build_local(&runtime, handler)?;
-        futures.into_iter().for_each(|future| runtime.spawn(future));
-        Ok(processor)
-    }
-
-    /// What an engine of this shape is made of, if so many bytes can be had and all is as it has to be.
-    fn parts<W: AnyWork>(
-        self,
-        shape: Shape,
-        bytes: usize,
-        clock: Clock,
-        timer: BoxTimer<W>,
-        seed: impl Fn() -> u64,
-    ) -> Result<Parts<W>, BuildError>
-    where
-        R: Mode<W::Job>,
-    {
-        let mut limits = self.limits;
-        limits.check()?;
-        self.check_defaults()?;
-        if R::CLONE.is_none() {
-            // There is no job for a second one.
-            limits.attempts = 1;
-        }
-        if !can_be_allocated(bytes) {
-            return Err(BuildError::Memory { bytes });
-        }
-        limits.seed = if limits.seed == 0 { seed() } else { limits.seed };
-        limits.origin = if limits.origin == 0 { seed() } else { limits.origin };
-        if !self.cache.begin(clock.clone(), seed()) {
-            return Err(BuildError::Cache);
-        }
-        let Self { defaults, cache, cancel_grace: grace, .. } = self;
-        let has_copies = R::CLONE.is_some();
-        Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace, has_copies })
-    }
 }
-
-/// Tries whether so many bytes can be had: a limit that is too large is an error then, and not the end of the process.
-fn can_be_allocated(bytes: usize) -> bool {
-    Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
-}
-
-/// A future that has to be polled so that a processor runs. Made by [`Builder::build`].
-#[must_use = "dropping it ends the processor"]
-pub struct EngineFuture(BoxFuture);
-
-/// A future that has to be polled so that a processor runs that stays on one thread. Made by [`Builder::build_local`].
-#[must_use = "dropping it ends the processor"]
-pub struct LocalEngineFuture(LocalBoxFuture);
-
-macro_rules! engine_future {
-    ($name:ident) => {
-        impl Future for $name {
-            type Output = ();
-
-            fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-                self.0.as_mut().poll(cx)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    };
-}
-
-engine_future!(EngineFuture);
-engine_future!(LocalEngineFuture);

@@ -4,7 +4,7 @@ use plimsoll_core::Limits;
 
 use crate::engine::base::Shape;
 use crate::engine::footprint::{self, ArcInner};
-use crate::engine::machine::Types;
+use crate::engine::types::Types;
 use crate::work::AnyWork;
 
 /// Bytes that a processor asks of the allocator when it is built, by part, from [`Builder::footprint`].

@@ -72,6 +72,7 @@
 mod access;
 mod batch;
 mod builder;
+mod building;
 mod cache;
 mod completions;
 mod context;
@@ -114,7 +115,8 @@ pub use plimsoll_core as machine;
 
 pub use access::Access;
 pub use batch::Submitted;
-pub use builder::{Builder, Cloning, EngineFuture, LocalEngineFuture, Mode, Once};
+pub use builder::{Builder, Cloning, Mode, Once};
+pub use building::{EngineFuture, LocalEngineFuture};
 pub use cache::Cache;
 pub use completions::{CompletionQueue, Ready};
 pub use context::{Context, SnoozeRefusal};

@@ -13,7 +13,8 @@ use plimsoll_core::{
 };
 
 use crate::access::Access;
-use crate::engine::machine::{Machine, Shared};
+use crate::engine::machine::Shared;
+use crate::engine::types::Machine;
 use crate::recipient::{Recipient, Routed};
 use crate::work::AnyWork;
 

@@ -10,7 +10,8 @@ use plimsoll_core::{
 
 use crate::access::Access;
 use crate::emitter::Emitter;
-use crate::engine::machine::{Shared, Types};
+use crate::engine::machine::Shared;
+use crate::engine::types::Types;
 use crate::options::Options;
 use crate::panics::{catch, discard_panic};
 use crate::work::{AnyWork, SendWork};

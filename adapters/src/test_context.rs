@@ -7,8 +7,8 @@ use plimsoll_core::{AttemptId, Effect, Instant, Limits, SleepId, SleepRefusal, S
 
 use crate::context::Context;
 use crate::engine::attempt_host::{Again, AttemptHost};
-use crate::engine::machine::{Machine, Types};
 use crate::engine::signals::Signals;
+use crate::engine::types::{Machine, Types};
 
 impl<M: Copy + Send + Default + 'static> Context<M> {
     /// A context for a test of a handler, of the first attempt and with default metadata: see

@@ -7,9 +7,11 @@ use plimsoll_core::{AttemptId, Effect, Instant, SleepId, SleepRefusal, SleepStat
 
 use super::attempt_host::{Again, AttemptHost};
 use super::completions::QueueKey;
-use super::machine::{Shared, State, Types};
+use super::machine::Shared;
 use super::place::Contents;
+use super::state::State;
 use super::stop_waiters::StopWakers;
+use super::types::Types;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
 use crate::recipient::Recipient;

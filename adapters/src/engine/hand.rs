@@ -8,10 +8,10 @@ use std::time::Duration;
 use plimsoll_core::Instant;
 
 use super::base::{BoxCell, Engine, MOST_IN_HAND, Shape};
-use super::machine::State;
 use super::place::{Contents, Making};
 use super::places::{Place, Shelf};
 use super::signals::Order;
+use super::state::State;
 use super::stop_waiters::StopWakers;
 use super::wake::{Entered, Line};
 use crate::handler::Handler;

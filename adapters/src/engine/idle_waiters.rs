@@ -5,7 +5,8 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::machine::{Shared, State};
+use super::machine::Shared;
+use super::state::State;
 use super::wake::Wakes;
 use crate::work::AnyWork;
 

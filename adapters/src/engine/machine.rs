@@ -3,55 +3,28 @@
 //! Everything that changes the machine goes through [`Shared::change`] or [`Shared::submit`], which find out in the same
 //! hold what has become ready, and afterwards wake as many idle workers for it.
 
-use std::any::Any;
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Waker;
 
-use plimsoll_core::{
-    AttemptId, BuildError, CancelError, CancelReason, Cancelled, Conditions, Effect, Instant, Limits, Phase,
-    Plan, Reason, Remains, Start, TaskId, Wake,
-};
+use plimsoll_core::{BuildError, CancelError, CancelReason, Cancelled, Conditions, Instant, Limits, TaskId};
 
-use super::completions::Completions;
 use super::grace::Graces;
 use super::hook::HookPlace;
 use super::idle_waiters::IdleWaiters;
 use super::lock::Locking;
 use super::signals::Signals;
-use super::stop_waiters::StopWaiters;
+use super::state::{State, Wakeups};
 use super::timekeeper_signal::TimekeeperSignal;
+use super::types::Machine;
 use super::wake::Wakes;
 use super::workers::Workers;
 use crate::cache::CachePart;
 use crate::options::Defaults;
-use crate::panics::PanicMessage;
-use crate::recipient::Recipient;
 use crate::runtime::Clock;
 use crate::sharing::Kinds;
 use crate::work::AnyWork;
-
-/// What the machine keeps for this crate.
-pub(crate) struct Types<W>(PhantomData<fn() -> W>);
-
-impl<W: AnyWork> Plan for Types<W> {
-    type Job = W::Job;
-    type Output = W::Output;
-    type Error = W::Error;
-    type Panic = PanicMessage;
-    type Meta = W::Meta;
-    type Callback = Recipient<W>;
-    type Waiter = Waker;
-    type Listener = Box<dyn Any + Send>;
-    // The cache has a lock of its own, and so is not a part of this machine.
-    type Key = ();
-    type Value = ();
-}
-
-pub(crate) type Machine<W> = plimsoll_core::Processor<Types<W>>;
 
 /// The runtime's timer, kept where the owner can drop it.
 pub(crate) type BoxTimer<W> = Pin<Box<<<W as AnyWork>::Sharing as Kinds>::Timer>>;
@@ -93,145 +66,11 @@ pub(crate) struct Shared<W: AnyWork> {
     pub(super) entering_enders: AtomicU32,
 }
 
-/// What the lock guards. Nothing in here runs code of a user.
-pub(crate) struct State<W: AnyWork> {
-    pub(crate) machine: Machine<W>,
-    /// In which place the attempt of the task in each slot runs.
-    placement: Box<[u32]>,
-    /// The bits of an attempt's id that are its task's slot.
-    slot_bits: u64,
-    /// The timekeeper is certain to look at the timers at this instant at the latest.
-    pub(super) armed: Instant,
-    pub(super) graces: Graces,
-    pub(super) stop_waiters: StopWaiters,
-    pub(super) idle_waiters: IdleWaiters,
-    /// Whether there is any: beside what each hold looks at, for the memory of a hold moves from thread to thread.
-    pub(super) has_idle_waiter: bool,
-    pub(super) completions: Completions<W>,
-    /// An effect with a callback that was taken out of the machine: it comes next.
-    pub(super) callback: Option<Effect<Types<W>>>,
-    /// Whether a sweep was asked for and is not done.
-    pub(super) sweeping: bool,
-    /// What was left at the end, once that has come.
-    pub(crate) ended: Option<Remains>,
-    /// The machine is being ended on a thread that takes all effects: the workers take none any more.
-    pub(super) ending: bool,
-    /// Waits for the end.
-    pub(crate) shutdown: Option<Waker>,
-    /// How many submissions may go by the time that the machine was told last.
-    credit: u32,
-}
-
 /// The most workers of an engine.
 pub(crate) const MOST_WORKERS: u32 = Workers::MOST;
 
 /// How many submissions in a row may go by one reading of the clock.
 const SUBMISSIONS_A_READING: u32 = 64;
-
-/// The futures to wake after a hold.
-#[derive(Clone, Copy, Debug, Default)]
-#[must_use]
-pub(super) struct Wakeups {
-    /// How many idle workers, if there are as many.
-    pub(super) workers: u32,
-    pub(super) timekeeper: bool,
-}
-
-impl<W: AnyWork> State<W> {
-    /// How many things workers could do for the machine: attempts to start, effects to perform. O(1).
-    #[inline]
-    pub(super) fn demand(&self) -> u32 {
-        self.machine.startable().saturating_add(self.count_effects())
-    }
-
-    /// That, without the effects if they are `covered`.
-    #[inline]
-    pub(super) fn demand_beside(&self, covered: bool) -> u32 {
-        if covered { self.machine.startable() } else { self.demand() }
-    }
-
-    /// How many effects the workers could take, and at least one if there is any.
-    #[inline]
-    pub(super) fn count_effects(&self) -> u32 {
-        if self.ending {
-            return 0;
-        }
-        let aside = u32::from(self.callback.is_some())
-            .saturating_add(u32::from(self.sweeping))
-            .saturating_add(u32::from(self.has_idle_waiter_to_wake()));
-        self.machine.pending_effects().saturating_add(aside)
-    }
-
-    /// The demand at the beginning of a hold, for [`wakeups`](Self::wakeups): as good as endless while no worker is idle, for
-    /// then nobody is woken for more.
-    #[inline(always)]
-    fn demand_before(&self, wakes: &Wakes) -> u32 {
-        if wakes.workers.has_idle() { self.demand() } else { u32::MAX }
-    }
-
-    /// The futures to wake for what has become ready in a hold.
-    #[inline]
-    fn wakeups(&self, before: u32, after: u32) -> Wakeups {
-        Wakeups { workers: after.saturating_sub(before), timekeeper: self.has_end_to_reach() }
-    }
-
-    /// The futures to wake after the hold of a worker: so many other workers, and the timekeeper. With the last worker
-    /// that goes to sleep a deadline that is not needed any more is taken back.
-    #[inline]
-    pub(super) fn wakeups_of_worker(&mut self, others: u32, sleeps: bool, wakes: &Wakes) -> Wakeups {
-        let mut timekeeper = self.is_armed_too_late() || self.has_end_to_reach();
-        if sleeps {
-            // An idle worker does not tell the time to the machine: the next submission has to read it.
-            self.credit = 0;
-            timekeeper |= self.armed < self.next_deadline() && wakes.workers.are_all_idle();
-        }
-        Wakeups { workers: others, timekeeper }
-    }
-
-    /// Whether the timekeeper has to look at the timers earlier than it would: that is noted as done.
-    #[inline]
-    fn is_armed_too_late(&mut self) -> bool {
-        let next = self.next_deadline();
-        let is_too_late = next < self.armed && !self.ending;
-        if is_too_late {
-            self.armed = next;
-        }
-        is_too_late
-    }
-
-    /// When the timekeeper has to look at the timers next.
-    #[inline]
-    pub(super) fn next_deadline(&self) -> Instant {
-        self.machine.next_timer().map_or(Instant::MAX, |(at, _)| at).min(self.graces.next())
-    }
-
-    /// Whether the end is under way and needs the machine to be advanced.
-    #[inline]
-    fn has_end_to_reach(&self) -> bool {
-        self.machine.phase() == Phase::Draining && matches!(self.machine.next_wake(), Wake::Now(Reason::End))
-    }
-
-    /// The next attempt, which is to run in this place.
-    // Through memory it would come in pieces that are waited for: a tenth of a short task.
-    #[inline(always)]
-    pub(super) fn start(&mut self, now: Instant, place: u32) -> Option<Start<Types<W>>> {
-        let start = self.machine.start_next(now)?;
-        let slot = self.slot(start.attempt);
-        if let Some(placed) = self.placement.get_mut(slot) {
-            *placed = place;
-        }
-        Some(start)
-    }
-
-    /// The place that the attempt was given. If it is over by now, that may be another's.
-    pub(super) fn place_of(&self, attempt: AttemptId) -> Option<u32> {
-        self.placement.get(self.slot(attempt)).copied()
-    }
-
-    fn slot(&self, attempt: AttemptId) -> usize {
-        usize::try_from(attempt.to_bits() & self.slot_bits).unwrap_or(usize::MAX)
-    }
-}
 
 /// What an engine is made of, beside the handler.
 pub(crate) struct Parts<W: AnyWork> {
@@ -255,25 +94,10 @@ impl<W: AnyWork> Shared<W> {
     ) -> Result<Arc<Self>, BuildError> {
         let Parts { limits, clock, defaults, cache, timer, workers, grace, has_copies } = parts;
         let machine = Machine::new(limits, clock())?;
-        let (slots, places) = (limits.task_slots(), limits.concurrency);
+        let places = limits.concurrency;
         let wakes = Arc::new(Wakes::new(places, workers));
-        let state = State {
-            machine,
-            placement: vec![0; slots as usize].into_boxed_slice(),
-            slot_bits: u64::from(u32::MAX.checked_shr(slots.saturating_sub(1).leading_zeros()).unwrap_or(0)),
-            armed: Instant::MAX,
-            graces: Graces::new(if grace.is_zero() { 0 } else { places }, grace),
-            stop_waiters: StopWaiters::new(places),
-            idle_waiters: IdleWaiters::new(wakes.clone()),
-            has_idle_waiter: false,
-            completions: Completions::new(),
-            callback: None,
-            sweeping: false,
-            ended: None,
-            ending: false,
-            shutdown: None,
-            credit: 0,
-        };
+        let graces = Graces::new(if grace.is_zero() { 0 } else { places }, grace);
+        let state = State::new(machine, graces, places, IdleWaiters::new(wakes.clone()));
         Ok(Arc::new_cyclic(|shared: &Weak<Self>| Self {
             state: Locking::new(state),
             clock,
@@ -466,7 +290,7 @@ impl<W: AnyWork> Shared<W> {
 
     /// Has `waker` woken in place of the timekeeper.
     #[cfg(test)]
-    pub(crate) fn watch_timekeeper(&self, waker: &Waker) {
+    pub(crate) fn watch_timekeeper(&self, waker: &std::task::Waker) {
         self.timekeeper.register(waker);
         self.timekeeper.listen();
     }

@@ -28,8 +28,8 @@
 //!
 //! A job goes through eight files on its way: `submit`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
 //! [`effects`], `handle`. Beside it stand [`places`], where attempts lie while no worker has them in hand, [`workers`],
-//! the set of idle ones, the [`hook`], [`signals`], by which attempts are told to stop, [`idle_waiters`], the [`timekeeper`], and the
-//! [end](ending).
+//! the set of idle ones, [`state`], what the machine's lock guards, the [`hook`], [`signals`], by which attempts are told to stop,
+//! [`idle_waiters`], the [`timekeeper`], and the [end](ending).
 //!
 //! # Locks
 //!
@@ -54,11 +54,13 @@ mod place;
 mod places;
 mod show;
 pub(crate) mod signals;
+pub(crate) mod state;
 mod stop_waiters;
 mod sync;
 mod timekeeper;
 mod timekeeper_signal;
 mod turn;
+pub(crate) mod types;
 mod wake;
 mod worker;
 mod workers;

@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 use plimsoll_core::{AttemptId, Failure, Instant, Late, Message, Start};
 
 use super::attempt_host::Again;
-use super::machine::{Machine, Types};
 use super::signals::Signals;
+use super::types::{Machine, Types};
 use crate::context::Context;
 use crate::handler::Handler;
 use crate::panics::{Panic, PanicMessage, catch, discard_panic, error_message, first_panic, panic_text};

@@ -3,7 +3,8 @@
 use plimsoll_core::Outcome;
 
 use super::hook::Hook;
-use super::machine::{Shared, Types};
+use super::machine::Shared;
+use super::types::Types;
 use crate::panics::PanicMessage;
 use crate::settlement::Settlement;
 use crate::task_error::TaskError;
