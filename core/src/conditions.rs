@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::retry::Tries;
-use crate::task::NEVER;
 use crate::{Instant, Priority, Retry, Timeouts};
 
 /// Everything in [`Terms`](crate::Terms) but the metadata and who gets the outcome, in the form in which the machine
@@ -65,6 +64,9 @@ const fn nanos(duration: Option<Duration>) -> u64 {
         None => NEVER.as_nanos(),
     }
 }
+
+/// The instant of a deadline that never comes.
+pub(crate) const NEVER: Instant = Instant::MAX;
 
 /// The instant so long after another, or [`NEVER`].
 #[inline]

@@ -3,7 +3,7 @@
 use core::num::NonZeroU64;
 
 use crate::backoff::Backoff;
-use crate::conditions::after;
+use crate::conditions::{NEVER, after};
 use crate::ids::TaskId;
 use crate::lifecycle::State;
 use crate::list::{Linked, Links};
@@ -14,9 +14,6 @@ use crate::{CancelReason, Conditions, Instant, OutcomeKind, Plan, Priority, Rout
 pub(crate) const QUEUE: usize = 0;
 /// The lane of the retained results.
 pub(crate) const RESULTS: usize = 1;
-
-/// The instant of a deadline that never comes.
-pub(crate) const NEVER: Instant = Instant::MAX;
 
 /// A task from its admission until its outcome is released and its attempt has stopped.
 ///

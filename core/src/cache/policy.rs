@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::chain::{Chain, Links, put};
-use super::s3fifo::S3Fifo;
+use super::s3fifo::{MOST_PASSED, S3Fifo};
 
 /// Which entry a full [`Cache`](super::Cache) gives up for a new one. Expired entries go before any other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub enum Policy {
 
 impl Policy {
     /// The most entries that one insert under [`Policy::S3Fifo`] passes over.
-    pub const MOST_PASSED: u32 = 64;
+    pub const MOST_PASSED: u32 = MOST_PASSED;
 }
 
 /// A policy at work: told of everything that happens to an entry, asked for a victim.

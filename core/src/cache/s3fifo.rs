@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 
 use super::chain::{Chain, Links, put};
 use super::ghost::{Ghost, Reach};
-use super::policy::Policy;
 
 /// What suits a load.
 #[derive(Debug)]
@@ -24,6 +23,9 @@ struct Parameters {
     /// More uses than this do not count in the main queue.
     most_uses: u8,
 }
+
+/// The most entries that are passed over to find one to give up.
+pub(super) const MOST_PASSED: u32 = 64;
 
 /// The parameters of libCacheSim.
 const AUTHORS: Parameters = Parameters { small: 10, to_main: 2, most_uses: 3 };
@@ -142,12 +144,12 @@ impl S3Fifo {
         self.small.front().or_else(|| self.main.front())
     }
 
-    /// Unlinks an entry to give it up. O([`Policy::MOST_PASSED`]), and O(1) amortised over the uses that were counted.
+    /// Unlinks an entry to give it up. O([`MOST_PASSED`]), and O(1) amortised over the uses that were counted.
     pub(super) fn give_up(&mut self, links: &mut [Links], tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
         self.has_given_up = true;
         let Parameters { to_main, most_uses, .. } = *self.parameters();
         let main_places = self.places.saturating_sub(self.small_places());
-        let mut left = Policy::MOST_PASSED;
+        let mut left = MOST_PASSED;
         loop {
             let from_main = self.main.len() > main_places || self.small.len() == 0;
             let (queue, enough) = if from_main { (&mut self.main, 1) } else { (&mut self.small, to_main) };

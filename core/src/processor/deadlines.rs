@@ -1,6 +1,6 @@
 //! When what falls due: every timer of the machine, by whose it is.
 
-use crate::task::NEVER;
+use crate::conditions::NEVER;
 use crate::timers::{Step, Timers};
 use crate::{Account, Instant};
 

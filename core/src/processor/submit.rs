@@ -2,9 +2,10 @@
 
 use super::Processor;
 use super::deadlines::Owner;
+use crate::conditions::NEVER;
 use crate::lifecycle::State;
 use crate::list::List;
-use crate::task::{NEVER, QUEUE, Task};
+use crate::task::{QUEUE, Task};
 use crate::{Conditions, Event, Instant, Plan, Refusal, Refused, Route, TaskId, Terms};
 
 /// A job and its terms, handed back.

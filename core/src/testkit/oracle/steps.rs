@@ -104,7 +104,7 @@ impl Oracle {
                 let count =
                     if self.has_long_batches { count.saturating_add(1).saturating_mul(20) } else { count };
                 let mut offer = |place| (place != 1).then(|| self.offer(order_at(place).in_batch()));
-                let offers = (0..=count).map(|place| offer(place)).collect();
+                let offers = (0..=count).map(offer).collect();
                 Call::FeedBatch { now, source, offers }
             }
             Step::FeedError { source } => {
