@@ -6,7 +6,6 @@ use std::sync::Arc;
 use plimsoll_core::{BuildError, Conditions, Refusal, Route};
 
 use crate::access::Access;
-use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
 use crate::options::Options;
 use crate::permit::{Permit, refusal_of};
@@ -63,22 +62,6 @@ impl<W: AnyWork> Access<W> {
     }
 }
 
-impl<W: AnyWork> CompletionQueue<W> {
-    /// Submits the jobs of an iterator on the same terms, each with the metadata that `meta` gives for it, as long as there is
-    /// room: up to 64 in one hold of the machine's lock. Their results come here, in the order of settlement; metadata tell whose
-    /// they are. See [`Access::post_many`]. It stops with [`Untaken`](Refusal::Untaken) when as many tasks are here as there is
-    /// room for.
-    pub fn submit_many(
-        &mut self,
-        jobs: &mut impl Iterator<Item = W::Job>,
-        terms: &Options,
-        meta: impl FnMut(&W::Job) -> W::Meta,
-    ) -> Submitted<W::Job> {
-        let key = self.key();
-        self.batch().submit(jobs, terms, meta, move || Route::Callback(Recipient::Queue(key)))
-    }
-}
-
 /// Jobs that were pulled, with their metadata: at most as many as are taken in during one hold.
 pub(crate) type Pulled<W> = Vec<(<W as AnyWork>::Job, <W as AnyWork>::Meta)>;
 
@@ -112,7 +95,7 @@ impl<'a, W: AnyWork> Batch<'a, W> {
     }
 
     /// Submits as many as there is room for.
-    fn submit(
+    pub(crate) fn submit(
         mut self,
         jobs: &mut impl Iterator<Item = W::Job>,
         terms: &Options,

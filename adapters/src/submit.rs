@@ -3,9 +3,12 @@
 use plimsoll_core::{Refused, Route, TaskId};
 
 use crate::access::Access;
+use crate::batch::Submitted;
 use crate::completions::CompletionQueue;
 use crate::handle::Handle;
+use crate::options::Options;
 use crate::permit::Permit;
+use crate::recipient::Recipient;
 use crate::task_builder::{TaskBuilder, only_job};
 use crate::wait::SubmitWait;
 use crate::work::AnyWork;
@@ -101,5 +104,19 @@ impl<W: AnyWork> CompletionQueue<W> {
     {
         let shared = self.shared().clone();
         TaskBuilder::new(&shared, job, W::Meta::default()).submit_to(self)
+    }
+
+    /// Submits the jobs of an iterator on the same terms, each with the metadata that `meta` gives for it, as long as there is
+    /// room: up to 64 in one hold of the machine's lock. Their results come here, in the order of settlement; metadata tell whose
+    /// they are. See [`Access::post_many`]. It stops with [`Untaken`](crate::Refusal::Untaken) when as many tasks are here as there is
+    /// room for.
+    pub fn submit_many(
+        &mut self,
+        jobs: &mut impl Iterator<Item = W::Job>,
+        terms: &Options,
+        meta: impl FnMut(&W::Job) -> W::Meta,
+    ) -> Submitted<W::Job> {
+        let key = self.key();
+        self.batch().submit(jobs, terms, meta, move || Route::Callback(Recipient::Queue(key)))
     }
 }

@@ -7,7 +7,6 @@ use std::task::Waker;
 use plimsoll_core::BuildError;
 use slab::Slab;
 
-use super::machine::Shared;
 use crate::settlement::Settlement;
 use crate::work::AnyWork;
 
@@ -68,6 +67,40 @@ impl<W: AnyWork> Completions<W> {
         Ok(if is_due { left.waker.take() } else { None })
     }
 
+    /// Makes a place for the results of a completion queue, with this list.
+    pub(super) fn open(&mut self, settled: VecDeque<Settlement<W>>) -> QueueKey {
+        QueueKey(self.queues.insert(Inbox::Open(Left { settled, waker: None, wanted: 1 })))
+    }
+
+    /// Whether `wanted` results of a queue are there; then all of them are taken if this list is empty, in exchange for it. If
+    /// not, `waker` is left, to be woken when they are. The waker that is not needed comes back.
+    pub(super) fn take(
+        &mut self,
+        QueueKey(key): QueueKey,
+        list: &mut VecDeque<Settlement<W>>,
+        wanted: usize,
+        waker: Option<Waker>,
+    ) -> (bool, Option<Waker>) {
+        let Some(Inbox::Open(left)) = self.queues.get_mut(key) else { return (true, waker) };
+        if left.settled.len() >= wanted {
+            if list.is_empty() {
+                std::mem::swap(list, &mut left.settled);
+            }
+            return (true, waker);
+        }
+        left.wanted = wanted;
+        match waker {
+            Some(waker) => (false, left.waker.replace(waker)),
+            None => (false, None),
+        }
+    }
+
+    /// How many queues there are, those that were dropped and have tasks that are not settled included.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.queues.len()
+    }
+
     /// A task of a queue that was dropped is settled.
     #[cold]
     fn note_unwanted(&mut self, QueueKey(key): QueueKey) {
@@ -83,7 +116,11 @@ impl<W: AnyWork> Completions<W> {
 
     /// From now on nobody takes results of a queue with so many tasks, but for those that were taken: what is left, and the
     /// waker.
-    fn close(&mut self, QueueKey(key): QueueKey, tasks: usize) -> (VecDeque<Settlement<W>>, Option<Waker>) {
+    pub(super) fn close(
+        &mut self,
+        QueueKey(key): QueueKey,
+        tasks: usize,
+    ) -> (VecDeque<Settlement<W>>, Option<Waker>) {
         let Some(Inbox::Open(Left { settled, waker, .. })) =
             self.queues.get_mut(key).map(|inbox| std::mem::replace(inbox, Inbox::Closed { unsettled: 0 }))
         else {
@@ -96,61 +133,5 @@ impl<W: AnyWork> Completions<W> {
             *inbox = Inbox::Closed { unsettled };
         }
         (settled, waker)
-    }
-}
-
-impl<W: AnyWork> Shared<W> {
-    /// Makes a place for the results of a completion queue, with this list.
-    pub(crate) fn open_queue(&self, settled: VecDeque<Settlement<W>>) -> QueueKey {
-        let left = Left { settled, waker: None, wanted: 1 };
-        QueueKey(self.lock().completions.queues.insert(Inbox::Open(left)))
-    }
-
-    /// Whether `wanted` results of a queue are there; then all of them are taken if this list is empty, in exchange for it. If
-    /// not, `waker` is left, to be woken when they are. The waker that is not needed comes back.
-    pub(crate) fn take_results(
-        &self,
-        QueueKey(key): QueueKey,
-        list: &mut VecDeque<Settlement<W>>,
-        wanted: usize,
-        waker: Option<Waker>,
-    ) -> (bool, Option<Waker>) {
-        let mut state = self.lock();
-        let Some(Inbox::Open(left)) = state.completions.queues.get_mut(key) else { return (true, waker) };
-        if left.settled.len() >= wanted {
-            if list.is_empty() {
-                std::mem::swap(list, &mut left.settled);
-            }
-            return (true, waker);
-        }
-        left.wanted = wanted;
-        match waker {
-            Some(waker) => (false, left.waker.replace(waker)),
-            None => (false, None),
-        }
-    }
-
-    /// Ends a queue with so many tasks whose results were not taken: the results that are there, and the waker.
-    pub(crate) fn close_queue(
-        &self,
-        key: QueueKey,
-        tasks: usize,
-    ) -> (VecDeque<Settlement<W>>, Option<Waker>) {
-        self.lock().completions.close(key, tasks)
-    }
-
-    /// How many queues there are, those that were dropped and have tasks that are not settled included.
-    #[cfg(test)]
-    pub(crate) fn count_queues(&self) -> usize {
-        self.lock().completions.queues.len()
-    }
-
-    /// [`Completions::push`], of a settlement that was shown to the hook.
-    pub(super) fn complete(
-        &self,
-        key: QueueKey,
-        settled: Settlement<W>,
-    ) -> Result<Option<Waker>, Settlement<W>> {
-        self.lock().completions.push(key, settled)
     }
 }

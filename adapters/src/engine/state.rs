@@ -166,4 +166,31 @@ impl<W: AnyWork> State<W> {
     fn slot(&self, attempt: AttemptId) -> usize {
         usize::try_from(attempt.to_bits() & self.slot_bits).unwrap_or(usize::MAX)
     }
+
+    /// Whether somebody has waited for this moment, at which every task is settled and no callback is being called. Those that
+    /// are yet to be called are effects, which come first.
+    #[inline]
+    pub(super) fn has_idle_waiter_to_wake(&self) -> bool {
+        self.has_idle_waiter && self.machine.is_idle() && self.has_called_back()
+    }
+
+    /// Whether no worker is calling foreign code. At the end nobody waits for that.
+    #[cold]
+    fn has_called_back(&self) -> bool {
+        self.ending || self.idle_waiters.has_called_back()
+    }
+
+    /// Whether there is such a moment now.
+    pub(super) fn is_idle(&self) -> bool {
+        let has_effect = self.callback.is_some() || self.machine.pending_effects() > 0;
+        self.machine.is_idle() && (self.ending || !has_effect) && self.has_called_back()
+    }
+
+    /// Takes the waker of one who has waited for this moment.
+    #[cold]
+    pub(super) fn take_idle_waiter(&mut self) -> Option<Waker> {
+        let waker = self.idle_waiters.take();
+        self.has_idle_waiter = !self.idle_waiters.is_empty();
+        waker
+    }
 }
