@@ -146,7 +146,8 @@ fn what_has_no_bound_is_taken_whatever_it_is() {
 
 #[test]
 fn intervals_are_no_shorter_than_a_tick() {
-    let set: [(fn(&mut Limits, Option<Duration>), &str); 2] = [
+    type Set = fn(&mut Limits, Option<Duration>);
+    let set: [(Set, &str); 2] = [
         (|limits, every| limits.health_every = every, "health_every"),
         (|limits, every| limits.sweep_every = every, "sweep_every"),
     ];

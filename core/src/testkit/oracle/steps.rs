@@ -103,7 +103,7 @@ impl Oracle {
                 let order_at = |place| if is_mixed { order.at(place) } else { order };
                 let count =
                     if self.has_long_batches { count.saturating_add(1).saturating_mul(20) } else { count };
-                let mut offer = |place| (place != 1).then(|| self.offer(order_at(place).in_batch()));
+                let offer = |place| (place != 1).then(|| self.offer(order_at(place).in_batch()));
                 let offers = (0..=count).map(offer).collect();
                 Call::FeedBatch { now, source, offers }
             }
