@@ -13,8 +13,8 @@ impl Oracle {
     ///
     /// That comes to an end in a number of calls that is known before:
     /// - two that let starts happen, and one report for each attempt that the host has;
-    /// - five for each unsettled task: its delay, its backoff or its deadline comes, the sweep that was due by then is asked for,
-    ///   it is passed over or started, and its attempt is reported, which is the last one;
+    /// - four for each unsettled task: its delay, its backoff or its deadline comes; the sweep that was due by then is asked for;
+    ///   a start takes it, or settles it because it is too late; its attempt is reported, and is its last one;
     /// - four for each task that has a slot: its `Stop`, its `Observe`, which is given back, and its outcome;
     /// - one for each waiter: for room, in a sleep, for events; each is woken at most once, for nobody waits again;
     /// - where the script has begun the end, one for each source and for each entry of the cache, and three for the end itself;
@@ -24,7 +24,7 @@ impl Oracle {
     pub(super) fn work_off(&mut self) -> Result<(), Fault> {
         self.regress = Duration::ZERO;
         let census = self.host.machine().census();
-        let of_tasks = 5 * census.unsettled() + 4 * u64::from(census.tasks);
+        let of_tasks = 4 * census.unsettled() + 4 * u64::from(census.tasks);
         let waiters = u64::from(census.waiters) + u64::from(census.sleeps) + u64::from(census.subscribers);
         let of_end = u64::from(census.sources) + u64::from(census.cached) + 3;
         let most = self.calls + 2 + self.running.len() as u64 + of_tasks + waiters + of_end + 1;
