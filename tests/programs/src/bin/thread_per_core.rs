@@ -94,7 +94,7 @@ impl fmt::Display for Books {
     }
 }
 
-/// To whom an account belongs, and how that branch is reached.
+/// Sends an order to the branch that has its account.
 fn send(branches: &[Sender<Order>], order: Order) -> anyhow::Result<()> {
     let (Order::Move { from: account, .. } | Order::PutIn { to: account, .. }) = order else {
         anyhow::bail!("this is for a branch, not for an account")
@@ -124,7 +124,7 @@ struct TooLittle;
 /// The work of a branch, to be named where a processor, a submitter or a handle of it is kept.
 type Changes = Local<fn(Change, Context) -> Result<(), TooLittle>>;
 
-/// The handler. What it awaits is other branches' time, not theirs.
+/// The handler. While one job waits for its books, the others of the branch go on.
 async fn change(job: Change, cx: Context<(), Local>) -> Result<(), TooLittle> {
     if job.account.is_multiple_of(100) {
         // The books of this account are in the cellar.
