@@ -89,11 +89,11 @@ impl Recent {
     const NONE: Self = Self { first: 0, count: 0, tick: 0, slot: 0 };
 }
 
-/// What one [`Timers::step`] did.
+/// What one [`Timers::step`] did, with a timer named by a `T`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Step {
+pub(crate) enum Step<T = u32> {
     /// This timer fired; it is not armed any more.
-    Fired(u32),
+    Fired(T),
     /// A timer moved one level or more down.
     Moved,
     /// Nothing is left to do at this instant.

@@ -4,10 +4,11 @@ use core::hint::black_box;
 use core::time::Duration;
 
 use super::Processor;
-use super::deadlines::{Fell, OwnTimer, Owner};
+use super::deadlines::{OwnTimer, Owner};
 use crate::lifecycle::{Input, State};
 use crate::list::List;
 use crate::task::QUEUE;
+use crate::timers::Step;
 use crate::{ByOutcome, Event, Instant, Plan, Progress, Reason, Wake};
 
 /// Something that happens again and again.
@@ -55,9 +56,9 @@ impl<P: Plan> Processor<P> {
         let mut used = 0;
         while used < budget {
             match self.deadlines.step(now) {
-                Fell::Due(owner) => self.fire(owner),
-                Fell::Moved => {}
-                Fell::Nothing => break,
+                Step::Fired(owner) => self.fire(owner),
+                Step::Moved => {}
+                Step::Idle => break,
             }
             used += 1;
         }

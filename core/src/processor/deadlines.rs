@@ -35,16 +35,6 @@ impl OwnTimer {
 /// How many timers belong to the machine itself.
 const OWN: u32 = OwnTimer::ALL.len() as u32;
 
-/// What one [`Deadlines::step`] did.
-pub(super) enum Fell {
-    /// This one fell due; its timer is not armed any more.
-    Due(Owner),
-    /// A timer moved.
-    Moved,
-    /// Nothing is left to do at this instant.
-    Nothing,
-}
-
 /// All timers. The wheel knows them by numbers: those of tasks are their slots, then come those of the machine itself, then
 /// those of sleeps.
 pub(crate) struct Deadlines {
@@ -112,18 +102,18 @@ impl Deadlines {
         }
     }
 
-    /// Does one unit of work that is due at `now`.
-    pub(super) fn step(&mut self, now: Instant) -> Fell {
+    /// Does one unit of work that is due at `now`: see [`Timers::step`].
+    pub(super) fn step(&mut self, now: Instant) -> Step<Owner> {
         match self.timers.step(now) {
             Step::Fired(number) => {
                 let owner = self.owner(number);
                 if matches!(owner, Owner::Task(_)) {
                     self.account.leave();
                 }
-                Fell::Due(owner)
+                Step::Fired(owner)
             }
-            Step::Moved => Fell::Moved,
-            Step::Idle => Fell::Nothing,
+            Step::Moved => Step::Moved,
+            Step::Idle => Step::Idle,
         }
     }
 
@@ -186,9 +176,9 @@ mod tests {
         let mut due = Vec::new();
         loop {
             match deadlines.step(Instant::from_millis(20)) {
-                Fell::Due(owner) => due.push(owner),
-                Fell::Moved => {}
-                Fell::Nothing => break,
+                Step::Fired(owner) => due.push(owner),
+                Step::Moved => {}
+                Step::Idle => break,
             }
         }
         assert_eq!((due, deadlines.account().live()), (all, 0));
