@@ -34,7 +34,8 @@ impl<W: AnyWork> Access<W> {
     /// room: up to 64 in one hold of the machine's lock. Their results are of no interest.
     ///
     /// No job is pulled without room for it, so what is not taken in is still in the iterator. Never waits. While it works it
-    /// holds a [`Permit`] for as many as it pulls. Allocates room for 64 jobs. If the iterator or `meta` panics, up to 64
+    /// holds a [`Permit`] for as many as it pulls; the iterator's own upper bound of what is left is taken at its word. Allocates
+    /// room for 64 jobs. If the iterator or `meta` panics, up to 64
     /// jobs that were pulled by then are dropped.
     ///
     /// ```

@@ -186,8 +186,7 @@ impl<R> Builder<R> {
             return Err(BuildError::Cache);
         }
         let Self { defaults, cache, cancel_grace: grace, .. } = self;
-        let has_copies = R::CLONE.is_some();
-        Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace, has_copies })
+        Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace })
     }
 }
 

@@ -12,7 +12,7 @@ use plimsoll_core::{Census, Drain, Ledger, Remains, Totals};
 use crate::access::Access;
 use crate::engine::close::Close;
 use crate::engine::hook::HookOf;
-use crate::engine::machine::{EngineOwned, Shared};
+use crate::engine::machine::{DynEngine, Shared};
 use crate::settlement::Settlement;
 use crate::sharing::Erase;
 use crate::submitter::Submitter;
@@ -35,7 +35,7 @@ use crate::work::AnyWork;
 /// [`shutdown`](Self::shutdown) ends it gracefully.
 pub struct Processor<W: AnyWork> {
     access: Access<W>,
-    engine: EngineOwned<W>,
+    engine: DynEngine<W>,
 }
 
 /// What [`Processor::shutdown`] reports.
@@ -53,7 +53,7 @@ pub struct Report {
 }
 
 impl<W: AnyWork> Processor<W> {
-    pub(crate) fn new(shared: Arc<Shared<W>>, engine: EngineOwned<W>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<W>>, engine: DynEngine<W>) -> Self {
         Self { access: Access { shared }, engine }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use plimsoll_core::BuildError;
 
 use super::base::{Engine, Manner};
-use super::machine::{EngineOwned, Host, Parts, Shared};
+use super::machine::{DynEngine, Host, Parts, Shared};
 use super::place::Cell;
 use super::places::Places;
 use super::timekeeper::Timekeeper;
@@ -26,7 +26,7 @@ pub(crate) type LocalBoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 /// An engine, and what has to be polled so that it runs.
 pub(crate) struct Built<W: AnyWork, B> {
     pub(crate) shared: Arc<Shared<W>>,
-    pub(crate) engine: EngineOwned<W>,
+    pub(crate) engine: DynEngine<W>,
     pub(crate) futures: Vec<B>,
 }
 
@@ -42,13 +42,13 @@ where
     F: Future<Output = Result<W::Output, W::Error>> + Send + 'static,
     A: 'static,
 {
-    let erase = Erase::<W, H, F, A, BoxFuture> {
+    let boxing = Boxing::<W, H, F, A, BoxFuture> {
         host: |shared| shared,
         engine: |engine| engine,
         worker: |worker| Box::pin(worker),
         timekeeper: |timekeeper| Box::pin(timekeeper),
     };
-    assemble(parts, manner, handler, &erase)
+    assemble(parts, manner, handler, &boxing)
 }
 
 /// As [`build`], of an engine that stays on one thread.
@@ -63,20 +63,21 @@ where
     F: Future<Output = Result<W::Output, W::Error>> + 'static,
     A: 'static,
 {
-    let erase = Erase::<Local<W>, H, F, A, LocalBoxFuture> {
+    let boxing = Boxing::<Local<W>, H, F, A, LocalBoxFuture> {
         host: |shared| shared,
         engine: |engine| engine,
         worker: |worker| Box::pin(worker),
         timekeeper: |timekeeper| Box::pin(timekeeper),
     };
-    assemble(parts, manner, handler, &erase)
+    assemble(parts, manner, handler, &boxing)
 }
 
-/// Forgets the types of the handler and its future.
-type Forget<W, H, F> = fn(Arc<Engine<W, H, F>>) -> EngineOwned<W>;
+/// Makes an engine one of a type that does not name the handler and its future.
+type Forget<W, H, F> = fn(Arc<Engine<W, H, F>>) -> DynEngine<W>;
 
-/// How the types of the handler and its future are forgotten, for only here it is known whether they are `Send`.
-struct Erase<W: AnyWork, H, F, A, B> {
+/// Puts the parts of an engine into boxes that do not name the handler and its future. Only the two callers know whether those
+/// are `Send`.
+struct Boxing<W: AnyWork, H, F, A, B> {
     host: fn(Weak<Shared<W>>) -> Weak<Host<W>>,
     engine: Forget<W, H, F>,
     worker: fn(Worker<W, H, F, A>) -> B,
@@ -87,10 +88,10 @@ fn assemble<W: AnyWork, H, F, A, B>(
     parts: Parts<W>,
     manner: Manner<W::Job>,
     handler: H,
-    erase: &Erase<W, H, F, A, B>,
+    boxing: &Boxing<W, H, F, A, B>,
 ) -> Result<Built<W, B>, BuildError> {
     let (count, places) = (parts.workers, parts.limits.concurrency);
-    let shared = Shared::new(parts, erase.host)?;
+    let shared = Shared::new(parts, manner.clone.is_some(), boxing.host)?;
     let handler = Arc::new(handler);
     let cells = (0..places as usize).map(|place| {
         let waker = wake::waker_of(&shared.wakes, u32::try_from(place).unwrap_or(u32::MAX));
@@ -98,8 +99,8 @@ fn assemble<W: AnyWork, H, F, A, B>(
     });
     let engine = Arc::new(Engine { shared: shared.clone(), places: Places::new(cells), manner });
     let mut futures = Vec::with_capacity(count as usize + 1);
-    futures.extend((0..count).map(|index| (erase.worker)(Worker::new(engine.clone(), index, places))));
-    let engine = (erase.engine)(engine);
-    futures.push((erase.timekeeper)(Timekeeper::new(shared.clone(), engine.clone())));
+    futures.extend((0..count).map(|index| (boxing.worker)(Worker::new(engine.clone(), index, places))));
+    let engine = (boxing.engine)(engine);
+    futures.push((boxing.timekeeper)(Timekeeper::new(shared.clone(), engine.clone())));
     Ok(Built { shared, engine, futures })
 }

@@ -36,7 +36,7 @@ type StateLock<W> = <<W as AnyWork>::Sharing as Kinds>::Lock<State<W>>;
 pub(crate) type Guard<'a, W> = <StateLock<W> as Locking<State<W>>>::Guard<'a>;
 
 /// An engine as its owner sees it.
-pub(crate) type EngineOwned<W> = Arc<<<W as AnyWork>::Sharing as Kinds>::Close>;
+pub(crate) type DynEngine<W> = Arc<<<W as AnyWork>::Sharing as Kinds>::Close>;
 
 /// A processor as its attempts see it.
 pub(crate) type Host<W> = <<W as AnyWork>::Sharing as Kinds>::Host;
@@ -82,17 +82,16 @@ pub(crate) struct Parts<W: AnyWork> {
     pub(crate) workers: u32,
     /// How long an attempt that was asked to stop may go on.
     pub(crate) grace: std::time::Duration,
-    /// Whether each attempt has a copy of its job.
-    pub(crate) has_copies: bool,
 }
 
 impl<W: AnyWork> Shared<W> {
-    /// Allocates everything that is shared: see [`Footprint`](crate::Footprint).
+    /// Allocates everything that is shared: see [`Footprint`](crate::Footprint). `has_copies`: each attempt has a copy of its job.
     pub(super) fn new(
         parts: Parts<W>,
+        has_copies: bool,
         host: fn(Weak<Self>) -> Weak<Host<W>>,
     ) -> Result<Arc<Self>, BuildError> {
-        let Parts { limits, clock, defaults, cache, timer, workers, grace, has_copies } = parts;
+        let Parts { limits, clock, defaults, cache, timer, workers, grace } = parts;
         let machine = Machine::new(limits, clock())?;
         let places = limits.concurrency;
         let wakes = Arc::new(Wakes::new(places, workers));

@@ -9,7 +9,7 @@ use plimsoll_core::{Drain, Instant};
 
 use super::base::TIMERS_A_HOLD;
 use super::close::Close;
-use super::machine::{EngineOwned, Shared};
+use super::machine::{DynEngine, Shared};
 use crate::runtime::Timer;
 use crate::work::AnyWork;
 
@@ -20,7 +20,7 @@ const ROUNDS_A_TURN: u32 = 16;
 /// can drop it.
 pub(super) struct Timekeeper<W: AnyWork> {
     shared: Arc<Shared<W>>,
-    engine: EngineOwned<W>,
+    engine: DynEngine<W>,
     /// What the timer is set to; the end of time while it is not set.
     set_to: Instant,
 }
@@ -34,7 +34,7 @@ enum Round {
 }
 
 impl<W: AnyWork> Timekeeper<W> {
-    pub(super) const fn new(shared: Arc<Shared<W>>, engine: EngineOwned<W>) -> Self {
+    pub(super) const fn new(shared: Arc<Shared<W>>, engine: DynEngine<W>) -> Self {
         Self { shared, engine, set_to: Instant::MAX }
     }
 
