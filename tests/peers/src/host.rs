@@ -102,7 +102,7 @@ impl Host for TokioThreads {
     where
         F::Output: Send,
     {
-        tokio::time::timeout(limit, future).await.ok()
+        Tokio::timeout(limit, future).await
     }
 
     fn run<T: Send + 'static>(threads: usize, main: impl Future<Output = T> + Send + 'static) -> T {

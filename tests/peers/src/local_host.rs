@@ -42,7 +42,7 @@ impl Host for TokioSet {
     where
         F::Output: Send,
     {
-        tokio::time::timeout(limit, future).await.ok()
+        Tokio::timeout(limit, future).await
     }
 
     fn run<T: Send + 'static>(_: usize, main: impl Future<Output = T> + Send + 'static) -> T {

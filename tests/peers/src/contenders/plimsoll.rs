@@ -4,7 +4,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use plimsoll::{BuildError, Builder, Handle, Processor, Runtime, SendWork, TaskError, Tokio};
 
@@ -135,12 +135,17 @@ impl<W: Service> Future for Told<W> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
-            Ok(output) => Outcome::Completed(output),
-            Err(TaskError::Failed(error)) => Outcome::Failed(error),
-            Err(TaskError::TimedOut) => Outcome::TimedOut,
-            Err(TaskError::Panicked(_)) => Outcome::Panicked,
-            Err(other) => panic!("no task ends like this here: {other:?}"),
-        })
+        Pin::new(&mut self.0).poll(cx).map(outcome)
+    }
+}
+
+/// What a task came to, as the harness counts it.
+pub fn outcome(result: Result<u64, TaskError<u64>>) -> Outcome {
+    match result {
+        Ok(output) => Outcome::Completed(output),
+        Err(TaskError::Failed(error)) => Outcome::Failed(error),
+        Err(TaskError::TimedOut) => Outcome::TimedOut,
+        Err(TaskError::Panicked(_)) => Outcome::Panicked,
+        Err(other) => panic!("no task ends like this here: {other:?}"),
     }
 }

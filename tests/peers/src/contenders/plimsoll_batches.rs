@@ -4,12 +4,10 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-use plimsoll::{
-    CompletionQueue, Options, Processor, Refusal, Runtime, Settlement, TaskError, Tokio, Work, typed,
-};
+use plimsoll::{CompletionQueue, Options, Processor, Refusal, Runtime, Tokio, Work, typed};
 
 use super::BatchContender;
-use super::plimsoll::{builder, smol};
+use super::plimsoll::{builder, outcome, smol};
 use crate::batches::BatchPeer;
 use crate::host::{Host, Smol};
 use crate::work::{Body, Limits, Outcome};
@@ -84,17 +82,7 @@ impl<B: Body> BatchPeer for Batches<B> {
     async fn take(&mut self, least: u64, mut each: impl FnMut(u64, Outcome) + Send) {
         self.queue.ready(usize::try_from(least).expect("a small batch")).await;
         while let Some(settled) = self.queue.try_next() {
-            each(settled.meta, outcome(settled));
+            each(settled.meta, outcome(settled.result));
         }
-    }
-}
-
-fn outcome<B: Body>(settled: Settlement<Numbered<B>>) -> Outcome {
-    match settled.result {
-        Ok(output) => Outcome::Completed(output),
-        Err(TaskError::Failed(error)) => Outcome::Failed(error),
-        Err(TaskError::TimedOut) => Outcome::TimedOut,
-        Err(TaskError::Panicked(_)) => Outcome::Panicked,
-        Err(other) => panic!("no task ends like this here: {other:?}"),
     }
 }

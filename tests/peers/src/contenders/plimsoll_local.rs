@@ -4,12 +4,12 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use plimsoll::{Handle, Local, LocalRuntime, Processor, SmolLocal, TaskError, TokioLocal};
+use plimsoll::{Handle, Local, LocalRuntime, Processor, SmolLocal, TokioLocal};
 
 use super::Contender;
-use super::plimsoll::builder;
+use super::plimsoll::{builder, outcome};
 use crate::drive::Peer;
 use crate::local_host::{OnThisThread, SmolSet, TokioSet};
 use crate::work::{Body, Limits, Outcome};
@@ -68,12 +68,6 @@ impl Future for Told {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
-            Ok(output) => Outcome::Completed(output),
-            Err(TaskError::Failed(error)) => Outcome::Failed(error),
-            Err(TaskError::TimedOut) => Outcome::TimedOut,
-            Err(TaskError::Panicked(_)) => Outcome::Panicked,
-            Err(other) => panic!("no task ends like this here: {other:?}"),
-        })
+        Pin::new(&mut self.0).poll(cx).map(outcome)
     }
 }
