@@ -1,4 +1,4 @@
-//! Who waits until every task is settled, and every callback has returned.
+//! The waiters for an idle processor: every task settled, every callback returned.
 
 use std::sync::Arc;
 use std::task::Waker;

@@ -1,4 +1,4 @@
-//! The completion queues as those see them who submit to them and take from them.
+//! Completion queues, from the outside of the lock.
 
 use std::collections::VecDeque;
 use std::task::Waker;

@@ -186,7 +186,7 @@ impl<W: AnyWork> State<W> {
         self.machine.is_idle() && (self.ending || !has_effect) && self.has_called_back()
     }
 
-    /// Takes the waker of one who has waited for this moment.
+    /// Takes the waker of one waiter for this moment.
     #[cold]
     pub(super) fn take_idle_waiter(&mut self) -> Option<Waker> {
         let waker = self.idle_waiters.take();

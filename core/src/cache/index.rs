@@ -13,7 +13,7 @@ pub(super) const fn tag(hash: u64) -> u32 {
     tag
 }
 
-/// A hash table of the places of entries. Whoever holds it passes the entries with each call.
+/// A hash table of the places of entries. The caller passes the entries with each call.
 ///
 /// It is made for twice as many as there may be and one more, and so it never grows. **The longest step**: what was removed
 /// leaves marks, and once in many inserts, of as many at least as there are entries, all places are sorted in anew, O(entries)

@@ -145,7 +145,7 @@ impl Deadlines {
         self.account
     }
 
-    /// Who has one, by walking. O(timers).
+    /// The owners that have a deadline, by walking. O(timers).
     pub(super) fn iter(&self) -> impl Iterator<Item = Owner> {
         self.timers.iter().map(|number| self.owner(number))
     }
