@@ -111,14 +111,11 @@ impl<P: Plan> Processor<P> {
         job: P::Job,
         terms: Terms<P>,
     ) -> Result<TaskId, Refused<Offer<P>, PermitRefusal>> {
-        let refusal = match self.places_of_others(now, id) {
-            Ok(others) => self.terms_refusal_beside(&terms, others),
-            Err(reason) => return Err(Refused::new(reason, (job, terms))),
-        };
-        if refusal.is_none() {
-            self.line.take(id, 1);
-        }
-        self.admit_on(self.now, job, terms, refusal).map_err(|refused| refused.because(PermitRefusal::Task))
+        let Terms { meta, route, priority, delay, timeouts, retry } = terms;
+        let conditions = Conditions::new(priority, delay, &timeouts, &retry);
+        self.submit_reserved_on(now, id, job, meta, route, &conditions).map_err(|refused| {
+            refused.map(|(job, route)| (job, Terms { meta, route, priority, delay, timeouts, retry }))
+        })
     }
 
     /// As [`submit_reserved`](Self::submit_reserved), on conditions that were worked out before.
@@ -163,17 +160,6 @@ impl<P: Plan> Processor<P> {
         self.tell(now);
         let left = self.line.held_by(id);
         Reserved { processor: self, id, left }
-    }
-
-    /// How many places are held besides the one that this permit is used for. Once the machine is draining there need be no
-    /// permit for the submission to be refused.
-    fn places_of_others(&mut self, now: Instant, id: PermitId) -> Result<u32, PermitRefusal> {
-        self.tell(now);
-        let has_one = self.line.held_by(id) > 0;
-        if self.is_open() && !has_one {
-            return Err(PermitRefusal::NotGranted);
-        }
-        Ok(self.line.held().saturating_sub(u32::from(has_one)))
     }
 
     /// Gives up to so many places of a permit back, which go to the next in line: how many. With its last one the permit is

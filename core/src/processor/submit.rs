@@ -95,13 +95,7 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn terms_refusal(&self, terms: &Terms<P>) -> Option<Refusal> {
-        self.terms_refusal_beside(terms, self.line.held())
-    }
-
-    /// [`terms_refusal`](Self::terms_refusal), beside so many places that permits hold.
-    #[inline]
-    pub(super) fn terms_refusal_beside(&self, terms: &Terms<P>, held: u32) -> Option<Refusal> {
-        self.refusal_of(&terms.route, terms.retry.total(), !terms.delay.is_zero(), held)
+        self.refusal_of(&terms.route, terms.retry.total(), !terms.delay.is_zero(), self.line.held())
     }
 
     #[inline]
