@@ -49,20 +49,20 @@ impl<W: AnyWork> Stream for Subscription<W> {
     type Item = Notice<W::Meta>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice<W::Meta>>> {
-        match self.try_next() {
-            None => return Poll::Ready(None),
-            Some(Some(notice)) => return Poll::Ready(Some(notice)),
-            Some(None) => {}
-        }
-        // Cloned and dropped without the lock: a waker is foreign code. If something has happened in between, the
-        // waker is woken at once.
-        let waker = cx.waker().clone();
-        match self.shared.act(|machine| machine.wait_event(self.id, waker)) {
-            Ok(replaced) => {
-                drop(replaced);
-                Poll::Pending
+        loop {
+            match self.try_next() {
+                None => return Poll::Ready(None),
+                Some(Some(notice)) => return Poll::Ready(Some(notice)),
+                Some(None) => {}
             }
-            Err(_waker) => Poll::Ready(None),
+            // Cloned and dropped without the lock: a waker is foreign code.
+            let waker = cx.waker().clone();
+            let left = self.shared.act(|machine| machine.wait_event(self.id, waker));
+            // Else something has happened in between.
+            if let Ok(replaced) = left {
+                drop(replaced);
+                return Poll::Pending;
+            }
         }
     }
 }

@@ -150,24 +150,20 @@ impl<E: Copy, W> Subscribers<E, W> {
         Some(next)
     }
 
-    /// Keeps `waiter` until there is something to read; if there is, it is to be woken at once. Hands back the waiter
-    /// that it replaces, or `waiter` itself when the subscriber is not there, or has nothing to read in a closed ring.
+    /// Keeps `waiter` until there is something to read, and hands back the waiter that it replaces; or hands back `waiter`
+    /// itself when there is no need to wait: something can be read, the ring is closed, or the subscriber is not there.
     pub(crate) fn wait(&mut self, id: SubscriberId, waiter: W) -> Result<Option<W>, W> {
         match self.slots.get(id) {
-            Some(subscriber) if !self.closed || subscriber.cursor < self.next => {}
+            Some(subscriber) if !self.closed && subscriber.cursor >= self.next => {}
             _ => return Err(waiter),
         }
         let index = self.slots.index_of(id);
         let old = self.take_waiter(index);
         self.idle.remove(&mut self.slots, index);
-        let mut list = &mut self.waiting;
         if let Some(subscriber) = self.slots.at_mut(index) {
             subscriber.waiter = Some(Waiter { value: waiter, since: subscriber.cursor });
-            if subscriber.cursor < self.next {
-                list = &mut self.to_wake;
-            }
         }
-        list.push_back(&mut self.slots, index);
+        self.waiting.push_back(&mut self.slots, index);
         Ok(old)
     }
 
@@ -309,9 +305,12 @@ mod tests {
         let mut ring = Ring::new(1, 4, 0);
         let id = ring.subscribe().unwrap();
         ring.publish(7);
-        assert_eq!(ring.wait(id, 1), Ok(None));
-        assert_eq!(ring.wait(id, 2), Ok(Some(1)));
-        assert_eq!(woken(&mut ring), [2]);
+        assert_eq!(ring.wait(id, 1), Err(1));
+        assert_eq!(ring.next(id), Some(Event(7)));
+        assert_eq!([ring.wait(id, 2), ring.wait(id, 3)], [Ok(None), Ok(Some(2))]);
+        ring.publish(8);
+        assert_eq!(ring.wait(id, 4), Err(4), "the waiter from before is woken");
+        assert_eq!(woken(&mut ring), [3]);
     }
 
     #[test]
@@ -415,8 +414,12 @@ mod tests {
                     (4..7, Some(one)) => assert_eq!(ring.next(one.id), Some(one.next())),
                     (7 | 8, Some(one)) => {
                         let ready = one.missed > 0 || !one.unread.is_empty();
-                        let old = one.waiter.replace((step, ready)).map(|(waiter, _)| waiter);
-                        assert_eq!(ring.wait(one.id, step), Ok(old));
+                        let expected = if ready {
+                            Err(step)
+                        } else {
+                            Ok(one.waiter.replace((step, false)).map(|(waiter, _)| waiter))
+                        };
+                        assert_eq!(ring.wait(one.id, step), expected);
                     }
                     (9, _) => {
                         let waiter = ring.pop_wake();

@@ -9,8 +9,8 @@ use std::task::{self, Wake, Waker};
 use futures::StreamExt;
 use futures::executor::block_on;
 
-use super::kit::{eventually, ms, on_every_runtime};
-use crate::{Cache, CacheLimits, Context, Processor, Retry, Runtime};
+use super::kit::{Manual, eventually, ms, on_every_runtime};
+use crate::{Cache, CacheLimits, Context, Drain, Processor, Retry, Runtime, infallible};
 
 type Bombing = fn(Bomb, Context) -> Result<Bomb, ()>;
 
@@ -185,4 +185,23 @@ fn work_goes_to_a_worker_that_sleeps() {
     assert_eq!(outcome.recv_timeout(ms(10_000)), Ok(Ok(())));
     release.send(()).unwrap();
     eventually("the other one goes on", || processor.cancel(task).is_err());
+}
+
+#[test]
+fn a_subscriber_sees_the_end_whenever_it_comes() {
+    for round in 0..2_000 {
+        let manual = Manual::default();
+        let processor = Processor::builder().spawn_on(manual.clone(), infallible(|()| async {})).unwrap();
+        let mut events = processor.subscribe().unwrap();
+        let (done, has_ended) = mpsc::channel();
+        let reads = std::thread::spawn(move || {
+            block_on(async { while events.next().await.is_some() {} });
+            done.send(()).unwrap();
+        });
+        processor.task(()).post().unwrap();
+        (0..round % 200).for_each(|_| std::hint::spin_loop());
+        let _ = block_on(processor.shutdown(Drain::Cancel));
+        has_ended.recv_timeout(ms(10_000)).expect("the reader is woken");
+        reads.join().unwrap();
+    }
 }

@@ -42,14 +42,14 @@ impl<P: Plan> Processor<P> {
         next
     }
 
-    /// Leaves a waiter to be woken when there is an event for a subscriber: at once, if there is one
-    /// already. The waiter that it replaces is handed back. Waiters that are left when the machine ends are woken.
+    /// Leaves a waiter to be woken when there is an event for a subscriber that has read everything. The waiter that it
+    /// replaces is handed back. Waiters that are left when the machine ends are woken.
     ///
-    /// May change: effects: the waiter leaves by one.
+    /// May change: nothing else. The waiter leaves by an effect.
     ///
     /// # Errors
-    /// The waiter, when there is no such subscriber, or when it has read everything and the machine is at its very
-    /// end, so that nothing more will come.
+    /// The waiter, when there is no need to wait: [`next_event`](Self::next_event) has an event, or says that there is no such
+    /// subscriber, or that nothing more will come.
     pub fn wait_event(
         &mut self,
         id: SubscriberId,

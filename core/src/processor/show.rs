@@ -57,7 +57,8 @@ impl<P: Plan> Processor<P> {
     /// From now on it can be claimed, or is retained, for as long as if it had been settled now. The reason of a cancel stays
     /// what it was.
     ///
-    /// May change: effects (the wake of the waiter, the discard of the oldest result).
+    /// May change: effects (the wake of the waiter, the discard of the oldest result). The wake may come after
+    /// [`Effect::Drained`], so a host that observes takes effects after this call even then.
     ///
     /// # Errors
     /// Nobody waits for it: its handle was released, the end has discarded it, it was given back before, or it was never

@@ -90,15 +90,13 @@ impl Ring {
     }
 
     pub(super) fn wait(&mut self, id: SubscriberId, waiter: u32) -> Result<Option<u32>, u32> {
-        let is_over = self.closed.then_some(self.published);
-        let Some(subscriber) = self.get(id).filter(|subscriber| Some(subscriber.read) != is_over) else {
+        let last = (!self.closed).then_some(self.published);
+        let Some(subscriber) = self.get(id).filter(|subscriber| Some(subscriber.read) == last) else {
             return Err(waiter);
         };
         let old = subscriber.waiter.replace(waiter);
-        let read = subscriber.read;
         self.stop_waiting(id);
-        let list = if read < self.published { &mut self.to_wake } else { &mut self.waiting };
-        list.push_back(id);
+        self.waiting.push_back(id);
         Ok(old)
     }
 
