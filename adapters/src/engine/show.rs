@@ -1,7 +1,10 @@
 //! Showing settled tasks to the hook.
 
+use std::sync::atomic::Ordering;
+
 use plimsoll_core::Outcome;
 
+use super::effects::Aftermath;
 use super::hook::Hook;
 use super::machine::Shared;
 use super::types::Types;
@@ -45,12 +48,26 @@ impl<W: AnyWork> Shared<W> {
             Err(error) => outcome_of(error),
         };
         let now = self.now();
-        let Err((outcome, job)) = self.act(|machine| machine.observed(now, task, outcome, job)) else {
-            return;
-        };
-        // Nobody wants it any more.
-        self.discard(outcome);
-        self.discard(job);
+        if let Err((outcome, job)) = self.act(|machine| machine.observed(now, task, outcome, job)) {
+            // Nobody wants it any more.
+            self.discard(outcome);
+            self.discard(job);
+        }
+        if self.has_ended.load(Ordering::SeqCst) {
+            self.take_last_effects();
+        }
+    }
+
+    /// After the end nobody looks for effects any more, and a handle may wait for what was shown.
+    fn take_last_effects(&self) {
+        let mut aftermath = Aftermath::new();
+        loop {
+            let took_any = self.lock().take_effects(self, &mut aftermath);
+            if !took_any {
+                return;
+            }
+            self.perform(&mut aftermath);
+        }
     }
 }
 

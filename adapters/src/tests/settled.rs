@@ -1,18 +1,20 @@
 //! The function that sees every settled task.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::executor::block_on;
 
 use super::kit::{Count, Manual, OnDrop, Probe, eventually, ms, on_every_runtime};
-use crate::{Context, OutcomeKind, Processor, Retry, Runtime, TaskError, TaskId, infallible};
+use crate::{Context, Drain, OutcomeKind, Processor, Retry, Runtime, TaskError, TaskId, infallible};
 
 on_every_runtime! {
     every_task_is_seen_once_before_anybody_has_its_result
     the_hook_goes_with_the_processor
     a_hook_may_panic_and_drop_the_owner
+    a_handle_has_what_a_slow_hook_is_shown_at_the_end
 }
 
 type Seen = Arc<Mutex<BTreeMap<TaskId, Vec<OutcomeKind>>>>;
@@ -147,6 +149,25 @@ fn a_hook_may_panic_and_drop_the_owner(runtime: impl Runtime) {
         let _ = handle.wait();
     }
     eventually("all values are dropped", || submitter.census().is_empty() && live.live() == 0);
+}
+
+/// Longer than the end waits for a callback.
+const SLOW: Duration = ms(60);
+
+fn a_handle_has_what_a_slow_hook_is_shown_at_the_end(runtime: impl Runtime) {
+    let processor = Processor::builder().spawn_on(runtime, infallible(|n: u32| async move { n })).unwrap();
+    let (entered, is_entered) = mpsc::channel();
+    processor.on_settled(move |_| {
+        entered.send(()).unwrap();
+        std::thread::sleep(SLOW);
+    });
+    let handle = processor.submit(7).unwrap();
+    let (done, result) = mpsc::channel();
+    let waits = std::thread::spawn(move || done.send(handle.wait()).unwrap());
+    is_entered.recv().unwrap();
+    let _ = block_on(processor.shutdown(Drain::Cancel));
+    assert_eq!(result.recv_timeout(ms(10_000)).expect("the handle is woken"), Ok(7));
+    waits.join().unwrap();
 }
 
 #[test]
