@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use plimsoll_core::{BuildError, Conditions, Refusal, Route};
+use plimsoll_core::{BuildError, Refusal, Route, Terms};
 
 use crate::access::Access;
 use crate::engine::machine::Shared;
@@ -54,12 +54,12 @@ impl<W: AnyWork> Access<W> {
     pub fn post_many(
         &self,
         jobs: &mut impl Iterator<Item = W::Job>,
-        terms: &Options,
+        options: &Options,
         meta: impl FnMut(&W::Job) -> W::Meta,
     ) -> Submitted<W::Job> {
         let (mut pulled, mut tasks) = (Vec::with_capacity(MOST_A_HOLD as usize), 0);
         Batch::new(&self.shared, &mut pulled, u32::MAX, &mut tasks)
-            .submit(jobs, terms, meta, || Route::Nowhere)
+            .submit(jobs, options, meta, || Route::Nowhere)
     }
 }
 
@@ -99,13 +99,13 @@ impl<'a, W: AnyWork> Batch<'a, W> {
     pub(crate) fn submit(
         mut self,
         jobs: &mut impl Iterator<Item = W::Job>,
-        terms: &Options,
+        options: &Options,
         mut meta: impl FnMut(&W::Job) -> W::Meta,
         route: impl Fn() -> Route<Recipient<W>> + Copy,
     ) -> Submitted<W::Job> {
         let mut submitted = Submitted { tasks: 0, refused: Vec::new(), stopped: None };
-        match self.shared.defaults.with(terms) {
-            Ok(conditions) => while self.submit_some(jobs, &conditions, &mut meta, route, &mut submitted) {},
+        match self.shared.defaults.with(options) {
+            Ok(terms) => while self.submit_some(jobs, &terms, &mut meta, route, &mut submitted) {},
             Err(reason) => submitted.stopped = Some(reason),
         }
         submitted
@@ -115,7 +115,7 @@ impl<'a, W: AnyWork> Batch<'a, W> {
     fn submit_some(
         &mut self,
         jobs: &mut impl Iterator<Item = W::Job>,
-        conditions: &Conditions,
+        terms: &Terms,
         meta: &mut impl FnMut(&W::Job) -> W::Meta,
         route: impl Fn() -> Route<Recipient<W>> + Copy,
         submitted: &mut Submitted<W::Job>,
@@ -143,7 +143,7 @@ impl<'a, W: AnyWork> Batch<'a, W> {
             (job, meta)
         }));
         let was_last = pulled.len() < places as usize;
-        submitted.stopped = permit.offer_many(pulled.drain(..), route, conditions, &mut submitted.refused);
+        submitted.stopped = permit.offer_many(pulled.drain(..), route, terms, &mut submitted.refused);
         *self.pulled = pulled;
         let tasks = places.saturating_sub(permit.places());
         self.most = self.most.saturating_sub(tasks);

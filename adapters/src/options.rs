@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Conditions, Plan, Refusal, Route, Terms};
+use plimsoll_core::{Refusal, Terms};
 
 use crate::{Priority, Retry, Timeouts};
 
@@ -90,34 +90,16 @@ pub(crate) struct Defaults {
 
 impl Defaults {
     /// The terms that these options come to, unless they are to be refused.
-    pub(crate) fn terms<P: Plan>(
-        &self,
-        options: Options<P::Meta>,
-        route: Route<P::Callback>,
-    ) -> Result<Terms<P>, Refusal> {
-        let timeouts = options.timeouts_or(self.timeouts)?;
-        let mut terms = Terms::new(options.meta);
-        terms.route = route;
-        terms.priority = options.priority.unwrap_or(self.priority);
-        terms.delay = options.delay;
-        terms.timeouts = timeouts;
-        terms.retry = options.retry.unwrap_or(self.retry);
-        Ok(terms)
-    }
-
-    /// The conditions that these options come to, unless they are to be refused.
     #[inline]
-    pub(crate) fn with<M>(&self, options: &Options<M>) -> Result<Conditions, Refusal> {
-        Ok(Conditions::new(
-            options.priority.unwrap_or(self.priority),
-            options.delay,
-            &options.timeouts_or(self.timeouts)?,
-            options.retry.as_ref().unwrap_or(&self.retry),
-        ))
+    pub(crate) fn with<M>(&self, options: &Options<M>) -> Result<Terms, Refusal> {
+        let timeouts = options.timeouts_or(self.timeouts)?;
+        let priority = options.priority.unwrap_or(self.priority);
+        let retry = options.retry.unwrap_or(self.retry);
+        Ok(Terms::new().priority(priority).delay(options.delay).timeouts(timeouts).retry(retry))
     }
 
-    /// The conditions that they come to themselves.
-    pub(crate) const fn conditions(&self) -> Conditions {
-        Conditions::new(self.priority, Duration::ZERO, &self.timeouts, &self.retry)
+    /// The terms that they come to themselves.
+    pub(crate) const fn terms(&self) -> Terms {
+        Terms::new().priority(self.priority).timeouts(self.timeouts).retry(self.retry)
     }
 }

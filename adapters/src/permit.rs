@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use plimsoll_core::{
-    Conditions, Instant, PermitId, PermitRefusal, Phase, Refusal, Refused, ReserveRefusal, RoomStatus, Route,
-    TaskId, WaitRefusal,
+    Instant, Offer, PermitId, PermitRefusal, Phase, Refusal, Refused, ReserveRefusal, RoomStatus, Route,
+    TaskId, Terms, WaitRefusal,
 };
 
 use crate::access::Access;
 use crate::engine::machine::Shared;
 use crate::engine::types::Machine;
-use crate::recipient::{Recipient, Routed};
+use crate::recipient::{OfferOf, Recipient};
 use crate::work::AnyWork;
 
 /// Room for one task, or for several, that nobody else can take. Made by [`Access::reserve`], [`Access::reserve_many`] and
@@ -128,31 +128,24 @@ impl<W: AnyWork> Permit<W> {
     }
 
     /// Submits with one of its places.
-    pub(crate) fn offer(
-        &mut self,
-        job: W::Job,
-        meta: W::Meta,
-        route: Route<Recipient<W>>,
-        conditions: &Conditions,
-    ) -> Result<TaskId, Refused<Routed<W>>> {
-        let Some((id, count)) = self.held else { return Err(Refused::new(Refusal::UsedUp, (job, route))) };
-        let submitted = self.shared.submit(conditions, |machine, now| {
-            machine.submit_reserved_on(now, id, job, meta, route, conditions)
-        });
+    pub(crate) fn offer(&mut self, offer: OfferOf<W>, terms: &Terms) -> Result<TaskId, Refused<OfferOf<W>>> {
+        let Some((id, count)) = self.held else { return Err(Refused::new(Refusal::UsedUp, offer)) };
+        let submitted =
+            self.shared.submit(terms, |machine, now| machine.reserved(now, id).submit(offer, terms));
         if submitted.is_ok() {
             self.held = NonZeroU32::new(count.get().saturating_sub(1)).map(|rest| (id, rest));
         }
         submitted.map_err(|refused| refused.because(task_refusal))
     }
 
-    /// Submits with one of its places each, all on the same conditions and in one hold of the lock. Jobs that are refused are
+    /// Submits with one of its places each, all on the same terms and in one hold of the lock. Jobs that are refused are
     /// added to `refused`: the last reason.
     #[inline]
     pub(crate) fn offer_many(
         &mut self,
         jobs: impl Iterator<Item = (W::Job, W::Meta)>,
         route: impl Fn() -> Route<Recipient<W>>,
-        conditions: &Conditions,
+        terms: &Terms,
         refused: &mut Vec<W::Job>,
     ) -> Option<Refusal> {
         let (id, count) = self.held?;
@@ -160,11 +153,11 @@ impl<W: AnyWork> Permit<W> {
         self.shared.act(|machine| {
             let mut places = machine.reserved(now, id);
             for (job, meta) in jobs {
-                match places.submit(job, meta, route(), conditions) {
+                match places.submit(Offer::new(job, meta).route(route()), terms) {
                     Ok(_) => used += 1,
                     Err(back) => {
                         reason = Some(task_refusal(back.reason));
-                        refused.push(back.into_value().0);
+                        refused.push(back.into_value().job);
                     }
                 }
             }

@@ -1,8 +1,7 @@
 //! Who gets the result of a task from a worker.
 
-use plimsoll_core::Route;
-
 use crate::engine::completions::QueueKey;
+use crate::engine::types::Types;
 use crate::settlement::Settlement;
 use crate::sharing::Kinds;
 use crate::work::AnyWork;
@@ -20,5 +19,5 @@ pub(crate) enum Recipient<W: AnyWork> {
     Queue(QueueKey),
 }
 
-/// A job and where its result was to go.
-pub(crate) type Routed<W> = (<W as AnyWork>::Job, Route<Recipient<W>>);
+/// A job as it is offered to the machine.
+pub(crate) type OfferOf<W> = plimsoll_core::Offer<Types<W>>;

@@ -5,13 +5,12 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use plimsoll_core::{
-    AttachRefusal, Detached, Fed, FeedRefusal, Guard, Message, Refused, Route, SourceId, Terms,
+    AttachRefusal, Detached, Fed, FeedRefusal, Guard, Message, Offer, Refused, SourceId, Terms,
 };
 
 use crate::access::Access;
 use crate::emitter::Emitter;
 use crate::engine::machine::Shared;
-use crate::engine::types::Types;
 use crate::options::Options;
 use crate::panics::{catch, discard_panic};
 use crate::work::{AnyWork, SendWork};
@@ -126,11 +125,14 @@ struct Feeder<W: AnyWork, F> {
 const FED_A_HOLD: usize = 64;
 
 impl<W: AnyWork, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
-    /// The terms of a job. A panic of the user's function is caught and counted; then there are none.
-    fn terms(&self, job: &W::Job) -> Result<Terms<Types<W>>, FeedRefusal> {
+    /// The metadata and the terms of a job. A panic of the user's function is caught and counted; then there are none.
+    fn terms(&self, job: &W::Job) -> Result<(W::Meta, Terms), FeedRefusal> {
         let shared = &self.shared;
         match catch(|| (self.options)(job)) {
-            Ok(options) => shared.defaults.terms(options, Route::Nowhere).map_err(FeedRefusal::Task),
+            Ok(options) => match shared.defaults.with(&options) {
+                Ok(terms) => Ok((options.meta, terms)),
+                Err(reason) => Err(FeedRefusal::Task(reason)),
+            },
             Err(panic) => {
                 discard_panic(panic);
                 shared.note_panics(1);
@@ -144,13 +146,13 @@ impl<W: AnyWork, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
         let Some(id) = self.id.get().copied() else {
             return Err(Refused::new(FeedRefusal::Detached, job));
         };
-        let terms = match self.terms(&job) {
+        let (meta, terms) = match self.terms(&job) {
             Ok(terms) => terms,
             Err(reason) => return Err(Refused::new(reason, job)),
         };
         let now = shared.now();
-        let fed = shared.act(|machine| machine.feed(now, id, job, terms));
-        fed.map(drop).map_err(|refused| refused.map(|(job, _)| job))
+        let fed = shared.act(|machine| machine.feed(now, id, Offer::new(job, meta), &terms));
+        fed.map(drop).map_err(|refused| refused.map(|offer| offer.job))
     }
 
     fn feed_batch(&self, jobs: Vec<W::Job>) -> Result<(), Refused<Vec<W::Job>, FeedRefusal>> {
@@ -164,7 +166,7 @@ impl<W: AnyWork, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
             let mut without_terms = None;
             for job in jobs.by_ref().take(FED_A_HOLD) {
                 match self.terms(&job) {
-                    Ok(terms) => offers.push(Some((job, terms))),
+                    Ok((meta, terms)) => offers.push(Some((Offer::new(job, meta), terms))),
                     Err(reason) => {
                         without_terms = Some((reason, job));
                         break;
@@ -176,7 +178,7 @@ impl<W: AnyWork, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
             let (reason, without_terms) = without_terms.unzip();
             let reason = fed.refused.or(reason);
             if let Some(reason) = reason {
-                let left = offers.into_iter().flatten().map(|(job, _)| job);
+                let left = offers.into_iter().flatten().map(|(offer, _)| offer.job);
                 let value = left.chain(without_terms).chain(jobs).collect();
                 return Err(Refused::new(reason, value));
             }

@@ -1,6 +1,6 @@
 //! Where a submission begins: at a processor, at a permit, or at a completion queue.
 
-use plimsoll_core::{Refused, Route, TaskId};
+use plimsoll_core::{Offer, Refused, Route, TaskId};
 
 use crate::access::Access;
 use crate::batch::Submitted;
@@ -24,10 +24,9 @@ impl<W: AnyWork> Access<W> {
     where
         W::Meta: Default,
     {
-        let (shared, meta) = (&self.shared, W::Meta::default());
-        let conditions = &shared.conditions;
-        let submitted = shared
-            .submit(conditions, |machine, now| machine.submit_on(now, job, meta, Route::Handle, conditions));
+        let (shared, terms) = (&self.shared, &self.shared.terms);
+        let offer = Offer::new(job, W::Meta::default()).route(Route::Handle);
+        let submitted = shared.submit(terms, |machine, now| machine.submit(now, offer, terms));
         Ok(Handle::new(shared.clone(), submitted.map_err(only_job)?))
     }
 

@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_core::{Priority, Refused, Retry, Route, TaskId, Timeouts};
+use plimsoll_core::{Offer, Plan, Priority, Refused, Retry, Route, TaskId, Timeouts};
 
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
 use crate::options::Options;
 use crate::permit::Permit;
-use crate::recipient::{Callback, CallbackOf, Recipient, Routed};
+use crate::recipient::{Callback, CallbackOf, OfferOf, Recipient};
 use crate::settlement::Settlement;
 use crate::sharing::{Erase, Kinds};
 use crate::wait::SubmitWait;
@@ -116,8 +116,8 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     pub fn submit_wait(self) -> SubmitWait<W> {
         let Self { room, job, options } = self;
         let shared = room.shared().clone();
-        let conditions = shared.defaults.with(&options);
-        SubmitWait::new(shared, job, options.meta, conditions.map(Some))
+        let terms = shared.defaults.with(&options);
+        SubmitWait::new(shared, job, options.meta, terms.map(Some))
     }
 
     /// Submits it and has `callback` called with the [`Settlement`], exactly once, however the task ends: by a worker, or by
@@ -134,7 +134,7 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
         W: 'static,
     {
         self.offer(Route::Callback(Recipient::Callback(callback.erase()))).map_err(|refused| {
-            refused.map(|(job, route)| {
+            refused.map(|Offer { job, route, .. }| {
                 let callback: Callback<W> = match route {
                     Route::Callback(Recipient::Callback(callback)) => callback,
                     // It was just made.
@@ -177,24 +177,23 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
         self.offer(Route::Retain).map_err(only_job)
     }
 
-    fn offer(self, route: Route<Recipient<W>>) -> Result<TaskId, Refused<Routed<W>>> {
+    fn offer(self, route: Route<Recipient<W>>) -> Result<TaskId, Refused<OfferOf<W>>> {
         let Self { room, job, options } = self;
-        let conditions = match room.shared().defaults.with(&options) {
-            Ok(conditions) => conditions,
-            Err(reason) => return Err(Refused::new(reason, (job, route))),
+        let offer = Offer::new(job, options.meta).route(route);
+        let terms = match room.shared().defaults.with(&options) {
+            Ok(terms) => terms,
+            Err(reason) => return Err(Refused::new(reason, offer)),
         };
         match room {
-            Room::Any(shared) => shared.submit(&conditions, |machine, now| {
-                machine.submit_on(now, job, options.meta, route, &conditions)
-            }),
-            Room::Reserved(permit) => permit.offer(job, options.meta, route, &conditions),
+            Room::Any(shared) => shared.submit(&terms, |machine, now| machine.submit(now, offer, &terms)),
+            Room::Reserved(permit) => permit.offer(offer, &terms),
         }
     }
 }
 
 /// Leaves the route behind: it has no callback.
-pub(crate) fn only_job<J, C>(refused: Refused<(J, C)>) -> Refused<J> {
-    refused.map(|(job, _)| job)
+pub(crate) fn only_job<P: Plan>(refused: Refused<Offer<P>>) -> Refused<P::Job> {
+    refused.map(|offer| offer.job)
 }
 
 impl<W: AnyWork> fmt::Debug for TaskBuilder<'_, W> {

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use plimsoll_core::{AttemptId, Effect, Instant, Limits, SleepId, SleepRefusal, SleepStatus, Start, Terms};
+use plimsoll_core::{
+    AttemptId, Effect, Instant, Limits, Offer, SleepId, SleepRefusal, SleepStatus, Start, Terms,
+};
 
 use crate::context::Context;
 use crate::engine::attempt_host::{Again, AttemptHost};
@@ -55,7 +57,7 @@ fn running<M: Copy>(meta: M) -> (Machine<Tested<M>>, Start<Types<Tested<M>>>) {
     (limits.queue, limits.concurrency, limits.delayed) = (0, 1, 0);
     (limits.waiters, limits.sources, limits.subscribers, limits.events) = (0, 0, 0, 1);
     let mut machine = Machine::new(limits, Instant::ZERO).expect("a machine");
-    machine.submit(Instant::ZERO, (), Terms::new(meta)).expect("a task");
+    machine.submit(Instant::ZERO, Offer::new((), meta), &Terms::new()).expect("a task");
     let start = machine.start_next(Instant::ZERO).expect("an attempt");
     (machine, start)
 }

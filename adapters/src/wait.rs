@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use plimsoll_core::{Conditions, Refusal, Refused, Route, TaskId};
+use plimsoll_core::{Offer, Refusal, Refused, Route, TaskId, Terms};
 
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
@@ -23,7 +23,7 @@ pub struct SubmitWait<W: AnyWork> {
     offer: Option<(Arc<Shared<W>>, W::Job)>,
     meta: W::Meta,
     /// Those of the builder, if none.
-    conditions: Option<Conditions>,
+    terms: Option<Terms>,
     /// Why this cannot be submitted at all.
     refusal: Option<Refusal>,
     /// Once there was no room.
@@ -40,23 +40,22 @@ impl<W: AnyWork> SubmitWait<W> {
         shared: Arc<Shared<W>>,
         job: W::Job,
         meta: W::Meta,
-        conditions: Result<Option<Conditions>, Refusal>,
+        terms: Result<Option<Terms>, Refusal>,
     ) -> Self {
-        let (conditions, refusal) = match conditions {
-            Ok(conditions) => (conditions, None),
+        let (terms, refusal) = match terms {
+            Ok(terms) => (terms, None),
             Err(refusal) => (None, Some(refusal)),
         };
-        Self { offer: Some((shared, job)), meta, conditions, refusal, reserve: None }
+        Self { offer: Some((shared, job)), meta, terms, refusal, reserve: None }
     }
 
     /// Submits if there is room and nobody was first; if not, the job comes back.
     #[inline]
     fn arrive(&self, shared: &Shared<W>, job: W::Job) -> Result<TaskId, (Refusal, W::Job)> {
-        let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
-        let submitted = shared.submit(conditions, |machine, now| {
-            machine.try_submit(now, job, self.meta, Route::Handle, conditions)
-        });
-        submitted.map_err(|refused| (refused.reason, refused.into_value().0))
+        let terms = self.terms.as_ref().unwrap_or(&shared.terms);
+        let offer = Offer::new(job, self.meta).route(Route::Handle);
+        let submitted = shared.submit(terms, |machine, now| machine.try_submit(now, offer, terms));
+        submitted.map_err(|refused| (refused.reason, refused.into_value().job))
     }
 
     /// Waits for room.
@@ -73,10 +72,10 @@ impl<W: AnyWork> SubmitWait<W> {
     }
 
     fn submit_with(&self, mut permit: Permit<W>, shared: &Arc<Shared<W>>, job: W::Job) -> Answer<W> {
-        let conditions = self.conditions.as_ref().unwrap_or(&shared.conditions);
-        match permit.offer(job, self.meta, Route::Handle, conditions) {
+        let terms = self.terms.as_ref().unwrap_or(&shared.terms);
+        match permit.offer(Offer::new(job, self.meta).route(Route::Handle), terms) {
             Ok(task) => Ok(Handle::new(shared.clone(), task)),
-            Err(refused) => Err(refused.map(|(job, _)| job)),
+            Err(refused) => Err(refused.map(|offer| offer.job)),
         }
     }
 }

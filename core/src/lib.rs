@@ -8,7 +8,7 @@
 //! # The run loop
 //!
 //! ```
-//! use plimsoll_core::{Effect, Instant, Limits, Plan, Processor, Route, Terms, Wake};
+//! use plimsoll_core::{Effect, Instant, Limits, Offer, Plan, Processor, Route, Terms, Wake};
 //! use core::time::Duration;
 //!
 //! struct Sums;
@@ -28,10 +28,9 @@
 //! let mut now = Instant::ZERO; // your clock
 //! let mut processor = Processor::<Sums>::new(Limits::default(), now)?;
 //!
-//! let mut terms = Terms::new(());
-//! terms.route = Route::Callback(Box::new(|sum| assert_eq!(sum, 6_u32)) as Box<dyn FnOnce(u32)>);
-//! terms.delay = Duration::from_millis(250);
-//! processor.submit(now, vec![1, 2, 3], terms)?;
+//! let terms = Terms::new().delay(Duration::from_millis(250)); // of any number of tasks
+//! let callback = Route::Callback(Box::new(|sum| assert_eq!(sum, 6_u32)) as Box<dyn FnOnce(u32)>);
+//! processor.submit(now, Offer::new(vec![1, 2, 3], ()).route(callback), &terms)?;
 //!
 //! loop {
 //!     // 1. Reports first: what has come to an end since the last round. Here attempts end at once.
@@ -170,7 +169,6 @@ mod cache;
 mod census;
 #[cfg(feature = "std")]
 mod clock;
-mod conditions;
 mod effect;
 mod error;
 mod event;
@@ -181,6 +179,7 @@ mod limits;
 mod line;
 mod list;
 mod message;
+mod offer;
 mod outcome;
 mod plan;
 mod processor;
@@ -202,7 +201,6 @@ pub use cache::{Cache, CacheHasher, CacheLimits, CacheMut, CacheStats, Inserted,
 pub use census::{Account, Census, Ledger, Remains, Totals};
 #[cfg(feature = "std")]
 pub use clock::Clock;
-pub use conditions::Conditions;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
 pub use error::{
     AttachRefusal, BuildError, CancelError, FeedRefusal, InvalidLimits, Late, PermitRefusal, Refusal,
@@ -214,6 +212,7 @@ pub use last_error::{ErrorKind, LastError};
 pub use limits::{Footprint, Limits, ResultLimits};
 pub use line::RoomStatus;
 pub use message::Message;
+pub use offer::{Offer, Route};
 pub use outcome::{ByOutcome, CancelReason, Outcome, OutcomeKind, Settlement, Times};
 pub use plan::Plan;
 pub use processor::{
@@ -224,5 +223,5 @@ pub use retry::{Jitter, Retry};
 pub use simple::Simple;
 pub use sleeps::SleepStatus;
 pub use subscribers::Next;
-pub use terms::{Priority, Route, Terms, Timeouts};
+pub use terms::{Priority, Terms, Timeouts};
 pub use time::Instant;

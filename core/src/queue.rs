@@ -118,9 +118,8 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::lifecycle::State;
-    use crate::{Conditions, Retry, Route, Timeouts};
+    use crate::{Offer, Terms};
     use alloc::vec::Vec;
-    use core::time::Duration;
 
     struct Bare;
     impl Plan for Bare {
@@ -147,9 +146,8 @@ mod tests {
         }
 
         fn push(&mut self, class: u8) -> u32 {
-            let conditions =
-                Conditions::new(Priority::new(class), Duration::ZERO, &Timeouts::NONE, &Retry::NONE);
-            let task = Task::new(Instant::ZERO, 0, (), Route::Nowhere, &conditions, State::Queued);
+            let terms = Terms::new().priority(Priority::new(class));
+            let task = Task::new(Instant::ZERO, Offer::new(0, ()), &terms, State::Queued);
             let id = self.tasks.insert(task).ok().unwrap();
             let index = self.tasks.index_of(id);
             let before = self.queue.push(self.tasks.at_mut(index).unwrap(), index);

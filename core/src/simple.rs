@@ -12,11 +12,11 @@ use crate::Plan;
 /// metadata, no sources and no cache. A host that needs another type writes a [`Plan`] of its own.
 ///
 /// ```
-/// use plimsoll_core::{Effect, Instant, Limits, Outcome, Processor, Route, Simple, Terms};
+/// use plimsoll_core::{Effect, Instant, Limits, Offer, Outcome, Processor, Route, Simple, Terms};
 ///
 /// let now = Instant::ZERO;
 /// let mut machine = Processor::<Simple<u32, u32>>::new(Limits::default(), now)?;
-/// machine.submit(now, 20, Terms { route: Route::Callback(7), ..Terms::new(()) })?;
+/// machine.submit(now, Offer::new(20, ()).route(Route::Callback(7)), &Terms::new())?;
 /// let start = machine.start_next(now).ok_or("there is a job")?;
 /// machine.completed(now, start.attempt, start.job + 1)?;
 /// let Some(Effect::Settle(settled)) = machine.poll_effect() else { return Err("it is settled".into()) };

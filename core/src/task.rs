@@ -3,12 +3,12 @@
 use core::num::NonZeroU64;
 
 use crate::backoff::Backoff;
-use crate::conditions::{NEVER, after};
 use crate::ids::TaskId;
 use crate::lifecycle::State;
 use crate::list::{Linked, Links};
 use crate::retry::Tries;
-use crate::{CancelReason, Conditions, Instant, OutcomeKind, Plan, Priority, Route, Times};
+use crate::time::{NEVER, after};
+use crate::{CancelReason, Instant, Offer, OutcomeKind, Plan, Priority, Route, Terms, Times};
 
 /// The lane of the queue and of the outbox. A task is never in both.
 pub(crate) const QUEUE: usize = 0;
@@ -157,28 +157,22 @@ impl BackoffOrReason {
 impl<P: Plan> Task<P> {
     /// A task that begins in this state: delayed, or queued.
     #[inline]
-    pub(crate) fn new(
-        now: Instant,
-        job: P::Job,
-        meta: P::Meta,
-        route: Route<P::Callback>,
-        conditions: &Conditions,
-        state: State,
-    ) -> Self {
+    pub(crate) fn new(now: Instant, offer: Offer<P>, terms: &Terms, state: State) -> Self {
+        let Offer { job, meta, route } = offer;
         Self {
             state,
-            priority: conditions.priority,
+            priority: terms.priority,
             pending: Pending::NONE,
             kind: None,
             attempts: 0,
             starts: 0,
-            tries: conditions.tries,
-            since: conditions.ready_at(now),
-            close_by_or_waited_until: after(now, conditions.schedule_to_close),
+            tries: terms.tries,
+            since: terms.ready_at(now),
+            close_by_or_waited_until: after(now, terms.schedule_to_close),
             admitted_at: now,
-            start_to_close: conditions.start_to_close,
-            schedule_to_start_or_retained_at: conditions.schedule_to_start,
-            backoff_or_reason: BackoffOrReason::of(conditions.backoff),
+            start_to_close: terms.start_to_close,
+            schedule_to_start_or_retained_at: terms.schedule_to_start,
+            backoff_or_reason: BackoffOrReason::of(terms.backoff),
             links: [Links::default(); 2],
             claimant: match route {
                 Route::Nowhere => Claimant::Nobody,

@@ -1,81 +1,114 @@
-//! The terms on which a task is submitted.
+//! The terms on which tasks are taken in.
 
 use core::cmp::Ordering;
-use core::fmt;
 use core::time::Duration;
 
-use crate::{Plan, Retry};
+use crate::backoff::Backoff;
+use crate::retry::Tries;
+use crate::time::{NEVER, after};
+use crate::{Instant, Retry};
 
-/// What is agreed about a task when it is submitted, besides its job.
+/// How tasks are to be treated: made once, in the form in which the machine keeps it, and passed by reference with each of
+/// them.
+///
+/// ```
+/// # use core::time::Duration;
+/// # use plimsoll_core::{Priority, Retry, Terms, Timeouts};
+/// const HURRIED: Terms = Terms::new().priority(Priority::HIGHEST).retry(Retry::times(2));
+/// let limit = Some(Duration::from_secs(5));
+/// let terms = HURRIED.timeouts(Timeouts { start_to_close: limit, ..Timeouts::NONE });
+/// assert_ne!(terms, HURRIED);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
-pub struct Terms<P: Plan> {
-    /// Copied into events, the last error and the settlement.
-    pub meta: P::Meta,
-    /// The one place to which the outcome goes.
-    pub route: Route<P::Callback>,
-    /// Which class of the queue it waits in.
-    pub priority: Priority,
-    /// How long it is kept back before it is put in the queue. Meanwhile it takes one of
-    /// [`Limits::delayed`](crate::Limits::delayed). One that reaches past the end of
-    /// [`Instant`](crate::Instant)'s range is for ever: only a time-out, a cancel or the end brings the task out.
-    pub delay: Duration,
-    /// Its time-outs.
-    pub timeouts: Timeouts,
-    /// What happens when an attempt fails.
-    pub retry: Retry,
+pub struct Terms {
+    pub(crate) priority: Priority,
+    pub(crate) tries: Tries,
+    pub(crate) backoff: Backoff,
+    /// All in nanoseconds; no time-out is as good as one of 584 years, the range of [`Instant`].
+    pub(crate) delay: u64,
+    pub(crate) schedule_to_start: u64,
+    pub(crate) start_to_close: u64,
+    pub(crate) schedule_to_close: u64,
 }
 
-impl<P: Plan> Terms<P> {
-    /// Terms with this metadata and defaults for the rest: the outcome goes nowhere, priority
-    /// [`Priority::NORMAL`], no delay, no time-outs, one try.
-    pub const fn new(meta: P::Meta) -> Self {
+impl Terms {
+    /// The defaults: priority [`Priority::NORMAL`], no delay, no time-outs, one try.
+    #[inline]
+    pub const fn new() -> Self {
         Self {
-            meta,
-            route: Route::Nowhere,
             priority: Priority::NORMAL,
-            delay: Duration::ZERO,
-            timeouts: Timeouts::NONE,
-            retry: Retry::NONE,
+            tries: Retry::NONE.tries,
+            backoff: Retry::NONE.backoff,
+            delay: 0,
+            schedule_to_start: NEVER.as_nanos(),
+            start_to_close: NEVER.as_nanos(),
+            schedule_to_close: NEVER.as_nanos(),
         }
     }
-}
 
-impl<P: Plan> fmt::Debug for Terms<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Terms")
-            .field("route", &self.route)
-            .field("priority", &self.priority)
-            .field("delay", &self.delay)
-            .field("timeouts", &self.timeouts)
-            .field("retry", &self.retry)
-            .finish_non_exhaustive()
+    /// Sets the class of the queue in which the task waits.
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Sets how long it is kept back before it is put in the queue. Meanwhile it takes one of
+    /// [`Limits::delayed`](crate::Limits::delayed). One that reaches past the end of [`Instant`]'s range is for ever: only a
+    /// time-out, a cancel or the end brings the task out.
+    pub const fn delay(mut self, delay: Duration) -> Self {
+        self.delay = nanos(Some(delay));
+        self
+    }
+
+    /// Sets all its time-outs.
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.schedule_to_start = nanos(timeouts.schedule_to_start);
+        self.start_to_close = nanos(timeouts.start_to_close);
+        self.schedule_to_close = nanos(timeouts.schedule_to_close);
+        self
+    }
+
+    /// Sets what happens when an attempt fails.
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.tries = retry.tries;
+        self.backoff = retry.backoff;
+        self
+    }
+
+    /// Whether a delay or a time-out counts from the submission, so that this needs an exact time.
+    #[must_use]
+    #[inline]
+    pub const fn count_from_submit(&self) -> bool {
+        self.delay != 0 || self.schedule_to_start != u64::MAX || self.schedule_to_close != u64::MAX
+    }
+
+    /// Whether the task is kept back before it is queued.
+    #[must_use]
+    #[inline]
+    pub const fn is_delayed(&self) -> bool {
+        self.delay != 0
+    }
+
+    /// When a task submitted now is ready; a delay past the range is for ever.
+    #[inline]
+    pub(crate) const fn ready_at(&self, now: Instant) -> Instant {
+        after(now, self.delay)
     }
 }
 
-/// The one place to which the outcome of a task goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Route<C> {
-    /// It leaves by [`Effect::Settle`](crate::Effect::Settle) without a callback; the host drops it.
-    Nowhere,
-    /// It leaves by [`Effect::Settle`](crate::Effect::Settle) together with this callback.
-    Callback(C),
-    /// It is kept until [`claim`](crate::Processor::claim) or [`release`](crate::Processor::release) is
-    /// called. From `submit` on this takes one of [`Limits::unclaimed`](crate::Limits::unclaimed).
-    Handle,
-    /// It is kept until [`take_result`](crate::Processor::take_result), until newer results need its place
-    /// or until its time to live is over. See [`Limits::results`](crate::Limits::results).
-    Retain,
+impl Default for Terms {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
-impl<C> fmt::Debug for Route<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nowhere => "Nowhere",
-            Self::Callback(_) => "Callback",
-            Self::Handle => "Handle",
-            Self::Retain => "Retain",
-        })
+const fn nanos(duration: Option<Duration>) -> u64 {
+    match duration {
+        Some(duration) => {
+            duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
+        }
+        None => NEVER.as_nanos(),
     }
 }
 
@@ -165,5 +198,35 @@ impl Timeouts {
     #[must_use]
     pub fn have_zero(&self) -> bool {
         [self.schedule_to_start, self.start_to_close, self.schedule_to_close].contains(&Some(Duration::ZERO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_overflows() {
+        assert_eq!(nanos(Some(Duration::new(1, 2))), 1_000_000_002);
+        let longest = Duration::from_nanos(u64::MAX - 1);
+        assert_eq!(nanos(Some(longest)), u64::MAX - 1);
+        assert_eq!(
+            [nanos(None), nanos(Some(Duration::MAX)), nanos(Some(Duration::from_nanos(u64::MAX)))],
+            [u64::MAX; 3]
+        );
+    }
+
+    #[test]
+    fn only_what_counts_from_the_submission_needs_its_time() {
+        let second = Some(Duration::from_secs(1));
+        let from_start = Timeouts { start_to_close: second, ..Timeouts::NONE };
+        assert!(!Terms::new().timeouts(from_start).count_from_submit());
+        assert!(Terms::new().delay(Duration::from_nanos(1)).count_from_submit());
+        for timeouts in [
+            Timeouts { schedule_to_start: second, ..Timeouts::NONE },
+            Timeouts { schedule_to_close: second, ..Timeouts::NONE },
+        ] {
+            assert!(Terms::new().timeouts(timeouts).count_from_submit());
+        }
     }
 }

@@ -68,6 +68,15 @@ impl Instant {
 }
 
 /// Prints seconds since the origin, such as `1.500000000s`.
+/// The instant of a deadline that never comes.
+pub(crate) const NEVER: Instant = Instant::MAX;
+
+/// The instant so long after another, or [`NEVER`].
+#[inline]
+pub(crate) const fn after(start: Instant, nanos: u64) -> Instant {
+    Instant::from_nanos(start.as_nanos().saturating_add(nanos))
+}
+
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);

@@ -43,7 +43,7 @@ fn auto_traits_are_pinned() {
     plain::<Released<Secrets>>();
     plain::<Failure<Secret, Secret>>();
     plain::<Swept<Secrets>>();
-    plain::<Terms<Secrets>>();
+    plain::<Offer<Secrets>>();
     plain::<Detached<Secret>>();
     plain::<Guard<Secret>>();
     plain::<RoomStatus<Secret>>();
@@ -65,6 +65,7 @@ fn auto_traits_are_pinned() {
     value::<Message>();
     value::<Retry>();
     value::<Timeouts>();
+    value::<Terms>();
     value::<Priority>();
     value::<Wake>();
     value::<Progress>();
@@ -89,19 +90,20 @@ fn debug_shows_counts_and_never_contents() -> Result<(), Box<dyn Error>> {
     let mut limits = Limits::default();
     limits.cache.entries = 1;
     let mut machine = Processor::<Secrets>::new(limits, Instant::ZERO)?;
-    let terms = || Terms::<Secrets> { route: Route::Callback(Secret(1)), ..Terms::new(0) };
+    let offer = |job| Offer::<Secrets>::new(Secret(job), 0).route(Route::Callback(Secret(1)));
+    let terms = Terms::new();
     let refused = {
         machine.pause(Instant::ZERO);
         for _ in 0..machine.limits().queue {
-            machine.submit(Instant::ZERO, Secret(2), terms())?;
+            machine.submit(Instant::ZERO, offer(2), &terms)?;
         }
-        machine.submit(Instant::ZERO, Secret(3), terms()).err().ok_or("it should be full")?
+        machine.submit(Instant::ZERO, offer(3), &terms).err().ok_or("it should be full")?
     };
     machine.resume(Instant::ZERO);
     let start = machine.start_next(Instant::ZERO).ok_or("nothing to start")?;
     let inserted = machine.cache().insert(Instant::ZERO, 0, 1, Secret(4));
     assert!(matches!(inserted, Inserted::New));
-    let mut shown = format!("{machine:?} {start:?} {refused:?} {:?}", terms());
+    let mut shown = format!("{machine:?} {start:?} {refused:?} {:?} {terms:?}", offer(3));
     shown += &format!("{:?}", machine.cache());
     let Ok(()) = machine.completed(Instant::ZERO, start.attempt, Secret(5)) else {
         return Err("late".into());

@@ -15,8 +15,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, CacheStats, Census, Drain, Effect, Guard, Instant, Ledger, Message, Next, Plan, Processor,
-    Remains, Route, SourceId, Start, SubscriberId, TaskId, Terms, Timeouts, Totals,
+    AttemptId, CacheStats, Census, Drain, Effect, Guard, Instant, Ledger, Message, Next, Offer, Plan,
+    Processor, Remains, Route, SourceId, Start, SubscriberId, TaskId, Terms, Timeouts, Totals,
 };
 
 use crate::trace::{Ending, Job};
@@ -292,13 +292,13 @@ impl<'t> Replay<'t> {
         self.arrived += 1;
         let Some(job) = self.jobs.get(index) else { return };
         let number = index as u32;
-        let mut terms = Terms::new(number);
-        terms.route = Route::Callback(number);
-        terms.timeouts = Timeouts { start_to_close: job.limit.map(Duration::from_millis), ..Timeouts::NONE };
+        let offer = Offer::new(number, number).route(Route::Callback(number));
+        let limit = job.limit.map(Duration::from_millis);
+        let terms = Terms::new().timeouts(Timeouts { start_to_close: limit, ..Timeouts::NONE });
         // What is refused comes back here, is counted by the machine, and is dropped as load shed.
         let _ = match self.source {
-            Some(source) => self.machine.feed(now, source, number, terms).is_ok(),
-            None => self.machine.submit(now, number, terms).is_ok(),
+            Some(source) => self.machine.feed(now, source, offer, &terms).is_ok(),
+            None => self.machine.submit(now, offer, &terms).is_ok(),
         };
     }
 

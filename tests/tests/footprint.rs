@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use plimsoll_core::testkit::{Call, Host, Kit, Script, Setup, Step, trace};
 use plimsoll_core::{
-    CacheLimits, Effect, Instant, Limits, Outcome, Plan, Policy, Processor, ResultLimits, Route, Terms,
+    CacheLimits, Effect, Instant, Limits, Offer, Outcome, Plan, Policy, Processor, ResultLimits, Route,
+    Terms, Timeouts,
 };
 use plimsoll_tests::alloc::{Counting, here, reset_peak};
 
@@ -110,15 +111,15 @@ fn churn_does_not_allocate() {
     for round in 0..300_000_u64 {
         let now = Instant::from_nanos(round * 250_000);
         let mut batch = [(); 2].map(|()| {
-            let mut terms = Terms::new(3);
-            terms.route = if rng.bool() { Route::Retain } else { Route::Callback((|_| ()) as fn(u16)) };
-            terms.delay = Duration::from_millis(rng.u64(..3));
-            terms.timeouts.start_to_close = Some(Duration::from_millis(rng.u64(..20)));
-            Some(([0; 13], terms))
+            let route = if rng.bool() { Route::Retain } else { Route::Callback((|_| ()) as fn(u16)) };
+            let terms = Terms::new().delay(Duration::from_millis(rng.u64(..3)));
+            let limit = Some(Duration::from_millis(rng.u64(..20)));
+            let timeouts = Timeouts { start_to_close: limit, ..Timeouts::NONE };
+            Some((Offer::new([0; 13], 3).route(route), terms.timeouts(timeouts)))
         });
-        for offer in &mut batch {
-            let (job, terms) = offer.take().unwrap();
-            let _ = machine.submit(now, job, terms);
+        for place in &mut batch {
+            let (offer, terms) = place.take().unwrap();
+            let _ = machine.submit(now, offer, &terms);
         }
         let key = rng.u64(..300);
         let hash = machine.cache().hasher().hash_of(&key);
@@ -162,7 +163,7 @@ fn point_5_exactly_what_was_promised() {
     let before = here().live;
     for _ in 0..1_000 {
         let mut machine = Processor::<Odd>::new(Limits::default(), Instant::ZERO).unwrap();
-        let _ = machine.submit(Instant::ZERO, [0; 13], Terms::new(0)).unwrap();
+        let _ = machine.submit(Instant::ZERO, Offer::new([0; 13], 0), &Terms::new()).unwrap();
     }
     assert_eq!(here().live, before, "a thousand machines come and go");
 }

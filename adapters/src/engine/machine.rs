@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use plimsoll_core::{BuildError, CancelError, CancelReason, Cancelled, Conditions, Instant, Limits, TaskId};
+use plimsoll_core::{BuildError, CancelError, CancelReason, Cancelled, Instant, Limits, TaskId, Terms};
 
 use super::grace::Graces;
 use super::hook::HookPlace;
@@ -47,7 +47,7 @@ pub(crate) struct Shared<W: AnyWork> {
     clock: Clock,
     pub(crate) defaults: Defaults,
     /// What they come to.
-    pub(crate) conditions: Conditions,
+    pub(crate) terms: Terms,
     pub(super) wakes: Arc<Wakes>,
     pub(super) signals: Arc<Signals<W::Sharing>>,
     pub(super) timekeeper: TimekeeperSignal,
@@ -100,7 +100,7 @@ impl<W: AnyWork> Shared<W> {
         Ok(Arc::new_cyclic(|shared: &Weak<Self>| Self {
             state: Locking::new(state),
             clock,
-            conditions: defaults.conditions(),
+            terms: defaults.terms(),
             defaults,
             wakes,
             signals: Arc::new(Signals::new(places, has_copies, host(shared.clone()))),
@@ -143,16 +143,12 @@ impl<W: AnyWork> Shared<W> {
         self.has_demand.load(Ordering::Relaxed)
     }
 
-    /// Submits on these conditions under the lock, and wakes whom that concerns. Unless something counts from the time of the
+    /// Submits on these terms under the lock, and wakes whom that concerns. Unless something counts from the time of the
     /// submission, that is the time which the machine was told last, if it was told lately; so most submissions read no
     /// clock.
     #[inline]
-    pub(crate) fn submit<R>(
-        &self,
-        conditions: &Conditions,
-        submit: impl FnOnce(&mut Machine<W>, Instant) -> R,
-    ) -> R {
-        let is_exact = conditions.count_from_submit();
+    pub(crate) fn submit<R>(&self, terms: &Terms, submit: impl FnOnce(&mut Machine<W>, Instant) -> R) -> R {
+        let is_exact = terms.count_from_submit();
         let (mut state, now) = if is_exact { self.lock_and_read_clock() } else { self.lock_to_submit() };
         let before = state.demand_before(&self.wakes);
         let result = submit(&mut state.machine, now);

@@ -29,10 +29,10 @@ impl<P: Plan> Processor<P> {
     /// May change: as [`cancel`](Self::cancel).
     ///
     /// ```
-    /// # use plimsoll_core::{CancelReason, Effect, Instant, Limits, Outcome, Processor, Simple, Terms};
+    /// # use plimsoll_core::{CancelReason, Effect, Instant, Limits, Offer, Outcome, Processor, Simple, Terms};
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// const SUPERSEDED: CancelReason = CancelReason::new(&"a newer one came");
-    /// let task = processor.submit(Instant::ZERO, "job", Terms::new(()))?;
+    /// let task = processor.submit(Instant::ZERO, Offer::new("job", ()), &Terms::new())?;
     /// processor.cancel_because(Instant::ZERO, task, SUPERSEDED)?;
     /// let Some(Effect::Settle(settled)) = processor.poll_effect() else { return Err("not settled".into()) };
     /// assert_eq!(settled.outcome, Outcome::Cancelled(Some(SUPERSEDED)));

@@ -1,6 +1,6 @@
 //! When what falls due: every timer of the machine, by whose it is.
 
-use crate::conditions::NEVER;
+use crate::time::NEVER;
 use crate::timers::{Step, Timers};
 use crate::{Account, Instant};
 

@@ -142,9 +142,9 @@ impl<P: Plan> Processor<P> {
     /// May change: everything.
     ///
     /// ```
-    /// # use plimsoll_core::{Drain, Instant, Limits, OutcomeKind, Phase, Processor, Route, Simple, Terms};
+    /// # use plimsoll_core::{Drain, Instant, Limits, Offer, OutcomeKind, Phase, Processor, Route, Simple, Terms};
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
-    /// let task = processor.submit(Instant::ZERO, "job", Terms { route: Route::Handle, ..Terms::new(()) })?;
+    /// let task = processor.submit(Instant::ZERO, Offer::new("job", ()).route(Route::Handle), &Terms::new())?;
     /// processor.drain(Instant::ZERO, Drain::Cancel);
     /// while processor.phase() != Phase::Drained {
     ///     let _ = processor.advance(Instant::ZERO, 64);

@@ -1,11 +1,11 @@
 //! Sources: attaching, feeding, detaching.
 
 use super::Processor;
-use super::submit::Offer;
 use crate::effect::{Detached, Fed, Guard};
 use crate::last_error::ErrorKind;
 use crate::{
-    AttachRefusal, Event, FeedRefusal, Instant, Message, Plan, Refusal, Refused, SourceId, TaskId, Terms,
+    AttachRefusal, Event, FeedRefusal, Instant, Message, Offer, Plan, Refusal, Refused, SourceId, TaskId,
+    Terms,
 };
 
 /// What became of a batch.
@@ -71,14 +71,14 @@ impl<P: Plan> Processor<P> {
         &mut self,
         now: Instant,
         source: SourceId,
-        job: P::Job,
-        terms: Terms<P>,
+        offer: Offer<P>,
+        terms: &Terms,
     ) -> Result<TaskId, Refused<Offer<P>, FeedRefusal>> {
         if self.sources.fed(source).is_none() {
             self.tell(now);
-            return Err(Refused::new(FeedRefusal::Detached, (job, terms)));
+            return Err(Refused::new(FeedRefusal::Detached, offer));
         }
-        let result = self.submit(now, job, terms);
+        let result = self.submit(now, offer, terms);
         if let Some(fed) = self.sources.fed_mut(source) {
             let count = if result.is_ok() { &mut fed.admitted } else { &mut fed.refused };
             *count = count.wrapping_add(1);
@@ -95,23 +95,23 @@ impl<P: Plan> Processor<P> {
         &mut self,
         now: Instant,
         source: SourceId,
-        batch: &mut [Option<(P::Job, Terms<P>)>],
+        batch: &mut [Option<(Offer<P>, Terms)>],
     ) -> Batch {
         let mut answer = Batch { admitted: 0, refused: None };
-        let mut offers = batch.iter_mut();
-        while let Some(offer) = offers.next() {
-            let Some((job, terms)) = offer.take() else { continue };
-            let (reason, value) = match self.feed(now, source, job, terms) {
+        let mut places = batch.iter_mut();
+        while let Some(place) = places.next() {
+            let Some((offer, terms)) = place.take() else { continue };
+            let (reason, value) = match self.feed(now, source, offer, &terms) {
                 Ok(_) => {
                     answer.admitted += 1;
                     continue;
                 }
                 Err(refused) => refused.into_parts(),
             };
-            *offer = Some(value);
+            *place = Some((value, terms));
             answer.refused = answer.refused.or(Some(reason));
             if stops_a_batch(reason) {
-                let behind = offers.fold(0, |count, offer| count + u64::from(offer.is_some()));
+                let behind = places.fold(0, |count, place| count + u64::from(place.is_some()));
                 self.refuse_behind(source, behind);
                 break;
             }

@@ -74,10 +74,10 @@ impl<P: Plan> Processor<P> {
     /// misses none that was there all the time, and sees none twice. O(slots).
     ///
     /// ```
-    /// # use plimsoll_core::{Instant, Limits, Processor, Simple, Stage, Terms};
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Stage, Terms};
     /// let (limits, now) = (Limits::default(), Instant::ZERO);
     /// let mut machine = Processor::<Simple<&str, usize, &str>>::new(limits, now)?;
-    /// let task = machine.submit(now, "a job", Terms::new(()))?;
+    /// let task = machine.submit(now, Offer::new("a job", ()), &Terms::new())?;
     /// let views: Vec<_> = machine.inspect(0..limits.task_slots()).collect();
     /// assert_eq!((views.len(), views[0].task, views[0].stage), (1, task, Stage::Queued { since: now }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -91,9 +91,9 @@ impl<P: Plan> Processor<P> {
     /// ended, and takes nothing. One that has reached its time to live is here until it is swept. O(1).
     ///
     /// ```
-    /// # use plimsoll_core::{Instant, Limits, Processor, Simple, Stage, Terms};
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Stage, Terms};
     /// let mut machine = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
-    /// let task = machine.submit(Instant::ZERO, "a job", Terms::new(()))?;
+    /// let task = machine.submit(Instant::ZERO, Offer::new("a job", ()), &Terms::new())?;
     /// let view = machine.view(task).ok_or("it is there")?;
     /// assert_eq!((view.task, view.stage), (task, Stage::Queued { since: Instant::ZERO }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -78,10 +78,9 @@ impl<P: Plan> Processor<P> {
     /// May change: room, task slots.
     ///
     /// ```
-    /// # use plimsoll_core::{Instant, Limits, Processor, Route, Simple, Terms};
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Route, Simple, Terms};
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
-    /// let terms = Terms { route: Route::Handle, ..Terms::new(()) };
-    /// let task = processor.submit(Instant::ZERO, "job", terms)?;
+    /// let task = processor.submit(Instant::ZERO, Offer::new("job", ()).route(Route::Handle), &Terms::new())?;
     /// assert!(processor.try_claim(task).is_none());
     /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
     /// processor.completed(Instant::ZERO, start.attempt, 3)?;

@@ -2,10 +2,10 @@
 
 use super::Processor;
 use super::deadlines::Owner;
-use crate::conditions::NEVER;
 use crate::lifecycle::{Input, State};
 use crate::list::NIL;
 use crate::task::{Claimant, Payload, Pending, Task};
+use crate::time::NEVER;
 use crate::{AttemptId, Effect, Event, Instant, OutcomeKind, Plan, Settlement, Start, Stop, TaskId};
 
 /// How many tasks that have waited too long are passed over in one call of `start_next`.

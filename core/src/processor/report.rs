@@ -57,12 +57,12 @@ impl<P: Plan> Processor<P> {
     /// May change: [`next_wake`](Self::next_wake).
     ///
     /// ```
-    /// # use plimsoll_core::{Instant, Limits, Processor, Reason, Simple, Terms, Timeouts, Wake};
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Reason, Simple, Terms, Timeouts, Wake};
     /// # use core::time::Duration;
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let limit = Some(Duration::from_millis(10));
-    /// let terms = Terms { timeouts: Timeouts { start_to_close: limit, ..Timeouts::NONE }, ..Terms::new(()) };
-    /// processor.submit(Instant::ZERO, "job", terms)?;
+    /// let terms = Terms::new().timeouts(Timeouts { start_to_close: limit, ..Timeouts::NONE });
+    /// processor.submit(Instant::ZERO, Offer::new("job", ()), &terms)?;
     /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
     /// let called_at = Instant::from_millis(7);
     /// assert!(processor.began(called_at, start.attempt, called_at));
@@ -177,13 +177,13 @@ impl<P: Plan> Processor<P> {
     /// May change: as [`failed`](Self::failed).
     ///
     /// ```
-    /// # use plimsoll_core::{Effect, Failure, Instant, Limits, Processor, Retry, Simple, Terms, Timeouts};
+    /// # use plimsoll_core::{Effect, Failure, Instant, Limits, Offer, Processor, Retry, Simple, Terms, Timeouts};
     /// # use core::time::Duration;
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let retry = Retry::times(1).fixed(Duration::from_millis(5)).on_timeout(true);
     /// let limit = Some(Duration::from_millis(10));
     /// let timeouts = Timeouts { start_to_close: limit, ..Timeouts::NONE };
-    /// processor.submit(Instant::ZERO, "job", Terms { timeouts, retry, ..Terms::new(()) })?;
+    /// processor.submit(Instant::ZERO, Offer::new("job", ()), &Terms::new().timeouts(timeouts).retry(retry))?;
     /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
     /// let now = Instant::from_millis(10);
     /// let _ = processor.advance(now, 64);
@@ -221,10 +221,10 @@ impl<P: Plan> Processor<P> {
     /// May change: effects (its settlement), timers, [`startable`](Self::startable), room, the last error.
     ///
     /// ```
-    /// # use plimsoll_core::{Failure, Instant, Limits, Processor, Simple, Terms};
+    /// # use plimsoll_core::{Failure, Instant, Limits, Offer, Processor, Simple, Terms};
     /// # use core::time::Duration;
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
-    /// processor.submit(Instant::ZERO, "job", Terms::new(()))?; // one attempt
+    /// processor.submit(Instant::ZERO, Offer::new("job", ()), &Terms::new())?; // one attempt
     /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
     /// let delay = Duration::from_secs(3);
     /// let answer = processor.snoozed(Instant::ZERO, start.attempt, start.job, delay)?;

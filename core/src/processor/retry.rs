@@ -5,11 +5,11 @@ use core::time::Duration;
 
 use super::deadlines::Owner;
 use super::{Failure, Processor};
-use crate::conditions::NEVER;
 use crate::last_error::ErrorKind;
 use crate::lifecycle::{Input, State};
 use crate::list::NIL;
 use crate::task::{Payload, Pending};
+use crate::time::NEVER;
 use crate::{CancelReason, Event, Message, Plan, Retry};
 
 impl<P: Plan> Processor<P> {

@@ -4,33 +4,32 @@ use core::fmt;
 use core::num::NonZeroU32;
 
 use super::Processor;
-use super::submit::{Offer, Routed};
 use crate::line::RoomStatus;
 use crate::{
-    Conditions, Instant, PermitId, PermitRefusal, Plan, Refused, ReserveRefusal, Route, TaskId, Terms,
-    WaitRefusal,
+    Instant, Offer, PermitId, PermitRefusal, Plan, Refused, ReserveRefusal, TaskId, Terms, WaitRefusal,
 };
 
 impl<P: Plan> Processor<P> {
     /// Sets room for so many tasks aside, at once and without waiting. Each of the permit's places is one of the queue's
     /// room, a task slot, and one of [`Limits::unclaimed`](crate::Limits::unclaimed), so that nothing else that is taken in
-    /// meanwhile can use it up. [`submit_reserved`](Self::submit_reserved) uses one place, and [`leave`](Self::leave) gives
+    /// meanwhile can use it up. [`reserved`](Self::reserved) uses places, and [`leave`](Self::leave) gives
     /// back all that are left. A drain takes them all.
     ///
     /// May change: room.
     ///
     /// ```
     /// # use core::num::NonZeroU32;
-    /// # use plimsoll_core::{Instant, Limits, Processor, Refusal, ReserveRefusal, Simple, Terms};
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Refusal, ReserveRefusal, Simple, Terms};
     /// let (now, pair) = (Instant::ZERO, NonZeroU32::MIN.saturating_add(1));
     /// let mut limits = Limits::default();
     /// (limits.queue, limits.concurrency) = (1, 1);
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(limits, now)?;
     /// let permit = processor.reserve(now, pair)?;
-    /// assert_eq!(processor.submit(now, "a third one", Terms::new(())).unwrap_err().reason, Refusal::Full);
+    /// let refused = processor.submit(now, Offer::new("a third one", ()), &Terms::new()).unwrap_err();
+    /// assert_eq!(refused.reason, Refusal::Full);
     /// assert_eq!(processor.reserve(now, NonZeroU32::MIN), Err(ReserveRefusal::Full));
-    /// processor.submit_reserved(now, permit, "the first", Terms::new(()))?;
-    /// processor.submit_reserved(now, permit, "the second", Terms::new(()))?;
+    /// processor.reserved(now, permit).submit(Offer::new("the first", ()), &Terms::new())?;
+    /// processor.reserved(now, permit).submit(Offer::new("the second", ()), &Terms::new())?;
     /// assert!(processor.leave(now, permit).is_none(), "with its last place the permit is gone");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -96,61 +95,19 @@ impl<P: Plan> Processor<P> {
         self.line.ask_again(id, waiter)
     }
 
-    /// Submits with one place of a permit, which is gone with its last one. What the permit stands for refuses nothing: only
-    /// the end does, and what the terms ask for besides (attempts, room for delayed tasks, results that are retained). A
-    /// refused submission leaves the permit as it is.
-    ///
-    /// May change: as [`submit`](Self::submit).
-    ///
-    /// # Errors
-    /// [`PermitRefusal`] with the task.
-    pub fn submit_reserved(
-        &mut self,
-        now: Instant,
-        id: PermitId,
-        job: P::Job,
-        terms: Terms<P>,
-    ) -> Result<TaskId, Refused<Offer<P>, PermitRefusal>> {
-        let Terms { meta, route, priority, delay, timeouts, retry } = terms;
-        let conditions = Conditions::new(priority, delay, &timeouts, &retry);
-        self.submit_reserved_on(now, id, job, meta, route, &conditions).map_err(|refused| {
-            refused.map(|(job, route)| (job, Terms { meta, route, priority, delay, timeouts, retry }))
-        })
-    }
-
-    /// As [`submit_reserved`](Self::submit_reserved), on conditions that were worked out before.
-    ///
-    /// May change: as [`submit`](Self::submit).
-    ///
-    /// # Errors
-    /// [`PermitRefusal`], with the job and the route.
-    pub fn submit_reserved_on(
-        &mut self,
-        now: Instant,
-        id: PermitId,
-        job: P::Job,
-        meta: P::Meta,
-        route: Route<P::Callback>,
-        conditions: &Conditions,
-    ) -> Result<TaskId, Refused<Routed<P>, PermitRefusal>> {
-        self.reserved(now, id).submit(job, meta, route, conditions)
-    }
-
-    /// The places of a permit, to submit many tasks with at one instant: the permit is looked up once.
+    /// The places of a permit, to submit tasks with at one instant: the permit is looked up once.
     ///
     /// May change: as [`submit`](Self::submit), by the places that are used.
     ///
     /// ```
     /// # use core::num::NonZeroU32;
-    /// # use plimsoll_core::{Conditions, Instant, Limits, Processor, Route, Simple, Terms};
-    /// # use plimsoll_core::{Priority, Retry, Timeouts};
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
     /// let (now, three) = (Instant::ZERO, NonZeroU32::MIN.saturating_add(2));
-    /// let conditions = Conditions::new(Priority::NORMAL, core::time::Duration::ZERO, &Timeouts::NONE, &Retry::NONE);
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
     /// let permit = processor.reserve(now, three)?;
     /// let mut places = processor.reserved(now, permit);
     /// for job in ["the first", "the second", "the third"] {
-    ///     places.submit(job, (), Route::Nowhere, &conditions)?;
+    ///     places.submit(Offer::new(job, ()), &Terms::new())?;
     /// }
     /// assert_eq!(places.left(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -197,34 +154,34 @@ impl<P: Plan> Reserved<'_, P> {
         self.left
     }
 
-    /// Submits with one of the places: see [`Processor::submit_reserved_on`].
+    /// Submits with one of the places; with its last one the permit is gone. What a place stands for refuses nothing: only the
+    /// end does, and what the task asks for besides (attempts, room for delayed tasks, results that are retained). A refused
+    /// submission leaves the permit as it is.
     ///
     /// May change: as [`Processor::submit`].
     ///
     /// # Errors
-    /// [`PermitRefusal`], with the job and the route.
+    /// [`PermitRefusal`], with the offer.
     #[inline(always)]
     pub fn submit(
         &mut self,
-        job: P::Job,
-        meta: P::Meta,
-        route: Route<P::Callback>,
-        conditions: &Conditions,
-    ) -> Result<TaskId, Refused<Routed<P>, PermitRefusal>> {
+        offer: Offer<P>,
+        terms: &Terms,
+    ) -> Result<TaskId, Refused<Offer<P>, PermitRefusal>> {
         let Self { processor, id, left } = self;
         let rest = left.checked_sub(1);
         // Once the machine is draining there need be no permit for the submission to be refused.
         if processor.is_open() && rest.is_none() {
-            return Err(Refused::new(PermitRefusal::NotGranted, (job, route)));
+            return Err(Refused::new(PermitRefusal::NotGranted, offer));
         }
         let others = processor.line.held().saturating_sub(u32::from(rest.is_some()));
-        let refusal = processor.refusal_beside(&route, conditions, others);
+        let refusal = processor.refusal_beside(&offer.route, terms, others);
         if let (None, Some(rest)) = (refusal, rest) {
             processor.line.use_place(*id, rest);
             *left = rest;
         }
         processor
-            .admit(processor.now, job, meta, route, conditions, refusal)
+            .admit(processor.now, offer, terms, refusal)
             .map_err(|refused| refused.because(PermitRefusal::Task))
     }
 }

@@ -29,11 +29,11 @@ impl<P: Plan> Processor<P> {
     /// May change: nothing yet.
     ///
     /// ```
-    /// # use plimsoll_core::{Effect, Instant, Limits, OutcomeKind, Processor, Route, Simple, Terms};
+    /// # use plimsoll_core::{Effect, Instant, Limits, Offer, OutcomeKind, Processor, Route, Simple, Terms};
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// let now = Instant::ZERO;
     /// processor.observe(true);
-    /// let task = processor.submit(now, "job", Terms { route: Route::Handle, ..Terms::new(()) })?;
+    /// let task = processor.submit(now, Offer::new("job", ()).route(Route::Handle), &Terms::new())?;
     /// let start = processor.start_next(now).ok_or("nothing to start")?;
     /// processor.completed(now, start.attempt, 3)?;
     /// assert!(processor.try_claim(task).is_none(), "the host comes first");

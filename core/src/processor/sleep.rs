@@ -19,11 +19,11 @@ impl<P: Plan> Processor<P> {
     /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
     ///
     /// ```
-    /// # use plimsoll_core::{Effect, Instant, Limits, Processor, Reason, Simple, SleepStatus, Terms, Wake};
+    /// # use plimsoll_core::{Effect, Instant, Limits, Offer, Processor, Reason, Simple, SleepStatus, Terms, Wake};
     /// # use std::task::Waker;
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
     /// # let waker = Waker::noop();
-    /// processor.submit(Instant::ZERO, "job", Terms::new(()))?;
+    /// processor.submit(Instant::ZERO, Offer::new("job", ()), &Terms::new())?;
     /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
     /// let at = Instant::from_millis(5);
     /// let sleep = processor.sleep(Instant::ZERO, start.attempt, at, waker.clone())?;

@@ -41,8 +41,16 @@ const fn span(millis: u64) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
-fn terms() -> Terms<Numbers> {
-    Terms::new(0)
+fn offer(job: u32) -> Offer<Numbers> {
+    Offer::new(job, 0)
+}
+
+fn for_handle(job: u32) -> Offer<Numbers> {
+    offer(job).route(Route::Handle)
+}
+
+fn terms() -> Terms {
+    Terms::new()
 }
 
 fn limits(queue: u32, concurrency: u32) -> Limits {
@@ -77,13 +85,13 @@ fn ids_mean_nothing_to_a_machine_of_another_origin() {
     });
     let mut ids = Vec::new();
     for machine in [&mut one, &mut other] {
-        let task = machine.submit(ms(0), 0, Terms { route: Route::Handle, ..terms() }).unwrap();
+        let task = machine.submit(ms(0), for_handle(0), &terms()).unwrap();
         let attempt = machine.start_next(ms(0)).unwrap().attempt;
         let sleep = machine.sleep(ms(0), attempt, ms(9), 70).unwrap();
         let source = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
         let subscriber = machine.subscribe().unwrap();
         for _ in 0..4 {
-            machine.submit(ms(0), 0, terms()).unwrap();
+            machine.submit(ms(0), offer(0), &terms()).unwrap();
         }
         let waiter = machine.wait_for_room(ms(0), 71, core::num::NonZeroU32::MIN).unwrap();
         ids.push((task, attempt, sleep, source, subscriber, waiter));
@@ -134,7 +142,7 @@ fn limits_that_cannot_be_allocated_are_an_error() {
 #[test]
 fn a_task_completes() {
     let mut machine = machine(4, 1);
-    let task = machine.submit(ms(1), 7, Terms { route: Route::Callback(70), ..terms() }).unwrap();
+    let task = machine.submit(ms(1), offer(7).route(Route::Callback(70)), &terms()).unwrap();
     assert_eq!(machine.next_wake(), Wake::Now(Reason::Start));
     let start = machine.start_next(ms(2)).unwrap();
     assert_eq!((start.task, start.job, start.number, start.deadline), (task, 7, 1, None));
@@ -152,7 +160,7 @@ fn what_waits_too_long_expires_even_if_nobody_advances() {
     let mut machine = machine(100, 1);
     let timeouts = Timeouts { schedule_to_start: span(10), ..Timeouts::NONE };
     for job in 0..100 {
-        machine.submit(ms(0), job, Terms { timeouts, ..terms() }).unwrap();
+        machine.submit(ms(0), offer(job), &terms().timeouts(timeouts)).unwrap();
     }
     assert!(machine.start_next(ms(11)).is_none(), "a call passes over a bounded number");
     assert_eq!(machine.totals().settled.expired, 64);
@@ -164,7 +172,7 @@ fn what_waits_too_long_expires_even_if_nobody_advances() {
 #[test]
 fn an_outcome_waits_for_its_handle() {
     let mut machine = machine(4, 2);
-    let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
+    let task = machine.submit(ms(0), for_handle(1), &terms()).unwrap();
     assert_eq!(machine.waiter(task), None);
     assert!(matches!(machine.claim(ms(0), task, 10), Claim::Pending(None)));
     assert_eq!(machine.waiter(task), Some(&10));
@@ -183,7 +191,7 @@ fn an_outcome_waits_for_its_handle() {
 #[test]
 fn a_claim_before_the_wake_hands_the_stored_waiter_out() {
     let mut machine = machine(4, 2);
-    let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
+    let task = machine.submit(ms(0), for_handle(1), &terms()).unwrap();
     let _ = machine.claim(ms(0), task, 10);
     machine.cancel(ms(0), task).unwrap();
     let Claim::Ready(settlement, 11) = machine.claim(ms(0), task, 11) else { panic!() };
@@ -198,7 +206,7 @@ fn results_are_bounded_in_number_and_age() {
     let mut machine = Machine::new(limits, ms(0)).unwrap();
     let ids: Vec<TaskId> = (0..3)
         .map(|job| {
-            let id = machine.submit(ms(0), job, Terms { route: Route::Retain, ..terms() }).unwrap();
+            let id = machine.submit(ms(0), offer(job).route(Route::Retain), &terms()).unwrap();
             let start = machine.start_next(ms(0)).unwrap();
             machine.completed(ms(u64::from(job)), start.attempt, job).unwrap();
             id
@@ -219,8 +227,8 @@ fn the_orphan_limit_stops_starting() {
     let mut limits = limits(8, 4);
     limits.orphans = 1;
     let mut machine = Machine::new(limits, ms(0)).unwrap();
-    let task = machine.submit(ms(0), 0, terms()).unwrap();
-    machine.submit(ms(0), 1, terms()).unwrap();
+    let task = machine.submit(ms(0), offer(0), &terms()).unwrap();
+    machine.submit(ms(0), offer(1), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
     assert_eq!((machine.startable(), machine.health(ms(0)).hold), (0, Hold::Orphans));
@@ -231,7 +239,7 @@ fn the_orphan_limit_stops_starting() {
 #[test]
 fn health_says_what_holds_the_machine_back() {
     let mut machine = machine(4, 1);
-    let task = machine.submit(ms(0), 1, terms()).unwrap();
+    let task = machine.submit(ms(0), offer(1), &terms()).unwrap();
     let _ = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
     assert_eq!(machine.health(ms(0)).hold, Hold::Orphans, "one has the only place");
@@ -245,12 +253,12 @@ fn health_says_what_holds_the_machine_back() {
 fn a_batch_goes_on_behind_what_is_refused_for_its_terms() {
     let mut machine = machine(1, 1);
     let source = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
-    let greedy = Terms { retry: Retry::NONE.attempts(99), ..terms() };
-    let mut batch =
-        [Some((0, greedy)), Some((1, terms())), Some((2, terms())), Some((3, terms())), Some((4, terms()))];
+    let greedy = terms().retry(Retry::NONE.attempts(99));
+    let of = |job| (offer(job), if job == 0 { greedy } else { terms() });
+    let mut batch = [0, 1, 2, 3, 4].map(|job| Some(of(job)));
     let answer = machine.feed_batch(ms(0), source, &mut batch);
     assert_eq!((answer.admitted, answer.refused), (2, Some(FeedRefusal::Task(Refusal::Attempts))));
-    assert_eq!(batch.map(|offer| offer.map(|(job, _)| job)), [Some(0), None, None, Some(3), Some(4)]);
+    assert_eq!(batch.map(|left| left.map(|(offer, _)| offer.job)), [Some(0), None, None, Some(3), Some(4)]);
     let fed = machine.source_fed(source).unwrap();
     assert_eq!((fed.admitted, fed.refused), (2, 3));
     assert_eq!(machine.totals().refused, 3);
@@ -277,9 +285,9 @@ fn no_time_overflows() {
         start_to_close: Some(Duration::MAX),
         schedule_to_close: Some(Duration::MAX),
     };
-    let slow = Terms { delay: Duration::MAX, timeouts, ..terms() };
-    machine.submit(ms(0), 1, slow).unwrap();
-    machine.submit(ms(0), 2, Terms { timeouts, ..terms() }).unwrap();
+    let slow = terms().delay(Duration::MAX).timeouts(timeouts);
+    machine.submit(ms(0), offer(1), &slow).unwrap();
+    machine.submit(ms(0), offer(2), &terms().timeouts(timeouts)).unwrap();
     let start = machine.start_next(Instant::MAX).unwrap();
     let _ = machine.advance(Instant::MAX, 100);
     machine.completed(ms(0), start.attempt, 0).unwrap();

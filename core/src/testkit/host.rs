@@ -11,8 +11,8 @@ use super::order::{Order, Way};
 use super::script::Setup;
 use super::token::{Books, Key, Kit, Token};
 use crate::{
-    BuildError, Claim, Conditions, Effect, Guard, Inserted, Late, Message, Outcome, OutcomeKind, Processor,
-    Refused, RoomStatus, Route, Settlement, SleepStatus, Terms,
+    BuildError, Claim, Effect, Guard, Inserted, Late, Message, Outcome, OutcomeKind, Processor, RoomStatus,
+    Route, Settlement, SleepStatus, Terms,
 };
 
 /// A machine whose payloads are counted.
@@ -21,8 +21,6 @@ pub struct Host {
     machine: Processor<Kit>,
     books: Books,
 }
-
-type Job = (Token, Terms<Kit>);
 
 impl Host {
     /// Builds a machine.
@@ -51,14 +49,14 @@ impl Host {
         self.books.token(number)
     }
 
-    fn job(&self, offer: Offer) -> Job {
+    fn offer(&self, offer: Offer) -> (crate::Offer<Kit>, Terms) {
         let route = match (offer.order.way(), offer.callback) {
             (Way::Callback, Some(callback)) => Route::Callback(self.token(callback)),
             (Way::Callback | Way::Nowhere, _) => Route::Nowhere,
             (Way::Handle, _) => Route::Handle,
             (Way::Retain, _) => Route::Retain,
         };
-        (self.token(offer.job), terms(offer.meta, route, offer.order))
+        (crate::Offer::new(self.token(offer.job), offer.meta).route(route), terms(offer.order))
     }
 
     fn guard(&self, [task, batch, error]: [u32; 3]) -> Guard<Token> {
@@ -77,52 +75,38 @@ impl Host {
     pub fn call(&mut self, call: &Call) -> Answer {
         match *call {
             Call::Submit { now, offer } => {
-                let (job, terms) = self.job(offer);
-                let answer = if offer.meta % 2 == 0 {
-                    self.machine.submit(now, job, terms)
-                } else {
-                    let (meta, route, conditions) = parts(terms);
-                    let answer = self.machine.submit_on(now, job, meta, route, &conditions);
-                    answer.map_err(|refused| whole(refused, meta))
-                };
+                let (offer, terms) = self.offer(offer);
+                let answer = self.machine.submit(now, offer, &terms);
                 Answer::Task(
                     answer.map_err(|refused| (Why::Submit(refused.reason), returned(refused.into_value()))),
                 )
             }
             Call::TrySubmit { now, offer } => {
-                let (job, terms) = self.job(offer);
-                let (meta, route, conditions) = parts(terms);
-                let answer = self.machine.try_submit(now, job, meta, route, &conditions);
-                Answer::Task(answer.map_err(|refused| {
-                    let (reason, job) = whole(refused, meta).into_parts();
-                    (Why::Submit(reason), returned(job))
-                }))
+                let (offer, terms) = self.offer(offer);
+                let answer = self.machine.try_submit(now, offer, &terms);
+                Answer::Task(
+                    answer.map_err(|refused| (Why::Submit(refused.reason), returned(refused.into_value()))),
+                )
             }
             Call::SubmitReserved { now, permit, offer } => {
-                let (job, terms) = self.job(offer);
-                let answer = if offer.meta % 2 == 0 {
-                    self.machine.submit_reserved(now, permit, job, terms)
-                } else {
-                    let (meta, route, conditions) = parts(terms);
-                    let answer = self.machine.submit_reserved_on(now, permit, job, meta, route, &conditions);
-                    answer.map_err(|refused| whole(refused, meta))
-                };
+                let (offer, terms) = self.offer(offer);
+                let answer = self.machine.reserved(now, permit).submit(offer, &terms);
                 Answer::Task(
                     answer.map_err(|refused| (Why::Permit(refused.reason), returned(refused.into_value()))),
                 )
             }
             Call::Feed { now, source, offer } => {
-                let (job, terms) = self.job(offer);
-                let answer = self.machine.feed(now, source, job, terms);
+                let (offer, terms) = self.offer(offer);
+                let answer = self.machine.feed(now, source, offer, &terms);
                 Answer::Task(
                     answer.map_err(|refused| (Why::Feed(refused.reason), returned(refused.into_value()))),
                 )
             }
             Call::FeedBatch { now, source, ref offers } => {
-                let mut batch: Vec<Option<Job>> =
-                    offers.iter().map(|offer| offer.map(|offer| self.job(offer))).collect();
+                let mut batch: Vec<_> =
+                    offers.iter().map(|offer| offer.map(|offer| self.offer(offer))).collect();
                 let answer = self.machine.feed_batch(now, source, &mut batch);
-                let left = batch.into_iter().map(|offer| offer.map(returned)).collect();
+                let left = batch.into_iter().map(|left| left.map(|(offer, _)| returned(offer))).collect();
                 Answer::Batch { admitted: answer.admitted, refused: answer.refused, left }
             }
             Call::Reserve { now, count } => Answer::Permit(self.machine.reserve(now, count)),
@@ -310,29 +294,20 @@ impl Host {
 }
 
 /// The terms of a task, as its order says.
-pub(super) fn terms(meta: u32, route: Route<Token>, order: Order) -> Terms<Kit> {
-    let (priority, delay, timeouts, retry) =
-        (order.priority(), order.delay(), order.timeouts(), order.retry());
-    Terms { meta, route, priority, delay, timeouts, retry }
+pub(super) fn terms(order: Order) -> Terms {
+    Terms::new()
+        .priority(order.priority())
+        .delay(order.delay())
+        .timeouts(order.timeouts())
+        .retry(order.retry())
 }
 
-/// Terms, taken apart.
-fn parts(terms: Terms<Kit>) -> (u32, Route<Token>, Conditions) {
-    let Terms { meta, route, priority, delay, timeouts, retry } = terms;
-    (meta, route, Conditions::new(priority, delay, &timeouts, &retry))
-}
-
-/// What came back of terms that were taken apart.
-fn whole<R>(refused: Refused<(Token, Route<Token>), R>, meta: u32) -> Refused<Job, R> {
-    refused.map(|(job, route)| (job, Terms { route, ..Terms::new(meta) }))
-}
-
-fn returned((job, terms): Job) -> Returned {
-    let callback = match terms.route {
+fn returned(offer: crate::Offer<Kit>) -> Returned {
+    let callback = match offer.route {
         Route::Callback(callback) => Some(callback.out()),
         _ => None,
     };
-    (job.out(), callback)
+    (offer.job.out(), callback)
 }
 
 fn failure(failure: crate::Failure<Token, Token>) -> Failure {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use plimsoll_core::{
     AttemptId, CacheLimits, Effect, Instant, Limits, Next, PermitId, Policy, ResultLimits, Route, SourceId,
-    SubscriberId, TaskId, Terms,
+    SubscriberId, TaskId, Terms, Timeouts,
 };
 
-use crate::machine::{self, Callback, Eight, LONG, MILLISECOND, Machine, bare, callback, terms};
+use crate::machine::{self, Callback, LONG, MILLISECOND, Machine, TERMS, bare, callback, limited};
 
 /// How many operations a round performs, and how many more than the crowd a machine has room for.
 pub const ROUND: u32 = 200;
@@ -161,26 +161,23 @@ impl Crowd {
         LONG + Duration::from_micros(self.rng.u64(0..60_000_000))
     }
 
-    pub fn submit(&mut self, terms: Terms<Eight>) -> TaskId {
-        machine::submit(&mut self.machine, self.now, terms)
+    pub fn submit(&mut self, route: Route<Callback>, terms: &Terms) -> TaskId {
+        machine::submit(&mut self.machine, self.now, route, terms)
     }
 
     pub fn submit_queued(&mut self) -> (TaskId, Option<AttemptId>) {
-        let mut terms = terms(callback());
-        terms.timeouts.schedule_to_start = Some(self.far());
-        (self.submit(terms), None)
+        let (schedule_to_start, start_to_close) = (Some(self.far()), Some(LONG));
+        let timeouts = Timeouts { schedule_to_start, start_to_close, ..Timeouts::NONE };
+        (self.submit(callback(), &Terms::new().timeouts(timeouts)), None)
     }
 
     pub fn submit_delayed(&mut self, delay: Duration) -> TaskId {
-        let mut terms = terms(callback());
-        terms.delay = delay;
-        self.submit(terms)
+        self.submit(callback(), &TERMS.delay(delay))
     }
 
     pub fn submit_running(&mut self, route: Route<Callback>) -> (TaskId, Option<AttemptId>) {
-        let mut terms = terms(route);
-        terms.timeouts.start_to_close = Some(self.far());
-        self.submit(terms);
+        let terms = limited(self.far());
+        self.submit(route, &terms);
         let start = machine::start(&mut self.machine, self.now);
         (start.task, Some(start.attempt))
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use plimsoll_core::{
     CacheLimits, Claim, Effect, Guard, Instant, Limits, Next, Outcome, OutcomeKind, Policy, Priority,
-    ResultLimits, Retry, Route, SourceId, SubscriberId, TaskId, Terms, Wake,
+    ResultLimits, Retry, Route, SourceId, SubscriberId, TaskId, Terms, Timeouts, Wake,
 };
 
-use crate::machine::{self, Eight, LONG, MILLISECOND, Machine, bare, callback, terms};
+use crate::machine::{self, Callback, LONG, MILLISECOND, Machine, TERMS, bare, callback, limited};
 use crate::meter::{self, Figure, Meter, Pass, Region};
 
 /// Tasks a round: a multiple of the batch, and of all that happens every few starts.
@@ -82,8 +82,12 @@ impl World {
         self.now = self.now.saturating_add(time);
     }
 
-    fn submit(&mut self, terms: Terms<Eight>) -> TaskId {
-        machine::submit(&mut self.machine, self.now, terms)
+    fn submit(&mut self, route: Route<Callback>) -> TaskId {
+        self.submit_on(route, &TERMS)
+    }
+
+    fn submit_on(&mut self, route: Route<Callback>, terms: &Terms) -> TaskId {
+        machine::submit(&mut self.machine, self.now, route, terms)
     }
 
     /// The next task completes.
@@ -119,16 +123,16 @@ impl World {
         let _ = machine::advance(&mut self.machine, self.now, 64);
     }
 
-    fn live_with(&mut self, terms: Terms<Eight>) {
+    fn live_with(&mut self, route: Route<Callback>, terms: &Terms) {
         self.pass(Duration::from_micros(1));
-        self.submit(terms);
+        self.submit_on(route, terms);
         self.complete();
         self.settle(OutcomeKind::Completed);
     }
 }
 
 fn plain(world: &mut World) {
-    world.live_with(terms(callback()));
+    world.live_with(callback(), &TERMS);
 }
 
 /// The paths that a task can take through a machine without extras.
@@ -136,7 +140,7 @@ const PATHS: &[Life] = &[
     Life::new("completed, callback, time-out", plain),
     Life::new("the same in batches of 256", |world| {
         world.pass(Duration::from_micros(BATCH.into()));
-        (0..BATCH).for_each(|_| _ = world.submit(terms(callback())));
+        (0..BATCH).for_each(|_| _ = world.submit(callback()));
         let attempts: [_; BATCH as usize] =
             std::array::from_fn(|_| machine::start(&mut world.machine, world.now).attempt);
         attempts.into_iter().for_each(|attempt| machine::complete(&mut world.machine, world.now, attempt));
@@ -149,24 +153,19 @@ const PATHS: &[Life] = &[
         assert_eq!(machine::next_wake(&mut world.machine), Wake::Never);
     }),
     Life::new("completed, callback", |world| {
-        let mut terms = terms(callback());
-        terms.timeouts.start_to_close = None;
-        world.live_with(terms);
+        world.live_with(callback(), &const { Terms::new() });
     }),
     Life::new("completed, outcome goes nowhere", |world| {
-        let mut terms = terms(Route::Nowhere);
-        terms.timeouts.start_to_close = None;
-        world.live_with(terms);
+        world.live_with(Route::Nowhere, &const { Terms::new() });
     }),
     Life::new("completed, all three time-outs", |world| {
-        let mut terms = terms(callback());
-        terms.timeouts.schedule_to_start = Some(LONG);
-        terms.timeouts.schedule_to_close = Some(LONG);
-        world.live_with(terms);
+        let long = Some(LONG);
+        let all = Timeouts { schedule_to_start: long, start_to_close: long, schedule_to_close: long };
+        world.live_with(callback(), &Terms::new().timeouts(all));
     }),
     Life::new("completed, handle, claimed after", |world| {
         world.pass(Duration::from_micros(1));
-        let task = world.submit(terms(Route::Handle));
+        let task = world.submit(Route::Handle);
         world.complete();
         let Claim::Ready(..) = machine::claim(&mut world.machine, world.now, task) else {
             panic!("not settled")
@@ -176,7 +175,7 @@ const PATHS: &[Life] = &[
     .limits(|limits| limits.unclaimed = Some(BATCH)),
     Life::new("completed, handle, awaited", |world| {
         world.pass(Duration::from_micros(1));
-        let task = world.submit(terms(Route::Handle));
+        let task = world.submit(Route::Handle);
         let Claim::Pending(None) = machine::claim(&mut world.machine, world.now, task) else {
             panic!("settled")
         };
@@ -191,22 +190,20 @@ const PATHS: &[Life] = &[
     .limits(|limits| limits.unclaimed = Some(BATCH)),
     Life::new("failed", |world| {
         world.pass(Duration::from_micros(1));
-        world.submit(terms(callback()));
+        world.submit(callback());
         let start = machine::start(&mut world.machine, world.now);
         machine::fail(&mut world.machine, world.now, start.attempt, None);
         world.settle(OutcomeKind::Failed);
     }),
     Life::new("panicked", |world| {
         world.pass(Duration::from_micros(1));
-        world.submit(terms(callback()));
+        world.submit(callback());
         let start = machine::start(&mut world.machine, world.now);
         machine::panic(&mut world.machine, world.now, start.attempt);
         world.settle(OutcomeKind::Panicked);
     }),
     Life::new("timed out after 10 ms", |world| {
-        let mut terms = terms(callback());
-        terms.timeouts.start_to_close = Some(10 * MILLISECOND);
-        world.submit(terms);
+        world.submit_on(callback(), &const { limited(Duration::from_millis(10)) });
         let _ = machine::start(&mut world.machine, world.now);
         world.pass(11 * MILLISECOND);
         world.advance();
@@ -215,30 +212,27 @@ const PATHS: &[Life] = &[
     }),
     Life::new("cancelled while queued", |world| {
         world.pass(Duration::from_micros(1));
-        let task = world.submit(terms(callback()));
+        let task = world.submit(callback());
         machine::cancel(&mut world.machine, world.now, task);
         world.settle(OutcomeKind::Cancelled);
     }),
     Life::new("cancelled while running", |world| {
         world.pass(Duration::from_micros(1));
-        let task = world.submit(terms(callback()));
+        let task = world.submit(callback());
         let _ = machine::start(&mut world.machine, world.now);
         machine::cancel(&mut world.machine, world.now, task);
         world.stop();
         world.settle(OutcomeKind::Cancelled);
     }),
     Life::new("expired after 10 ms in the queue", |world| {
-        let mut terms = terms(callback());
-        terms.timeouts.schedule_to_start = Some(10 * MILLISECOND);
-        world.submit(terms);
+        let timeouts = Timeouts { schedule_to_start: Some(10 * MILLISECOND), ..Timeouts::NONE };
+        world.submit_on(callback(), &Terms::new().timeouts(timeouts));
         world.pass(11 * MILLISECOND);
         world.advance();
         world.settle(OutcomeKind::Expired);
     }),
     Life::new("completed after a delay of 10 ms", |world| {
-        let mut terms = terms(callback());
-        terms.delay = 10 * MILLISECOND;
-        world.submit(terms);
+        world.submit_on(callback(), &TERMS.delay(10 * MILLISECOND));
         world.pass(10 * MILLISECOND);
         world.advance();
         world.complete();
@@ -252,7 +246,7 @@ const FEATURES: &[Life] = &[
     Life::new("retention, unused", plain).limits(retention),
     Life::new("retention, used: result taken", |world| {
         world.pass(Duration::from_micros(1));
-        let task = world.submit(terms(Route::Retain));
+        let task = world.submit(Route::Retain);
         world.complete();
         drop(machine::take_result(&mut world.machine, world.now, task));
         world.lives += 1;
@@ -260,7 +254,7 @@ const FEATURES: &[Life] = &[
     .limits(retention),
     Life::new("retention, used: oldest discarded", |world| {
         world.pass(Duration::from_micros(1));
-        world.submit(terms(Route::Retain));
+        world.submit(Route::Retain);
         world.complete();
         // None as long as the retention is not full.
         drop(machine::poll(&mut world.machine));
@@ -293,26 +287,20 @@ const FEATURES: &[Life] = &[
     Life::new("sources, used: fed by one", |world| {
         world.pass(Duration::from_micros(1));
         let source = world.source.expect("setup has attached it");
-        machine::feed(&mut world.machine, world.now, source, terms(callback()));
+        machine::feed(&mut world.machine, world.now, source, callback());
         world.complete();
         world.settle(OutcomeKind::Completed);
     })
     .limits(|limits| limits.sources = 8)
     .setup(attach),
     Life::new("priorities, used: all in turn", |world| {
-        let mut terms = terms(callback());
-        terms.priority = Priority::new((world.lives % 8) as u8);
-        world.live_with(terms);
+        world.live_with(callback(), &TERMS.priority(Priority::new((world.lives % 8) as u8)));
     }),
     Life::new("retry, unused", |world| {
-        let mut terms = terms(callback());
-        terms.retry = Retry::NONE.attempts(3);
-        world.live_with(terms);
+        world.live_with(callback(), &const { TERMS.retry(Retry::NONE.attempts(3)) });
     }),
     Life::new("retry, used: failed once", |world| {
-        let mut terms = terms(callback());
-        terms.retry = Retry::NONE.attempts(3).base(5 * MILLISECOND);
-        world.submit(terms);
+        world.submit_on(callback(), &TERMS.retry(Retry::NONE.attempts(3).base(5 * MILLISECOND)));
         let start = machine::start(&mut world.machine, world.now);
         machine::fail(&mut world.machine, world.now, start.attempt, Some(start.job));
         world.pass(6 * MILLISECOND);

@@ -8,9 +8,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, PermitId, Plan,
+    AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, Offer, PermitId, Plan,
     Processor, Progress, Refused, ResultLimits, Route, Settlement, SourceId, Start, SubscriberId, TaskId,
-    Terms, Wake,
+    Terms, Timeouts, Wake,
 };
 
 /// Jobs, outputs, errors and metadata of 8 bytes; callbacks and waiters of 16, as applications have them.
@@ -60,17 +60,17 @@ pub fn callback() -> Route<Callback> {
     }))
 }
 
-/// Metadata, a start-to-close time-out and a route.
-pub fn terms(route: Route<Callback>) -> Terms<Eight> {
-    let mut terms = Terms::new(7);
-    terms.route = route;
-    terms.timeouts.start_to_close = Some(LONG);
-    terms
+/// An attempt may take so long.
+pub const fn limited(limit: Duration) -> Terms {
+    Terms::new().timeouts(Timeouts { start_to_close: Some(limit), ..Timeouts::NONE })
 }
 
+/// The terms of most tasks.
+pub const TERMS: Terms = limited(LONG);
+
 #[inline(never)]
-pub fn submit(machine: &mut Machine, now: Instant, terms: Terms<Eight>) -> TaskId {
-    match machine.submit(now, 1, terms) {
+pub fn submit(machine: &mut Machine, now: Instant, route: Route<Callback>, terms: &Terms) -> TaskId {
+    match machine.submit(now, Offer::new(1, 7).route(route), terms) {
         Ok(task) => task,
         Err(Refused { reason, .. }) => panic!("refused: {reason}"),
     }
@@ -137,8 +137,8 @@ pub fn next_event(machine: &mut Machine, subscriber: SubscriberId) -> Option<Nex
 }
 
 #[inline(never)]
-pub fn feed(machine: &mut Machine, now: Instant, source: SourceId, terms: Terms<Eight>) {
-    machine.feed(now, source, 1, terms).expect("there is room");
+pub fn feed(machine: &mut Machine, now: Instant, source: SourceId, route: Route<Callback>) {
+    machine.feed(now, source, Offer::new(1, 7).route(route), &TERMS).expect("there is room");
 }
 
 #[inline(never)]

@@ -3,7 +3,7 @@
 use plimsoll_core::{Claim, Effect, Next, Policy, Route, Wake};
 
 use crate::crowd::{Crowd, ROUND};
-use crate::machine::{self, MILLISECOND, callback, terms};
+use crate::machine::{self, MILLISECOND, callback, limited};
 use crate::meter::{Meter, Region};
 
 /// Measures each operation among crowds of `size`.
@@ -111,9 +111,7 @@ const RUNNING: &[Region<Crowd>] = &[
     })
     .before(|crowd, count| {
         for _ in 0..count {
-            let mut terms = terms(callback());
-            terms.timeouts.start_to_close = Some(MILLISECOND);
-            crowd.submit(terms);
+            crowd.submit(callback(), &const { limited(MILLISECOND) });
             let _ = machine::start(&mut crowd.machine, crowd.now);
         }
         crowd.pass(2 * MILLISECOND);

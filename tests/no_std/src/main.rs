@@ -11,7 +11,9 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
 
-use plimsoll_core::{Drain, Effect, Instant, Limits, Outcome, Plan, Processor, Route, Terms, Timeouts, Wake};
+use plimsoll_core::{
+    Drain, Effect, Instant, Limits, Offer, Outcome, Plan, Processor, Route, Terms, Timeouts, Wake,
+};
 
 /// A host without threads, clocks or wakers.
 struct Bare;
@@ -45,13 +47,11 @@ fn run() -> Result<(), c_int> {
     let mut processor = Processor::<Bare>::new(limits, Instant::ZERO).map_err(|_| 1)?;
     let allocations = ALLOCATIONS.load(Relaxed);
 
-    let terms = || Terms {
-        route: Route::Callback(7),
-        timeouts: Timeouts { start_to_close: Some(Duration::from_millis(10)), ..Timeouts::NONE },
-        ..Terms::new(())
-    };
-    processor.submit(Instant::ZERO, 20, terms()).map_err(|_| 2)?;
-    processor.submit(Instant::ZERO, 30, terms()).map_err(|_| 3)?;
+    let limit = Some(Duration::from_millis(10));
+    let terms = Terms::new().timeouts(Timeouts { start_to_close: limit, ..Timeouts::NONE });
+    let offer = |job| Offer::new(job, ()).route(Route::Callback(7));
+    processor.submit(Instant::ZERO, offer(20), &terms).map_err(|_| 2)?;
+    processor.submit(Instant::ZERO, offer(30), &terms).map_err(|_| 3)?;
 
     // The first attempt completes, the second runs for too long.
     let start = processor.start_next(Instant::ZERO).ok_or(4)?;

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use plimsoll_core::{
-    Claim, Drain, Effect, Failure, Guard, Limits, Message, Next, Priority, Processor, Refusal, Refused,
-    Retry, RoomStatus, Route, Settlement, Start, Swept, TaskId, Terms,
+    Claim, Drain, Effect, Failure, Guard, Limits, Message, Next, Offer, Priority, Processor, Refusal,
+    Refused, Retry, RoomStatus, Route, Settlement, Start, Swept, TaskId, Terms, Timeouts,
 };
 
 use super::dice::Dice;
@@ -140,45 +140,42 @@ impl Load {
         }
     }
 
-    fn terms(&mut self, dice: &mut Dice) -> Terms<Work> {
+    /// Where its outcome goes, how long it is kept back, and its terms.
+    fn terms(&mut self, dice: &mut Dice) -> (Route<u64>, Duration, Terms) {
         let chance = dice.below(1_000) as u16;
-        let mut terms = Terms::new(self.seen.offered as u32);
-        terms.route = match chance {
+        let route = match chance {
             0..=699 => Route::Callback(self.seen.offered),
             700..=849 => Route::Nowhere,
             850..=949 => Route::Handle,
             _ => Route::Retain,
         };
-        terms.priority = Priority::new(dice.below(8) as u8);
-        terms.timeouts.start_to_close = Some(Duration::from_secs(1));
-        terms.timeouts.schedule_to_start = Some(PATIENCE[usize::from(chance % 7 == 0)]);
-        if chance % 5 == 0 {
-            terms.timeouts.schedule_to_close = Some(Duration::from_secs(6));
-        }
-        if chance % 20 == 0 {
-            terms.delay = Duration::from_millis(self.rng.u64(1..3_000));
-        }
-        if chance % 3 == 0 {
-            terms.retry = RETRY;
-        }
-        terms
+        let priority = Priority::new(dice.below(8) as u8);
+        let timeouts = Timeouts {
+            start_to_close: Some(Duration::from_secs(1)),
+            schedule_to_start: Some(PATIENCE[usize::from(chance % 7 == 0)]),
+            schedule_to_close: (chance % 5 == 0).then_some(Duration::from_secs(6)),
+        };
+        let delay =
+            if chance % 20 == 0 { Duration::from_millis(self.rng.u64(1..3_000)) } else { Duration::ZERO };
+        let retry = if chance % 3 == 0 { RETRY } else { Retry::NONE };
+        (route, delay, Terms::new().priority(priority).delay(delay).timeouts(timeouts).retry(retry))
     }
 
     /// Offers a task in one of several ways, and decides what its owner will do with it.
     fn offer(&mut self) {
         self.seen.offered += 1;
         let mut dice = self.throw();
-        let terms = self.terms(&mut dice);
+        let (route, delay, terms) = self.terms(&mut dice);
         let (has_callback, for_handle) =
-            (matches!(terms.route, Route::Callback(_)), matches!(terms.route, Route::Handle));
-        let retained = matches!(terms.route, Route::Retain);
+            (matches!(route, Route::Callback(_)), matches!(route, Route::Handle));
+        let retained = matches!(route, Route::Retain);
         self.use_cache();
-        let delay = if terms.delay.is_zero() { 0 } else { terms.delay.as_nanos() as u64 };
-        let job = self.boxed(self.now.as_nanos() + delay);
+        let job = self.boxed(self.now.saturating_add(delay).as_nanos());
+        let offer = Offer::new(job, self.seen.offered as u32).route(route);
         let source = self.source.filter(|_| dice.below(256) < 40);
         let admitted = match source {
-            Some(source) => self.machine.feed(self.now, source, job, terms).ok(),
-            None => match self.machine.submit(self.now, job, terms) {
+            Some(source) => self.machine.feed(self.now, source, offer, &terms).ok(),
+            None => match self.machine.submit(self.now, offer, &terms) {
                 Ok(task) => Some(task),
                 Err(Refused { reason: Refusal::Full, .. }) => {
                     self.wait_for_room();
@@ -235,11 +232,11 @@ impl Load {
             return;
         }
         self.seen.offered += 1;
-        let mut terms = Terms::new(self.seen.offered as u32);
-        terms.route = Route::Callback(self.seen.offered);
-        terms.timeouts.start_to_close = Some(Duration::from_secs(1));
-        let job = self.boxed(self.now.as_nanos());
-        let admitted = self.machine.submit_reserved(self.now, id, job, terms);
+        let route = Route::Callback(self.seen.offered);
+        let offer = Offer::new(self.boxed(self.now.as_nanos()), self.seen.offered as u32).route(route);
+        let limit = Some(Duration::from_secs(1));
+        let terms = Terms::new().timeouts(Timeouts { start_to_close: limit, ..Timeouts::NONE });
+        let admitted = self.machine.reserved(self.now, id).submit(offer, &terms);
         self.seen.callbacks.0 += u64::from(admitted.is_ok());
         if admitted.is_err() {
             let _ = self.machine.leave(self.now, id);
@@ -300,9 +297,8 @@ impl Load {
         limits.unclaimed = Some(8);
         let Ok(mut small) = Processor::<Work>::new(limits, self.now) else { return };
         for number in 0..8 {
-            let mut terms = Terms::new(number);
-            terms.route = Route::Callback(1);
-            let _ = small.submit(self.now, Box::new(1), terms);
+            let offer = Offer::new(Box::new(1), number).route(Route::Callback(1));
+            let _ = small.submit(self.now, offer, &Terms::new());
         }
         let first = small.start_next(self.now);
         let _ = small.start_next(self.now);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, CancelError, Claim, Drain, Effect, Instant, Limits, Message, Outcome, OutcomeKind, Phase,
-    Plan, Processor, ResultLimits, Retry, Route, TaskId, Terms, Wake,
+    AttemptId, CancelError, Claim, Drain, Effect, Instant, Limits, Message, Offer, Outcome, OutcomeKind,
+    Phase, Plan, Processor, ResultLimits, Retry, Route, TaskId, Terms, Timeouts, Wake,
 };
 
 /// A plan of plain numbers, for scenes that are told by hand.
@@ -43,10 +43,14 @@ fn machine(queue: u32, concurrency: u32) -> Machine {
     Machine::new(limits(queue, concurrency), Instant::ZERO).unwrap()
 }
 
-fn terms(start_to_close: Option<Duration>) -> Terms<Plain> {
-    let mut terms = Terms::new(());
-    terms.timeouts.start_to_close = start_to_close;
-    terms
+const fn offer(job: u32) -> Offer<Plain> {
+    Offer::new(job, ())
+}
+
+/// The attempt may take so many milliseconds.
+fn limit(millis: u64) -> Terms {
+    let start_to_close = Some(Duration::from_millis(millis));
+    Terms::new().timeouts(Timeouts { start_to_close, ..Timeouts::NONE })
 }
 
 /// 6: an id that is over names nothing, however often its slot is used again.
@@ -56,9 +60,8 @@ fn point_6_stale_ids() {
     let now = ms(1);
     let mut past: Vec<(TaskId, AttemptId)> = Vec::new();
     for round in 0..1_000 {
-        let mut terms = terms(None);
-        terms.retry = Retry::NONE.attempts(2).base(Duration::ZERO);
-        let task = machine.submit(now, round, terms).unwrap();
+        let terms = Terms::new().retry(Retry::NONE.attempts(2).base(Duration::ZERO));
+        let task = machine.submit(now, offer(round), &terms).unwrap();
         let first = machine.start_next(now).unwrap();
         // The second try of a task is not completed by the first.
         let _ = machine.failed(now, first.attempt, 1, Some(first.job), None, &Message::default()).unwrap();
@@ -91,7 +94,7 @@ fn point_7_a_report_counts_unless_advance_was_there_first() {
     for advance_at in [None, Some(ms(6)), Some(Instant::from_nanos(5_999_999))] {
         for at in [ms(6), Instant::from_nanos(6_000_001), ms(3_600_000)] {
             let mut machine = machine(1, 1);
-            machine.submit(ms(1), 0, terms(Some(Duration::from_millis(5)))).unwrap();
+            machine.submit(ms(1), offer(0), &limit(5)).unwrap();
             let start = machine.start_next(ms(1)).unwrap();
             assert_eq!(start.deadline, Some(ms(6)));
             if let Some(at) = advance_at {
@@ -121,7 +124,7 @@ fn point_7_a_report_counts_unless_advance_was_there_first() {
 fn point_7_a_stop_counts_whatever_the_deadline() {
     for at in [ms(2), ms(100)] {
         let mut machine = machine(1, 1);
-        machine.submit(ms(1), 0, terms(Some(Duration::from_millis(5)))).unwrap();
+        machine.submit(ms(1), offer(0), &limit(5)).unwrap();
         let start = machine.start_next(ms(1)).unwrap();
         let _ = machine.stopped(at, start.attempt, None).unwrap();
         let Some(Effect::Settle(settled)) = machine.poll_effect() else { panic!("not settled") };
@@ -134,12 +137,15 @@ fn point_7_a_stop_counts_whatever_the_deadline() {
 fn point_7_nothing_overdue_is_started() {
     let mut machine = machine(2, 1);
     for after in [0, 1] {
-        let mut overdue = terms(None);
-        overdue.timeouts.schedule_to_close = (after == 0).then_some(Duration::from_millis(5));
-        overdue.timeouts.schedule_to_start = (after == 1).then_some(Duration::from_millis(5));
-        machine.submit(ms(1), after, overdue).unwrap();
+        let limit = |is_set: bool| is_set.then_some(Duration::from_millis(5));
+        let overdue = Timeouts {
+            schedule_to_close: limit(after == 0),
+            schedule_to_start: limit(after == 1),
+            ..Timeouts::NONE
+        };
+        machine.submit(ms(1), offer(after), &Terms::new().timeouts(overdue)).unwrap();
     }
-    machine.submit(ms(1), 2, terms(None)).unwrap();
+    machine.submit(ms(1), offer(2), &Terms::new()).unwrap();
     let start = machine.start_next(Instant::from_nanos(6_000_001)).unwrap();
     assert_eq!(start.job, 2);
     let outcomes: Vec<_> = std::iter::from_fn(|| machine.poll_effect()).collect();
@@ -152,9 +158,8 @@ fn point_7_nothing_overdue_is_started() {
 fn point_7_a_tick_is_a_millisecond() {
     for (delay, fires) in [(2_000_000, 2), (1_999_999, 2), (2_000_001, 3), (1, 1)] {
         let mut machine = machine(1, 1);
-        let mut terms = terms(None);
-        terms.delay = Duration::from_nanos(delay);
-        machine.submit(Instant::ZERO, 0, terms).unwrap();
+        let terms = Terms::new().delay(Duration::from_nanos(delay));
+        machine.submit(Instant::ZERO, offer(0), &terms).unwrap();
         assert!(matches!(machine.next_wake(), Wake::At(at, _) if at == ms(fires)));
         let _ = machine.advance(Instant::from_nanos(fires * 1_000_000 - 1), 10);
         assert_eq!(machine.startable(), 0);
@@ -168,16 +173,13 @@ fn point_7_a_tick_is_a_millisecond() {
 fn point_7_the_clock_never_goes_back_and_never_overflows() {
     let mut machine = machine(4, 2);
     let _ = machine.advance(ms(100), 10);
-    let mut late = terms(Some(Duration::MAX));
-    late.timeouts.schedule_to_close = Some(Duration::MAX);
-    late.timeouts.schedule_to_start = Some(Duration::MAX);
-    machine.submit(ms(50), 0, late).unwrap();
+    let most = Some(Duration::MAX);
+    let late = Timeouts { start_to_close: most, schedule_to_close: most, schedule_to_start: most };
+    machine.submit(ms(50), offer(0), &Terms::new().timeouts(late)).unwrap();
     assert_eq!(machine.now(), ms(100));
     let start = machine.start_next(Instant::ZERO).unwrap();
     assert_eq!((machine.now(), start.deadline), (ms(100), None));
-    let mut never = terms(None);
-    never.delay = Duration::MAX;
-    machine.submit(ms(100), 1, never).unwrap();
+    machine.submit(ms(100), offer(1), &Terms::new().delay(Duration::MAX)).unwrap();
     assert_eq!(machine.next_wake(), Wake::Never);
     let _ = machine.advance(Instant::MAX, 100);
     assert!(machine.completed(Instant::MAX, start.attempt, 1).is_ok());
@@ -205,11 +207,10 @@ fn point_8_bounded_steps() {
     const BUDGET: u32 = 100;
     let mut machine = machine(TASKS, 1);
     machine.pause(Instant::ZERO);
+    let schedule_to_start = Some(Duration::from_millis(10));
+    let terms = Terms::new().timeouts(Timeouts { schedule_to_start, ..Timeouts::NONE });
     for job in 0..TASKS {
-        let mut terms = terms(None);
-        terms.route = Route::Retain;
-        terms.timeouts.schedule_to_start = Some(Duration::from_millis(10));
-        machine.submit(Instant::ZERO, job, terms).unwrap();
+        machine.submit(Instant::ZERO, offer(job).route(Route::Retain), &terms).unwrap();
     }
     let (calls, most) = in_steps(|| {
         let progress = machine.advance(ms(10), BUDGET);
@@ -227,7 +228,7 @@ fn point_8_bounded_steps() {
     assert_eq!((calls, most, machine.census().tasks), (TASKS / BUDGET, BUDGET, 0));
 
     for job in 0..TASKS {
-        machine.submit(ms(110), job, terms(None)).unwrap();
+        machine.submit(ms(110), offer(job), &Terms::new()).unwrap();
     }
     machine.drain(ms(110), Drain::Abort);
     let (calls, most) = in_steps(|| {

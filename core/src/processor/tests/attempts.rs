@@ -6,8 +6,8 @@ use super::*;
 fn a_timed_out_attempt_is_an_orphan_until_it_stops() {
     let mut machine = machine(4, 1);
     let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
-    machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
-    machine.submit(ms(0), 2, terms()).unwrap();
+    machine.submit(ms(0), offer(1), &terms().timeouts(timeouts)).unwrap();
+    machine.submit(ms(0), offer(2), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     assert_eq!(machine.next_wake(), Wake::At(ms(10), Reason::Timer));
     assert_eq!(machine.advance(ms(9), 9).used, 0);
@@ -24,9 +24,9 @@ fn a_timed_out_attempt_is_an_orphan_until_it_stops() {
 #[test]
 fn a_settlement_is_taken_by_its_callback() {
     let mut machine = machine(4, 4);
-    let called = |callback| Terms { route: Route::Callback(callback), ..terms() };
-    for terms in [called(7), terms(), called(8)] {
-        machine.submit(ms(0), 1, terms).unwrap();
+    let called = |callback| offer(1).route(Route::Callback(callback));
+    for offer in [called(7), offer(1), called(8)] {
+        machine.submit(ms(0), offer, &terms()).unwrap();
     }
     assert!(machine.next_callback().is_none() && machine.poll_settlement().is_none());
     while let Some(start) = machine.start_next(ms(0)) {
@@ -37,7 +37,7 @@ fn a_settlement_is_taken_by_its_callback() {
         assert_eq!(machine.poll_settlement().unwrap().callback, callback);
     }
     // One whose attempt goes on has no quick way.
-    let task = machine.submit(ms(0), 1, called(9)).unwrap();
+    let task = machine.submit(ms(0), called(9), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
     assert!(machine.next_callback().is_none() && machine.poll_settlement().is_none());
@@ -52,7 +52,7 @@ fn a_report_counts_unless_the_task_was_timed_out_before() {
     for (at, advances) in [(10, false), (99, false), (99, true)] {
         let mut machine = machine(4, 1);
         let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
-        machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
+        machine.submit(ms(0), offer(1), &terms().timeouts(timeouts)).unwrap();
         let start = machine.start_next(ms(0)).unwrap();
         if advances {
             let _ = machine.advance(ms(at), 10);
@@ -72,7 +72,7 @@ fn the_time_of_an_attempt_counts_from_the_call_of_its_handler() {
     for (at, now, deadline) in [(9, 9, 19), (9, 12, 19), (4, 9, 15), (99, 9, 19), (13, 13, 22)] {
         let mut machine = machine(4, 1);
         let timeouts = Timeouts { start_to_close: span(10), schedule_to_close: span(22), ..Timeouts::NONE };
-        machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
+        machine.submit(ms(0), offer(1), &terms().timeouts(timeouts)).unwrap();
         let start = machine.start_next(ms(5)).unwrap();
         assert_eq!((start.deadline, machine.census().timers), (Some(ms(15)), 1));
         assert!(machine.began(ms(now), start.attempt, ms(at)));
@@ -94,7 +94,7 @@ fn the_time_of_an_attempt_counts_from_the_call_of_its_handler() {
 #[test]
 fn an_attempt_without_limit_begins_without_a_timer() {
     let mut machine = machine(4, 1);
-    machine.submit(ms(0), 1, terms()).unwrap();
+    machine.submit(ms(0), offer(1), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     assert!(machine.began(ms(3), start.attempt, ms(2)));
     assert_eq!((machine.next_wake(), machine.audit().timers), (Wake::Never, 0));
@@ -107,7 +107,7 @@ fn a_failure_after_the_last_deadline_counts_and_is_not_tried_again() {
     let mut machine = machine(4, 1);
     let timeouts = Timeouts { schedule_to_close: span(10), ..Timeouts::NONE };
     let retry = Retry::NONE.attempts(2).base(Duration::ZERO);
-    machine.submit(ms(0), 1, Terms { timeouts, retry, ..terms() }).unwrap();
+    machine.submit(ms(0), offer(1), &terms().timeouts(timeouts).retry(retry)).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     let failure = machine.failed(ms(11), start.attempt, 9, Some(1), None, &"no".into()).unwrap();
     assert!(matches!(failure, Failure::Settled { job: Some(1) }));
@@ -119,7 +119,7 @@ fn a_failure_after_the_last_deadline_counts_and_is_not_tried_again() {
 fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
     let mut machine = machine(4, 1);
     let retry = Retry::NONE.attempts(2);
-    machine.submit(ms(0), 1, Terms { retry, ..terms() }).unwrap();
+    machine.submit(ms(0), offer(1), &terms().retry(retry)).unwrap();
     let first = machine.start_next(ms(0)).unwrap();
     assert_eq!(first.further, 1);
     let failure = machine.failed(ms(0), first.attempt, 9, Some(1), None, &"no".into()).unwrap();
@@ -141,7 +141,7 @@ fn a_failed_attempt_is_tried_again_and_is_another_attempt() {
 fn a_panic_is_handed_back_or_leaves_with_the_outcome() {
     let mut machine = machine(4, 1);
     let retry = Retry::times(2).fixed(Duration::from_millis(5)).on_panic(true);
-    machine.submit(ms(0), 1, Terms { retry, ..terms() }).unwrap();
+    machine.submit(ms(0), offer(1), &terms().retry(retry)).unwrap();
     let first = machine.start_next(ms(0)).unwrap();
     let failure = machine.panicked(ms(1), first.attempt, 9, Some(1), &"no".into()).unwrap();
     assert_eq!(failure, Failure::Retrying { value: 9, delay: Duration::from_millis(5) });
@@ -159,7 +159,7 @@ fn a_panic_is_handed_back_or_leaves_with_the_outcome() {
 fn a_stop_that_was_not_asked_for_is_a_cancellation_whatever_the_deadline() {
     let mut machine = machine(4, 1);
     let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
-    machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
+    machine.submit(ms(0), offer(1), &terms().timeouts(timeouts)).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     let _ = machine.stopped(ms(20), start.attempt, None).unwrap();
     assert_eq!(settled(&mut machine).outcome, Outcome::Cancelled(None));
@@ -171,7 +171,7 @@ fn a_settlement_tells_how_long_the_task_waited_and_ran() {
     // When the handler was called, if that is reported, and how long it waited and ran if it was started at 5 ms.
     for (began, waited) in [(None, 5), (Some(7), 7), (Some(4), 5)] {
         let mut machine = machine(4, 1);
-        machine.submit(ms(0), 1, terms()).unwrap();
+        machine.submit(ms(0), offer(1), &terms()).unwrap();
         let start = machine.start_next(ms(5)).unwrap();
         if let Some(at) = began {
             assert!(machine.began(ms(8), start.attempt, ms(at)));
@@ -188,7 +188,7 @@ fn what_came_before_the_last_attempt_counts_as_waiting() {
     for cancelled_in_backoff in [false, true] {
         let mut machine = machine(4, 1);
         let retry = Retry::times(1).fixed(span(10));
-        let task = machine.submit(ms(0), 1, Terms { retry, ..terms() }).unwrap();
+        let task = machine.submit(ms(0), offer(1), &terms().retry(retry)).unwrap();
         let start = machine.start_next(ms(1)).unwrap();
         let _ = machine.failed(ms(4), start.attempt, 9, Some(1), None, &"no".into()).unwrap();
         if cancelled_in_backoff {

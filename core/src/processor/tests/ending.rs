@@ -22,10 +22,6 @@ fn end(machine: &mut Machine, now: Instant) -> (Vec<std::string::String>, Remain
     panic!("the end spins: {machine:?}");
 }
 
-fn handle() -> Terms<Numbers> {
-    Terms { route: Route::Handle, ..terms() }
-}
-
 #[test]
 fn abort_needs_no_help() {
     let mut limits = limits(8, 2);
@@ -37,13 +33,13 @@ fn abort_needs_no_help() {
     machine.wait_event(subscriber, 5).unwrap();
     let _ = machine.cache().insert(ms(0), 1, 1, 1);
     for job in 0..4 {
-        machine.submit(ms(0), job, Terms { route: Route::Callback(job), ..terms() }).unwrap();
+        machine.submit(ms(0), offer(job).route(Route::Callback(job)), &terms()).unwrap();
     }
-    let handle = machine.submit(ms(0), 4, Terms { route: Route::Handle, ..terms() }).unwrap();
+    let handle = machine.submit(ms(0), for_handle(4), &terms()).unwrap();
     let _ = machine.claim(ms(0), handle, 6);
     let started = machine.start_next(ms(0)).unwrap();
     machine.drain(ms(1), Drain::Abort);
-    assert_eq!(machine.submit(ms(1), 9, terms()).unwrap_err().reason, Refusal::Closed);
+    assert_eq!(machine.submit(ms(1), offer(9), &terms()).unwrap_err().reason, Refusal::Closed);
     let (_, remains) = end(&mut machine, ms(1));
     assert_eq!((remains.abandoned, remains.cancelled, remains.discarded, remains.kept), (1, 5, 1, 0));
     assert_eq!((remains.subscribers, remains.cached, remains.detached), (1, 1, 1));
@@ -58,7 +54,7 @@ fn abort_needs_no_help() {
 fn a_graceful_drain_ends_when_everything_is_settled_or_at_its_deadline() {
     for finishes in [true, false] {
         let mut machine = machine(8, 2);
-        let task = machine.submit(ms(0), 0, handle()).unwrap();
+        let task = machine.submit(ms(0), for_handle(0), &terms()).unwrap();
         let start = machine.start_next(ms(0)).unwrap();
         machine.drain(ms(0), Drain::graceful(Duration::from_millis(50)));
         assert_eq!(machine.next_wake(), Wake::At(ms(50), Reason::Timer));
@@ -82,7 +78,7 @@ fn a_graceful_drain_ends_when_everything_is_settled_or_at_its_deadline() {
 #[test]
 fn a_report_at_the_deadline_of_a_drain_is_in_time() {
     let mut machine = machine(8, 2);
-    let task = machine.submit(ms(0), 0, handle()).unwrap();
+    let task = machine.submit(ms(0), for_handle(0), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.drain(ms(0), Drain::graceful(Duration::from_millis(50)));
     machine.completed(ms(50), start.attempt, 7).unwrap();
@@ -94,9 +90,9 @@ fn a_report_at_the_deadline_of_a_drain_is_in_time() {
 #[test]
 fn a_graceful_drain_waits_neither_for_handles_nor_for_orphans() {
     let mut machine = machine(8, 2);
-    let claimed = machine.submit(ms(0), 0, handle()).unwrap();
+    let claimed = machine.submit(ms(0), for_handle(0), &terms()).unwrap();
     assert!(matches!(machine.claim(ms(0), claimed, 70), Claim::Pending(None)));
-    let orphaned = machine.submit(ms(0), 1, handle()).unwrap();
+    let orphaned = machine.submit(ms(0), for_handle(1), &terms()).unwrap();
     let (first, second) = (machine.start_next(ms(0)).unwrap(), machine.start_next(ms(0)).unwrap());
     machine.completed(ms(1), first.attempt, 7).unwrap();
     machine.cancel(ms(1), orphaned).unwrap();
@@ -123,14 +119,14 @@ fn cancelling_everything_keeps_outcomes_for_handles_and_no_results() {
     let mut limits = limits(8, 2);
     limits.results = ResultLimits::new(4, None);
     let mut machine = Machine::new(limits, ms(0)).unwrap();
-    let done = machine.submit(ms(0), 0, handle()).unwrap();
-    let retained = machine.submit(ms(0), 1, Terms { route: Route::Retain, ..terms() }).unwrap();
+    let done = machine.submit(ms(0), for_handle(0), &terms()).unwrap();
+    let retained = machine.submit(ms(0), offer(1).route(Route::Retain), &terms()).unwrap();
     for _ in 0..2 {
         let start = machine.start_next(ms(0)).unwrap();
         machine.completed(ms(0), start.attempt, start.job).unwrap();
     }
-    let queued = machine.submit(ms(0), 2, handle()).unwrap();
-    machine.submit(ms(0), 3, Terms { route: Route::Callback(30), ..terms() }).unwrap();
+    let queued = machine.submit(ms(0), for_handle(2), &terms()).unwrap();
+    machine.submit(ms(0), offer(3).route(Route::Callback(30)), &terms()).unwrap();
     machine.drain(ms(1), Drain::Cancel);
     machine.drain(ms(1), Drain::graceful(Duration::from_secs(1)));
     let (effects, remains) = end(&mut machine, ms(1));
@@ -154,7 +150,7 @@ fn an_abort_discards_what_an_end_under_way_would_have_kept() {
         let subscriber = machine.subscribe().unwrap();
         machine.wait_event(subscriber, 5).unwrap();
         for job in 0..3 {
-            let task = machine.submit(ms(0), job, handle()).unwrap();
+            let task = machine.submit(ms(0), for_handle(job), &terms()).unwrap();
             let _ = machine.claim(ms(0), task, job);
         }
         let _ = machine.start_next(ms(0)).unwrap();
@@ -181,7 +177,7 @@ fn what_is_asked_to_stop_may_be_reported_until_the_very_end() {
     for (reports, abandoned) in [(false, 2), (true, 1)] {
         let mut machine = machine(8, 2);
         for job in 0..2 {
-            machine.submit(ms(0), job, terms()).unwrap();
+            machine.submit(ms(0), offer(job), &terms()).unwrap();
         }
         let start = machine.start_next(ms(0)).unwrap();
         let _ = machine.start_next(ms(0)).unwrap();
@@ -204,7 +200,7 @@ fn a_drained_machine_lets_its_subscribers_read_to_the_end() {
     let mut machine = machine(8, 2);
     let [asleep, behind, gone] = [(); 3].map(|()| machine.subscribe().unwrap());
     machine.wait_event(asleep, 5).unwrap();
-    machine.submit(ms(0), 0, terms()).unwrap();
+    machine.submit(ms(0), offer(0), &terms()).unwrap();
     assert_eq!(effects(&mut machine), ["Wake"]);
     while machine.next_event(asleep) != Some(Next::Empty) {}
     machine.drain(ms(0), Drain::Cancel);
@@ -225,7 +221,7 @@ fn a_drained_machine_lets_its_subscribers_read_to_the_end() {
         }
     }
     assert_eq!((machine.census().subscribers, machine.subscribe()), (2, Err(SubscribeRefusal::Closed)));
-    assert_eq!(machine.submit(ms(1), 9, terms()).unwrap_err().reason, Refusal::Closed);
+    assert_eq!(machine.submit(ms(1), offer(9), &terms()).unwrap_err().reason, Refusal::Closed);
     assert_eq!(machine.unsubscribe(gone), Some(None));
     assert_eq!(machine.wait_event(behind, 8), Err(8), "it has something to read");
     assert!(!machine.has_effect(), "nobody looks for effects any more");

@@ -7,29 +7,29 @@ fn places(count: u32) -> NonZeroU32 {
     NonZeroU32::new(count).unwrap()
 }
 
-fn handle() -> Terms<Numbers> {
-    Terms { route: Route::Handle, ..terms() }
-}
-
 #[test]
 fn room_is_granted_in_order() {
     let mut machine = machine(1, 1);
     for job in 0..2 {
-        machine.submit(ms(0), job, terms()).unwrap();
+        machine.submit(ms(0), offer(job), &terms()).unwrap();
     }
     let first = machine.wait_for_room(ms(0), 100, places(1)).unwrap();
     let second = machine.wait_for_room(ms(0), 200, places(1)).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.completed(ms(0), start.attempt, 0).unwrap();
     assert_eq!(effects(&mut machine), ["Settle", "Wake"]);
-    assert_eq!(machine.submit(ms(0), 9, terms()).unwrap_err().reason, Refusal::Full, "nobody overtakes");
+    assert_eq!(
+        machine.submit(ms(0), offer(9), &terms()).unwrap_err().reason,
+        Refusal::Full,
+        "nobody overtakes"
+    );
     assert!(matches!(machine.rewait(first, 101), RoomStatus::Granted(101)));
     assert!(matches!(machine.rewait(second, 201), RoomStatus::Waiting(Some(200))));
-    let early = machine.submit_reserved(ms(0), second, 9, terms()).unwrap_err();
+    let early = machine.reserved(ms(0), second).submit(offer(9), &terms()).unwrap_err();
     assert_eq!(early.reason, PermitRefusal::NotGranted);
     assert_eq!(machine.leave(ms(0), first), Some(None));
     assert_eq!(effects(&mut machine), ["Wake"], "a permit that is given back goes to the next");
-    machine.submit_reserved(ms(0), second, 9, terms()).unwrap();
+    machine.reserved(ms(0), second).submit(offer(9), &terms()).unwrap();
     assert_eq!((machine.census().waiters, machine.census().permits), (0, 0));
 }
 
@@ -38,7 +38,7 @@ fn room_for_many_is_granted_one_effect_at_a_time() {
     let mut limits = limits(0, 9);
     limits.orphans = 1;
     let mut machine = Machine::new(limits, ms(0)).unwrap();
-    let task = machine.submit(ms(0), 0, terms()).unwrap();
+    let task = machine.submit(ms(0), offer(0), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
     assert_eq!(effects(&mut machine), ["Stop", "Settle"]);
@@ -58,13 +58,13 @@ fn each_place_of_a_permit_is_one_task_and_the_last_one_ends_it() {
     let mut machine = machine(2, 1);
     let permit = machine.reserve(ms(0), places(3)).unwrap();
     assert_eq!((machine.free_room(), machine.census().permits), (0, 3));
-    assert_eq!(machine.submit(ms(0), 9, terms()).unwrap_err().reason, Refusal::Full);
+    assert_eq!(machine.submit(ms(0), offer(9), &terms()).unwrap_err().reason, Refusal::Full);
     for held in [2, 1, 0] {
-        machine.submit_reserved(ms(0), permit, held, handle()).unwrap();
+        machine.reserved(ms(0), permit).submit(for_handle(held), &terms()).unwrap();
         assert_eq!((machine.census().permits, machine.audit().permits), (held, held));
     }
-    let over = machine.submit_reserved(ms(0), permit, 9, handle()).unwrap_err();
-    assert_eq!((over.reason, over.into_value().0), (PermitRefusal::NotGranted, 9));
+    let over = machine.reserved(ms(0), permit).submit(for_handle(9), &terms()).unwrap_err();
+    assert_eq!((over.reason, over.into_value().job), (PermitRefusal::NotGranted, 9));
     assert_eq!((machine.census().waiters, machine.totals().offered), (0, 4));
     let ledger = machine.ledger();
     assert_eq!((ledger.permits.entered, ledger.permits.left, ledger.permits.highest), (3, 3, 3));
@@ -77,26 +77,23 @@ fn many_tasks_are_submitted_with_one_look_at_their_permit() {
     limits.attempts = 1;
     let mut machine = Machine::new(limits, ms(0)).unwrap();
     let permit = machine.reserve(ms(0), places(3)).unwrap();
-    let conditions = |tries| {
-        let retry = Retry::NONE.attempts(tries);
-        Conditions::new(Priority::NORMAL, Duration::ZERO, &Timeouts::NONE, &retry)
-    };
+    let greedy = terms().retry(Retry::times(1));
     let mut reserved = machine.reserved(ms(3), permit);
-    let task = reserved.submit(1, 0, Route::Handle, &conditions(1)).unwrap();
-    let refused = reserved.submit(2, 0, Route::Handle, &conditions(2)).unwrap_err();
+    let task = reserved.submit(for_handle(1), &terms()).unwrap();
+    let refused = reserved.submit(for_handle(2), &greedy).unwrap_err();
     assert_eq!((refused.reason, reserved.left()), (PermitRefusal::Task(Refusal::Attempts), 2));
     assert_eq!((machine.now(), machine.census().permits, machine.audit().permits), (ms(3), 2, 2));
     let mut reserved = machine.reserved(ms(3), permit);
-    assert!((0..2).all(|job| reserved.submit(job, 0, Route::Nowhere, &conditions(1)).is_ok()));
-    let over = reserved.submit(9, 0, Route::Nowhere, &conditions(1)).unwrap_err();
-    assert_eq!((over.reason, over.into_value().0, reserved.left()), (PermitRefusal::NotGranted, 9, 0));
+    assert!((0..2).all(|job| reserved.submit(offer(job), &terms()).is_ok()));
+    let over = reserved.submit(offer(9), &terms()).unwrap_err();
+    assert_eq!((over.reason, over.into_value().job, reserved.left()), (PermitRefusal::NotGranted, 9, 0));
     assert_eq!((machine.census().permits, machine.census().waiters, machine.free_room()), (0, 0, 2));
     let other = machine.reserve(ms(3), places(1)).unwrap();
     assert_eq!(machine.reserved(ms(3), permit).left(), 0, "the slot is another's now");
     assert_eq!(machine.start_next(ms(3)).map(|start| start.task), Some(task));
     machine.drain(ms(3), Drain::Cancel);
     let mut reserved = machine.reserved(ms(3), other);
-    let refused = reserved.submit(4, 0, Route::Nowhere, &conditions(1)).unwrap_err();
+    let refused = reserved.submit(offer(4), &terms()).unwrap_err();
     assert_eq!(refused.reason, PermitRefusal::Task(Refusal::Closed));
 }
 
@@ -106,13 +103,13 @@ fn the_places_of_a_permit_are_outcomes_that_may_not_be_taken() {
     limits.unclaimed = Some(3);
     let mut machine = Machine::new(limits, ms(0)).unwrap();
     let permit = machine.reserve(ms(0), places(2)).unwrap();
-    machine.submit(ms(0), 1, handle()).unwrap();
-    assert_eq!(machine.submit(ms(0), 2, handle()).unwrap_err().reason, Refusal::Unclaimed);
-    assert_eq!(machine.terms_refusal(&handle()), Some(Refusal::Unclaimed));
+    machine.submit(ms(0), for_handle(1), &terms()).unwrap();
+    assert_eq!(machine.submit(ms(0), for_handle(2), &terms()).unwrap_err().reason, Refusal::Unclaimed);
+    assert_eq!(machine.refusal(&Route::Handle, &terms()), Some(Refusal::Unclaimed));
     assert_eq!(machine.reserve(ms(0), places(1)), Err(ReserveRefusal::Unclaimed));
-    machine.submit_reserved(ms(0), permit, 3, handle()).unwrap();
-    machine.submit_reserved(ms(0), permit, 4, terms()).unwrap();
-    machine.submit(ms(0), 5, handle()).unwrap();
+    machine.reserved(ms(0), permit).submit(for_handle(3), &terms()).unwrap();
+    machine.reserved(ms(0), permit).submit(offer(4), &terms()).unwrap();
+    machine.submit(ms(0), for_handle(5), &terms()).unwrap();
     assert_eq!(machine.census().handles, 3);
 }
 
@@ -122,18 +119,19 @@ fn a_refused_submission_leaves_the_permit_as_it_is() {
     (limits.delayed, limits.attempts) = (1, 2);
     let mut machine = Machine::new(limits, ms(0)).unwrap();
     let permit = machine.reserve(ms(0), places(2)).unwrap();
-    let delayed = || Terms { delay: Duration::from_millis(5), ..terms() };
-    machine.submit_reserved(ms(0), permit, 1, delayed()).unwrap();
-    let greedy = Terms { retry: Retry::times(2), ..terms() };
-    let retained = Terms { route: Route::Retain, ..terms() };
-    for (terms, reason) in
-        [(delayed(), Refusal::Delayed), (greedy, Refusal::Attempts), (retained, Refusal::NotRetained)]
-    {
-        let refused = machine.submit_reserved(ms(0), permit, 2, terms).unwrap_err();
+    let delayed = terms().delay(Duration::from_millis(5));
+    machine.reserved(ms(0), permit).submit(offer(1), &delayed).unwrap();
+    let greedy = terms().retry(Retry::times(2));
+    for (route, terms, reason) in [
+        (Route::Nowhere, delayed, Refusal::Delayed),
+        (Route::Nowhere, greedy, Refusal::Attempts),
+        (Route::Retain, terms(), Refusal::NotRetained),
+    ] {
+        let refused = machine.reserved(ms(0), permit).submit(offer(2).route(route), &terms).unwrap_err();
         assert_eq!((refused.reason, machine.census().permits), (PermitRefusal::Task(reason), 1));
     }
     machine.drain(ms(0), Drain::Cancel);
-    let refused = machine.submit_reserved(ms(0), permit, 2, terms()).unwrap_err();
+    let refused = machine.reserved(ms(0), permit).submit(offer(2), &terms()).unwrap_err();
     assert_eq!(refused.reason, PermitRefusal::Task(Refusal::Closed));
     assert_eq!((machine.totals().offered, machine.totals().refused), (5, 4));
 }
@@ -143,16 +141,16 @@ fn a_delayed_task_uses_a_place_though_everything_else_is_full() {
     let mut limits = limits(1, 1);
     limits.delayed = 1;
     let mut machine = Machine::new(limits, ms(0)).unwrap();
-    let delayed = || Terms { delay: Duration::from_millis(5), ..terms() };
-    machine.submit(ms(0), 0, delayed()).unwrap();
+    let delayed = terms().delay(Duration::from_millis(5));
+    machine.submit(ms(0), offer(0), &delayed).unwrap();
     let _ = machine.advance(ms(5), 10);
     // One that fell due, and a place: with one more delayed task all room is taken.
     let permit = machine.reserve(ms(5), places(1)).unwrap();
-    machine.submit(ms(5), 1, delayed()).unwrap();
-    assert_eq!(machine.submit(ms(5), 2, delayed()).unwrap_err().reason, Refusal::Delayed);
+    machine.submit(ms(5), offer(1), &delayed).unwrap();
+    assert_eq!(machine.submit(ms(5), offer(2), &delayed).unwrap_err().reason, Refusal::Delayed);
     let _ = machine.advance(ms(10), 10);
-    assert_eq!(machine.submit(ms(10), 2, delayed()).unwrap_err().reason, Refusal::Delayed);
-    machine.submit_reserved(ms(10), permit, 2, delayed()).unwrap();
+    assert_eq!(machine.submit(ms(10), offer(2), &delayed).unwrap_err().reason, Refusal::Delayed);
+    machine.reserved(ms(10), permit).submit(offer(2), &delayed).unwrap();
     assert_eq!((machine.census().queued, machine.census().delayed), (2, 1));
 }
 
@@ -180,7 +178,7 @@ fn a_permit_is_refused_for_what_is_missing() {
     let tight = Limits { unclaimed: Some(1), delayed: 0, ..limits(0, 1) };
     let mut machine = Machine::new(tight, ms(0)).unwrap();
     for job in 0..2 {
-        let task = machine.submit(ms(0), job, terms()).unwrap();
+        let task = machine.submit(ms(0), offer(job), &terms()).unwrap();
         let _ = machine.cancel(ms(0), task).unwrap();
     }
     assert_eq!(machine.reserve(ms(0), places(1)), Err(ReserveRefusal::Backlog));
@@ -210,14 +208,14 @@ fn who_waits_for_room_and_finds_too_many_outcomes_is_denied() {
     let mut limits = limits(1, 1);
     limits.unclaimed = Some(2);
     let mut machine = Machine::new(limits, ms(0)).unwrap();
-    let tasks = [0, 1].map(|job| machine.submit(ms(0), job, handle()).unwrap());
+    let tasks = [0, 1].map(|job| machine.submit(ms(0), for_handle(job), &terms()).unwrap());
     let [first, second] = [70, 71].map(|waiter| machine.wait_for_room(ms(0), waiter, places(1)).unwrap());
     let start = machine.start_next(ms(0)).unwrap();
     machine.completed(ms(0), start.attempt, 0).unwrap();
     assert_eq!(effects(&mut machine), ["Wake", "Wake"], "there is room, and nobody may have it");
     assert_eq!((machine.census().waiters, machine.census().permits), (2, 0));
     assert_eq!(
-        machine.submit_reserved(ms(0), first, 2, terms()).unwrap_err().reason,
+        machine.reserved(ms(0), first).submit(offer(2), &terms()).unwrap_err().reason,
         PermitRefusal::NotGranted
     );
     assert_eq!(machine.rewait(first, 72), RoomStatus::Unclaimed(72));

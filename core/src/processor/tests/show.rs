@@ -9,7 +9,7 @@ fn completed(route: Route<u32>) -> (Machine, TaskId) {
     let results = ResultLimits::new(1, span(10));
     let mut machine = Machine::new(Limits { results, ..limits(4, 1) }, ms(0)).unwrap();
     machine.observe(true);
-    let task = machine.submit(ms(0), 1, Terms { route, ..terms() }).unwrap();
+    let task = machine.submit(ms(0), offer(1).route(route), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.completed(ms(5), start.attempt, 7).unwrap();
     (machine, task)
@@ -80,7 +80,7 @@ fn what_is_not_what_was_shown_is_handed_back() {
 fn a_job_is_shown_and_given_back_too() {
     let mut machine = machine(4, 1);
     machine.observe(true);
-    let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
+    let task = machine.submit(ms(0), for_handle(1), &terms()).unwrap();
     machine.cancel(ms(0), task).unwrap();
     let seen = observe(&mut machine);
     assert_eq!(
@@ -124,7 +124,7 @@ fn a_handle_that_is_gone_holds_nothing_up() {
 fn an_orphan_is_observed_while_it_runs_on() {
     let mut machine = machine(4, 1);
     machine.observe(true);
-    let task = machine.submit(ms(0), 1, Terms { route: Route::Handle, ..terms() }).unwrap();
+    let task = machine.submit(ms(0), for_handle(1), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
     assert_eq!(effects(&mut machine), ["Stop", "Observe"]);

@@ -5,7 +5,7 @@ use super::*;
 /// A machine with two sleeps an attempt, one of which runs.
 fn running(concurrency: u32) -> (Machine, AttemptId) {
     let mut machine = Machine::new(Limits { sleeps: 2, ..limits(4, concurrency) }, ms(0)).unwrap();
-    machine.submit(ms(0), 1, Terms { retry: Retry::NONE.attempts(2), ..terms() }).unwrap();
+    machine.submit(ms(0), offer(1), &terms().retry(Retry::NONE.attempts(2))).unwrap();
     let attempt = machine.start_next(ms(0)).unwrap().attempt;
     (machine, attempt)
 }
@@ -88,7 +88,7 @@ fn sleeps_end_with_their_attempt_in_every_way() {
 #[test]
 fn an_attempt_that_is_asked_to_stop_sleeps_no_more() {
     let (mut machine, _) = running(2);
-    let task = machine.submit(ms(0), 2, terms()).unwrap();
+    let task = machine.submit(ms(0), offer(2), &terms()).unwrap();
     let attempt = machine.start_next(ms(0)).unwrap().attempt;
     let sleep = machine.sleep(ms(0), attempt, ms(500), 70).unwrap();
     machine.cancel(ms(1), task).unwrap();
@@ -103,7 +103,7 @@ fn waiters_that_nobody_wakes_keep_their_slots_and_no_more() {
     for round in 0..2 {
         machine.sleep(ms(round), attempt, ms(500), 70).unwrap();
         machine.completed(ms(round), attempt, 0).unwrap();
-        machine.submit(ms(round), 1, terms()).unwrap();
+        machine.submit(ms(round), offer(1), &terms()).unwrap();
         attempt = machine.start_next(ms(round)).unwrap().attempt;
     }
     assert_eq!(machine.sleep(ms(2), attempt, ms(500), 71).unwrap_err().reason, SleepRefusal::Full);
@@ -115,7 +115,7 @@ fn waiters_that_nobody_wakes_keep_their_slots_and_no_more() {
 fn no_sleeps_are_legal() {
     let mut machine = Machine::new(Limits { sleeps: 0, ..limits(4, 1) }, ms(0)).unwrap();
     assert_eq!(machine.limits().footprint::<Numbers>().sleeps, 0);
-    machine.submit(ms(0), 1, terms()).unwrap();
+    machine.submit(ms(0), offer(1), &terms()).unwrap();
     let attempt = machine.start_next(ms(0)).unwrap().attempt;
     assert_eq!(machine.sleep(ms(0), attempt, ms(5), 70).unwrap_err().reason, SleepRefusal::Full);
     let most = Limits { sleeps: 9, unclaimed: Some(0), ..limits(4, 1 << 27) }.check().unwrap_err();

@@ -3,18 +3,18 @@
 use super::*;
 
 /// Up to three attempts of 10 ms, 5 ms apart, and what the task may take in all.
-fn tried_again(schedule_to_close: Option<u64>) -> Terms<Numbers> {
+fn tried_again(schedule_to_close: Option<u64>) -> Terms {
     let schedule_to_close = schedule_to_close.map(Duration::from_millis);
     let timeouts = Timeouts { start_to_close: span(10), schedule_to_close, ..Timeouts::NONE };
     let retry = Retry::times(2).fixed(Duration::from_millis(5)).on_timeout(true);
-    Terms { timeouts, retry, route: Route::Callback(70), ..terms() }
+    terms().timeouts(timeouts).retry(retry)
 }
 
 /// A machine that runs an attempt at the first of two tasks, which has missed its deadline.
-fn halting(terms: Terms<Numbers>) -> (Machine, Start<Numbers>) {
+fn halting(tried: Terms) -> (Machine, Start<Numbers>) {
     let mut machine = machine(4, 1);
-    machine.submit(ms(0), 1, terms).unwrap();
-    machine.submit(ms(0), 2, super::terms()).unwrap();
+    machine.submit(ms(0), offer(1).route(Route::Callback(70)), &tried).unwrap();
+    machine.submit(ms(0), offer(2), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     let _ = machine.advance(ms(10), 10);
     (machine, start)
@@ -60,7 +60,7 @@ fn without_a_job_or_a_further_try_it_is_a_time_out() {
     );
     assert_eq!((machine.last_error().unwrap().streak, machine.census().orphans), (1, 0), "it is one error");
 
-    let once = Terms { retry: Retry::NONE.on_timeout(true), ..tried_again(None) };
+    let once = tried_again(None).retry(Retry::NONE.on_timeout(true));
     let (mut machine, _) = halting(once);
     assert_eq!(effects(&mut machine), ["Stop", "Settle"], "no further try is left");
 }

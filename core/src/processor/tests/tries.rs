@@ -17,7 +17,7 @@ fn a_snoozed_attempt_is_as_if_it_had_not_been() {
     let mut machine = machine(4, 1);
     let subscriber = machine.subscribe().unwrap();
     let retry = Retry::times(1).base(Duration::from_millis(8)).jitter(Jitter::None);
-    let task = machine.submit(ms(0), 1, Terms { retry, ..terms() }).unwrap();
+    let task = machine.submit(ms(0), offer(1), &terms().retry(retry)).unwrap();
     let mut seen = Vec::new();
     for round in 0..5 {
         let start = start(&mut machine, ms(10 * round));
@@ -56,7 +56,7 @@ fn a_snooze_is_bounded_by_the_deadline_of_the_whole() {
     let run = |delay| {
         let mut machine = machine(4, 1);
         let timeouts = Timeouts { schedule_to_close: span(10), ..Timeouts::NONE };
-        machine.submit(ms(0), 1, Terms { timeouts, ..terms() }).unwrap();
+        machine.submit(ms(0), offer(1), &terms().timeouts(timeouts)).unwrap();
         let start = machine.start_next(ms(4)).unwrap();
         let answer = machine.snoozed(ms(4), start.attempt, start.job, delay).unwrap();
         (answer, machine)
@@ -77,7 +77,7 @@ fn an_attempt_that_is_to_stop_for_another_one_may_be_snoozed() {
     let mut machine = machine(4, 1);
     let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
     let retry = Retry::times(1).on_timeout(true);
-    machine.submit(ms(0), 1, Terms { timeouts, retry, ..terms() }).unwrap();
+    machine.submit(ms(0), offer(1), &terms().timeouts(timeouts).retry(retry)).unwrap();
     let halting = machine.start_next(ms(0)).unwrap();
     let _ = machine.advance(ms(10), 9);
     assert_eq!(machine.census().pending, 1);
@@ -89,8 +89,8 @@ fn an_attempt_that_is_to_stop_for_another_one_may_be_snoozed() {
 #[test]
 fn the_end_cancels_what_is_snoozed_and_an_orphan_is_over() {
     let mut machine = machine(4, 2);
-    machine.submit(ms(0), 1, terms()).unwrap();
-    let task = machine.submit(ms(0), 2, terms()).unwrap();
+    machine.submit(ms(0), offer(1), &terms()).unwrap();
+    let task = machine.submit(ms(0), offer(2), &terms()).unwrap();
     let [one, two] = [0; 2].map(|_| machine.start_next(ms(0)).unwrap());
     machine.cancel(ms(0), task).unwrap();
     let late = machine.snoozed(ms(0), two.attempt, 2, Duration::ZERO).unwrap_err();
@@ -103,14 +103,14 @@ fn the_end_cancels_what_is_snoozed_and_an_orphan_is_over() {
 
 #[test]
 fn no_bound_is_taken_where_the_limit_sets_none() {
-    let terms = || Terms { retry: Retry::NONE.unlimited().base(Duration::ZERO), ..terms() };
+    let terms = terms().retry(Retry::NONE.unlimited().base(Duration::ZERO));
     for attempts in [16, Retry::UNLIMITED - 1] {
         let mut machine = Machine::new(Limits { attempts, ..limits(4, 1) }, ms(0)).unwrap();
-        assert_eq!(machine.submit(ms(0), 1, terms()).unwrap_err().reason, Refusal::Attempts);
+        assert_eq!(machine.submit(ms(0), offer(1), &terms).unwrap_err().reason, Refusal::Attempts);
     }
     for attempts in [Retry::UNLIMITED, u32::MAX] {
         let mut machine = Machine::new(Limits { attempts, ..limits(4, 1) }, ms(0)).unwrap();
-        machine.submit(ms(0), 1, terms()).unwrap();
+        machine.submit(ms(0), offer(1), &terms).unwrap();
         for number in 1..=1_000 {
             let start = start(&mut machine, ms(number));
             assert_eq!(u64::from(start.number), number);
@@ -123,9 +123,7 @@ fn no_bound_is_taken_where_the_limit_sets_none() {
 #[test]
 fn the_number_of_attempts_stays_below_that_without_a_bound() {
     let mut machine = Machine::new(Limits { attempts: u32::MAX, ..limits(4, 1) }, ms(0)).unwrap();
-    machine
-        .submit(ms(0), 1, Terms { retry: Retry::NONE.unlimited().base(Duration::ZERO), ..terms() })
-        .unwrap();
+    machine.submit(ms(0), offer(1), &terms().retry(Retry::NONE.unlimited().base(Duration::ZERO))).unwrap();
     machine.tasks.at_mut(0).unwrap().attempts = Retry::UNLIMITED - 3;
     for _ in 0..4 {
         let start = start(&mut machine, ms(0));
@@ -142,7 +140,7 @@ fn worn() -> (Machine, TaskId) {
     let mut machine = Machine::with_generation_bits(limits, ms(0), 2).unwrap();
     let retry = Retry::NONE.unlimited().base(Duration::ZERO).on_timeout(true).on_panic(true);
     let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
-    let task = machine.submit(ms(0), 1, Terms { retry, timeouts, ..terms() }).unwrap();
+    let task = machine.submit(ms(0), offer(1), &terms().retry(retry).timeouts(timeouts)).unwrap();
     (machine, task)
 }
 
@@ -178,7 +176,7 @@ fn a_task_whose_slot_has_no_ids_left_is_settled_as_it_ended() {
         end(&mut machine, last.attempt);
         assert_eq!(settled(&mut machine).outcome.kind(), kind);
         assert_eq!((machine.census().retired, machine.census().tasks), (1, 0));
-        assert_eq!(machine.submit(ms(9), 1, terms()).unwrap_err().reason, Refusal::Backlog);
+        assert_eq!(machine.submit(ms(9), offer(1), &terms()).unwrap_err().reason, Refusal::Backlog);
         assert_eq!(machine.completed(ms(9), last.attempt, 5).unwrap_err().value, 5);
     }
 }

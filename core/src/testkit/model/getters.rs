@@ -9,20 +9,20 @@ use crate::testkit::order::Order;
 use crate::testkit::{Kit, Token, host};
 use crate::{Processor, Route, SourceId, TaskId, Terms};
 
-/// Terms each of which is refused for a reason of its own.
+/// Routes and terms each of which is refused for a reason of its own.
 #[derive(Debug)]
-pub(in crate::testkit) struct Probes([(Order, Terms<Kit>); 4]);
+pub(in crate::testkit) struct Probes([(Order, Route<Token>, Terms); 4]);
 
 impl Probes {
-    /// Terms that ask for a handle, retention, a delay, attempts without bound.
+    /// They ask for a handle, retention, a delay, attempts without bound.
     pub(in crate::testkit) fn new() -> Self {
         let orders = [[1 << 3, 0, 0], [2 << 3, 0, 0], [3 << 3, 9, 0], [3 << 3 | 3 << 5, 1, 0]].map(Order);
         let [handle, retention, delay, attempts] = orders;
         Self([
-            (handle, host::terms(0, Route::Handle, handle)),
-            (retention, host::terms(0, Route::Retain, retention)),
-            (delay, host::terms(0, Route::Nowhere, delay)),
-            (attempts, host::terms(0, Route::Nowhere, attempts)),
+            (handle, Route::Handle, host::terms(handle)),
+            (retention, Route::Retain, host::terms(retention)),
+            (delay, Route::Nowhere, host::terms(delay)),
+            (attempts, Route::Nowhere, host::terms(attempts)),
         ])
     }
 }
@@ -46,9 +46,9 @@ impl Model {
         found.of("effects", &if has_effect { pending } else { 0 }, &machine.pending_effects());
         found.of("sweep", &self.sweep_finds(self.now), &machine.sweep_is_due(self.now));
         found.of("sweep later", &self.sweep_finds(later), &machine.sweep_is_due(later));
-        for (order, terms) in &probes.0 {
+        for (order, route, terms) in &probes.0 {
             let offer = Offer { job: 0, meta: 0, callback: None, order: *order };
-            found.of("refusal of terms", &self.terms_refusal(offer), &machine.terms_refusal(terms));
+            found.of("refusal beside room", &self.terms_refusal(offer), &machine.refusal(route, terms));
         }
         for source in &self.sources {
             found.of("fed by a source", &Some(source.fed), &machine.source_fed(source.id));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use plimsoll_core::Instant;
 
-use crate::machine::{self, Machine, bare, callback, terms};
+use crate::machine::{self, Machine, TERMS, bare, callback};
 use crate::meter::{self, Figure, Meter, Region};
 
 use super::stores::{DelayQueue, Heap, Store, Tree};
@@ -98,9 +98,8 @@ fn fire_by_machine(meter: &mut Meter, name: &'static str, delay: fn(&mut Rng) ->
         )
         .before(|host, count| {
             for _ in 0..count {
-                let mut terms = terms(callback());
-                terms.delay = Duration::from_millis((host.delay)(&mut host.rng));
-                machine::submit(&mut host.machine, host.now, terms);
+                let terms = TERMS.delay(Duration::from_millis((host.delay)(&mut host.rng)));
+                machine::submit(&mut host.machine, host.now, callback(), &terms);
             }
             host.now = host.now.saturating_add(SECOND);
         })

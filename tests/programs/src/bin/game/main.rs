@@ -15,11 +15,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, Drain, Effect, Instant, Limits, Outcome, Plan, Priority, Processor, Remains, Route,
+    AttemptId, Drain, Effect, Instant, Limits, Offer, Outcome, Plan, Priority, Processor, Remains, Route,
     Settlement, TaskId, Terms, Timeouts,
 };
 
 use grid::{Cell, Grid, Looked, Search};
+
+/// A path that comes later than this is of no use.
+const HURRIED: Terms =
+    Terms::new().timeouts(Timeouts { schedule_to_close: Some(Duration::from_millis(500)), ..Timeouts::NONE });
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
@@ -195,11 +199,9 @@ impl Game {
     fn ask_for_path(&mut self, unit: usize) {
         let Some(Unit { at, asked, .. }) = self.units.get_mut(unit) else { return };
         let request = Request { from: *at, to: self.grid.free_cell(&mut self.rng) };
-        let mut terms = Terms::new(());
-        terms.route = Route::Callback(unit);
-        terms.priority = if unit == Self::HERO { Priority::HIGHEST } else { Priority::NORMAL };
-        terms.timeouts = Timeouts { schedule_to_close: Some(Duration::from_millis(500)), ..Timeouts::NONE };
-        *asked = self.machine.submit(self.now, request, terms).ok();
+        let offer = Offer::new(request, ()).route(Route::Callback(unit));
+        let terms = if unit == Self::HERO { HURRIED.priority(Priority::HIGHEST) } else { HURRIED };
+        *asked = self.machine.submit(self.now, offer, &terms).ok();
     }
 
     /// The unit is no more: nobody needs its path.

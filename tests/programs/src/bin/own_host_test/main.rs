@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use plimsoll_core::testkit::{Books, Kit, Script, Token, check};
 use plimsoll_core::{
-    AttemptId, Drain, Instant, Limits, Outcome, OutcomeKind, Phase, Priority, Processor, Retry, Route,
+    AttemptId, Drain, Instant, Limits, Offer, Outcome, OutcomeKind, Phase, Priority, Processor, Retry, Route,
     Settlement, Start, TaskId, Terms, Timeouts, Totals, Wake,
 };
 
@@ -62,19 +62,22 @@ impl World {
         self.rng.choice(millis).copied().flatten().map(Duration::from_millis)
     }
 
-    fn terms(&mut self, number: u32) -> Terms<Kit> {
-        let mut terms = Terms::new(number);
-        terms.route = Route::Callback(self.books.token(number));
-        terms.priority = Priority::new(self.rng.u8(..8));
-        terms.delay = self.some_of(&[None, None, Some(5), Some(100)]).unwrap_or_default();
-        terms.timeouts = Timeouts {
+    fn offer(&mut self, number: u32) -> Offer<Kit> {
+        let callback = Route::Callback(self.books.token(number));
+        Offer::new(self.books.token(number), number).route(callback)
+    }
+
+    fn terms(&mut self) -> Terms {
+        let timeouts = Timeouts {
             schedule_to_start: self.some_of(&[None, None, Some(20)]),
             start_to_close: self.some_of(&[None, Some(1), Some(10)]),
             schedule_to_close: self.some_of(&[None, None, Some(50)]),
         };
-        terms.retry =
-            Retry::times(self.rng.u32(..3)).base(Duration::from_millis(4)).on_timeout(self.rng.bool());
-        terms
+        Terms::new()
+            .priority(Priority::new(self.rng.u8(..8)))
+            .delay(self.some_of(&[None, None, Some(5), Some(100)]).unwrap_or_default())
+            .timeouts(timeouts)
+            .retry(Retry::times(self.rng.u32(..3)).base(Duration::from_millis(4)).on_timeout(self.rng.bool()))
     }
 }
 
@@ -129,8 +132,8 @@ fn episode(seed: u64, fault: Option<Fault>) -> Result<Totals, String> {
     for number in 0..100 {
         match world.rng.u8(..10) {
             0..=5 => {
-                let (job, terms) = (world.books.token(number), world.terms(number));
-                match host.machine.submit(now, job, terms) {
+                let (offer, terms) = (world.offer(number), world.terms());
+                match host.machine.submit(now, offer, &terms) {
                     Ok(task) => {
                         tasks.push(task);
                         world.open.insert(number);
@@ -167,9 +170,9 @@ fn machine_is_right(rng: &mut fastrand::Rng) -> Result<(), String> {
     check(&Script::from_bytes(&bytes)).map(drop).map_err(|fault| format!("this is not the host: {fault}"))
 }
 
-fn give_back((job, terms): (Token, Terms<Kit>)) {
-    job.out();
-    if let Route::Callback(callback) = terms.route {
+fn give_back(offer: Offer<Kit>) {
+    offer.job.out();
+    if let Route::Callback(callback) = offer.route {
         callback.out();
     }
 }

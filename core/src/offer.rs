@@ -1,0 +1,65 @@
+//! A job that is offered, and where its outcome goes.
+
+use core::fmt;
+
+use crate::Plan;
+
+/// A job as it is offered to the machine, with what belongs to it alone. How it is to be treated say the
+/// [`Terms`](crate::Terms), which many have in common. What is refused is handed back as this.
+#[must_use]
+pub struct Offer<P: Plan> {
+    /// What is to be done.
+    pub job: P::Job,
+    /// Copied into events, the last error and the settlement.
+    pub meta: P::Meta,
+    /// The one place to which the outcome goes.
+    pub route: Route<P::Callback>,
+}
+
+impl<P: Plan> Offer<P> {
+    /// A job with this metadata, whose outcome goes nowhere.
+    #[inline]
+    pub const fn new(job: P::Job, meta: P::Meta) -> Self {
+        Self { job, meta, route: Route::Nowhere }
+    }
+
+    /// Sets where the outcome goes.
+    #[inline]
+    pub fn route(self, route: Route<P::Callback>) -> Self {
+        Self { route, ..self }
+    }
+}
+
+impl<P: Plan> fmt::Debug for Offer<P> {
+    /// The route, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer").field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+/// The one place to which the outcome of a task goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Route<C> {
+    /// It leaves by [`Effect::Settle`](crate::Effect::Settle) without a callback; the host drops it.
+    Nowhere,
+    /// It leaves by [`Effect::Settle`](crate::Effect::Settle) together with this callback.
+    Callback(C),
+    /// It is kept until [`claim`](crate::Processor::claim) or [`release`](crate::Processor::release) is
+    /// called. From `submit` on this takes one of [`Limits::unclaimed`](crate::Limits::unclaimed).
+    Handle,
+    /// It is kept until [`take_result`](crate::Processor::take_result), until newer results need its place
+    /// or until its time to live is over. See [`Limits::results`](crate::Limits::results).
+    Retain,
+}
+
+impl<C> fmt::Debug for Route<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nowhere => "Nowhere",
+            Self::Callback(_) => "Callback",
+            Self::Handle => "Handle",
+            Self::Retain => "Retain",
+        })
+    }
+}
