@@ -254,6 +254,12 @@ impl<P: Plan> Task<P> {
         Record { task, meta: self.meta, attempts: self.attempts, kind: self.kind, times }
     }
 
+    /// Whether its settlement is all that it owes, and its attempt is over: then it leaves its slot with that.
+    #[inline]
+    pub(crate) fn is_only_to_leave(&self) -> bool {
+        self.pending == Pending::SETTLE && self.state == State::Settled
+    }
+
     /// Whether its outcome is fixed and still here.
     #[inline]
     pub(crate) fn is_kept(&self) -> bool {

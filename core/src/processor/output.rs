@@ -3,8 +3,8 @@
 use super::Processor;
 use super::deadlines::Owner;
 use crate::lifecycle::{Input, State};
-use crate::list::NIL;
-use crate::task::{Claimant, Payload, Pending, Task};
+use crate::list::{Linked, NIL};
+use crate::task::{Claimant, Payload, Pending, QUEUE, Task};
 use crate::time::NEVER;
 use crate::{AttemptId, Effect, Event, Instant, OutcomeKind, Plan, Settlement, Start, Stop, TaskId};
 
@@ -38,28 +38,6 @@ impl<P: Plan> Processor<P> {
         if self.tasks.at(index)?.deadline_in(State::Queued) < now {
             index = self.next_in_time(now)?;
         }
-        self.start(now, index)
-    }
-
-    /// Settles tasks that have waited too long, until it is the turn of another one.
-    #[cold]
-    fn next_in_time(&mut self, now: Instant) -> Option<u32> {
-        for _ in 0..PASSED_OVER {
-            if self.free_places() == 0 {
-                return None;
-            }
-            let index = self.queue.next(&self.tasks);
-            if self.tasks.at(index)?.deadline_in(State::Queued) >= now {
-                return Some(index);
-            }
-            self.overdue(index);
-        }
-        None
-    }
-
-    /// Starts the queued task in slot `index`, whose turn it is.
-    #[inline(always)]
-    fn start(&mut self, now: Instant, index: u32) -> Option<Start<P>> {
         let (task, started) = self.tasks.entry(index)?;
         let Payload::Job(job) = core::mem::replace(&mut started.payload, Payload::Away) else {
             debug_assert!(false, "a queued task has its job");
@@ -79,6 +57,19 @@ impl<P: Plan> Processor<P> {
         self.publish(|| Event::Started { task, attempt, meta });
         let deadline = if deadline == NEVER { None } else { Some(deadline) };
         Some(Start { task, attempt, number, job, meta, deadline, further })
+    }
+
+    /// Settles tasks that have waited too long, until it is the turn of another one.
+    #[cold]
+    fn next_in_time(&mut self, now: Instant) -> Option<u32> {
+        for _ in 0..PASSED_OVER {
+            let index = self.queue.next(&self.tasks);
+            if self.tasks.at(index)?.deadline_in(State::Queued) >= now {
+                return Some(index);
+            }
+            self.overdue(index);
+        }
+        None
     }
 
     /// The id of the attempt that was the last of so many to be started. The first one has the task's own generation, so
@@ -125,17 +116,26 @@ impl<P: Plan> Processor<P> {
     /// sources), wakes of subscribers, the request to sweep, and the end.
     ///
     /// May change: what the effect was about: slots are freed, and with them room.
-    #[inline(always)]
+    #[inline]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
+        if let Some(settlement) = self.poll_settlement() {
+            return Some(Effect::Settle(settlement));
+        }
+        if self.has_effect() { self.poll_any() } else { None }
+    }
+
+    /// [`poll_effect`](Self::poll_effect), whatever the effect is.
+    #[inline(never)]
+    fn poll_any(&mut self) -> Option<Effect<P>> {
         while !self.outbox.is_empty() {
             if let Some(effect) = self.poll_task(self.outbox.head()) {
                 return Some(effect);
             }
         }
-        if let Some(waiter) = self.wake_sleeper() {
-            return Some(Effect::Wake(waiter));
+        match self.wake_sleeper() {
+            Some(waiter) => Some(Effect::Wake(waiter)),
+            None => self.poll_others(),
         }
-        if self.has_effect() { self.poll_others() } else { None }
     }
 
     /// The callback that the next effect hands out, if that is the settlement of a task with one whose attempt is over. A host
@@ -143,8 +143,9 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn next_callback(&self) -> Option<&P::Callback> {
-        match &self.next_settled()?.claimant {
-            Claimant::Callback(callback) => Some(callback),
+        match self.tasks.at(self.outbox.head())? {
+            task if !task.is_only_to_leave() => None,
+            Task { claimant: Claimant::Callback(callback), .. } => Some(callback),
             _ => None,
         }
     }
@@ -153,21 +154,19 @@ impl<P: Plan> Processor<P> {
     /// need not be moved as one of many kinds of effects; `None` where it is another one.
     ///
     /// May change: as [`poll_effect`](Self::poll_effect).
-    #[inline(always)]
-    pub fn poll_settlement(&mut self) -> Option<Settlement<P>> {
-        self.next_settled()?;
-        self.release_first()
-    }
-
-    /// The task whose settlement is the next effect, if its attempt is over.
     #[inline]
-    fn next_settled(&self) -> Option<&Task<P>> {
-        let task = self.tasks.at(self.outbox.head())?;
-        (task.pending == Pending::SETTLE && task.state == State::Settled).then_some(task)
+    pub fn poll_settlement(&mut self) -> Option<Settlement<P>> {
+        let index = self.outbox.head();
+        let (_, task) = self.tasks.entry(index)?;
+        if !task.is_only_to_leave() {
+            return None;
+        }
+        task.pending = Pending::NONE;
+        self.outbox.pop(Linked::<QUEUE>::links(task));
+        self.release_whole(index)
     }
 
     /// The effects that are not those of tasks.
-    #[cold]
     fn poll_others(&mut self) -> Option<Effect<P>> {
         if self.is_open() {
             if let Some(waiter) = self.call_first() {
@@ -195,18 +194,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Takes the first effect that the task in slot `index`, the first in the outbox, owes.
-    #[inline(always)]
     fn poll_task(&mut self, index: u32) -> Option<Effect<P>> {
-        if self.tasks.at(index)?.pending == Pending::SETTLE {
-            self.release_outcome(index).map(Effect::Settle)
-        } else {
-            self.poll_task_with_more(index)
-        }
-    }
-
-    /// [`poll_task`](Self::poll_task) where it may owe anything.
-    #[cold]
-    fn poll_task_with_more(&mut self, index: u32) -> Option<Effect<P>> {
         let (id, task) = self.tasks.entry(index)?;
         if task.pending.has(Pending::STOP) {
             let (starts, why) = (task.starts, task.kind.unwrap_or(OutcomeKind::TimedOut));

@@ -131,42 +131,23 @@ impl<P: Plan> Processor<P> {
     /// machine, and frees the slot if no attempt runs on.
     #[inline(always)]
     pub(super) fn release_outcome(&mut self, index: u32) -> Option<Settlement<P>> {
-        let task = self.tasks.at_mut(index)?;
-        if task.pending == Pending::SETTLE && self.outbox.head() == index {
-            task.pending = Pending::NONE;
-            self.outbox.pop(Linked::<QUEUE>::links(task));
-        } else if task.pending.has(Pending::OF_OUTCOME.with(Pending::REASON)) {
-            let has_reason = task.pending.has(Pending::REASON);
+        if self.tasks.at(index)?.pending.has(Pending::OF_OUTCOME) {
             self.withdraw(index, Pending::OF_OUTCOME);
-            if has_reason {
-                return self.release_in_place(index);
-            }
         }
-        let (id, task) = self.tasks.entry(index)?;
-        if task.state != State::Settled {
-            return self.release_in_place(index);
+        let task = self.tasks.at(index)?;
+        if task.state == State::Settled && task.pending == Pending::NONE {
+            self.release_whole(index)
+        } else {
+            self.release_in_place(index)
         }
-        self.tally.step(task, Input::Release);
-        let (record, starts) = (task.record(id), task.starts);
-        self.hand_out_all(index, record, starts)
     }
 
-    /// [`release_outcome`](Self::release_outcome) of the first task in the outbox, where nothing but its settlement is owed
-    /// and no attempt runs.
+    /// [`release_outcome`](Self::release_outcome) of a task that owes nothing, and whose attempt is over: all of it leaves.
     #[inline(always)]
-    pub(super) fn release_first(&mut self) -> Option<Settlement<P>> {
-        let index = self.outbox.head();
+    pub(super) fn release_whole(&mut self, index: u32) -> Option<Settlement<P>> {
         let (id, task) = self.tasks.entry(index)?;
-        task.pending = Pending::NONE;
-        self.outbox.pop(Linked::<QUEUE>::links(task));
         self.tally.step(task, Input::Release);
         let (record, starts) = (task.record(id), task.starts);
-        self.hand_out_all(index, record, starts)
-    }
-
-    /// Empties the slot of a task that is over, after so many starts: what leaves with it.
-    #[inline(always)]
-    fn hand_out_all(&mut self, index: u32, record: Record<P::Meta>, starts: u32) -> Option<Settlement<P>> {
         let Task { claimant, payload, .. } = self.take_out(index, starts)?;
         Some(self.hand_out(record, claimant, payload, None))
     }
