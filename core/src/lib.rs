@@ -174,6 +174,7 @@ mod error;
 mod event;
 mod ids;
 mod last_error;
+mod ledger;
 mod lifecycle;
 mod limits;
 mod line;
@@ -198,7 +199,7 @@ mod time;
 mod timers;
 
 pub use cache::{Cache, CacheHasher, CacheLimits, CacheMut, CacheStats, Inserted, Policy};
-pub use census::{Account, Census, Ledger, Remains, Totals};
+pub use census::{Census, Remains, Totals};
 #[cfg(feature = "std")]
 pub use clock::Clock;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
@@ -209,6 +210,7 @@ pub use error::{
 pub use event::{Event, Health, Hold};
 pub use ids::{AttemptId, PermitId, SleepId, SourceId, SubscriberId, TaskId};
 pub use last_error::{ErrorKind, LastError};
+pub use ledger::{Account, Ledger};
 pub use limits::{Footprint, Limits, ResultLimits};
 pub use line::RoomStatus;
 pub use message::Message;

@@ -66,15 +66,16 @@ pub(crate) struct Line<W> {
 }
 
 impl<W> Line<W> {
-    /// A line of at most `capacity`, permits included, which hold at most `places` places.
-    pub(crate) fn new(capacity: u32, places: u32, origin: u64) -> Self {
+    /// A line of at most `capacity`, permits included, which are entered in the account of its `members`, and what they hold
+    /// in that of the `places`.
+    pub(crate) fn new(capacity: u32, members: Account, places: Account, origin: u64) -> Self {
         Self {
             slots: Slots::new(capacity).with_origin(origin),
             in_line: List::new(),
             called: List::new(),
             held: 0,
-            places: Account::with_bound(places),
-            members: Account::with_bound(capacity),
+            places,
+            members,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
-use crate::{Account, BuildError, ByOutcome, Instant, Ledger, Limits, Plan, Remains, Totals};
+use crate::{BuildError, ByOutcome, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 impl<P: Plan> Processor<P> {
     /// Builds a machine for these limits. This is the only call that allocates: exactly
@@ -35,6 +35,7 @@ impl<P: Plan> Processor<P> {
     pub(crate) fn with_generation_bits(limits: Limits, now: Instant, bits: u32) -> Result<Self, BuildError> {
         limits.check()?;
         try_reserve(limits.footprint::<P>().total())?;
+        let ledger = Ledger::new(&limits);
         let mut machine = Self {
             now,
             ending: Ending::default(),
@@ -49,18 +50,18 @@ impl<P: Plan> Processor<P> {
             outbox: List::new(),
             results: List::new(),
             handles: 0,
-            deadlines: Deadlines::new(limits.task_slots(), limits.sleep_slots(), limits.unsettled(), now),
+            deadlines: Deadlines::new(limits.task_slots(), limits.sleep_slots(), ledger.timers, now),
             health: None,
             sweep: None,
             sweep_due: false,
             sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
-            line: Line::new(limits.waiters, limits.reservable(), limits.origin),
+            line: Line::new(limits.waiters, ledger.waiters, ledger.permits, limits.origin),
             sources: Sources::new(limits.sources, limits.origin),
             subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),
             totals: Totals::default(),
             settled_since_health: ByOutcome::default(),
-            ledger: accounts(&limits),
+            ledger,
             last_error: None,
             streak: 0,
             remains: Remains::default(),
@@ -78,28 +79,4 @@ fn try_reserve(bytes: usize) -> Result<(), BuildError> {
     // Memory that nobody uses need not be asked for, thinks the compiler.
     black_box(&mut trial);
     Ok(())
-}
-
-fn accounts(limits: &Limits) -> Ledger {
-    let slots = limits.task_slots();
-    Ledger {
-        health_intervals: Account::with_bound(1),
-        sweep_intervals: Account::with_bound(1),
-        listeners: Account::with_bound(limits.sources.saturating_mul(3)),
-        callbacks: Account::with_bound(slots),
-        cache: Account::with_bound(limits.cache.entries),
-        subscribers: Account::with_bound(limits.subscribers),
-        jobs: Account::with_bound(slots),
-        // Kept with the deadlines.
-        timers: Account::default(),
-        tasks: Account::with_bound(slots),
-        queued: Account::with_bound(limits.unsettled()),
-        running: Account::with_bound(limits.concurrency),
-        results: Account::with_bound(limits.results.entries),
-        // Both are kept with the line.
-        waiters: Account::default(),
-        permits: Account::default(),
-        sleeps: Account::with_bound(limits.sleep_slots()),
-        observed: Account::with_bound(slots),
-    }
 }

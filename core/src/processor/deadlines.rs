@@ -51,10 +51,10 @@ impl Deadlines {
         tasks.saturating_add(OWN).saturating_add(sleeps)
     }
 
-    /// None is set. So many tasks can have one at the same time.
-    pub(super) fn new(tasks: u32, sleeps: u32, most: u32, now: Instant) -> Self {
+    /// None is set. Those of tasks are entered in this account.
+    pub(super) fn new(tasks: u32, sleeps: u32, account: Account, now: Instant) -> Self {
         let timers = Timers::new(Self::timers(tasks, sleeps), now);
-        Self { timers, tasks, account: Account::with_bound(most) }
+        Self { timers, tasks, account }
     }
 
     #[inline]
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn whose_a_deadline_is_is_known_when_it_falls_due() {
-        let mut deadlines = Deadlines::new(2, 3, 2, Instant::ZERO);
+        let mut deadlines = Deadlines::new(2, 3, Account::with_bound(2), Instant::ZERO);
         let own = OwnTimer::ALL.map(Owner::Own);
         let all: Vec<Owner> =
             [Owner::Task(0), Owner::Task(1)].into_iter().chain(own).chain((0..3).map(Owner::Sleep)).collect();
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn one_is_taken_back_once_and_a_task_has_none_at_the_end_of_time() {
-        let mut deadlines = Deadlines::new(1, 0, 1, Instant::ZERO);
+        let mut deadlines = Deadlines::new(1, 0, Account::with_bound(1), Instant::ZERO);
         let task = Owner::Task(0);
         deadlines.clear(task);
         deadlines.set(task, Instant::MAX);

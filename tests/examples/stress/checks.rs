@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::task::Poll;
 use std::time::Duration;
 
-use plimsoll::{Account, Ledger, Phase};
+use plimsoll::Phase;
 
 use crate::handler::poll_once;
 use crate::names::{Check, End};
@@ -83,30 +83,11 @@ fn check_books(world: &World) {
     if submitter.phase() != Phase::Drained || !census.is_empty() || submitter.audit() != census {
         world.find(Check::Census, format!("after the end: {census:?}, audit {:?}", submitter.audit()));
     }
-    for (name, account) in accounts(&submitter.ledger()) {
+    for (name, account) in submitter.ledger().classes() {
         if account.live() != 0 || account.highest > account.bound {
             world.find(Check::Ledger, format!("after the end: {name}: {account:?}"));
         }
     }
-}
-
-fn accounts(ledger: &Ledger) -> [(&'static str, Account); 14] {
-    [
-        ("health intervals", ledger.health_intervals),
-        ("sweep intervals", ledger.sweep_intervals),
-        ("listeners", ledger.listeners),
-        ("callbacks", ledger.callbacks),
-        ("cache", ledger.cache),
-        ("subscribers", ledger.subscribers),
-        ("jobs", ledger.jobs),
-        ("timers", ledger.timers),
-        ("tasks", ledger.tasks),
-        ("queued", ledger.queued),
-        ("running", ledger.running),
-        ("results", ledger.results),
-        ("waiters", ledger.waiters),
-        ("sleeps", ledger.sleeps),
-    ]
 }
 
 /// A graceful end loses no event.

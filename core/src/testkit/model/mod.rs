@@ -33,9 +33,8 @@ use super::call::Call;
 use super::script::Setup;
 use super::{Class, Flaw};
 use crate::{
-    AttemptId, ByOutcome, Event, Instant, LastError, Limits, Phase, Remains, SleepId, TaskId, Totals,
+    AttemptId, ByOutcome, Event, Instant, LastError, Ledger, Limits, Phase, Remains, SleepId, TaskId, Totals,
 };
-use accounts::CLASSES;
 use cached::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
 pub(super) use getters::Probes;
@@ -96,7 +95,7 @@ pub struct Model {
     ring: Ring,
     cache: CacheModel,
     /// The most that there ever were, of each class of the ledger.
-    highest: [u32; CLASSES],
+    highest: [u32; Ledger::CLASSES],
     totals: Totals,
     since_health: ByOutcome,
     last_error: Option<LastError<u32>>,
@@ -164,7 +163,7 @@ impl Model {
             sources: Vec::new(),
             ring: Ring::default(),
             cache: CacheModel::default(),
-            highest: [0; CLASSES],
+            highest: [0; Ledger::CLASSES],
             totals: Totals::default(),
             since_health: ByOutcome::default(),
             last_error: None,

@@ -1,0 +1,120 @@
+//! What has come and gone of everything that could leak: an account for each class, in one table.
+
+use crate::Limits;
+
+/// The movements of one class of things: what entered, what left, and the most there ever was at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Account {
+    /// How many entered.
+    pub entered: u64,
+    /// How many left.
+    pub left: u64,
+    /// The most that were there at the same time.
+    pub highest: u32,
+    /// The most that there can be.
+    pub bound: u32,
+}
+
+impl Account {
+    pub(crate) const fn with_bound(bound: u32) -> Self {
+        Self { entered: 0, left: 0, highest: 0, bound }
+    }
+
+    #[inline]
+    pub(crate) fn enter(&mut self) {
+        self.entered = self.entered.wrapping_add(1);
+        self.note(self.live());
+    }
+
+    /// Notes how many there are now, in an account whose movements are counted elsewhere.
+    #[inline]
+    pub(crate) fn note(&mut self, live: u32) {
+        if live > self.highest {
+            self.highest = live;
+        }
+    }
+
+    /// The account with its movements: what entered, and how much of that is still there.
+    pub(crate) const fn with(self, entered: u64, live: u32) -> Self {
+        Self { entered, left: entered.wrapping_sub(live as u64), ..self }
+    }
+
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        debug_assert!(self.live() > 0, "an account is overdrawn");
+        self.left = self.left.wrapping_add(1);
+    }
+
+    /// How many are there now.
+    #[must_use]
+    pub const fn live(&self) -> u32 {
+        // Bounded by `bound`, a u32, so the low half of the difference is all of it.
+        self.entered.wrapping_sub(self.left) as u32
+    }
+}
+
+/// The classes: each is a row with its documentation, its name in words, and the most that there can be.
+macro_rules! classes {
+    ($($(#[$doc:meta])* $class:ident: $name:literal, $limits:pat => $bound:expr;)*) => {
+        /// The movements of every class of things that could leak.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Ledger {
+            $($(#[$doc])* pub $class: Account,)*
+        }
+
+        impl Ledger {
+            /// How many classes there are.
+            pub const CLASSES: usize = [$($name),*].len();
+
+            /// Nothing has come yet.
+            pub(crate) const fn new(limits: &Limits) -> Self {
+                Self {
+                    $($class: { let $limits = limits; Account::with_bound($bound) },)*
+                }
+            }
+
+            /// Each account with the name of its class, in words.
+            #[must_use]
+            pub const fn classes(&self) -> [(&'static str, Account); Self::CLASSES] {
+                [$(($name, self.$class)),*]
+            }
+        }
+    };
+}
+
+classes! {
+    /// Health-check intervals.
+    health_intervals: "health intervals", _ => 1;
+    /// Cleanup intervals.
+    sweep_intervals: "sweep intervals", _ => 1;
+    /// Registrations with emitters: three a source.
+    listeners: "listeners", limits => limits.sources.saturating_mul(3);
+    /// Callbacks.
+    callbacks: "callbacks", limits => limits.task_slots();
+    /// Cache entries.
+    cache: "cache", limits => limits.cache.entries;
+    /// Subscribers.
+    subscribers: "subscribers", limits => limits.subscribers;
+    /// Jobs in the machine's hands.
+    jobs: "jobs", limits => limits.task_slots();
+    /// Timers of tasks.
+    timers: "task timers", limits => limits.unsettled();
+    /// Task slots.
+    tasks: "tasks", limits => limits.task_slots();
+    /// Tasks in the queue.
+    queued: "queued", limits => limits.unsettled();
+    /// Attempts, orphans included.
+    running: "running", limits => limits.concurrency;
+    /// Results retained.
+    results: "results", limits => limits.results.entries;
+    /// Those who waited for room or reserved some.
+    waiters: "waiters", limits => limits.waiters;
+    /// Places that permits hold.
+    permits: "permits", limits => limits.reservable();
+    /// Sleeps of running attempts.
+    sleeps: "sleeps", limits => limits.sleep_slots();
+    /// Outcomes in the host's hands to be observed.
+    observed: "observed", limits => limits.task_slots();
+}
