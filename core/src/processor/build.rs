@@ -6,11 +6,12 @@ use core::hint::black_box;
 use fastrand::Rng;
 
 use super::Processor;
+use super::admission::Admission;
 use super::deadlines::Deadlines;
 use super::ending::Ending;
+use super::gate::Gate;
 use super::tally::Tally;
 use crate::cache::Cache;
-use crate::line::Line;
 use crate::list::List;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
@@ -39,23 +40,20 @@ impl<P: Plan> Processor<P> {
         let mut machine = Self {
             now,
             ending: Ending::default(),
-            paused: false,
             observes: false,
-            concurrency: limits.concurrency,
-            gate: limits.concurrency,
+            gate: Gate::new(&limits),
+            admission: Admission::new(&limits, ledger.waiters, ledger.permits),
             rng: Rng::with_seed(limits.seed),
             tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(),
             outbox: List::new(),
             results: List::new(),
-            handles: 0,
             deadlines: Deadlines::new(limits.task_slots(), limits.sleep_slots(), ledger.timers, now),
             health: None,
             sweep: None,
             sweep_due: false,
             sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
-            line: Line::new(limits.waiters, ledger.waiters, ledger.permits, limits.origin),
             sources: Sources::new(limits.sources, limits.origin),
             subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),

@@ -71,8 +71,7 @@ impl<P: Plan> Processor<P> {
     /// May change: [`startable`](Self::startable), room.
     pub fn pause(&mut self, now: Instant) {
         self.tell(now);
-        self.paused = true;
-        self.set_gate();
+        self.gate.set_paused(true);
     }
 
     /// Starts again what is queued.
@@ -80,14 +79,13 @@ impl<P: Plan> Processor<P> {
     /// May change: [`startable`](Self::startable), room.
     pub fn resume(&mut self, now: Instant) {
         self.tell(now);
-        self.paused = false;
-        self.set_gate();
+        self.gate.set_paused(false);
     }
 
     /// Whether it was paused.
     #[must_use]
     pub const fn is_paused(&self) -> bool {
-        self.paused
+        self.gate.is_paused()
     }
 
     /// Sets how many attempts may run at the same time, at most [`Limits::concurrency`](crate::Limits::concurrency),
@@ -97,8 +95,6 @@ impl<P: Plan> Processor<P> {
     /// May change: [`startable`](Self::startable), room, effects (waiters for room).
     pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {
         self.tell(now);
-        self.concurrency = concurrency.min(self.limits.concurrency);
-        self.set_gate();
-        self.concurrency
+        self.gate.set_concurrency(concurrency)
     }
 }

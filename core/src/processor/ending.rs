@@ -192,7 +192,7 @@ impl<P: Plan> Processor<P> {
             self.deadlines.clear(Owner::Own(OwnTimer::Drain));
             self.ending.deadline = None;
             self.ending.walk = Walk::Settling(0);
-            self.set_gate();
+            self.gate.end();
             self.cache.close();
         } else if discards && !self.ending.discards {
             self.ending.walk = Walk::Settling(0);
@@ -308,7 +308,7 @@ impl<P: Plan> Processor<P> {
 
     /// Sends the waiters for room away, and detaches the sources.
     pub(super) fn poll_closing(&mut self) -> Option<Effect<P>> {
-        while let Some(waiter) = self.line.leave_any() {
+        while let Some(waiter) = self.admission.line.leave_any() {
             self.remains.waiters = self.remains.waiters.saturating_add(1);
             if let Some(waiter) = waiter {
                 return Some(Effect::Wake(waiter));
@@ -328,7 +328,7 @@ impl<P: Plan> Processor<P> {
 
     #[cold]
     fn has_effect_while_draining(&self) -> bool {
-        let closing = self.line.len() > 0 || self.sources.len() > 0;
+        let closing = self.admission.line.len() > 0 || self.sources.len() > 0;
         closing || self.ending.is_settled() && (self.tally.orphans() == 0 || !self.cache.is_empty())
     }
 

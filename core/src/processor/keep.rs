@@ -127,7 +127,7 @@ impl<P: Plan> Processor<P> {
             return Released { waiter, settlement: None };
         }
         found.claimant = Claimant::Nobody;
-        self.handles = self.handles.wrapping_sub(1);
+        self.admission.leave_handle();
         Released { waiter, settlement: None }
     }
 

@@ -6,7 +6,7 @@ use crate::cache::CacheMut;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
 use crate::task::{Claimant, Pending};
-use crate::{Account, ByOutcome, Census, Health, Hold, Instant, Ledger, Limits, Plan, Totals};
+use crate::{Account, ByOutcome, Census, Health, Instant, Ledger, Limits, Plan, Totals};
 
 impl<P: Plan> Processor<P> {
     /// The limits it was built for.
@@ -24,17 +24,17 @@ impl<P: Plan> Processor<P> {
     /// The concurrency limit that is set.
     #[must_use]
     pub const fn concurrency(&self) -> u32 {
-        self.concurrency
+        self.gate.concurrency()
     }
 
     /// How many more tasks without a delay would be taken in now.
     #[must_use]
     #[inline]
     pub fn free_room(&self) -> u32 {
-        if !self.is_open() || self.line.is_waiting() {
+        if !self.is_open() {
             return 0;
         }
-        self.queue_room().min(self.slot_room())
+        self.admission.free_room(&self.tally, &self.gate, self.tasks.free())
     }
 
     /// Whether every task is settled: none is queued, running, delayed or backing off. O(1).
@@ -71,7 +71,7 @@ impl<P: Plan> Processor<P> {
         let left = stats.evicted.wrapping_add(stats.expired).wrapping_add(stats.removed);
         let highest = u32::try_from(stats.highest).unwrap_or(u32::MAX);
         let Ledger { tasks, queued, running, .. } = self.ledger;
-        let (waiters, permits) = self.line.accounts();
+        let (waiters, permits) = self.admission.line.accounts();
         Ledger {
             waiters,
             permits,
@@ -89,17 +89,18 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub fn health(&self, now: Instant) -> Health {
         let now = now.max(self.now);
-        let load = u64::from(self.waiting_now()).saturating_add(u64::from(self.tally.placed()));
+        let load =
+            u64::from(self.admission.waiting_now(&self.tally)).saturating_add(u64::from(self.tally.placed()));
         let line = u64::from(self.limits.queue).saturating_add(u64::from(self.limits.concurrency));
         Health {
             phase: self.phase(),
-            hold: self.hold(),
+            hold: self.gate.hold(&self.tally),
             queued: self.queue.len(),
             running: self.tally.running(),
             delayed: self.tally.delayed(),
             orphans: self.tally.orphans(),
             free_room: self.free_room(),
-            permits: self.line.held(),
+            permits: self.admission.line.held(),
             settled: self.settled_since_health,
             oldest_wait: self
                 .queue
@@ -112,25 +113,11 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    fn hold(&self) -> Hold {
-        if self.ending.is_ending() {
-            Hold::Ending
-        } else if self.paused {
-            Hold::Paused
-        } else if self.concurrency == 0 {
-            Hold::Concurrency
-        } else if self.tally.orphans() >= self.limits.orphans.min(self.concurrency) {
-            Hold::Orphans
-        } else {
-            Hold::None
-        }
-    }
-
     fn retired(&self) -> u32 {
         self.tasks
             .retired()
             .saturating_add(self.sleeps.retired())
-            .saturating_add(self.line.retired())
+            .saturating_add(self.admission.line.retired())
             .saturating_add(self.sources.retired())
             .saturating_add(self.subscribers.retired())
     }
@@ -147,7 +134,7 @@ impl<P: Plan> Processor<P> {
             pending: self.outbox.len(),
             unclaimed: self.tally.unclaimed,
             results: self.results.len(),
-            handles: self.handles,
+            handles: self.admission.handles(),
             tasks: self.tasks.len(),
             callbacks: self.ledger.callbacks.live(),
             timers: self.deadlines.len(),
@@ -155,8 +142,8 @@ impl<P: Plan> Processor<P> {
             sleeps: self.sleeps.len(),
             sources: self.ledger.listeners.live() / 3,
             subscribers: self.ledger.subscribers.live(),
-            waiters: self.line.len(),
-            permits: self.line.held(),
+            waiters: self.admission.line.len(),
+            permits: self.admission.line.held(),
             observed: self.ledger.observed.live(),
             cached: self.ledger().cache.live(),
             retired: self.retired(),
@@ -206,7 +193,7 @@ impl<P: Plan> Processor<P> {
         found.sleeps = self.sleeps.audit();
         found.sources = self.sources.audit();
         found.subscribers = self.subscribers.audit().0;
-        (found.waiters, found.permits) = self.line.audit();
+        (found.waiters, found.permits) = self.admission.line.audit();
         found.cached = u32::try_from(self.cache.audit()).unwrap_or(u32::MAX);
         found
     }

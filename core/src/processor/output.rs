@@ -16,7 +16,7 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn startable(&self) -> u32 {
-        self.queue.len().min(self.free_places())
+        self.queue.len().min(self.gate.free(&self.tally))
     }
 
     /// Starts the next attempt: its job leaves for the host, its concurrency place is taken, and its
@@ -31,7 +31,7 @@ impl<P: Plan> Processor<P> {
     #[inline(always)]
     pub fn start_next(&mut self, now: Instant) -> Option<Start<P>> {
         let now = self.tell(now);
-        if self.free_places() == 0 {
+        if self.gate.free(&self.tally) == 0 {
             return None;
         }
         let mut index = self.queue.next(&self.tasks);
@@ -85,8 +85,10 @@ impl<P: Plan> Processor<P> {
     #[inline]
     pub fn has_effect(&self) -> bool {
         // No list has anything when no head differs from `NIL`, which is all ones: one comparison for four lists.
-        let heads =
-            self.outbox.head() & self.sleeps.first_wake() & self.line.first() & self.subscribers.first_wake();
+        let heads = self.outbox.head()
+            & self.sleeps.first_wake()
+            & self.admission.line.first()
+            & self.subscribers.first_wake();
         (heads != NIL && self.lists_have_effect()) || self.sweep_due || self.has_end_effect()
     }
 
@@ -169,8 +171,10 @@ impl<P: Plan> Processor<P> {
     /// The effects that are not those of tasks.
     fn poll_others(&mut self) -> Option<Effect<P>> {
         if self.is_open() {
-            if let Some(waiter) = self.call_first() {
-                return Some(Effect::Wake(waiter));
+            if self.can_call_first() {
+                if let Some(waiter) = self.admission.call_first() {
+                    return Some(Effect::Wake(waiter));
+                }
             }
         } else if let Some(effect) = self.poll_closing() {
             return Some(effect);
@@ -184,15 +188,11 @@ impl<P: Plan> Processor<P> {
         self.poll_end()
     }
 
-    /// Grants the first in line its permit if there is room, or denies it where waiting does not help.
-    fn call_first(&mut self) -> Option<P::Waiter> {
-        if !self.can_call_first() {
-            return None;
-        }
-        let is_denied = self.unclaimed_room(self.line.held()) < self.line.wanted();
-        if is_denied { self.line.deny() } else { self.line.grant() }
+    /// Whether the first of those in line is to be called.
+    #[inline]
+    fn can_call_first(&self) -> bool {
+        self.is_open() && self.admission.can_call_first(&self.tally, &self.gate, self.tasks.free())
     }
-
     /// Takes the first effect that the task in slot `index`, the first in the outbox, owes.
     fn poll_task(&mut self, index: u32) -> Option<Effect<P>> {
         let (id, task) = self.tasks.entry(index)?;

@@ -40,7 +40,7 @@ impl<P: Plan> Processor<P> {
         self.tell(now);
         match self.reserve_refusal(count.get()) {
             Some(reason) => Err(reason),
-            None => self.line.reserve(count).ok_or(ReserveRefusal::Waiters),
+            None => self.admission.line.reserve(count).ok_or(ReserveRefusal::Waiters),
         }
     }
 
@@ -51,13 +51,7 @@ impl<P: Plan> Processor<P> {
         if count > self.limits.reservable() {
             return Some(ReserveRefusal::TooMany);
         }
-        if self.line.is_waiting() || self.queue_room() < count {
-            return Some(ReserveRefusal::Full);
-        }
-        if self.slot_room() < count {
-            return Some(ReserveRefusal::Backlog);
-        }
-        (self.unclaimed_room(self.line.held()) < count).then_some(ReserveRefusal::Unclaimed)
+        self.admission.reserve_refusal(count, &self.tally, &self.gate, self.tasks.free())
     }
 
     /// Joins the line of those who wait for room, for so many tasks at a time. When it is its turn and there is as much,
@@ -85,14 +79,14 @@ impl<P: Plan> Processor<P> {
         if count.get() > self.limits.reservable() {
             return Err(Refused::new(WaitRefusal::TooMany, waiter));
         }
-        self.line.join(waiter, count).map_err(|waiter| Refused::new(WaitRefusal::Waiters, waiter))
+        self.admission.line.join(waiter, count).map_err(|waiter| Refused::new(WaitRefusal::Waiters, waiter))
     }
 
     /// Asks how it stands in the line, and leaves a new waiter there if it still waits.
     ///
     /// May change: nothing else.
     pub fn rewait(&mut self, id: PermitId, waiter: P::Waiter) -> RoomStatus<P::Waiter> {
-        self.line.ask_again(id, waiter)
+        self.admission.line.ask_again(id, waiter)
     }
 
     /// The places of a permit, to submit tasks with at one instant: the permit is looked up once.
@@ -115,7 +109,7 @@ impl<P: Plan> Processor<P> {
     #[inline]
     pub fn reserved(&mut self, now: Instant, id: PermitId) -> Reserved<'_, P> {
         self.tell(now);
-        let left = self.line.held_by(id);
+        let left = self.admission.line.held_by(id);
         Reserved { processor: self, id, left }
     }
 
@@ -125,7 +119,7 @@ impl<P: Plan> Processor<P> {
     /// May change: effects, room.
     pub fn give_back(&mut self, now: Instant, id: PermitId, count: u32) -> u32 {
         self.tell(now);
-        self.line.take(id, count)
+        self.admission.line.take(id, count)
     }
 
     /// Leaves the line, or gives all places of the permit back that are left, which go to the next in line. Hands the waiter
@@ -134,7 +128,7 @@ impl<P: Plan> Processor<P> {
     /// May change: effects, room.
     pub fn leave(&mut self, now: Instant, id: PermitId) -> Option<Option<P::Waiter>> {
         self.tell(now);
-        self.line.leave(id)
+        self.admission.line.leave(id)
     }
 }
 
@@ -174,10 +168,10 @@ impl<P: Plan> Reserved<'_, P> {
         if processor.is_open() && rest.is_none() {
             return Err(Refused::new(PermitRefusal::NotGranted, offer));
         }
-        let others = processor.line.held().saturating_sub(u32::from(rest.is_some()));
+        let others = processor.admission.line.held().saturating_sub(u32::from(rest.is_some()));
         let refusal = processor.refusal_beside(&offer.route, terms, others);
         if let (None, Some(rest)) = (refusal, rest) {
-            processor.line.use_place(*id, rest);
+            processor.admission.line.use_place(*id, rest);
             *left = rest;
         }
         processor

@@ -186,7 +186,7 @@ impl<P: Plan> Processor<P> {
                 callback = Some(held);
             }
             Claimant::Handle(held) => {
-                self.handles = self.handles.wrapping_sub(1);
+                self.admission.leave_handle();
                 self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
                 waiter = held;
             }

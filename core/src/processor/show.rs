@@ -151,7 +151,7 @@ impl<P: Plan> Processor<P> {
         }
         task.pending = task.pending.without(Pending::OF_OUTCOME).with(Pending::SETTLE);
         task.claimant = Claimant::Nobody;
-        self.handles = self.handles.wrapping_sub(1);
+        self.admission.leave_handle();
         self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
     }
 
@@ -165,7 +165,7 @@ impl<P: Plan> Processor<P> {
         let starts = task.starts;
         if let Claimant::Handle(waiter) = core::mem::replace(&mut task.claimant, Claimant::Nobody) {
             debug_assert!(waiter.is_none(), "its waiter was woken, or handed out");
-            self.handles = self.handles.wrapping_sub(1);
+            self.admission.leave_handle();
             self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
         }
         if self.tally.step(task, Input::Release) == Some(Next::Free) {

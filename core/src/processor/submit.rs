@@ -33,7 +33,7 @@ impl<P: Plan> Processor<P> {
         terms: &Terms,
     ) -> Result<TaskId, Refused<Offer<P>>> {
         let now = self.tell(now);
-        let refusal = self.refusal(&offer.route, terms).or_else(|| self.room_refusal(terms.is_delayed()));
+        let refusal = self.refusal(&offer.route, terms).or_else(|| self.room_refusal(terms));
         self.admit(now, offer, terms, refusal)
     }
 
@@ -54,7 +54,7 @@ impl<P: Plan> Processor<P> {
         let now = self.tell(now);
         let refusal = self.refusal(&offer.route, terms);
         if refusal.is_none() {
-            if let Some(reason) = self.room_refusal(terms.is_delayed()) {
+            if let Some(reason) = self.room_refusal(terms) {
                 return Err(Refused::new(reason, offer));
             }
         }
@@ -66,7 +66,7 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn refusal(&self, route: &Route<P::Callback>, terms: &Terms) -> Option<Refusal> {
-        self.refusal_beside(route, terms, self.line.held())
+        self.refusal_beside(route, terms, self.admission.line.held())
     }
 
     /// [`refusal`](Self::refusal) beside so many places that permits hold.
@@ -80,24 +80,13 @@ impl<P: Plan> Processor<P> {
         if !self.is_open() {
             return Some(Refusal::Closed);
         }
-        if terms.tries.total() > self.limits.attempts {
-            return Some(Refusal::Attempts);
-        }
-        match route {
-            Route::Handle if self.unclaimed_room(held) == 0 => Some(Refusal::Unclaimed),
-            Route::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
-            _ if terms.is_delayed() && !self.has_delayed_room(held) => Some(Refusal::Delayed),
-            _ => None,
-        }
+        self.admission.refusal(route, terms, &self.tally, held)
     }
 
-    /// Why there is no room for one more task. A delayed one needs none in the queue.
+    /// Why there is no room for one more task on these terms.
     #[inline]
-    fn room_refusal(&self, is_delayed: bool) -> Option<Refusal> {
-        if !is_delayed && (self.line.is_waiting() || !self.has_queue_room()) {
-            return Some(Refusal::Full);
-        }
-        (self.slot_room() == 0).then_some(Refusal::Backlog)
+    fn room_refusal(&self, terms: &Terms) -> Option<Refusal> {
+        self.admission.room_refusal(terms.is_delayed(), &self.tally, &self.gate, self.tasks.free())
     }
 
     /// Counts the offer, and takes it in unless there is a reason not to.
@@ -140,7 +129,7 @@ impl<P: Plan> Processor<P> {
             self.ledger.callbacks.enter();
         }
         if for_handle {
-            self.handles = self.handles.wrapping_add(1);
+            self.admission.enter_handle();
         }
         self.publish(|| Event::Admitted { task: id, meta });
         Ok(id)

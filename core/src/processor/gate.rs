@@ -1,0 +1,138 @@
+//! May something start now? The concurrency limit, and what else holds attempts back.
+
+use super::tally::Tally;
+use crate::{Hold, Limits};
+
+/// Lets attempts start as long as there is a place for them.
+pub(super) struct Gate {
+    concurrency: u32,
+    most_concurrency: u32,
+    most_orphans: u32,
+    is_paused: bool,
+    is_ending: bool,
+    /// How many attempts may run at the same time as things are: 0 while it is shut.
+    places: u32,
+}
+
+impl Gate {
+    pub(super) const fn new(limits: &Limits) -> Self {
+        let Limits { concurrency, orphans, .. } = *limits;
+        Self {
+            concurrency,
+            most_concurrency: concurrency,
+            most_orphans: orphans,
+            is_paused: false,
+            is_ending: false,
+            places: concurrency,
+        }
+    }
+
+    /// How many attempts may run at the same time while it is open.
+    pub(super) const fn concurrency(&self) -> u32 {
+        self.concurrency
+    }
+
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Sets the concurrency, at most what the machine was built for: what it is now.
+    pub(super) fn set_concurrency(&mut self, concurrency: u32) -> u32 {
+        self.concurrency = concurrency.min(self.most_concurrency);
+        self.set_places();
+        self.concurrency
+    }
+
+    pub(super) fn set_paused(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+        self.set_places();
+    }
+
+    /// Shuts it for good.
+    pub(super) fn end(&mut self) {
+        self.is_ending = true;
+        self.set_places();
+    }
+
+    fn set_places(&mut self) {
+        self.places = if self.is_paused || self.is_ending { 0 } else { self.concurrency };
+    }
+
+    /// How many attempts could start now.
+    #[inline]
+    pub(super) fn free(&self, tally: &Tally) -> u32 {
+        if tally.orphans() >= self.most_orphans {
+            return 0;
+        }
+        self.places.saturating_sub(tally.placed())
+    }
+
+    /// What holds attempts back, apart from those that run.
+    pub(super) fn hold(&self, tally: &Tally) -> Hold {
+        if self.is_ending {
+            Hold::Ending
+        } else if self.is_paused {
+            Hold::Paused
+        } else if self.concurrency == 0 {
+            Hold::Concurrency
+        } else if tally.orphans() >= self.most_orphans.min(self.concurrency) {
+            Hold::Orphans
+        } else {
+            Hold::None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::State;
+
+    fn gate(concurrency: u32, orphans: u32) -> Gate {
+        Gate::new(&Limits { concurrency, orphans, ..Limits::default() })
+    }
+
+    #[test]
+    fn attempts_and_orphans_take_places() {
+        let (gate, mut tally) = (gate(4, 2), Tally::default());
+        for (state, free) in [(State::Running, 3), (State::Halting, 2), (State::Stopping, 1)] {
+            tally.enter(state);
+            assert_eq!((gate.free(&tally), gate.hold(&tally)), (free, Hold::None));
+        }
+        tally.enter(State::Orphan);
+        assert_eq!((gate.free(&tally), gate.hold(&tally)), (0, Hold::Orphans));
+    }
+
+    #[test]
+    fn too_many_orphans_shut_it_whatever_is_free() {
+        let (gate, mut tally) = (gate(4, 1), Tally::default());
+        tally.enter(State::Orphan);
+        assert_eq!((gate.free(&tally), gate.hold(&tally)), (0, Hold::Orphans));
+    }
+
+    #[test]
+    fn what_shuts_it_is_told_apart() {
+        let (mut gate, tally) = (gate(4, 4), Tally::default());
+        assert_eq!(gate.set_concurrency(9), 4, "no more than it was built for");
+        assert_eq!(
+            (gate.set_concurrency(0), gate.free(&tally), gate.hold(&tally)),
+            (0, 0, Hold::Concurrency)
+        );
+        gate.set_paused(true);
+        assert_eq!((gate.set_concurrency(3), gate.free(&tally), gate.hold(&tally)), (3, 0, Hold::Paused));
+        gate.set_paused(false);
+        assert_eq!((gate.free(&tally), gate.hold(&tally)), (3, Hold::None));
+        gate.end();
+        gate.set_paused(false);
+        gate.set_concurrency(4);
+        assert_eq!((gate.free(&tally), gate.hold(&tally)), (0, Hold::Ending), "for good");
+    }
+
+    #[test]
+    fn a_lower_limit_stops_nobody() {
+        let (mut gate, mut tally) = (gate(4, 4), Tally::default());
+        (0..4).for_each(|_| tally.enter(State::Running));
+        gate.set_concurrency(1);
+        assert_eq!((gate.free(&tally), gate.concurrency()), (0, 1));
+    }
+}
