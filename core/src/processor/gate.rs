@@ -111,6 +111,14 @@ mod tests {
     }
 
     #[test]
+    fn orphans_may_have_all_places_of_a_lower_limit() {
+        let (mut gate, mut tally) = (gate(4, 4), Tally::default());
+        tally.enter(State::Orphan);
+        gate.set_concurrency(1);
+        assert_eq!((gate.free(&tally), gate.hold(&tally)), (0, Hold::Orphans));
+    }
+
+    #[test]
     fn what_shuts_it_is_told_apart() {
         let (mut gate, tally) = (gate(4, 4), Tally::default());
         assert_eq!(gate.set_concurrency(9), 4, "no more than it was built for");
