@@ -100,7 +100,8 @@ pub struct Totals {
     pub events: u64,
 }
 
-/// What was left when the machine ended, counted up to [`Effect::Drained`](crate::Effect::Drained).
+/// What was left when the machine ended, from [`Processor::remains`](crate::Processor::remains); counted up to
+/// [`Effect::Drained`](crate::Effect::Drained).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remains {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{AttemptId, Instant, OutcomeKind, Plan, Remains, Settlement, SourceId, TaskId};
+use crate::{AttemptId, Instant, OutcomeKind, Plan, Settlement, SourceId, TaskId};
 
 /// An attempt to be started, from [`Processor::start_next`](crate::Processor::start_next).
 #[must_use = "an attempt that is not run must be reported as `stopped`, else it keeps its concurrency place"]
@@ -62,10 +62,9 @@ pub enum Effect<P: Plan> {
     Uncache(P::Key, P::Value),
     /// The cleanup interval has come: call [`sweep`](crate::Processor::sweep).
     Sweep,
-    /// The end: nothing is left but what it has kept. This is the last effect of all, but for the wakes of subscribers
-    /// that begin to wait later on although they have not read everything, and of waiters whose outcome is given back only
-    /// then.
-    Drained(Remains),
+    /// The end: nothing is left but what it has kept, and [`remains`](crate::Processor::remains) tells what that end has
+    /// met. This is the last effect of all, but for the wakes of waiters whose outcome is given back only then.
+    Drained,
 }
 
 impl<P: Plan> fmt::Debug for Effect<P> {
@@ -79,7 +78,7 @@ impl<P: Plan> fmt::Debug for Effect<P> {
             Self::Detach(detached) => f.debug_tuple("Detach").field(detached).finish(),
             Self::Uncache(..) => f.write_str("Uncache"),
             Self::Sweep => f.write_str("Sweep"),
-            Self::Drained(remains) => f.debug_tuple("Drained").field(remains).finish(),
+            Self::Drained => f.write_str("Drained"),
         }
     }
 }

@@ -119,7 +119,7 @@
 //! | [`Effect::Detach`] | drops a source's registrations |
 //! | [`Effect::Uncache`] | drops a cache entry |
 //! | [`Effect::Sweep`] | calls [`Processor::sweep`] until nothing is left |
-//! | [`Effect::Drained`] | may drop the machine: it is empty, but for what its end has kept |
+//! | [`Effect::Drained`] | may read [`Processor::remains`] and drop the machine: it is empty, but for what its end has kept |
 //!
 //! Attempts are not pushed at the host: it pulls them with [`Processor::start_next`] when it has a place.
 //!

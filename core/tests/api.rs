@@ -120,3 +120,10 @@ fn the_last_error_has_a_fixed_size() {
     assert!(size_of::<LastError<u64>>() <= 256);
     assert!(!std::mem::needs_drop::<LastError<u64>>() && !std::mem::needs_drop::<Event<u64>>());
 }
+
+/// Effects are moved about for every task, so none that is rare may be larger than the frequent one.
+#[test]
+fn an_effect_is_a_settlement_and_a_tag() {
+    let of_a_settlement = size_of::<Settlement<Simple<u64, u64>>>() + align_of::<u64>();
+    assert_eq!(size_of::<Effect<Simple<u64, u64>>>(), of_a_settlement);
+}

@@ -101,7 +101,6 @@ pub struct Replay<'t> {
     answer: Answer,
     waits: Waits,
     books: Books,
-    remains: Option<Remains>,
 }
 
 /// What the host counts by itself, to be held against the machine's own books.
@@ -165,7 +164,6 @@ impl<'t> Replay<'t> {
             listeners,
             answer: Answer::default(),
             books: Books::default(),
-            remains: None,
         }
     }
 
@@ -185,7 +183,7 @@ impl<'t> Replay<'t> {
     /// When a job would end beyond the range of the clock.
     pub fn step(&mut self) -> Result<bool, Overrun> {
         let arrival = self.jobs.get(self.arrived).map(|job| job.arrival);
-        if self.remains.is_some() || arrival.is_none() && self.machine.census().unsettled() == 0 {
+        if self.machine.remains().is_some() || arrival.is_none() && self.machine.census().unsettled() == 0 {
             return Ok(false);
         }
         let completion = self.running.peek().map(|Reverse((end, ..))| *end);
@@ -227,7 +225,7 @@ impl<'t> Replay<'t> {
             census: self.machine.census(),
             totals,
             ledger: self.machine.ledger(),
-            remains: self.remains.unwrap_or_default(),
+            remains: self.machine.remains().unwrap_or_default(),
             listeners: Rc::strong_count(&self.listeners) - 1,
         }
     }
@@ -378,7 +376,6 @@ impl<'t> Replay<'t> {
                         break;
                     }
                 },
-                Effect::Drained(remains) => self.remains = Some(remains),
                 // What else comes out is dropped: guards, retained outcomes, cache entries.
                 _ => {}
             }

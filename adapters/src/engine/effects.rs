@@ -76,9 +76,7 @@ impl<W: AnyWork> Aftermath<W> {
     /// Whether it calls more of the user's code than the `Drop` of values, where there is a hook or not.
     pub(super) fn may_wake(&self, has_hook: bool) -> bool {
         let may_action = match &self.action {
-            Some(Action::Effect(effect)) => {
-                calls_back(effect, has_hook) || matches!(effect, Effect::Drained(_))
-            }
+            Some(Action::Effect(effect)) => calls_back(effect, has_hook) || matches!(effect, Effect::Drained),
             Some(Action::Sweep | Action::Drop(_)) | None => false,
         };
         may_action || !self.wakers.is_empty() || !self.stop_wakers.is_empty()
@@ -144,8 +142,8 @@ impl<W: AnyWork> State<W> {
                     return true;
                 }
                 Some(effect) => {
-                    if let Effect::Drained(remains) = &effect {
-                        self.ended = Some(*remains);
+                    if let Effect::Drained = effect {
+                        self.ended = self.machine.remains();
                         self.graces.end_all();
                         shared.has_ended.store(true, Ordering::SeqCst);
                     }
@@ -192,7 +190,7 @@ impl<W: AnyWork> Shared<W> {
                 self.discard(detached.guard.batch);
                 self.discard(detached.guard.error);
             }
-            Effect::Drained(_) => {
+            Effect::Drained => {
                 self.close_cache();
                 self.wake_shutdown();
             }

@@ -23,7 +23,7 @@ use super::deadlines::{OwnTimer, Owner};
 use crate::effect::Effect;
 use crate::lifecycle::{Input, Next, State};
 use crate::task::{Claimant, Pending};
-use crate::{CancelReason, Event, Instant, Plan};
+use crate::{CancelReason, Event, Instant, Plan, Remains};
 
 /// How far the machine is from its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,6 +120,12 @@ impl<P: Plan> Processor<P> {
         self.ending.phase()
     }
 
+    /// What was left when the machine ended. `None` until [`Effect::Drained`] was taken; from then on it stays the same.
+    #[must_use]
+    pub fn remains(&self) -> Option<Remains> {
+        (self.phase() == Phase::Drained).then_some(self.remains)
+    }
+
     /// Begins the end. From now on nothing is taken in; sources are detached and the waiters for room are sent away
     /// (both by effects), the intervals stop. What was admitted goes on until everything is settled or the deadline
     /// comes, or is settled as cancelled at once. A drain waits for what is unsettled, and for nothing else: neither
@@ -153,6 +159,8 @@ impl<P: Plan> Processor<P> {
     /// let settlement = processor.try_claim(task).ok_or("it is kept")?;
     /// assert_eq!(settlement.outcome.kind(), OutcomeKind::Cancelled);
     /// assert!(processor.census().is_empty());
+    /// let remains = processor.remains().ok_or("it has ended")?;
+    /// assert_eq!((remains.cancelled, remains.kept), (1, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn drain(&mut self, now: Instant, mode: Drain) {
@@ -355,7 +363,7 @@ impl<P: Plan> Processor<P> {
         self.remains.kept = self.tally.unclaimed;
         self.remains.subscribers = self.remains.subscribers.saturating_add(self.subscribers.len());
         self.remains.totals = self.totals;
-        Some(Effect::Drained(self.remains))
+        Some(Effect::Drained)
     }
 
     /// Removes the subscribers, or lets them read what is left and no more: the next waiter to be woken.

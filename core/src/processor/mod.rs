@@ -111,6 +111,7 @@ pub struct Processor<P: Plan> {
     ledger: Ledger,
     last_error: Option<LastError<P::Meta>>,
     streak: u32,
+    /// Counted while the machine ends, complete once it is drained.
     remains: Remains,
 }
 

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use crate::{
     AttachRefusal, AttemptId, CancelError, CancelReason, Cancelled, Fed, FeedRefusal, Instant, OutcomeKind,
-    PermitId, PermitRefusal, Refusal, Remains, ReserveRefusal, SleepId, SleepRefusal, SourceId,
-    SubscribeRefusal, SubscriberId, TaskId, WaitRefusal,
+    PermitId, PermitRefusal, Refusal, ReserveRefusal, SleepId, SleepRefusal, SourceId, SubscribeRefusal,
+    SubscriberId, TaskId, WaitRefusal,
 };
 
 /// What a call answered.
@@ -155,7 +155,7 @@ pub enum Done {
     Detach(Detached),
     Uncache(u8, u32, u32),
     Sweep,
-    Drained(Remains),
+    Drained,
 }
 
 /// See [`Start`](crate::Start).

@@ -406,6 +406,6 @@ fn done(effect: Effect<Kit>) -> Done {
             Done::Uncache(key, token, value)
         }
         Effect::Sweep => Done::Sweep,
-        Effect::Drained(remains) => Done::Drained(remains),
+        Effect::Drained => Done::Drained,
     }
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use plimsoll_core::{
-    AttemptId, BuildError, CacheLimits, CacheStats, Census, Drain, Effect, Instant, Limits, PermitId, Phase,
-    Plan, Processor, Remains, ResultLimits, SourceId, SubscriberId, TaskId, Totals, Wake,
+    AttemptId, BuildError, CacheLimits, CacheStats, Census, Drain, Instant, Limits, PermitId, Plan,
+    Processor, Remains, ResultLimits, SourceId, SubscriberId, TaskId, Totals, Wake,
 };
 
 use crate::waits::Waits;
@@ -232,11 +232,11 @@ impl Load {
         self.machine.drain(self.now, within.map_or(Drain::Abort, Drain::Graceful));
         loop {
             while let Some(effect) = self.machine.poll_effect() {
-                if let Effect::Drained(remains) = effect {
-                    self.let_go();
-                    return remains;
-                }
                 self.effect(effect);
+            }
+            if let Some(remains) = self.machine.remains() {
+                self.let_go();
+                return remains;
             }
             self.now = match self.machine.next_wake() {
                 Wake::At(at, _) => self.now.max(at).min(self.now.saturating_add(Duration::from_millis(10))),
@@ -247,10 +247,6 @@ impl Load {
             }
             let _ = self.machine.advance(self.now, 256);
             self.work();
-            if self.machine.phase() == Phase::Drained {
-                self.let_go();
-                return Remains::default();
-            }
         }
     }
 

@@ -265,11 +265,6 @@ fn scripts_reach_everything() {
                 Answer::Slept(Slept::Over(..)) => slept += 1,
                 Answer::Slept(Slept::Sleeping(_)) => slept_on += 1,
                 Answer::Slept(Slept::Gone(_)) => cut_short += 1,
-                Answer::Effect(Some(Done::Drained(left))) => {
-                    remains += left.cancelled;
-                    kept += left.kept;
-                    abandoned += left.abandoned;
-                }
                 _ => {}
             }
         }
@@ -278,6 +273,10 @@ fn scripts_reach_everything() {
         oracle.run(&script).unwrap();
         let machine = oracle.host().machine();
         retired += machine.census().retired;
+        let left = machine.remains().unwrap();
+        remains += left.cancelled;
+        kept += left.kept;
+        abandoned += left.abandoned;
         long_queues += u32::from(machine.ledger().queued.highest > 64);
         retried += totals.retried;
         orphaned += totals.orphaned;

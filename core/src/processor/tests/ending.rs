@@ -8,9 +8,9 @@ fn end(machine: &mut Machine, now: Instant) -> (Vec<std::string::String>, Remain
     for _ in 0..1_000 {
         assert_eq!(machine.census(), machine.audit());
         match machine.poll_effect() {
-            Some(Effect::Drained(remains)) => {
+            Some(Effect::Drained) => {
                 assert_eq!((machine.phase(), machine.next_wake()), (Phase::Drained, Wake::Never));
-                return (effects, remains);
+                return (effects, machine.remains().unwrap());
             }
             Some(effect) => effects.push(std::format!("{effect:?}").split([' ', '(']).next().unwrap().into()),
             None if machine.next_wake() == Wake::Now(Reason::End) => {
@@ -158,8 +158,8 @@ fn an_abort_discards_what_an_end_under_way_would_have_kept() {
         for _ in 0..steps {
             if machine.next_wake() == Wake::Now(Reason::End) {
                 let _ = machine.advance(ms(0), 40);
-            } else if let Some(Effect::Drained(remains)) = machine.poll_effect() {
-                assert_eq!(remains.kept, 3);
+            } else if let Some(Effect::Drained) = machine.poll_effect() {
+                assert_eq!(machine.remains().unwrap().kept, 3);
                 return;
             }
         }
@@ -216,10 +216,12 @@ fn a_drained_machine_lets_its_subscribers_read_to_the_end() {
                 assert_eq!(machine.wait_event(asleep, 7), Err(7), "nothing more will come");
                 assert_eq!(machine.next_event(asleep), None);
             }
-            Some(Effect::Drained(remains)) => assert_eq!((remains.subscribers, remains.kept), (2, 0)),
             _ => {}
         }
+        assert_eq!(machine.remains().is_some(), machine.phase() == Phase::Drained);
     }
+    let remains = machine.remains().unwrap();
+    assert_eq!((remains.subscribers, remains.kept), (2, 0));
     assert_eq!((machine.census().subscribers, machine.subscribe()), (2, Err(SubscribeRefusal::Closed)));
     assert_eq!(machine.submit(ms(1), offer(9), &terms()).unwrap_err().reason, Refusal::Closed);
     assert_eq!(machine.unsubscribe(gone), Some(None));

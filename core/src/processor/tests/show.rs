@@ -28,8 +28,8 @@ fn end(machine: &mut Machine, mode: Drain) -> Remains {
     loop {
         let _ = machine.advance(machine.now(), 64);
         while let Some(effect) = machine.poll_effect() {
-            if let Effect::Drained(remains) = effect {
-                return remains;
+            if let Effect::Drained = effect {
+                return machine.remains().unwrap();
             }
         }
     }

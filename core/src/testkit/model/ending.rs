@@ -184,6 +184,6 @@ impl Model {
         self.remains.kept = self.count(|task| task.way == Way::Handle && task.is_kept());
         self.remains.subscribers += super::size(0..self.ring.len());
         self.remains.totals = self.totals;
-        Some(Done::Drained(self.remains))
+        Some(Done::Drained)
     }
 }

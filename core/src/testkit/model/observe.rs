@@ -105,6 +105,8 @@ impl Model {
         self.compare_views(machine, found);
         found.of("health", &self.health(self.now), &machine.health(self.now));
         found.of("phase", &self.phase, &machine.phase());
+        let remains = (self.phase == Phase::Drained).then_some(self.remains);
+        found.of("remains", &remains, &machine.remains());
         found.of("startable", &self.startable(), &machine.startable());
         found.of("free room", &self.free_room(), &machine.free_room());
         found.of("concurrency", &self.concurrency, &machine.concurrency());

@@ -219,10 +219,11 @@ impl Game {
         self.machine.drain(self.now, Drain::Cancel);
         loop {
             while self.machine.advance(self.now, 64).more {}
-            match self.machine.poll_effect() {
-                Some(Effect::Settle(settled)) => self.hand_over(settled),
-                Some(Effect::Drained(remains)) => return remains,
-                _ => {}
+            if let Some(Effect::Settle(settled)) = self.machine.poll_effect() {
+                self.hand_over(settled);
+            }
+            if let Some(remains) = self.machine.remains() {
+                return remains;
             }
         }
     }
