@@ -146,7 +146,7 @@ impl<R> Builder<R> {
         self
     }
 
-    /// Sets how often the health event is published.
+    /// Sets how often subscribers are shown the processor's health, by [`Notice::Health`](crate::Notice::Health).
     pub fn health_every(mut self, every: Duration) -> Self {
         self.limits.health_every = Some(every);
         self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use plimsoll_core::{Event, Next, SubscriberId};
+use plimsoll_core::{Event, Health, Next, SubscriberId};
 
 use crate::engine::machine::Shared;
 use crate::work::AnyWork;
@@ -15,8 +15,11 @@ use crate::work::AnyWork;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Notice<M = ()> {
-    /// Something happened.
+    /// Something happened, other than that the health-check interval came.
     Event(Event<M>),
+    /// The health-check interval came: its newest report. Where several were not read, each of them yields the newest one, so
+    /// take sums from [`totals`](crate::Access::totals).
+    Health(Health),
     /// This many events were overwritten before this subscriber has read them.
     Lagged(u64),
 }
@@ -36,11 +39,14 @@ impl<W: AnyWork> Subscription<W> {
 
     /// What has happened, if it was not read yet; never waits. The outer `None` is the end.
     pub fn try_next(&mut self) -> Option<Option<Notice<W::Meta>>> {
-        let next = self.shared.act(|machine| machine.next_event(self.id))?;
-        Some(match next {
-            Next::Event(event) => Some(Notice::Event(event)),
-            Next::Lagged(missed) => Some(Notice::Lagged(missed)),
-            _ => None,
+        self.shared.act(|machine| {
+            Some(match machine.next_event(self.id)? {
+                // There is a report before there is its event.
+                Next::Event(Event::Health) => machine.last_health().map(Notice::Health),
+                Next::Event(event) => Some(Notice::Event(event)),
+                Next::Lagged(missed) => Some(Notice::Lagged(missed)),
+                Next::Empty => None,
+            })
         })
     }
 }

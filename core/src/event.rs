@@ -83,14 +83,15 @@ pub enum Event<M> {
         /// Which source.
         source: SourceId,
     },
-    /// The health-check interval came.
-    Health(Health),
+    /// The health-check interval came: [`last_health`](crate::Processor::last_health) has the report, which is too large for
+    /// a ring of events. Where several are unread, each stands for the newest one.
+    Health,
     /// The machine began to drain.
     Draining,
 }
 
-/// The state of the machine in numbers, from [`Processor::health`](crate::Processor::health) and in
-/// [`Event::Health`].
+/// The state of the machine in numbers, from [`Processor::health`](crate::Processor::health) and
+/// [`Processor::last_health`](crate::Processor::last_health).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Health {

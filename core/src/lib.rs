@@ -143,7 +143,7 @@
 //! # Memory
 //!
 //! [`Limits::footprint`] tells all of it beforehand. With jobs, outputs, errors, panics and metadata of 8 bytes each,
-//! and callbacks and waiters of 16, a task slot takes 144 bytes, a timer 16 and a sleep 56, on 64-bit targets. There is
+//! and callbacks and waiters of 16, a task slot takes 144 bytes, a timer 16, a sleep 56 and an event 40, on 64-bit targets. There is
 //! a timer for each task slot and each sleep, and 512 more for the wheel itself, up to 3,840 from 8,192 timers on.
 //!
 //! # Ids

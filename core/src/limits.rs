@@ -58,7 +58,7 @@ pub struct Limits {
     /// `u32::MAX` for instance, it may ask for any number, and for no bound. Nothing is built for it: it guards the machine
     /// against terms that others choose. Default 16.
     pub attempts: u32,
-    /// How often health is checked. Default: never.
+    /// How often [`last_health`](crate::Processor::last_health) is set anew, with an event. Default: never.
     pub health_every: Option<Duration>,
     /// How often the host is asked to sweep. Default: never.
     pub sweep_every: Option<Duration>,

@@ -121,6 +121,12 @@ fn the_last_error_has_a_fixed_size() {
     assert!(!std::mem::needs_drop::<LastError<u64>>() && !std::mem::needs_drop::<Event<u64>>());
 }
 
+/// The ring is made of events, so none that is rare may be larger than those of tasks.
+#[test]
+fn an_event_takes_forty_bytes() {
+    assert_eq!(size_of::<Event<u64>>(), 40);
+}
+
 /// Effects are moved about for every task, so none that is rare may be larger than the frequent one.
 #[test]
 fn an_effect_is_a_settlement_and_a_tag() {

@@ -373,7 +373,7 @@ async fn read(mut subscription: Subscription<Service>, diary: Diary) {
         diary.note(notice);
         diary.count(|pages| {
             pages.events += 1;
-            pages.health += u64::from(matches!(notice, Notice::Event(plimsoll::Event::Health(_))));
+            pages.health += u64::from(matches!(notice, Notice::Health(_)));
         });
     }
 }

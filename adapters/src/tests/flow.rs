@@ -193,7 +193,7 @@ fn health_comes_in_intervals_and_stops(runtime: impl Runtime) {
         .unwrap();
     let mut events = processor.subscribe().unwrap();
     for _ in 0..3 {
-        let Some(Notice::Event(Event::Health(health))) = block_on(events.next()) else { panic!("no health") };
+        let Some(Notice::Health(health)) = block_on(events.next()) else { panic!("no health") };
         assert_eq!((health.hold, health.running), (Hold::None, 0));
     }
     let census = processor.census();

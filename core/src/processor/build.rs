@@ -59,6 +59,7 @@ impl<P: Plan> Processor<P> {
             cache: Cache::new(limits.cache),
             totals: Totals::default(),
             settled_since_health: ByOutcome::default(),
+            last_health: None,
             ledger,
             last_error: None,
             streak: 0,

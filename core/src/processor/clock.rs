@@ -9,7 +9,7 @@ use crate::lifecycle::{Input, State};
 use crate::list::List;
 use crate::task::QUEUE;
 use crate::timers::Step;
-use crate::{ByOutcome, Event, Instant, Plan, Progress, Reason, Wake};
+use crate::{ByOutcome, Event, Health, Instant, Plan, Progress, Reason, Wake};
 
 /// Something that happens again and again.
 pub(super) struct Interval {
@@ -125,9 +125,9 @@ impl<P: Plan> Processor<P> {
         let Some(interval) = self.health.take() else { return };
         let (interval, missed) = self.rearm(interval, OwnTimer::Health);
         self.health = Some(interval);
-        let health = crate::Health { missed, ..self.health(self.now) };
+        self.last_health = Some(Health { missed, ..self.health(self.now) });
         self.settled_since_health = ByOutcome::default();
-        self.publish(|| Event::Health(health));
+        self.publish(|| Event::Health);
     }
 
     /// Arms an interval that has come for its next time after now, and tells how many it has missed.

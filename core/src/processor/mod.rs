@@ -55,7 +55,7 @@ use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::{QUEUE, RESULTS, Task};
-use crate::{ByOutcome, Event, Instant, Ledger, Limits, Plan, Remains, Totals};
+use crate::{ByOutcome, Event, Health, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 pub use control::Cancelled;
 pub use ending::{Drain, Phase};
@@ -108,6 +108,7 @@ pub struct Processor<P: Plan> {
 
     totals: Totals,
     settled_since_health: ByOutcome,
+    last_health: Option<Health>,
     ledger: Ledger,
     last_error: Option<LastError<P::Meta>>,
     streak: u32,

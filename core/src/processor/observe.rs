@@ -84,7 +84,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// The state of the machine in numbers. `settled` counts from the last health event on, `missed` is 0.
+    /// The state of the machine in numbers, as of now. `settled` counts from the last health event on, `missed` is 0.
     /// O(priority classes).
     #[must_use]
     pub fn health(&self, now: Instant) -> Health {
@@ -111,6 +111,14 @@ impl<P: Plan> Processor<P> {
             retired: self.retired(),
             missed: 0,
         }
+    }
+
+    /// What the health-check interval ([`Limits::health_every`]) reported last, with or without subscribers: `settled` counts
+    /// from the report before it on, `missed` the reports in between that were left out. `None` until the interval has come
+    /// once; it outlasts the end.
+    #[must_use]
+    pub const fn last_health(&self) -> Option<Health> {
+        self.last_health
     }
 
     fn retired(&self) -> u32 {

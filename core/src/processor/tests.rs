@@ -271,10 +271,25 @@ fn missed_intervals_are_coalesced() {
     let mut machine = Machine::new(limits, ms(0)).unwrap();
     let subscriber = machine.subscribe().unwrap();
     let _ = machine.advance(ms(35), 100);
-    let Some(Next::Event(Event::Health(health))) = machine.next_event(subscriber) else { panic!() };
-    assert_eq!(health.missed, 2);
+    assert_eq!(machine.next_event(subscriber), Some(Next::Event(Event::Health)));
+    assert_eq!(machine.last_health().unwrap().missed, 2);
     assert_eq!(machine.next_event(subscriber), Some(Next::Empty));
     assert_eq!(machine.next_wake(), Wake::At(ms(40), Reason::Timer));
+}
+
+#[test]
+fn the_last_health_report_is_kept() {
+    let mut limits = limits(1, 1);
+    limits.health_every = span(10);
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    machine.submit(ms(0), 1, terms()).unwrap();
+    assert_eq!(machine.last_health(), None);
+    let _ = machine.advance(ms(10), 100);
+    let report = machine.last_health().unwrap();
+    assert_eq!((report.queued, report.settled.total()), (1, 0));
+    machine.drain(ms(11), Drain::Abort);
+    let _ = machine.advance(ms(30), 100);
+    assert_eq!((machine.last_health(), machine.health(ms(30)).queued), (Some(report), 0));
 }
 
 #[test]

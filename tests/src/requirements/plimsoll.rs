@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::{AbortHandle, abortable};
 use plimsoll::{
-    Cache, CacheLimits, Context, Drain, Emitter as _, Event, Events, FeedRefusal, LastError, Limits, Notice,
+    Cache, CacheLimits, Context, Drain, Emitter as _, Events, FeedRefusal, LastError, Limits, Notice,
     Processor, Refused, Registration, Runtime, Smol, SourceHandle, Submitter, TaskError, TaskId, TaskResult,
     Thread, Timeouts, Tokio,
 };
@@ -230,7 +230,7 @@ impl<X: Executor> Subject for Plimsoll<X> {
         let mut subscription = self.submitter.subscribe().expect("a subscriber more is allowed");
         self.runtime.spawn(async move {
             while let Some(notice) = subscription.next().await {
-                if matches!(notice, Notice::Event(Event::Health(_))) {
+                if matches!(notice, Notice::Health(_)) {
                     seen.fetch_add(1, SeqCst);
                 }
             }

@@ -33,7 +33,8 @@ use super::call::Call;
 use super::script::Setup;
 use super::{Class, Flaw};
 use crate::{
-    AttemptId, ByOutcome, Event, Instant, LastError, Ledger, Limits, Phase, Remains, SleepId, TaskId, Totals,
+    AttemptId, ByOutcome, Event, Health, Instant, LastError, Ledger, Limits, Phase, Remains, SleepId, TaskId,
+    Totals,
 };
 use cached::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
@@ -98,6 +99,7 @@ pub struct Model {
     highest: [u32; Ledger::CLASSES],
     totals: Totals,
     since_health: ByOutcome,
+    last_health: Option<Health>,
     last_error: Option<LastError<u32>>,
     streak: u32,
     remains: Remains,
@@ -166,6 +168,7 @@ impl Model {
             highest: [0; Ledger::CLASSES],
             totals: Totals::default(),
             since_health: ByOutcome::default(),
+            last_health: None,
             last_error: None,
             streak: 0,
             remains: Remains::default(),

@@ -74,7 +74,8 @@ impl Model {
     }
 
     pub(super) fn check_health(&mut self, missed: u64) {
-        self.publish(|model| Event::Health(Health { missed, ..model.health(model.now) }));
+        self.last_health = Some(Health { missed, ..self.health(self.now) });
+        self.publish(|_| Event::Health);
         self.since_health = crate::ByOutcome::default();
     }
 
@@ -104,6 +105,7 @@ impl Model {
         found.of("last error", &self.expected_error(machine.last_error()), &machine.last_error());
         self.compare_views(machine, found);
         found.of("health", &self.health(self.now), &machine.health(self.now));
+        found.of("last health", &self.last_health, &machine.last_health());
         found.of("phase", &self.phase, &machine.phase());
         let remains = (self.phase == Phase::Drained).then_some(self.remains);
         found.of("remains", &remains, &machine.remains());

@@ -116,9 +116,8 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
         for (_, subscription) in &mut self.subscriptions {
             while let Some(Some(notice)) = subscription.try_next() {
                 self.seen.events += match notice {
-                    Notice::Event(_) => 1,
                     Notice::Lagged(missed) => missed,
-                    _ => 0,
+                    _ => 1,
                 };
             }
         }
