@@ -112,7 +112,6 @@ impl<W: AnyWork> Handle<W> {
             }
             Claim::Pending(replaced) => (Poll::Pending, replaced),
             Claim::Gone(waker) => (Poll::Ready(None), Some(waker)),
-            _ => (Poll::Ready(None), None),
         };
         shared.discard(unused);
         if answer.is_ready() {

@@ -128,5 +128,7 @@ pub(crate) fn result_of<O, E>(outcome: Outcome<O, E, PanicMessage>) -> Result<O,
         Outcome::Cancelled(reason) => TaskError::Cancelled(reason),
         Outcome::Expired => TaskError::Expired,
         Outcome::Panicked(message) => TaskError::Panicked(message),
+        // One that a later core has added: it ended without a result.
+        _ => TaskError::Cancelled(None),
     })
 }

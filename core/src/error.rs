@@ -275,6 +275,7 @@ reasons! {
 /// A report about an attempt that is over: the value comes back. An orphan counts as stopped from now on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "the reported value is handed back here and nowhere else"]
+#[non_exhaustive]
 pub struct Late<T> {
     /// The outcome of the attempt's task; `None` when the attempt was followed by another, or when the task is
     /// gone or never was.

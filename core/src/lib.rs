@@ -131,6 +131,13 @@
 //! task slot, and one of [`Limits::unclaimed`], and is taken as long as the permit holds it. So nothing that it stands for
 //! refuses [`Processor::submit_reserved`].
 //!
+//! # What may grow
+//!
+//! Whatever may get another variant or field in a later version is `#[non_exhaustive]`: effects, events, outcomes, reasons,
+//! reports. Complete are the answers that tell whether to wait on ([`Claim`], [`Next`], [`RoomStatus`], [`SleepStatus`]) or
+//! when to come back ([`Wake`]), and the [`Phase`]: an arm for everything else would guess there. What is written as a literal
+//! ([`Terms`], [`Timeouts`], [`CacheLimits`]) is to end with `..Terms::new(meta)` or the like.
+//!
 //! # What calls cost
 //!
 //! Every call is O(1) and allocates nothing, with these exceptions: [`Processor::new`] (O(limits), the only

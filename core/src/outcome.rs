@@ -8,6 +8,7 @@ use crate::{Instant, Plan, TaskId};
 /// How a task ended. Each admitted task gets exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
+#[non_exhaustive]
 pub enum Outcome<O, E, P = ()> {
     /// An attempt reported its output before the task was timed out or cancelled.
     Completed(O),
@@ -40,6 +41,7 @@ impl<O, E, P> Outcome<O, E, P> {
 
 /// [`Outcome`] without its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum OutcomeKind {
     /// See [`Outcome::Completed`].
     Completed,
@@ -56,7 +58,7 @@ pub enum OutcomeKind {
 }
 
 impl OutcomeKind {
-    /// How many kinds there are.
+    /// How many kinds there are in this version.
     pub const COUNT: usize = 6;
 
     /// All kinds, in the order of [`ByOutcome`].

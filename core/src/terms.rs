@@ -175,7 +175,8 @@ impl Default for Priority {
 
 /// The three time-outs of a task. `None` means no limit, as does a duration that reaches past the end of
 /// [`Instant`](crate::Instant)'s range. Zero is over at once: only what is reported at the instant at which it began to
-/// count comes before it. Hosts whose tasks take time may refuse it ([`ZeroTimeout`](crate::Refusal::ZeroTimeout)).
+/// count comes before it. Hosts whose tasks take time may refuse it ([`ZeroTimeout`](crate::Refusal::ZeroTimeout)). Further
+/// time-outs may be added: end a literal with `..Timeouts::NONE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Timeouts {
     /// How long one stay in the queue may last (a start delay and a backoff do not count). A task that

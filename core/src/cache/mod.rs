@@ -41,7 +41,8 @@ pub use hasher::CacheHasher;
 pub use policy::Policy;
 pub use report::{CacheStats, Inserted};
 
-/// What a [`Cache`] may hold, fixed when it is built. By default it holds nothing.
+/// What a [`Cache`] may hold, fixed when it is built. By default it holds nothing. Further limits may be added: end a
+/// literal with `..CacheLimits::default()`.
 ///
 /// ```
 /// # use core::time::Duration;

@@ -3,6 +3,7 @@
 /// What came out of a [`Cache`](crate::Cache) when something was put in: at most one entry, the caller's to drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "dropping this drops a key and a value: do it outside any lock"]
+#[non_exhaustive]
 pub enum Inserted<K, V> {
     /// A new entry in a free place; nothing came out.
     New,
@@ -31,6 +32,7 @@ impl<K, V> Inserted<K, V> {
 
 /// What happened in a [`Cache`](crate::Cache) so far. Always `inserted = evicted + expired + removed + entries held`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct CacheStats {
     /// Reads by [`Cache::get`](crate::Cache::get) that found a live entry.
     pub hits: u64,

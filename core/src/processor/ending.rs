@@ -50,6 +50,7 @@ impl fmt::Display for Phase {
 
 /// How to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Drain {
     /// Let everything that was admitted come to its own end. Then outcomes are kept for their handles, and unread
     /// events for their subscribers. If something is unsettled after this duration, abort.

@@ -8,7 +8,6 @@ use crate::{Instant, Plan, Settlement, TaskId};
 
 /// What [`Processor::claim`] came to.
 #[must_use = "it hands values back"]
-#[non_exhaustive]
 pub enum Claim<P: Plan> {
     /// The outcome, and the waiter, which is not needed any more.
     Ready(Settlement<P>, P::Waiter),

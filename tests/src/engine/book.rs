@@ -316,6 +316,7 @@ impl Task {
             }
             OutcomeKind::Cancelled => self.cancelled.is_some() || ending.has_come(now),
             OutcomeKind::Expired => self.by(timeouts.schedule_to_start) <= now,
+            _ => false,
         }
     }
 
