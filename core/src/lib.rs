@@ -131,6 +131,11 @@
 //! task slot, and one of [`Limits::unclaimed`], and is taken as long as the permit holds it. So nothing that it stands for
 //! refuses [`Processor::submit_reserved`].
 //!
+//! # What `Debug` shows
+//!
+//! Ids, kinds, counts and times; the metadata, in events, views and the last error; the texts that the host has given for the
+//! last error and for a cancel. Never a job, a result, a callback, a waiter or what is cached.
+//!
 //! # What may grow
 //!
 //! Whatever may get another variant or field in a later version is `#[non_exhaustive]`: effects, events, outcomes, reasons,

@@ -1,5 +1,6 @@
 //! Permits, and the line of those who wait for one, first come first served.
 
+use core::fmt;
 use core::num::NonZeroU32;
 
 use crate::Account;
@@ -36,7 +37,7 @@ impl<W> Linked for Permit<W> {
 }
 
 /// What someone in the line finds when asking again.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 #[must_use = "the waiter that is not needed any more is handed back here"]
 pub enum RoomStatus<W> {
     /// Room was granted: submit now. The waiter is handed back.
@@ -49,6 +50,17 @@ pub enum RoomStatus<W> {
     Unclaimed(W),
     /// It is not in the line: it left, or the machine is draining. The waiter is handed back.
     Gone(W),
+}
+
+impl<W> fmt::Debug for RoomStatus<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Granted(_) => "Granted",
+            Self::Waiting(_) => "Waiting",
+            Self::Unclaimed(_) => "Unclaimed",
+            Self::Gone(_) => "Gone",
+        })
+    }
 }
 
 /// The line and the permits. Every call but the audit is O(1).

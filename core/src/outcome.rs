@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use crate::{Instant, Plan, TaskId};
 
-/// How a task ended. Each admitted task gets exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How a task ended. Each admitted task gets exactly one. Its `Debug` shows no value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 #[non_exhaustive]
 pub enum Outcome<O, E, P = ()> {
@@ -35,6 +35,15 @@ impl<O, E, P> Outcome<O, E, P> {
             Self::Cancelled(_) => OutcomeKind::Cancelled,
             Self::Expired => OutcomeKind::Expired,
             Self::Panicked(_) => OutcomeKind::Panicked,
+        }
+    }
+}
+
+impl<O, E, P> fmt::Debug for Outcome<O, E, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled(Some(reason)) => f.debug_tuple("Cancelled").field(reason).finish(),
+            _ => self.kind().fmt(f),
         }
     }
 }

@@ -43,7 +43,7 @@ pub trait Plan {
     type Error;
     /// What a panicked attempt yields: a message, for instance.
     type Panic;
-    /// Small data about a task. It is `Copy` because events and the last error carry it, and nothing that
+    /// Small data about a task, and all that `Debug` ever shows of a host's values. It is `Copy` because events and the last error carry it, and nothing that
     /// owns memory may be reachable from those.
     type Meta: Copy;
     /// What leaves with the outcome of a task that was submitted with a callback.

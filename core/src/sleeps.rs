@@ -1,5 +1,7 @@
 //! The sleeps of running attempts: waits that end at an instant, or with their attempt.
 
+use core::fmt;
+
 use crate::Instant;
 use crate::ids::SleepId;
 use crate::list::{Linked, Links, List, NIL};
@@ -39,7 +41,7 @@ impl<W> Linked for Sleep<W> {
 }
 
 /// What a sleeper finds when asking again.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 #[must_use = "waiters that are not needed any more are handed back here"]
 pub enum SleepStatus<W> {
     /// The time has come, and the sleep is over and done with. The waiter is handed back, and the one that was
@@ -49,6 +51,16 @@ pub enum SleepStatus<W> {
     Sleeping(Option<W>),
     /// There is no such sleep: its attempt is over, or it was ended. The waiter is handed back.
     Gone(W),
+}
+
+impl<W> fmt::Debug for SleepStatus<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Over(..) => "Over",
+            Self::Sleeping(_) => "Sleeping",
+            Self::Gone(_) => "Gone",
+        })
+    }
 }
 
 /// A sleep that is no more, to be told to its attempt and to the timers.

@@ -115,6 +115,56 @@ fn debug_shows_counts_and_never_contents() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Nothing of this has a `Debug`. So an impl that is there for any of it has nothing to show.
+struct Opaque;
+
+struct Opaques;
+
+impl Plan for Opaques {
+    type Job = Opaque;
+    type Output = Opaque;
+    type Error = Opaque;
+    type Panic = Opaque;
+    type Meta = u8;
+    type Callback = Opaque;
+    type Waiter = Opaque;
+    type Listener = Opaque;
+    type Key = Opaque;
+    type Value = Opaque;
+}
+
+const fn shown<T: Debug>() {}
+
+#[test]
+fn what_debug_shows_is_no_value_of_the_host() {
+    shown::<Processor<Opaques>>();
+    shown::<Terms<Opaques>>();
+    shown::<Route<Opaque>>();
+    shown::<Refused<Opaque>>();
+    shown::<Reserved<'_, Opaques>>();
+    shown::<Guard<Opaque>>();
+    shown::<Start<Opaques>>();
+    shown::<Late<Opaque>>();
+    shown::<Failure<Opaque, Opaque>>();
+    shown::<Effect<Opaques>>();
+    shown::<Settlement<Opaques>>();
+    shown::<Outcome<Opaque, Opaque, Opaque>>();
+    shown::<Detached<Opaque>>();
+    shown::<Claim<Opaques>>();
+    shown::<Released<Opaques>>();
+    shown::<RoomStatus<Opaque>>();
+    shown::<SleepStatus<Opaque>>();
+    shown::<Sweep<'_, Opaques>>();
+    shown::<Swept<Opaques>>();
+    shown::<Cache<Opaque, Opaque>>();
+    shown::<CacheMut<'_, Opaque, Opaque>>();
+    shown::<Inserted<Opaque, Opaque>>();
+    shown::<Simple<Opaque, Opaque, Opaque>>();
+    let outcomes: [Outcome<Opaque, Opaque, Opaque>; 3] =
+        [Outcome::Failed(Opaque), Outcome::Cancelled(None), Outcome::Cancelled(Some(CancelReason::ENDED))];
+    assert_eq!(format!("{outcomes:?}"), r#"[Failed, Cancelled, Cancelled("the processor was ended")]"#);
+}
+
 #[test]
 fn the_last_error_has_a_fixed_size() {
     assert!(size_of::<LastError<u64>>() <= 256);

@@ -1,7 +1,9 @@
 //! What a cache tells: of an insert, and of all that happened.
 
+use core::fmt;
+
 /// What came out of a [`Cache`](crate::Cache) when something was put in: at most one entry, the caller's to drop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "dropping this drops a key and a value: do it outside any lock"]
 #[non_exhaustive]
 pub enum Inserted<K, V> {
@@ -27,6 +29,18 @@ impl<K, V> Inserted<K, V> {
             | Self::Expired(key, value)
             | Self::Refused(key, value) => Some((key, value)),
         }
+    }
+}
+
+impl<K, V> fmt::Debug for Inserted<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "New",
+            Self::Replaced(..) => "Replaced",
+            Self::Evicted(..) => "Evicted",
+            Self::Expired(..) => "Expired",
+            Self::Refused(..) => "Refused",
+        })
     }
 }
 
