@@ -61,34 +61,49 @@
 //!
 //! # The life of a task
 //!
+//! Each state, what can happen to a task in it, and where that leads:
+//!
 //! ```text
-//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐  Halt   ┌─────────┐
-//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running ├───────► │ Halting │
-//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘         └────┬────┘
-//!   └─ no delay ┼────────────┼───────▲                 │ │ │ ◄── as Running ───┘
-//!               │            │ Ready │    Retry        │ │ │ TimeOut, Cancel
-//!               │      ┌─────┴───┐   │  ┌──────────────┘ │ └────────────────┐
-//!               │      │ Backoff │ ◄─┼──┘                │ Complete, Fail,  ▼
-//!               │      └────┬────┘   │                   │ Panic      ┌──────────┐ Release ┌────────┐
-//!       TimeOut,│   TimeOut,│        │ TimeOut, Cancel,  │            │ Stopping ├───────► │ Orphan │
-//!        Cancel │    Cancel │        │ Expire            ▼            └────┬─────┘         └───┬────┘
-//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped,   │        Stopped,   │
-//!                                                 │ Settled │ ◄─ Abandon ──┘        Abandon    ▼
-//!                                                 └────┬────┘                                (free)
-//!                                                      └── Release ──► (free)
+//!  submit   ─┬─ with a delay ─────────────► Delayed
+//!            └─ without ──────────────────► Queued
+//!
+//!  Delayed  ─┬─ Ready ────────────────────► Queued
+//!            └─ TimeOut, Cancel ──────────► Settled
+//!  Queued   ─┬─ Start ────────────────────► Running
+//!            └─ TimeOut, Cancel, Expire ──► Settled
+//!  Running  ─┬─ Complete, Fail, Panic ────► Settled
+//!            ├─ Retry ────────────────────► Backoff
+//!            ├─ Halt ─────────────────────► Halting
+//!            └─ TimeOut, Cancel ──────────► Stopping
+//!  Halting  ─┬─ Complete, Fail, Panic ────► Settled
+//!            ├─ Retry ────────────────────► Backoff
+//!            └─ TimeOut, Cancel ──────────► Stopping
+//!  Backoff  ─┬─ Ready ────────────────────► Queued
+//!            └─ TimeOut, Cancel ──────────► Settled
+//!
+//!  Settled  ─── Release ──────────────────► (free)
+//!  Stopping ─┬─ Release ──────────────────► Orphan
+//!            └─ Stopped, Abandon ─────────► Settled
+//!  Orphan   ─── Stopped, Abandon ─────────► (free)
 //! ```
 //!
-//! A task is *settled* when its outcome is fixed, which happens exactly once; its slot is freed when the
-//! outcome has left the machine and no attempt of it runs on. A task that is timed out or cancelled while
-//! it runs settles at once; its attempt is then an **orphan**, which keeps its concurrency place until the
-//! host reports that it has stopped, or the end abandons it.
+//! A task is *settled* when its outcome is fixed, which happens exactly once. The outcome is *released* when it leaves the
+//! machine: by an effect, to its handle, or as a retained result. Then the slot is freed, unless an attempt runs on.
 //!
-//! An attempt can be *snoozed*: it has come too early, and does not count. The task backs off, and is tried again as if that
-//! attempt had not been ([`Processor::snoozed`]).
+//! A task that is timed out or cancelled while it runs settles at once. Its attempt is then an **orphan**, which keeps its
+//! concurrency place until the host reports that it has *stopped*, or the end *abandons* it. The task is *Stopping* until the
+//! outcome is released, and *Orphan* after that.
+//!
+//! An attempt can be *snoozed*: it has come too early, and does not count. The task backs off, as for a *Retry*, and is tried
+//! again as if that attempt had not been ([`Processor::snoozed`]).
 //!
 //! A task that is to be tried again after a time-out ([`Retry::on_timeout`]) is not settled when its attempt has missed its
-//! start-to-close deadline. The attempt is asked to stop, and the task backs off when that has: two attempts at a task
-//! never run at the same time.
+//! start-to-close deadline. The attempt is asked to *halt*, and the task backs off when it has: two attempts at a task never
+//! run at the same time. Until then a report counts, and a cancel or the schedule-to-close time-out ends the task, as while it
+//! was *Running*.
+//!
+//! [`TaskView`] names what the host sees of this: *Backoff* as [`Stage::BackingOff`], *Halting* as [`Stage::Stopping`],
+//! *Stopping* and *Orphan* both as [`Stage::Orphaned`].
 //!
 //! # The clock rule
 //!

@@ -1,62 +1,48 @@
-//! The life of a task: its states and the one table of transitions between them.
-//!
-//! ```text
-//!            ┌──────────┐ Ready   ┌────────┐  Start   ┌─────────┐  Halt   ┌─────────┐
-//! submit ──► │ Delayed  ├───────► │ Queued ├────────► │ Running ├───────► │ Halting │
-//!   │        └──┬───────┘    ┌──► └──┬─────┘          └┬─┬─┬────┘         └────┬────┘
-//!   └─ no delay ┼────────────┼───────▲                 │ │ │ ◄── as Running ───┘
-//!               │            │ Ready │    Retry        │ │ │ TimeOut, Cancel
-//!               │      ┌─────┴───┐   │  ┌──────────────┘ │ └────────────────┐
-//!               │      │ Backoff │ ◄─┼──┘                │ Complete, Fail,  ▼
-//!               │      └────┬────┘   │                   │ Panic      ┌──────────┐ Release ┌────────┐
-//!       TimeOut,│   TimeOut,│        │ TimeOut, Cancel,  │            │ Stopping ├───────► │ Orphan │
-//!        Cancel │    Cancel │        │ Expire            ▼            └────┬─────┘         └───┬────┘
-//!               └───────────┴────────┴──────────► ┌─────────┐   Stopped,   │        Stopped,   │
-//!                                                 │ Settled │ ◄─ Abandon ──┘        Abandon    ▼
-//!                                                 └────┬────┘                                (free)
-//!                                                      └── Release ──► (free)
-//! ```
-//!
-//! *Retry* is the way into a backoff, after an attempt that was snoozed too.
-//!
-//! *Halting* means that the attempt has missed its start-to-close deadline and is asked to stop, for a further one: the
-//! task is not settled, and backs off only when the attempt has stopped. A report still counts, and a deadline or a cancel
-//! still ends the task, just as while it is *Running*.
-//!
-//! *Settled* means that the outcome is fixed; the slot lives on until the outcome is **released**: taken
-//! by `poll_effect`, by its handle or by `take_result`, or discarded. A task whose attempt runs on
-//! although it is settled is *Stopping* while its outcome is held and *Orphan* after that; both keep a
-//! concurrency place until the host reports that the attempt has stopped, or the end abandons it.
+//! The life of a task: its states and the one table of transitions between them. The [crate's docs](crate) draw it, and a
+//! test compares the drawing with the table.
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum State {
+    /// Kept back by its start delay.
     Delayed,
     Queued,
     Running,
+    /// Not settled: its attempt has missed its start-to-close deadline and is asked to stop, for a further one.
     Halting,
+    /// Kept back until the next try.
     Backoff,
+    /// Settled, its outcome not released, and its attempt runs on.
     Stopping,
+    /// Settled, its outcome released, and its attempt runs on.
     Orphan,
+    /// The outcome is fixed and not released.
     Settled,
 }
 
 /// What happens to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
+    /// Its delay or its backoff is over.
     Ready,
     Start,
+    /// Its attempt is asked to stop, for a further one.
     Halt,
     Complete,
     Fail,
+    /// It backs off, after an attempt that was snoozed too.
     Retry,
     Panic,
     TimeOut,
     Cancel,
+    /// It was in the queue for too long.
     Expire,
+    /// The attempt that ran on has stopped.
     Stopped,
+    /// The outcome leaves the machine: by an effect, to its handle, or as a retained result.
     Release,
+    /// The end gives up the attempt that runs on.
     Abandon,
 }
 
@@ -113,9 +99,13 @@ impl State {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
-    use alloc::{format, string::String};
+    use alloc::collections::BTreeSet;
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
 
     const STATES: [State; State::COUNT] = [
         State::Delayed,
@@ -144,51 +134,44 @@ mod tests {
         Input::Abandon,
     ];
 
-    #[test]
-    fn every_state_and_input() {
-        let mut table = String::new();
-        for state in STATES {
-            for input in INPUTS {
-                let next = match state.on(input) {
-                    Some(Next::To(next)) => format!("{next:?}"),
-                    Some(Next::Free) => String::from("(free)"),
-                    None => continue,
-                };
-                table.push_str(&format!("{state:?} {input:?} {next}\n"));
+    /// The transitions that the crate's documentation draws: `state input next`.
+    fn drawn() -> BTreeSet<String> {
+        let section = include_str!("lib.rs").split("//! # The life of a task\n").nth(1).unwrap();
+        let drawing = section.split("```").nth(1).unwrap();
+        let (mut transitions, mut state) = (BTreeSet::new(), "");
+        for line in drawing.lines() {
+            let Some((way, next)) = line.trim_start_matches("//!").split_once('►') else { continue };
+            let words = way.split(['─', '┬', '├', '└']).map(str::trim).filter(|words| !words.is_empty());
+            let inputs = match *words.collect::<Vec<_>>() {
+                [from, inputs] => {
+                    state = from;
+                    inputs
+                }
+                [inputs] => inputs,
+                _ => panic!("neither `state ─ inputs ─► state` nor `─ inputs ─► state`: {line}"),
+            };
+            for input in inputs.split(", ") {
+                let is_new = transitions.insert(format!("{state} {input} {}", next.trim()));
+                assert!(is_new, "drawn twice: {line}");
             }
         }
-        let snapshot = "\
-Delayed Ready Queued
-Delayed TimeOut Settled
-Delayed Cancel Settled
-Queued Start Running
-Queued TimeOut Settled
-Queued Cancel Settled
-Queued Expire Settled
-Running Halt Halting
-Running Complete Settled
-Running Fail Settled
-Running Retry Backoff
-Running Panic Settled
-Running TimeOut Stopping
-Running Cancel Stopping
-Halting Complete Settled
-Halting Fail Settled
-Halting Retry Backoff
-Halting Panic Settled
-Halting TimeOut Stopping
-Halting Cancel Stopping
-Backoff Ready Queued
-Backoff TimeOut Settled
-Backoff Cancel Settled
-Stopping Stopped Settled
-Stopping Release Orphan
-Stopping Abandon Settled
-Orphan Stopped (free)
-Orphan Abandon (free)
-Settled Release (free)
-";
-        assert_eq!(table, snapshot);
+        transitions
+    }
+
+    #[test]
+    fn the_drawing_is_the_table() {
+        let mut table: BTreeSet<String> =
+            ["submit with a delay Delayed", "submit without Queued"].map(String::from).into();
+        for state in STATES {
+            for input in INPUTS {
+                match state.on(input) {
+                    Some(Next::To(next)) => table.insert(format!("{state:?} {input:?} {next:?}")),
+                    Some(Next::Free) => table.insert(format!("{state:?} {input:?} (free)")),
+                    None => continue,
+                };
+            }
+        }
+        assert_eq!(drawn(), table);
     }
 
     #[test]
