@@ -156,7 +156,7 @@
 //! Whatever may get another variant or field in a later version is `#[non_exhaustive]`: effects, events, outcomes, reasons,
 //! reports. Complete are the answers that tell whether to wait on ([`Claim`], [`Next`], [`RoomStatus`], [`SleepStatus`]) or
 //! when to come back ([`Wake`]), and the [`Phase`]: an arm for everything else would guess there. What is written as a literal
-//! ([`Terms`], [`Timeouts`], [`CacheLimits`]) is to end with `..Terms::new(meta)` or the like.
+//! ([`Timeouts`], [`CacheLimits`]) is to end with `..Timeouts::NONE` or the like.
 //!
 //! # What calls cost
 //!

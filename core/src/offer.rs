@@ -7,6 +7,7 @@ use crate::Plan;
 /// A job as it is offered to the machine, with what belongs to it alone. How it is to be treated say the
 /// [`Terms`](crate::Terms), which many have in common. What is refused is handed back as this.
 #[must_use]
+#[non_exhaustive]
 pub struct Offer<P: Plan> {
     /// What is to be done.
     pub job: P::Job,

@@ -138,7 +138,7 @@ const fn shown<T: Debug>() {}
 #[test]
 fn what_debug_shows_is_no_value_of_the_host() {
     shown::<Processor<Opaques>>();
-    shown::<Terms<Opaques>>();
+    shown::<Offer<Opaques>>();
     shown::<Route<Opaque>>();
     shown::<Refused<Opaque>>();
     shown::<Reserved<'_, Opaques>>();

@@ -282,7 +282,7 @@ fn the_last_health_report_is_kept() {
     let mut limits = limits(1, 1);
     limits.health_every = span(10);
     let mut machine = Machine::new(limits, ms(0)).unwrap();
-    machine.submit(ms(0), 1, terms()).unwrap();
+    machine.submit(ms(0), offer(1), &terms()).unwrap();
     assert_eq!(machine.last_health(), None);
     let _ = machine.advance(ms(10), 100);
     let report = machine.last_health().unwrap();
