@@ -290,6 +290,12 @@ impl<W: AnyWork> Shared<W> {
         self.timekeeper.listen();
     }
 
+    /// Whether a worker has an attempt in hand, which it may be polling.
+    #[cfg(test)]
+    pub(crate) fn has_attempt_in_hand(&self) -> bool {
+        self.wakes.workers.count_holding() > 0
+    }
+
     /// How often the machine's lock was held.
     #[cfg(test)]
     pub(crate) fn holds(&self) -> u32 {
