@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 
 use crate::Account;
 use crate::ids::PermitId;
-use crate::list::{Linked, Links, List};
+use crate::list::{Links, List};
 use crate::slots::Slots;
 
 struct Permit<W> {
@@ -13,7 +13,6 @@ struct Permit<W> {
     /// How many places it holds, or waits for.
     count: u32,
     waiter: Option<W>,
-    links: Links,
 }
 
 /// Where someone stands who asked for a permit.
@@ -24,16 +23,6 @@ enum Stage {
     Granted,
     /// Was woken, and has yet to be told that it holds none.
     Denied,
-}
-
-impl<W> Linked for Permit<W> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
-    }
-
-    fn links_ref(&self) -> &Links {
-        &self.links
-    }
 }
 
 /// What someone in the line finds when asking again.
@@ -66,6 +55,7 @@ impl<W> fmt::Debug for RoomStatus<W> {
 /// The line and the permits. Every call but the audit is O(1).
 pub(crate) struct Line<W> {
     slots: Slots<PermitId, Permit<W>>,
+    links: Links,
     in_line: List,
     /// Those that are not in line any more.
     called: List,
@@ -83,6 +73,7 @@ impl<W> Line<W> {
     pub(crate) fn new(capacity: u32, members: Account, places: Account, origin: u64) -> Self {
         Self {
             slots: Slots::new(capacity).with_origin(origin),
+            links: Links::new(capacity),
             in_line: List::new(),
             called: List::new(),
             held: 0,
@@ -93,14 +84,14 @@ impl<W> Line<W> {
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        Slots::<PermitId, Permit<W>>::bytes(capacity)
+        Slots::<PermitId, Permit<W>>::bytes(capacity).saturating_add(Links::bytes(capacity))
     }
 
     /// A permit at once. `None` when no slot is free.
     pub(crate) fn reserve(&mut self, count: NonZeroU32) -> Option<PermitId> {
         let id = self.insert(Stage::Granted, count)?;
         let index = self.slots.index_of(id);
-        self.called.push_back(&mut self.slots, index);
+        self.called.push_back(&mut self.links, index);
         self.hold(count.get());
         Some(id)
     }
@@ -112,12 +103,12 @@ impl<W> Line<W> {
         if let Some(permit) = self.slots.at_mut(index) {
             permit.waiter = Some(waiter);
         }
-        self.in_line.push_back(&mut self.slots, index);
+        self.in_line.push_back(&mut self.links, index);
         Ok(id)
     }
 
     fn insert(&mut self, stage: Stage, count: NonZeroU32) -> Option<PermitId> {
-        let permit = Permit { stage, count: count.get(), waiter: None, links: Links::default() };
+        let permit = Permit { stage, count: count.get(), waiter: None };
         let id = self.slots.insert(permit).ok()?;
         self.members.entered = self.members.entered.wrapping_add(1);
         self.members.note(self.slots.len());
@@ -148,8 +139,8 @@ impl<W> Line<W> {
     }
 
     fn call_first(&mut self, stage: Stage) -> Option<W> {
-        let index = self.in_line.pop_front(&mut self.slots)?;
-        self.called.push_back(&mut self.slots, index);
+        let index = self.in_line.pop_front(&mut self.links)?;
+        self.called.push_back(&mut self.links, index);
         let permit = self.slots.at_mut(index)?;
         permit.stage = stage;
         permit.waiter.take()
@@ -216,8 +207,8 @@ impl<W> Line<W> {
         let Permit { stage, count, .. } = *self.slots.get(id)?;
         let index = self.slots.index_of(id);
         match stage {
-            Stage::InLine => self.in_line.remove(&mut self.slots, index),
-            Stage::Granted | Stage::Denied => self.called.remove(&mut self.slots, index),
+            Stage::InLine => self.in_line.remove(&mut self.links, index),
+            Stage::Granted | Stage::Denied => self.called.remove(&mut self.links, index),
         }
         if stage == Stage::Granted {
             self.held = self.held.wrapping_sub(count);

@@ -1,85 +1,84 @@
-//! Intrusive doubly linked lists that run through the slots: membership costs two `u32` in the
-//! value, and no allocation.
+//! Doubly linked lists of slot indices. The links lie in a table beside the slots, so that a value can stand in a list of
+//! any kind, and no list knows what its members are. Membership costs eight bytes in the table, and no allocation.
 
-use crate::ids::Id;
-use crate::slots::Slots;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// No slot: the end of a list. Never a slot's index, since a capacity is at most `u32::MAX`.
 pub(crate) const NIL: u32 = u32::MAX;
 
-/// The neighbours of a value in the list it is in.
+/// The neighbours of a member of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Links {
+struct Link {
     prev: u32,
     next: u32,
 }
 
-impl Default for Links {
+impl Link {
     /// In no list.
-    fn default() -> Self {
-        Self { prev: NIL, next: NIL }
-    }
+    const NONE: Self = Self { prev: NIL, next: NIL };
 }
+
+/// The links of so many slots, for one list or for several of which each slot stands in at most one.
+#[derive(Debug)]
+pub(crate) struct Links(Vec<Link>);
 
 impl Links {
-    /// Keeps a number in the place of links, while the value is in no list of that lane.
-    #[inline]
-    pub(crate) const fn from_number(number: u64) -> Self {
-        Self { prev: number as u32, next: (number >> u32::BITS) as u32 }
+    /// Allocates [`Links::bytes`], O(capacity).
+    pub(crate) fn new(capacity: u32) -> Self {
+        Self(vec![Link::NONE; capacity as usize])
     }
 
-    /// A slot index that is kept in the place of links, [`NIL`] unless another one was set.
-    #[inline]
-    pub(crate) const fn index(&mut self) -> &mut u32 {
-        &mut self.next
+    /// The bytes that [`Links::new`] asks of the allocator, exactly.
+    pub(crate) const fn bytes(capacity: u32) -> usize {
+        (capacity as usize).saturating_mul(size_of::<Link>())
     }
 
-    /// The number that is kept in the place of links.
+    #[cfg(test)]
+    pub(crate) fn allocated(&self) -> usize {
+        self.0.capacity() * size_of::<Link>()
+    }
+
     #[inline]
-    pub(crate) const fn number(self) -> u64 {
-        ((self.next as u64) << u32::BITS) | self.prev as u64
+    fn at(&mut self, index: u32) -> Option<&mut Link> {
+        self.0.get_mut(index as usize)
+    }
+
+    fn next(&self, index: u32) -> Option<u32> {
+        self.0.get(index as usize).and_then(|link| some(link.next))
     }
 }
 
-/// A value that can be in one list of each lane it has links for.
-pub(crate) trait Linked<const LANE: usize = 0> {
-    /// The links of this lane, to change.
-    fn links(&mut self) -> &mut Links;
-    /// The links of this lane.
-    fn links_ref(&self) -> &Links;
-}
-
-/// The ends and the length of one list. Whoever holds it passes the slots with each call, and takes
-/// a value out of its lists before it takes it out of the slots. All operations are O(1); none
-/// panics, whatever the index.
+/// The ends and the length of one list. Its owner passes the links with each call, and takes a slot out of its list before
+/// the slot is freed. All operations are O(1); none panics, whatever the index.
 ///
-/// The link back of the first value means nothing, so that taking that value out touches no other.
+/// The link back of the first member means nothing, so that taking it out touches no other.
 #[derive(Debug)]
-pub(crate) struct List<const LANE: usize = 0> {
+pub(crate) struct List {
     head: u32,
     tail: u32,
     len: u32,
 }
 
-impl<const LANE: usize> Default for List<LANE> {
+impl Default for List {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const LANE: usize> List<LANE> {
+impl List {
     /// An empty list.
     pub(crate) const fn new() -> Self {
         Self { head: NIL, tail: NIL, len: 0 }
     }
 
-    /// How many values are linked.
+    /// How many members it has.
     #[inline]
     pub(crate) const fn len(&self) -> u32 {
         self.len
     }
 
-    /// Whether no value is linked.
+    /// Whether it has no member.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.head == NIL
@@ -87,7 +86,7 @@ impl<const LANE: usize> List<LANE> {
 
     /// The first slot index.
     #[inline]
-    pub(crate) fn front(&self) -> Option<u32> {
+    pub(crate) const fn front(&self) -> Option<u32> {
         some(self.head)
     }
 
@@ -97,255 +96,285 @@ impl<const LANE: usize> List<LANE> {
         self.head
     }
 
-    /// The slot index after `index`.
+    /// Makes slot `index`, which is in none of the lists with these links, the last member.
     #[inline]
-    pub(crate) fn next<I: Id, T: Linked<LANE>>(&self, slots: &Slots<I, T>, index: u32) -> Option<u32> {
-        slots.at(index).and_then(|value| some(value.links_ref().next))
-    }
-
-    /// Links slot `index`, which is in no list of this lane, as the last; an empty slot is left
-    /// alone.
-    pub(crate) fn push_back<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>, index: u32) {
-        let Some(value) = slots.at_mut(index) else {
-            debug_assert!(false, "only a held value can be linked");
+    pub(crate) fn push_back(&mut self, links: &mut Links, index: u32) {
+        let Some(own) = links.at(index) else {
+            debug_assert!(false, "there are links for every slot");
             return;
         };
-        let before = self.push(index, value.links());
-        Self::follow(slots, before, index);
-    }
-
-    /// The first half of [`push_back`](Self::push_back), for who has the value at hand, whose links these
-    /// are: the slot behind which it stands, for [`follow`](Self::follow).
-    #[inline]
-    pub(crate) fn push(&mut self, index: u32, links: &mut Links) -> u32 {
-        debug_assert!(*links == Links::default() && self.head != index, "linked already");
+        debug_assert!(*own == Link::NONE && self.head != index, "linked already");
         let before = core::mem::replace(&mut self.tail, index);
-        links.prev = before;
-        if before == NIL {
-            self.head = index;
+        own.prev = before;
+        match links.at(before) {
+            Some(before) => before.next = index,
+            None => self.head = index,
         }
         self.len = self.len.wrapping_add(1);
-        before
     }
 
-    /// The second half of [`push_back`](Self::push_back).
+    /// Takes slot `index` out, which is in this list; without effect when it is in none with these links.
     #[inline]
-    pub(crate) fn follow<I: Id, T: Linked<LANE>>(slots: &mut Slots<I, T>, before: u32, index: u32) {
-        if let Some(before) = slots.at_mut(before) {
-            before.links().next = index;
-        }
-    }
-
-    /// Unlinks slot `index`, which is in this list; without effect when it is in no list of this
-    /// lane.
-    #[inline]
-    pub(crate) fn remove<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>, index: u32) {
-        let Some(value) = slots.at_mut(index) else { return };
+    pub(crate) fn remove(&mut self, links: &mut Links, index: u32) {
         if self.head == index {
-            self.pop(value.links());
-        } else if value.links().prev != NIL {
-            let Links { prev, next } = core::mem::take(value.links());
-            self.join(slots, prev, next);
-            self.len = self.len.wrapping_sub(1);
+            self.pop_front(links);
+            return;
         }
+        let Some(own) = links.at(index).filter(|own| own.prev != NIL) else { return };
+        let Link { prev, next } = core::mem::replace(own, Link::NONE);
+        self.join(links, prev, next);
+        self.len = self.len.wrapping_sub(1);
     }
 
-    /// Unlinks the first slot index and returns it.
+    /// Takes the first member out: its slot index.
     #[inline]
-    pub(crate) fn pop_front<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>) -> Option<u32> {
-        let index = self.front()?;
-        self.pop(slots.at_mut(index)?.links());
-        Some(index)
-    }
-
-    /// Unlinks the first value, whose links these are.
-    #[inline]
-    pub(crate) fn pop(&mut self, links: &mut Links) {
-        self.head = core::mem::take(links).next;
+    pub(crate) fn pop_front(&mut self, links: &mut Links) -> Option<u32> {
+        let index = self.head;
+        let own = links.at(index)?;
+        self.head = core::mem::replace(own, Link::NONE).next;
         if self.head == NIL {
             self.tail = NIL;
         }
         self.len = self.len.wrapping_sub(1);
+        Some(index)
     }
 
-    /// Moves all of `other`, in its order, behind what is here.
-    pub(crate) fn append<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>, other: &mut Self) {
+    /// Makes slot `index`, which is in this list, its last member.
+    #[inline]
+    pub(crate) fn move_to_back(&mut self, links: &mut Links, index: u32) {
+        if self.tail != index {
+            self.remove(links, index);
+            self.push_back(links, index);
+        }
+    }
+
+    /// Moves all members of `other`, in their order, behind those that are here.
+    pub(crate) fn append(&mut self, links: &mut Links, other: &mut Self) {
         let other = core::mem::take(other);
         if other.is_empty() {
             return;
         }
         let tail = self.tail;
-        self.join(slots, tail, other.head);
+        self.join(links, tail, other.head);
         self.tail = other.tail;
         self.len = self.len.saturating_add(other.len);
     }
 
     /// The slot indices from first to last.
-    pub(crate) fn iter<I: Id, T: Linked<LANE>>(&self, slots: &Slots<I, T>) -> impl Iterator<Item = u32> {
-        core::iter::successors(self.front(), |&index| self.next(slots, index)).take(self.len as usize)
+    pub(crate) fn iter(&self, links: &Links) -> impl Iterator<Item = u32> {
+        core::iter::successors(self.front(), |&index| links.next(index)).take(self.len as usize)
     }
 
     /// Makes `prev` and `next` neighbours; [`NIL`] on a side stands for that end of the list.
     #[inline]
-    fn join<I: Id, T: Linked<LANE>>(&mut self, slots: &mut Slots<I, T>, prev: u32, next: u32) {
-        match slots.at_mut(prev) {
-            Some(value) => value.links().next = next,
+    fn join(&mut self, links: &mut Links, prev: u32, next: u32) {
+        match links.at(prev) {
+            Some(link) => link.next = next,
             None => self.head = next,
         }
-        match slots.at_mut(next) {
-            Some(value) => value.links().prev = prev,
+        match links.at(next) {
+            Some(link) => link.prev = prev,
             None => self.tail = prev,
         }
     }
 }
 
+/// A list with links of its own.
+#[derive(Debug)]
+pub(crate) struct Fifo {
+    list: List,
+    links: Links,
+}
+
+impl Fifo {
+    /// An empty list for so many slots. Allocates [`Fifo::bytes`].
+    pub(crate) fn new(capacity: u32) -> Self {
+        Self { list: List::new(), links: Links::new(capacity) }
+    }
+
+    /// The bytes that [`Fifo::new`] asks of the allocator, exactly.
+    pub(crate) const fn bytes(capacity: u32) -> usize {
+        Links::bytes(capacity)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn allocated(&self) -> usize {
+        self.links.allocated()
+    }
+
+    /// See [`List::len`].
+    #[inline]
+    pub(crate) const fn len(&self) -> u32 {
+        self.list.len()
+    }
+
+    /// See [`List::is_empty`].
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// See [`List::front`].
+    #[inline]
+    pub(crate) const fn front(&self) -> Option<u32> {
+        self.list.front()
+    }
+
+    /// See [`List::head`].
+    #[inline]
+    pub(crate) const fn head(&self) -> u32 {
+        self.list.head()
+    }
+
+    /// See [`List::push_back`].
+    #[inline]
+    pub(crate) fn push_back(&mut self, index: u32) {
+        self.list.push_back(&mut self.links, index);
+    }
+
+    /// See [`List::remove`].
+    #[inline]
+    pub(crate) fn remove(&mut self, index: u32) {
+        self.list.remove(&mut self.links, index);
+    }
+
+    /// See [`List::pop_front`].
+    #[inline]
+    pub(crate) fn pop_front(&mut self) -> Option<u32> {
+        self.list.pop_front(&mut self.links)
+    }
+
+    /// See [`List::iter`].
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        self.list.iter(&self.links)
+    }
+}
+
 #[inline]
-fn some(index: u32) -> Option<u32> {
-    (index != NIL).then_some(index)
+const fn some(index: u32) -> Option<u32> {
+    if index == NIL { None } else { Some(index) }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::ids::TaskId;
-    use alloc::vec::Vec;
+    use alloc::collections::VecDeque;
 
-    #[derive(Default)]
-    struct Node {
-        first: Links,
-        second: Links,
-    }
-
-    impl Linked<0> for Node {
-        fn links(&mut self) -> &mut Links {
-            &mut self.first
-        }
-        fn links_ref(&self) -> &Links {
-            &self.first
-        }
-    }
-
-    impl Linked<1> for Node {
-        fn links(&mut self) -> &mut Links {
-            &mut self.second
-        }
-        fn links_ref(&self) -> &Links {
-            &self.second
-        }
-    }
-
-    type Store = Slots<TaskId, Node>;
-
-    fn store(count: u32) -> Store {
-        let mut slots = Store::new(count);
-        assert!((0..count).all(|_| slots.insert(Node::default()).is_ok()));
-        slots
-    }
-
-    fn order<const LANE: usize>(list: &List<LANE>, slots: &Store) -> Vec<u32>
-    where
-        Node: Linked<LANE>,
-    {
-        let order: Vec<u32> = list.iter(slots).collect();
+    fn order(list: &List, links: &Links) -> Vec<u32> {
+        let order: Vec<u32> = list.iter(links).collect();
         assert_eq!(order.len(), list.len() as usize);
         assert_eq!((list.front(), some(list.tail)), (order.first().copied(), order.last().copied()));
         let mut back = Vec::new();
         let mut at = list.tail;
         while back.len() < order.len() {
             back.push(at);
-            at = Linked::<LANE>::links_ref(slots.at(at).unwrap()).prev;
+            at = links.0[at as usize].prev;
         }
         back.reverse();
         assert_eq!(order, back, "the same list backwards");
         order
     }
 
-    #[test]
-    fn values_come_out_in_order() {
-        let mut slots = store(4);
-        let mut list = List::<0>::new();
-        list.push_back(&mut slots, 2);
-        list.push_back(&mut slots, 0);
-        list.push_back(&mut slots, 3);
-        assert_eq!(order(&list, &slots), [2, 0, 3]);
-        assert_eq!((list.next(&slots, 2), list.next(&slots, 3)), (Some(0), None));
-        assert_eq!(list.pop_front(&mut slots), Some(2));
-        assert_eq!(list.pop_front(&mut slots), Some(0));
-        assert_eq!(list.pop_front(&mut slots), Some(3));
-        assert_eq!((list.pop_front(&mut slots), list.is_empty()), (None, true));
-        list.push_back(&mut slots, 1);
-        assert_eq!(order(&list, &slots), [1]);
+    fn listed(indices: &[u32], links: &mut Links) -> List {
+        let mut list = List::new();
+        indices.iter().for_each(|&index| list.push_back(links, index));
+        list
     }
 
     #[test]
-    fn any_place_can_be_unlinked() {
+    fn members_come_out_in_order() {
+        let mut links = Links::new(4);
+        let mut list = listed(&[2, 0, 3], &mut links);
+        assert_eq!(order(&list, &links), [2, 0, 3]);
+        let popped = core::array::from_fn(|_| list.pop_front(&mut links));
+        assert_eq!((popped, list.is_empty()), ([Some(2), Some(0), Some(3), None], true));
+        list.push_back(&mut links, 1);
+        assert_eq!(order(&list, &links), [1]);
+    }
+
+    #[test]
+    fn any_member_can_be_taken_out_once() {
         for gone in 0..3 {
-            let mut slots = store(3);
-            let mut list = List::<0>::new();
-            (0..3).for_each(|index| list.push_back(&mut slots, index));
-            list.remove(&mut slots, gone);
+            let mut links = Links::new(3);
+            let mut list = listed(&[0, 1, 2], &mut links);
+            list.remove(&mut links, gone);
             let left: Vec<u32> = (0..3).filter(|&index| index != gone).collect();
-            assert_eq!(order(&list, &slots), left);
-            list.remove(&mut slots, gone);
-            assert_eq!(order(&list, &slots), left, "unlinking twice changes nothing");
-            list.push_back(&mut slots, gone);
-            assert_eq!(order(&list, &slots), [left[0], left[1], gone]);
+            assert_eq!(order(&list, &links), left);
+            list.remove(&mut links, gone);
+            assert_eq!(order(&list, &links), left, "taking it out twice changes nothing");
+            list.push_back(&mut links, gone);
+            assert_eq!(order(&list, &links), [left[0], left[1], gone]);
         }
     }
 
     #[test]
-    fn what_follows_a_popped_value_can_be_unlinked() {
-        let mut slots = store(4);
-        let mut list = List::<0>::new();
-        (0..4).for_each(|index| list.push_back(&mut slots, index));
-        assert_eq!(list.pop_front(&mut slots), Some(0));
-        list.remove(&mut slots, 1);
-        assert_eq!(order(&list, &slots), [2, 3]);
-        list.push_back(&mut slots, 0);
-        list.remove(&mut slots, 3);
-        assert_eq!(order(&list, &slots), [2, 0]);
-        list.remove(&mut slots, 2);
-        list.remove(&mut slots, 0);
-        list.remove(&mut slots, 0);
-        assert_eq!(order(&list, &slots), []);
-    }
-
-    #[test]
-    fn lanes_do_not_meet() {
-        let mut slots = store(3);
-        let (mut first, mut second) = (List::<0>::new(), List::<1>::new());
-        (0..3).for_each(|index| first.push_back(&mut slots, index));
-        (0..3).rev().for_each(|index| second.push_back(&mut slots, index));
-        first.remove(&mut slots, 1);
-        assert_eq!((order(&first, &slots), order(&second, &slots)), ([0, 2].into(), [2, 1, 0].into()));
+    fn what_follows_a_popped_member_can_be_taken_out() {
+        let mut links = Links::new(4);
+        let mut list = listed(&[0, 1, 2, 3], &mut links);
+        assert_eq!(list.pop_front(&mut links), Some(0));
+        list.remove(&mut links, 1);
+        assert_eq!(order(&list, &links), [2, 3]);
+        list.push_back(&mut links, 0);
+        list.remove(&mut links, 3);
+        assert_eq!(order(&list, &links), [2, 0]);
+        for gone in [2, 0, 0] {
+            list.remove(&mut links, gone);
+        }
+        assert_eq!(order(&list, &links), []);
     }
 
     #[test]
     fn append_moves_everything_behind() {
-        let mut slots = store(5);
-        let (mut a, mut b) = (List::<0>::new(), List::<0>::new());
-        a.append(&mut slots, &mut b);
-        assert_eq!(order(&a, &slots), []);
-        (0..2).for_each(|index| b.push_back(&mut slots, index));
-        a.append(&mut slots, &mut b);
-        assert_eq!((order(&a, &slots), b.is_empty()), ([0, 1].into(), true));
-        (2..5).for_each(|index| b.push_back(&mut slots, index));
-        a.append(&mut slots, &mut b);
-        assert_eq!((order(&a, &slots), order(&b, &slots)), ([0, 1, 2, 3, 4].into(), [].into()));
-        b.append(&mut slots, &mut a);
-        assert_eq!((order(&b, &slots), a.len()), ([0, 1, 2, 3, 4].into(), 0));
+        let mut links = Links::new(5);
+        let (mut a, mut b) = (List::new(), List::new());
+        a.append(&mut links, &mut b);
+        assert_eq!(order(&a, &links), []);
+        let mut b = listed(&[0, 1], &mut links);
+        a.append(&mut links, &mut b);
+        assert_eq!((order(&a, &links), b.is_empty()), ([0, 1].into(), true));
+        let mut b = listed(&[2, 3, 4], &mut links);
+        a.append(&mut links, &mut b);
+        assert_eq!((order(&a, &links), order(&b, &links)), ([0, 1, 2, 3, 4].into(), [].into()));
+        b.append(&mut links, &mut a);
+        assert_eq!((order(&b, &links), a.len()), ([0, 1, 2, 3, 4].into(), 0));
     }
 
     #[test]
     fn bad_indices_change_nothing() {
-        let mut slots = store(2);
-        let mut list = List::<0>::new();
-        list.push_back(&mut slots, 0);
-        list.remove(&mut slots, 1);
-        list.remove(&mut slots, 7);
-        list.remove(&mut slots, NIL);
-        assert_eq!((list.next(&slots, 7), list.next(&slots, NIL)), (None, None));
-        assert_eq!(order(&list, &slots), [0]);
+        let mut links = Links::new(2);
+        let mut list = listed(&[0], &mut links);
+        for index in [1, 7, NIL] {
+            list.remove(&mut links, index);
+        }
+        assert_eq!((links.next(7), links.next(NIL), order(&list, &links)), (None, None, [0].into()));
+    }
+
+    #[test]
+    fn it_behaves_as_a_deque_does() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let (mut links, mut list, mut deque) = (Links::new(8), List::new(), VecDeque::new());
+        for _ in 0..20_000 {
+            let index = rng.u32(..8);
+            let is_member = deque.contains(&index);
+            match rng.u8(..4) {
+                0 => assert_eq!(list.pop_front(&mut links), deque.pop_front()),
+                1 => {
+                    list.remove(&mut links, index);
+                    deque.retain(|&other| other != index);
+                }
+                2 if is_member => {
+                    list.move_to_back(&mut links, index);
+                    deque.retain(|&other| other != index);
+                    deque.push_back(index);
+                }
+                _ if !is_member => {
+                    list.push_back(&mut links, index);
+                    deque.push_back(index);
+                }
+                _ => {}
+            }
+            assert_eq!(order(&list, &links), deque.iter().copied().collect::<Vec<_>>());
+        }
     }
 }

@@ -1,16 +1,17 @@
 //! Which queued task is started next: eight classes, first in first out in each, and nobody starves.
 
-use crate::ids::TaskId;
-use crate::list::{Linked, List, NIL};
-use crate::slots::Slots;
-use crate::task::{QUEUE, Task};
-use crate::{Instant, Plan, Priority};
+use alloc::vec;
+use alloc::vec::Vec;
 
-type Tasks<P> = Slots<TaskId, Task<P>>;
+use crate::Priority;
+use crate::list::{Links, List, NIL};
 
-/// The queue, linked through the tasks' own slots. Every call is O(1).
+/// The queue: the slots of the tasks that wait in it, by class and in order of arrival. Every call is O(1).
 pub(crate) struct Queue {
-    classes: [List<QUEUE>; Priority::CLASSES],
+    classes: [List; Priority::CLASSES],
+    links: Links,
+    /// The place of each queued slot in the order of arrival.
+    arrived: Vec<u64>,
     /// Bit *n* is set while class *n* has a task.
     occupied: u8,
     len: u32,
@@ -21,14 +22,22 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) const fn new() -> Self {
+    /// An empty queue for so many slots. Allocates [`Queue::bytes`].
+    pub(crate) fn new(slots: u32) -> Self {
         Self {
             classes: [const { List::new() }; Priority::CLASSES],
+            links: Links::new(slots),
+            arrived: vec![0; slots as usize],
             occupied: 0,
             len: 0,
             arrivals: 0,
             passed: 0,
         }
+    }
+
+    /// The bytes that [`Queue::new`] asks of the allocator, exactly.
+    pub(crate) const fn bytes(slots: u32) -> usize {
+        Links::bytes(slots).saturating_add((slots as usize).saturating_mul(size_of::<u64>()))
     }
 
     #[inline]
@@ -41,75 +50,61 @@ impl Queue {
         self.arrivals
     }
 
-    /// Queues the task in slot `index` behind all others of its class: the slot behind which it stands, for
-    /// [`List::follow`].
+    /// Queues the task in slot `index` behind all others of its class.
     #[inline]
-    pub(crate) fn push<P: Plan>(&mut self, task: &mut Task<P>, index: u32) -> u32 {
-        task.set_arrival(self.arrivals);
+    pub(crate) fn push(&mut self, index: u32, priority: Priority) {
+        if let Some(arrived) = self.arrived.get_mut(index as usize) {
+            *arrived = self.arrivals;
+        }
         self.arrivals = self.arrivals.wrapping_add(1);
         self.len = self.len.wrapping_add(1);
-        let class = task.priority.class();
-        self.occupied |= 1 << class;
-        self.class(class).push(index, Linked::<QUEUE>::links(task))
-    }
-
-    /// Takes the task in slot `index` out of the queue, wherever it stands.
-    pub(crate) fn remove<P: Plan>(&mut self, tasks: &mut Tasks<P>, index: u32) {
-        let Some(class) = tasks.at(index).map(|task| task.priority.class()) else { return };
-        self.class(class).remove(tasks, index);
-        self.left(class);
-    }
-
-    /// Takes out the task that [`next`](Self::next) named, which is started now.
-    #[inline]
-    pub(crate) fn start<P: Plan>(&mut self, task: &mut Task<P>) {
-        let class = task.priority.class();
-        self.class(class).pop(Linked::<QUEUE>::links(task));
-        self.left(class);
-        self.passed = (self.passed + 1) % Priority::FAIR_EVERY;
-    }
-
-    /// Notes that a task of this class has left.
-    #[inline]
-    fn left(&mut self, class: u8) {
-        self.len = self.len.wrapping_sub(1);
-        if self.class(class).is_empty() {
-            self.occupied &= !(1 << class);
+        self.occupied |= 1 << priority.class();
+        if let Some(class) = self.classes.get_mut(usize::from(priority.class())) {
+            class.push_back(&mut self.links, index);
         }
     }
 
-    /// The tasks of a class. Its number is below 8; the compiler has to be told.
+    /// Takes the task in slot `index`, which is queued, out of the queue, wherever it stands.
     #[inline]
-    fn class(&mut self, class: u8) -> &mut List<QUEUE> {
-        &mut self.classes[usize::from(class) % Priority::CLASSES]
+    pub(crate) fn remove(&mut self, index: u32, priority: Priority) {
+        let Some(class) = self.classes.get_mut(usize::from(priority.class())) else { return };
+        class.remove(&mut self.links, index);
+        self.note_removed(priority);
+    }
+
+    /// Takes out the first task of a class, which is started now: the one that [`next`](Self::next) named.
+    #[inline]
+    pub(crate) fn start(&mut self, priority: Priority) {
+        let Some(class) = self.classes.get_mut(usize::from(priority.class())) else { return };
+        class.pop_front(&mut self.links);
+        self.note_removed(priority);
+        self.passed = (self.passed + 1) % Priority::FAIR_EVERY;
+    }
+
+    #[inline]
+    fn note_removed(&mut self, priority: Priority) {
+        if self.classes.get(usize::from(priority.class())).is_some_and(List::is_empty) {
+            self.occupied &= !(1 << priority.class());
+        }
+        self.len = self.len.wrapping_sub(1);
     }
 
     /// The slot of the task that is to be started next, the first of its class. Without any no slot has this
     /// index.
     #[inline]
-    pub(crate) fn next<P: Plan>(&self, tasks: &Tasks<P>) -> u32 {
+    pub(crate) fn next(&self) -> u32 {
         if self.passed == Priority::FAIR_EVERY - 1 {
-            return self.longest_waiting(tasks);
+            return self.longest_waiting().unwrap_or(NIL);
         }
         let first = self.occupied.trailing_zeros() as usize;
-        self.classes[first % Priority::CLASSES].head()
+        self.classes.get(first).map_or(NIL, List::head)
     }
 
+    /// The slot of the task that has waited longest.
     #[cold]
-    fn longest_waiting<P: Plan>(&self, tasks: &Tasks<P>) -> u32 {
-        self.oldest(tasks).map_or(NIL, |(index, _)| index)
-    }
-
-    /// Since when the task that waits longest has been waiting.
-    pub(crate) fn oldest_since<P: Plan>(&self, tasks: &Tasks<P>) -> Option<Instant> {
-        self.oldest(tasks).map(|(_, since)| since)
-    }
-
-    fn oldest<P: Plan>(&self, tasks: &Tasks<P>) -> Option<(u32, Instant)> {
-        let fronts = self.classes.iter().filter_map(List::front);
-        let tasks =
-            fronts.filter_map(|index| tasks.at(index).map(|task| (task.arrival(), index, task.since)));
-        tasks.min_by_key(|&(arrival, ..)| arrival).map(|(_, index, since)| (index, since))
+    pub(crate) fn longest_waiting(&self) -> Option<u32> {
+        let arrived = |index: &u32| self.arrived.get(*index as usize).copied();
+        self.classes.iter().filter_map(List::front).min_by_key(arrived)
     }
 }
 
@@ -117,48 +112,32 @@ impl Queue {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::lifecycle::State;
-    use crate::{Offer, Terms};
-    use alloc::vec::Vec;
-
-    struct Bare;
-    impl Plan for Bare {
-        type Job = u32;
-        type Output = ();
-        type Error = ();
-        type Panic = ();
-        type Meta = ();
-        type Callback = ();
-        type Waiter = ();
-        type Listener = ();
-        type Key = ();
-        type Value = ();
-    }
 
     struct Rig {
-        tasks: Tasks<Bare>,
         queue: Queue,
+        /// The class of each slot, and the slots that are free.
+        classes: Vec<u8>,
+        free: Vec<u32>,
     }
 
     impl Rig {
         fn new() -> Self {
-            Self { tasks: Slots::new(100), queue: Queue::new() }
+            Self { queue: Queue::new(100), classes: vec![0; 100], free: (0..100).rev().collect() }
         }
 
         fn push(&mut self, class: u8) -> u32 {
-            let terms = Terms::new().priority(Priority::new(class));
-            let task = Task::new(Instant::ZERO, Offer::new(0, ()), &terms, State::Queued);
-            let id = self.tasks.insert(task).ok().unwrap();
-            let index = self.tasks.index_of(id);
-            let before = self.queue.push(self.tasks.at_mut(index).unwrap(), index);
-            List::<QUEUE>::follow(&mut self.tasks, before, index);
+            let index = self.free.pop().unwrap();
+            self.classes[index as usize] = class;
+            self.queue.push(index, Priority::new(class));
             index
         }
 
         fn start(&mut self) -> Option<u32> {
-            let index = self.queue.next(&self.tasks);
-            self.queue.start(self.tasks.at_mut(index)?);
-            self.tasks.take(index, 0).map(|_| index)
+            let index = self.queue.next();
+            let class = *self.classes.get(index as usize)?;
+            self.queue.start(Priority::new(class));
+            self.free.push(index);
+            Some(index)
         }
     }
 

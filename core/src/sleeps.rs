@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::Instant;
 use crate::ids::SleepId;
-use crate::list::{Linked, Links, List, NIL};
+use crate::list::{Fifo, NIL};
 use crate::slots::Slots;
 
 struct Sleep<W> {
@@ -15,8 +15,6 @@ struct Sleep<W> {
     task: u32,
     /// The next sleep of the same attempt.
     next: u32,
-    /// Among those whose waiters are to be woken.
-    links: Links,
 }
 
 /// Where a sleep stands. From [`Stage::Over`] on a waiter that is still here is to be woken.
@@ -28,16 +26,6 @@ enum Stage {
     Over,
     /// Its attempt is over: it is here only until its waiter is woken.
     Gone,
-}
-
-impl<W> Linked for Sleep<W> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
-    }
-
-    fn links_ref(&self) -> &Links {
-        &self.links
-    }
 }
 
 /// What a sleeper finds when asking again.
@@ -78,17 +66,18 @@ pub(crate) struct Ended<W> {
 /// is O(1), or O(sleeps of one attempt) where it says so.
 pub(crate) struct Sleeps<W> {
     slots: Slots<SleepId, Sleep<W>>,
-    to_wake: List,
+    /// Those whose waiters are to be woken.
+    to_wake: Fifo,
 }
 
 impl<W> Sleeps<W> {
     pub(crate) fn new(capacity: u32, origin: u64) -> Self {
-        Self { slots: Slots::new(capacity).with_origin(origin), to_wake: List::new() }
+        Self { slots: Slots::new(capacity).with_origin(origin), to_wake: Fifo::new(capacity) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        Slots::<SleepId, Sleep<W>>::bytes(capacity)
+        Slots::<SleepId, Sleep<W>>::bytes(capacity).saturating_add(Fifo::bytes(capacity))
     }
 
     /// Begins a sleep of the attempt of the task in slot `task`, whose first sleep is in slot `head`: its id and
@@ -111,8 +100,7 @@ impl<W> Sleeps<W> {
         if count >= most || self.slots.free() == 0 {
             return Err(waiter);
         }
-        let new =
-            Sleep { until, waiter: None, stage: Stage::Sleeping, task, next: NIL, links: Links::default() };
+        let new = Sleep { until, waiter: None, stage: Stage::Sleeping, task, next: NIL };
         let Ok(id) = self.slots.insert(new) else { return Err(waiter) };
         let index = self.slots.index_of(id);
         if let Some(sleep) = self.slots.at_mut(index) {
@@ -134,7 +122,7 @@ impl<W> Sleeps<W> {
         sleep.stage = Stage::Over;
         let task = sleep.task;
         if sleep.waiter.is_some() {
-            self.to_wake.push_back(&mut self.slots, index);
+            self.to_wake.push_back(index);
         }
         task
     }
@@ -156,7 +144,7 @@ impl<W> Sleeps<W> {
             return None;
         }
         let index = self.slots.index_of(id);
-        self.to_wake.remove(&mut self.slots, index);
+        self.to_wake.remove(index);
         let Sleep { waiter, task, next, .. } = self.slots.take(index, 0)?;
         Some(Ended { index, task, next, waiter })
     }
@@ -188,14 +176,14 @@ impl<W> Sleeps<W> {
             return Some((next, true));
         }
         if was == Stage::Sleeping {
-            self.to_wake.push_back(&mut self.slots, index);
+            self.to_wake.push_back(index);
         }
         Some((next, false))
     }
 
     /// Takes out the next waiter to wake, and whether its sleep is gone with it.
     pub(crate) fn pop_wake(&mut self) -> Option<(W, bool)> {
-        let index = self.to_wake.pop_front(&mut self.slots)?;
+        let index = self.to_wake.pop_front()?;
         let sleep = self.slots.at_mut(index)?;
         let waiter = sleep.waiter.take()?;
         let is_gone = sleep.stage == Stage::Gone;
@@ -231,7 +219,7 @@ impl<W> Sleeps<W> {
             self.slots.iter().filter(|(_, sleep)| sleep.stage != Stage::Sleeping && sleep.waiter.is_some());
         debug_assert_eq!(
             listed.count(),
-            self.to_wake.iter(&self.slots).count(),
+            self.to_wake.iter().count(),
             "who is to be woken is listed, and nobody else"
         );
         self.slots.iter().fold(0, |count, _| count + 1)

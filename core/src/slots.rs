@@ -190,7 +190,7 @@ impl<I: Id, T> Slots<I, T> {
 
     /// Takes the value in slot `index` out, and frees the slot, or retires it when no generation is left for one more
     /// stay. `drawn` is how many further generations this stay had.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn take(&mut self, index: u32, drawn: u32) -> Option<T> {
         let slot = self.slots.get_mut(index as usize)?;
         slot.value()?;
@@ -313,7 +313,7 @@ impl<'a, I: Id, T> Vacant<'a, I, T> {
     /// Fills the slot. The value is best made in place of the argument: then it is written there field by field, and not
     /// copied as a whole right after it was written in pieces, which would stall. That needs a function which cannot give up:
     /// a value that may have to be dropped instead has to be somewhere first.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
         self.slot.kept = Kept::Here(value);
         *self.free = self.next;

@@ -2,54 +2,43 @@
 
 use crate::effect::{Detached, Fed, Guard};
 use crate::ids::SourceId;
-use crate::list::{Linked, Links, List};
+use crate::list::Fifo;
 use crate::slots::Slots;
 
 struct Source<L> {
     guard: Guard<L>,
     fed: Fed,
-    links: Links,
-}
-
-impl<L> Linked for Source<L> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
-    }
-
-    fn links_ref(&self) -> &Links {
-        &self.links
-    }
 }
 
 /// The sources, oldest first. Every call but the audit is O(1).
 pub(crate) struct Sources<L> {
     slots: Slots<SourceId, Source<L>>,
-    order: List,
+    order: Fifo,
 }
 
 impl<L> Sources<L> {
     pub(crate) fn new(capacity: u32, origin: u64) -> Self {
-        Self { slots: Slots::new(capacity).with_origin(origin), order: List::new() }
+        Self { slots: Slots::new(capacity).with_origin(origin), order: Fifo::new(capacity) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        Slots::<SourceId, Source<L>>::bytes(capacity)
+        Slots::<SourceId, Source<L>>::bytes(capacity).saturating_add(Fifo::bytes(capacity))
     }
 
     pub(crate) fn attach(&mut self, guard: Guard<L>) -> Result<SourceId, Guard<L>> {
-        let source = Source { guard, fed: Fed::default(), links: Links::default() };
+        let source = Source { guard, fed: Fed::default() };
         let id = self.slots.insert(source).map_err(|source| source.guard)?;
         let index = self.slots.index_of(id);
-        self.order.push_back(&mut self.slots, index);
+        self.order.push_back(index);
         Ok(id)
     }
 
     pub(crate) fn detach(&mut self, id: SourceId) -> Option<Detached<L>> {
         self.slots.get(id)?;
         let index = self.slots.index_of(id);
-        self.order.remove(&mut self.slots, index);
-        self.slots.remove(id).map(|Source { guard, fed, .. }| Detached { source: id, guard, fed })
+        self.order.remove(index);
+        self.slots.remove(id).map(|Source { guard, fed }| Detached { source: id, guard, fed })
     }
 
     /// Detaches the source that was attached first.

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::ids::SubscriberId;
-use crate::list::{Linked, Links, List};
+use crate::list::{Links, List};
 use crate::slots::Slots;
 
 /// What a subscriber reads, from [`Processor::next_event`](crate::Processor::next_event).
@@ -26,7 +26,6 @@ struct Subscriber<W> {
     /// The number of the event that it reads next.
     cursor: u64,
     waiter: Option<Waiter<W>>,
-    links: Links,
 }
 
 struct Waiter<W> {
@@ -34,16 +33,6 @@ struct Waiter<W> {
     /// The cursor when it began to wait: as long as no event has that number, it waits; from then on it is to be woken.
     /// This is what makes splicing possible, for no subscriber needs to be told that it changed lists.
     since: u64,
-}
-
-impl<W> Linked for Subscriber<W> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
-    }
-
-    fn links_ref(&self) -> &Links {
-        &self.links
-    }
 }
 
 /// The ring and its subscribers. Only [`new`](Self::new) allocates, exactly [`Subscribers::bytes`]; every other call is
@@ -56,6 +45,7 @@ pub(crate) struct Subscribers<E: Copy, W> {
     /// Whether nothing more will be published.
     closed: bool,
     slots: Slots<SubscriberId, Subscriber<W>>,
+    links: Links,
     // Each subscriber is in exactly one of these.
     idle: List,
     waiting: List,
@@ -71,6 +61,7 @@ impl<E: Copy, W> Subscribers<E, W> {
             next: 0,
             closed: false,
             slots: Slots::new(subscribers).with_origin(origin),
+            links: Links::new(subscribers),
             idle: List::new(),
             waiting: List::new(),
             to_wake: List::new(),
@@ -80,15 +71,16 @@ impl<E: Copy, W> Subscribers<E, W> {
     /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
     pub(crate) const fn bytes(subscribers: u32, ring: u32) -> usize {
         let slots = Slots::<SubscriberId, Subscriber<W>>::bytes(subscribers);
+        let slots = slots.saturating_add(Links::bytes(subscribers));
         slots.saturating_add((ring as usize).saturating_mul(size_of::<E>()))
     }
 
     /// Adds a subscriber, who will read what is published from now on; `None` when there are as many as there may be.
     pub(crate) fn subscribe(&mut self) -> Option<SubscriberId> {
-        let new = Subscriber { cursor: self.next, waiter: None, links: Links::default() };
+        let new = Subscriber { cursor: self.next, waiter: None };
         let id = self.slots.insert(new).ok()?;
         let index = self.slots.index_of(id);
-        self.idle.push_back(&mut self.slots, index);
+        self.idle.push_back(&mut self.links, index);
         Some(id)
     }
 
@@ -117,14 +109,14 @@ impl<E: Copy, W> Subscribers<E, W> {
             *place = event;
         }
         self.next = self.next.saturating_add(1);
-        self.to_wake.append(&mut self.slots, &mut self.waiting);
+        self.to_wake.append(&mut self.links, &mut self.waiting);
         true
     }
 
     /// Publishes nothing more: what is there can be read on, and all waiting subscribers are to be woken.
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        self.to_wake.append(&mut self.slots, &mut self.waiting);
+        self.to_wake.append(&mut self.links, &mut self.waiting);
     }
 
     /// Reads on; `None` when the subscriber is not there. Once the ring is closed, a subscriber that has read everything
@@ -159,11 +151,11 @@ impl<E: Copy, W> Subscribers<E, W> {
         }
         let index = self.slots.index_of(id);
         let old = self.take_waiter(index);
-        self.idle.remove(&mut self.slots, index);
+        self.idle.remove(&mut self.links, index);
         if let Some(subscriber) = self.slots.at_mut(index) {
             subscriber.waiter = Some(Waiter { value: waiter, since: subscriber.cursor });
         }
-        self.waiting.push_back(&mut self.slots, index);
+        self.waiting.push_back(&mut self.links, index);
         Ok(old)
     }
 
@@ -219,14 +211,14 @@ impl<E: Copy, W> Subscribers<E, W> {
         let waiter = self.slots.at_mut(index)?.waiter.take()?;
         let is_woken = waiter.since < self.next || self.closed;
         let list = if is_woken { &mut self.to_wake } else { &mut self.waiting };
-        list.remove(&mut self.slots, index);
-        self.idle.push_back(&mut self.slots, index);
+        list.remove(&mut self.links, index);
+        self.idle.push_back(&mut self.links, index);
         Some(waiter.value)
     }
 
     fn remove_at(&mut self, index: u32) -> Option<Option<W>> {
         let waiter = self.take_waiter(index);
-        self.idle.remove(&mut self.slots, index);
+        self.idle.remove(&mut self.links, index);
         self.slots.take(index, 0).map(|_| waiter)
     }
 }
@@ -343,7 +335,7 @@ mod tests {
     fn memory_is_as_promised_and_never_grows() {
         let mut ring = Subscribers::<[u8; 24], u32>::new(5, 7, 0);
         let taken = Subscribers::<[u8; 24], u32>::bytes(5, 7);
-        assert_eq!(taken, Slots::<SubscriberId, Subscriber<u32>>::bytes(5) + 7 * 24);
+        assert_eq!(taken, Slots::<SubscriberId, Subscriber<u32>>::bytes(5) + Links::bytes(5) + 7 * 24);
         ring.subscribe().unwrap();
         (0..100).for_each(|_| assert!(ring.publish([0; 24])));
         assert_eq!((ring.ring.capacity(), ring.ring.len()), (7, 7));
@@ -375,7 +367,7 @@ mod tests {
         for (list, len) in
             [(&ring.idle, ring.len() - waiters), (&ring.waiting, waiters - to_wake), (&ring.to_wake, to_wake)]
         {
-            assert_eq!((list.len(), list.iter(&ring.slots).count() as u32), (len, len));
+            assert_eq!((list.len(), list.iter(&ring.links).count() as u32), (len, len));
         }
     }
 

@@ -5,20 +5,15 @@ use core::num::NonZeroU64;
 use crate::backoff::Backoff;
 use crate::ids::TaskId;
 use crate::lifecycle::State;
-use crate::list::{Linked, Links};
+use crate::list::NIL;
 use crate::retry::Tries;
 use crate::time::{NEVER, after};
 use crate::{CancelReason, Instant, Offer, OutcomeKind, Plan, Priority, Route, Terms, Times};
 
-/// The lane of the queue and of the outbox. A task is never in both.
-pub(crate) const QUEUE: usize = 0;
-/// The lane of the retained results.
-pub(crate) const RESULTS: usize = 1;
-
 /// A task from its admission until its outcome is released and its attempt has stopped.
 ///
 /// With a job, an output, an error, a panic and metadata of 8 bytes each, a callback and a waiter of 16, a task and
-/// its id take 144 bytes.
+/// its id take 136 bytes.
 pub(crate) struct Task<P: Plan> {
     pub(crate) state: State,
     pub(crate) priority: Priority,
@@ -41,9 +36,8 @@ pub(crate) struct Task<P: Plan> {
     /// Unsettled: its schedule-to-start time-out. Retained: since when.
     schedule_to_start_or_retained_at: u64,
     pub(crate) backoff_or_reason: BackoffOrReason,
-    /// The queue and the outbox; and the retained results or, while it is queued, its place in the order of
-    /// arrival, and while an attempt runs, the slot of that one's first sleep.
-    links: [Links; 2],
+    /// The slot of the running attempt's first sleep, [`NIL`] if it has none. Only while an attempt runs, or has just ended.
+    pub(crate) first_sleep: u32,
     pub(crate) claimant: Claimant<P>,
     pub(crate) payload: Payload<P>,
     pub(crate) meta: P::Meta,
@@ -173,7 +167,7 @@ impl<P: Plan> Task<P> {
             start_to_close: terms.start_to_close,
             schedule_to_start_or_retained_at: terms.schedule_to_start,
             backoff_or_reason: BackoffOrReason::of(terms.backoff),
-            links: [Links::default(); 2],
+            first_sleep: NIL,
             claimant: match route {
                 Route::Nowhere => Claimant::Nobody,
                 Route::Callback(callback) => Claimant::Callback(callback),
@@ -268,7 +262,6 @@ impl<P: Plan> Task<P> {
 
     /// Notes that it is retained from this instant on.
     pub(crate) fn retain(&mut self, now: Instant) {
-        self.links[RESULTS] = Links::default();
         self.schedule_to_start_or_retained_at = now.as_nanos();
     }
 
@@ -277,61 +270,18 @@ impl<P: Plan> Task<P> {
         Instant::from_nanos(self.schedule_to_start_or_retained_at)
     }
 
-    /// Notes the place of a task that is being queued in the order of arrival.
-    #[inline]
-    pub(crate) fn set_arrival(&mut self, number: u64) {
-        self.links[RESULTS] = Links::from_number(number);
-    }
-
-    /// The place of a queued task in the order of arrival.
-    #[inline]
-    pub(crate) fn arrival(&self) -> u64 {
-        self.links[RESULTS].number()
-    }
-
     /// Counts the start of an attempt, which has no sleeps yet.
     #[inline]
     pub(crate) fn start(&mut self, now: Instant) {
         self.since = now;
         self.starts = self.starts.wrapping_add(1);
         self.attempts = self.attempts.wrapping_add(1);
-        self.links[RESULTS] = Links::default();
-    }
-
-    /// The slot of the running attempt's first sleep, [`NIL`](crate::list::NIL) if it has none. Only while one runs, or has
-    /// just ended.
-    #[inline]
-    pub(crate) fn first_sleep(&mut self) -> &mut u32 {
-        self.links[RESULTS].index()
+        self.first_sleep = NIL;
     }
 
     #[inline]
     pub(crate) fn is_for_handle(&self) -> bool {
         matches!(self.claimant, Claimant::Handle(_))
-    }
-}
-
-impl<P: Plan> Linked<QUEUE> for Task<P> {
-    #[inline]
-    fn links(&mut self) -> &mut Links {
-        &mut self.links[QUEUE]
-    }
-
-    #[inline]
-    fn links_ref(&self) -> &Links {
-        &self.links[QUEUE]
-    }
-}
-
-impl<P: Plan> Linked<RESULTS> for Task<P> {
-    #[inline]
-    fn links(&mut self) -> &mut Links {
-        &mut self.links[RESULTS]
-    }
-
-    #[inline]
-    fn links_ref(&self) -> &Links {
-        &self.links[RESULTS]
     }
 }
 
@@ -356,9 +306,9 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_takes_144_bytes() {
-        assert_eq!(size_of::<Task<Usual>>(), 136);
-        assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 144);
+    fn a_slot_takes_136_bytes() {
+        assert_eq!(size_of::<Task<Usual>>(), 128);
+        assert_eq!(Slots::<TaskId, Task<Usual>>::bytes(1), 136);
         assert_eq!(crate::sleeps::Sleeps::<core::task::Waker>::bytes(1), 56);
     }
 }

@@ -1,10 +1,11 @@
 //! When the entries of a cache with a time to live were written.
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::chain::{Chain, Links, put};
 use crate::Instant;
+use crate::list::Fifo;
 
 /// The times of the last writes, under the indices of the entries, and their order. The time to live is the same for
 /// all, so the first expires first. Each call is O(1).
@@ -14,8 +15,7 @@ pub(super) struct Ages {
     /// The latest time that was told.
     now: Instant,
     written: Vec<Instant>,
-    links: Vec<Links>,
-    order: Chain,
+    order: Fifo,
 }
 
 impl Ages {
@@ -24,15 +24,14 @@ impl Ages {
         Self {
             ttl,
             now: Instant::ZERO,
-            written: Vec::with_capacity(entries as usize),
-            links: Vec::with_capacity(entries as usize),
-            order: Chain::new(),
+            written: vec![Instant::ZERO; entries as usize],
+            order: Fifo::new(entries),
         }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
     pub(super) const fn bytes(entries: u32) -> usize {
-        (entries as usize).saturating_mul(size_of::<Instant>() + size_of::<Links>())
+        (entries as usize).saturating_mul(size_of::<Instant>()).saturating_add(Fifo::bytes(entries))
     }
 
     /// Moves the clock on, never back.
@@ -53,31 +52,30 @@ impl Ages {
 
     /// An entry was added at `index`.
     pub(super) fn added(&mut self, index: u32) {
-        put(&mut self.written, index, self.now);
-        put(&mut self.links, index, Links::NONE);
-        self.order.push_back(&mut self.links, index);
+        if let Some(written) = self.written.get_mut(index as usize) {
+            *written = self.now;
+        }
+        self.order.push_back(index);
     }
 
     /// The entry at `index` was written anew.
     pub(super) fn rewritten(&mut self, index: u32) {
-        if let Some(written) = self.written.get_mut(index as usize) {
-            *written = self.now;
-        }
-        self.order.move_to_back(&mut self.links, index);
+        self.order.remove(index);
+        self.added(index);
     }
 
     /// The entry at `index` is taken out.
     pub(super) fn removed(&mut self, index: u32) {
-        self.order.remove(&mut self.links, index);
+        self.order.remove(index);
     }
 
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        self.written.capacity() * size_of::<Instant>() + self.links.capacity() * size_of::<Links>()
+        self.written.capacity() * size_of::<Instant>() + self.order.allocated()
     }
 
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
-        self.order.iter(&self.links).count()
+        self.order.iter().count()
     }
 }

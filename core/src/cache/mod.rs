@@ -12,7 +12,6 @@
 //! backwards is taken to stand still.
 
 mod age;
-mod chain;
 mod entry;
 mod ghost;
 mod guest;
@@ -281,7 +280,7 @@ impl<K, V> Cache<K, V> {
         // A capacity is a `u32`.
         let index = self.entries.insert(entry) as u32;
         self.index.link(&self.entries, index);
-        self.order.added(index, is_known);
+        self.order.inserted(index, is_known);
         if let Some(ages) = &mut self.ages {
             ages.added(index);
         }
@@ -323,7 +322,7 @@ impl<K, V> Cache<K, V> {
     /// Puts a new entry where an old one is that the policy has unlinked, and hands that out. The place is never
     /// empty in between, so there is no step at which it could be lost. Inlined, because what it takes and gives are
     /// many words.
-    #[inline(always)]
+    #[inline]
     fn exchange(
         &mut self,
         index: u32,
@@ -333,7 +332,7 @@ impl<K, V> Cache<K, V> {
     ) -> Inserted<K, V> {
         self.index.unlink(&self.entries, index);
         let Some(place) = self.entries.get_mut(index as usize) else {
-            debug_assert!(false, "what the chains and the index lead to is there");
+            debug_assert!(false, "what the lists and the index lead to is there");
             return entry.refused();
         };
         let (key, value) = core::mem::replace(place, entry).into_pair();

@@ -1,9 +1,7 @@
 //! Which entry makes room for the next one.
 
-use alloc::vec::Vec;
-
-use super::chain::{Chain, Links, put};
 use super::s3fifo::{MOST_PASSED, S3Fifo};
+use crate::list::{Links, List};
 
 /// Which entry a full [`Cache`](super::Cache) gives up for a new one. Expired entries go before any other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,16 +42,16 @@ impl Policy {
 #[derive(Debug)]
 pub(super) struct Order {
     kind: Kind,
-    /// Of each entry, in the one chain that it is in.
-    links: Vec<Links>,
+    /// Of each entry, in the one list that it is in.
+    links: Links,
 }
 
 /// Its tag is a byte of its own: every read asks for it.
 #[derive(Debug)]
 #[repr(u8)]
 enum Kind {
-    Fifo(Chain),
-    Lru(Chain),
+    Fifo(List),
+    Lru(List),
     S3Fifo(S3Fifo),
 }
 
@@ -61,11 +59,11 @@ impl Order {
     /// Allocates [`Order::bytes`].
     pub(super) fn new(policy: Policy, entries: u32) -> Self {
         let kind = match policy {
-            Policy::Fifo => Kind::Fifo(Chain::new()),
-            Policy::Lru => Kind::Lru(Chain::new()),
+            Policy::Fifo => Kind::Fifo(List::new()),
+            Policy::Lru => Kind::Lru(List::new()),
             Policy::S3Fifo => Kind::S3Fifo(S3Fifo::new(entries)),
         };
-        Self { kind, links: Vec::with_capacity(entries as usize) }
+        Self { kind, links: Links::new(entries) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
@@ -74,13 +72,13 @@ impl Order {
             Policy::Fifo | Policy::Lru => 0,
             Policy::S3Fifo => S3Fifo::bytes(entries),
         };
-        (entries as usize).saturating_mul(size_of::<Links>()).saturating_add(own)
+        Links::bytes(entries).saturating_add(own)
     }
 
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
         let own = if let Kind::S3Fifo(queues) = &self.kind { queues.allocated() } else { 0 };
-        self.links.capacity() * size_of::<Links>() + own
+        self.links.allocated() + own
     }
 
     /// Whether a key of this tag, which is about to be inserted, is remembered from before.
@@ -92,21 +90,11 @@ impl Order {
         }
     }
 
-    /// There is one more entry, at `index`; `is_known` is what [`recalls`](Self::recalls) said.
-    #[inline]
-    pub(super) fn added(&mut self, index: u32, is_known: bool) {
-        put(&mut self.links, index, Links::NONE);
-        if let Kind::S3Fifo(queues) = &mut self.kind {
-            queues.added(index);
-        }
-        self.inserted(index, is_known);
-    }
-
-    /// There is a new entry at `index`, where an unlinked one was.
+    /// There is a new entry at `index`; `is_known` is what [`recalls`](Self::recalls) said.
     #[inline]
     pub(super) fn inserted(&mut self, index: u32, is_known: bool) {
         match &mut self.kind {
-            Kind::Fifo(chain) | Kind::Lru(chain) => chain.push_back(&mut self.links, index),
+            Kind::Fifo(list) | Kind::Lru(list) => list.push_back(&mut self.links, index),
             Kind::S3Fifo(queues) => queues.inserted(&mut self.links, index, is_known),
         }
     }
@@ -116,7 +104,7 @@ impl Order {
     pub(super) fn used(&mut self, index: u32) {
         match &mut self.kind {
             Kind::Fifo(_) => {}
-            Kind::Lru(chain) => chain.move_to_back(&mut self.links, index),
+            Kind::Lru(list) => list.move_to_back(&mut self.links, index),
             Kind::S3Fifo(queues) => queues.used(index),
         }
     }
@@ -125,7 +113,7 @@ impl Order {
     #[inline]
     pub(super) fn removed(&mut self, index: u32) {
         match &mut self.kind {
-            Kind::Fifo(chain) | Kind::Lru(chain) => chain.remove(&mut self.links, index),
+            Kind::Fifo(list) | Kind::Lru(list) => list.remove(&mut self.links, index),
             Kind::S3Fifo(queues) => queues.removed(&mut self.links, index),
         }
     }
@@ -133,7 +121,7 @@ impl Order {
     /// Any entry.
     pub(super) fn any(&self) -> Option<u32> {
         match &self.kind {
-            Kind::Fifo(chain) | Kind::Lru(chain) => chain.front(),
+            Kind::Fifo(list) | Kind::Lru(list) => list.front(),
             Kind::S3Fifo(queues) => queues.any(),
         }
     }
@@ -142,7 +130,7 @@ impl Order {
     #[inline]
     pub(super) fn give_up(&mut self, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
         match &mut self.kind {
-            Kind::Fifo(chain) | Kind::Lru(chain) => chain.pop_front(&self.links),
+            Kind::Fifo(list) | Kind::Lru(list) => list.pop_front(&mut self.links),
             Kind::S3Fifo(queues) => queues.give_up(&mut self.links, tag_of),
         }
     }

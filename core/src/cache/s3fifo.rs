@@ -8,10 +8,11 @@
 //! what came in by each door has been used by its first turn in the main queue, and that decides between [`AUTHORS`]
 //! and [`STEADY`].
 
+use alloc::vec;
 use alloc::vec::Vec;
 
-use super::chain::{Chain, Links, put};
 use super::ghost::{Ghost, Reach};
+use crate::list::{Links, List};
 
 /// What suits a load.
 #[derive(Debug)]
@@ -62,8 +63,8 @@ struct State {
 #[derive(Debug)]
 pub(super) struct S3Fifo {
     states: Vec<State>,
-    small: Chain,
-    main: Chain,
+    small: List,
+    main: List,
     ghost: Ghost,
     places: u32,
     /// Whether one was ever given up. Until then there is room in the main queue for what the small one has no place for.
@@ -79,9 +80,9 @@ impl S3Fifo {
     pub(super) fn new(entries: u32) -> Self {
         let quarter = i32::try_from(entries / 4).unwrap_or(i32::MAX);
         Self {
-            states: Vec::with_capacity(entries as usize),
-            small: Chain::new(),
-            main: Chain::new(),
+            states: vec![State { uses: 0, place: Place::Small }; entries as usize],
+            small: List::new(),
+            main: List::new(),
             ghost: Ghost::new(ghosts(entries)),
             places: entries,
             has_given_up: false,
@@ -107,14 +108,9 @@ impl S3Fifo {
         self.ghost.recall(tag, if is_certain { Reach::Third } else { Reach::Whole })
     }
 
-    /// There is one more entry, at `index`.
-    pub(super) fn added(&mut self, index: u32) {
-        put(&mut self.states, index, State { uses: 0, place: Place::Small });
-    }
-
     /// Links the new entry at `index`: into the main queue if its key is known, or if that is being filled for the first
     /// time.
-    pub(super) fn inserted(&mut self, links: &mut [Links], index: u32, is_known: bool) {
+    pub(super) fn inserted(&mut self, links: &mut Links, index: u32, is_known: bool) {
         let place = match is_known {
             true => Place::Recalled,
             false if !self.has_given_up && self.small.len() >= self.small_places() => Place::Main,
@@ -135,7 +131,7 @@ impl S3Fifo {
     }
 
     /// Unlinks the entry at `index`.
-    pub(super) fn removed(&mut self, links: &mut [Links], index: u32) {
+    pub(super) fn removed(&mut self, links: &mut Links, index: u32) {
         self.queue_of(index).remove(links, index);
     }
 
@@ -145,13 +141,13 @@ impl S3Fifo {
     }
 
     /// Unlinks an entry to give it up. O([`MOST_PASSED`]), and O(1) amortised over the uses that were counted.
-    pub(super) fn give_up(&mut self, links: &mut [Links], tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
+    pub(super) fn give_up(&mut self, links: &mut Links, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
         self.has_given_up = true;
         let Parameters { to_main, most_uses, .. } = *self.parameters();
         let main_places = self.places.saturating_sub(self.small_places());
         let mut left = MOST_PASSED;
         loop {
-            let from_main = self.main.len() > main_places || self.small.len() == 0;
+            let from_main = self.main.len() > main_places || self.small.is_empty();
             let (queue, enough) = if from_main { (&mut self.main, 1) } else { (&mut self.small, to_main) };
             let index = queue.pop_front(links)?;
             let State { uses, place } = *self.states.get(index as usize)?;
@@ -196,7 +192,7 @@ impl S3Fifo {
     }
 
     /// The queue that the entry at `index` is in.
-    fn queue_of(&mut self, index: u32) -> &mut Chain {
+    fn queue_of(&mut self, index: u32) -> &mut List {
         match self.states.get(index as usize) {
             Some(State { place: Place::Promoted | Place::Recalled | Place::Main, .. }) => &mut self.main,
             _ => &mut self.small,

@@ -3,6 +3,8 @@
 use crate::cache::Cache;
 use crate::ids::TaskId;
 use crate::line::Line;
+use crate::list::Fifo;
+use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
@@ -20,6 +22,8 @@ use crate::{Event, Limits, Plan};
 pub struct Footprint {
     /// Task slots, with their jobs, outcomes and callbacks in place.
     pub tasks: usize,
+    /// The queue, and the lists of tasks that owe an effect or are retained.
+    pub lists: usize,
     /// The timer store.
     pub timers: usize,
     /// Sleeps of running attempts.
@@ -38,6 +42,8 @@ impl Footprint {
     pub(super) fn of<P: Plan>(limits: &Limits) -> Self {
         Self {
             tasks: Slots::<TaskId, Task<P>>::bytes(limits.task_slots()),
+            lists: Queue::bytes(limits.task_slots())
+                .saturating_add(Fifo::bytes(limits.task_slots()).saturating_mul(2)),
             timers: Timers::bytes(limits.timer_slots()),
             sleeps: Sleeps::<P::Waiter>::bytes(limits.sleep_slots()),
             waiters: Line::<P::Waiter>::bytes(limits.waiters),
@@ -51,6 +57,7 @@ impl Footprint {
     #[must_use]
     pub const fn total(&self) -> usize {
         self.tasks
+            .saturating_add(self.lists)
             .saturating_add(self.timers)
             .saturating_add(self.sleeps)
             .saturating_add(self.waiters)

@@ -12,7 +12,7 @@ use super::ending::Ending;
 use super::gate::Gate;
 use super::tally::Tally;
 use crate::cache::Cache;
-use crate::list::List;
+use crate::list::Fifo;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
@@ -46,9 +46,9 @@ impl<P: Plan> Processor<P> {
             rng: Rng::with_seed(limits.seed),
             tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
-            queue: Queue::new(),
-            outbox: List::new(),
-            results: List::new(),
+            queue: Queue::new(limits.task_slots()),
+            outbox: Fifo::new(limits.task_slots()),
+            results: Fifo::new(limits.task_slots()),
             deadlines: Deadlines::new(limits.task_slots(), limits.sleep_slots(), ledger.timers, now),
             health: None,
             sweep: None,

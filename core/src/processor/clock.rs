@@ -6,8 +6,6 @@ use core::time::Duration;
 use super::Processor;
 use super::deadlines::{OwnTimer, Owner};
 use crate::lifecycle::{Input, State};
-use crate::list::List;
-use crate::task::QUEUE;
 use crate::timers::Step;
 use crate::{ByOutcome, Event, Health, Instant, Plan, Progress, Reason, Wake};
 
@@ -103,8 +101,7 @@ impl<P: Plan> Processor<P> {
         if self.tally.step(task, Input::Ready).is_some() {
             task.since = self.now;
             let deadline = task.deadline_in(State::Queued);
-            let before = self.queue.push(task, index);
-            List::<QUEUE>::follow(&mut self.tasks, before, index);
+            self.queue.push(index, task.priority);
             self.ledger.queued.note(self.queue.len());
             self.deadlines.add(Owner::Task(index), deadline);
         }

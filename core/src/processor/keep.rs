@@ -53,7 +53,7 @@ impl<P: Plan> Processor<P> {
     /// leaves a waiter to be woken when it is there.
     ///
     /// May change: room, task slots.
-    #[inline(always)]
+    #[inline]
     pub fn claim(&mut self, now: Instant, task: TaskId, waiter: P::Waiter) -> Claim<P> {
         self.tell(now);
         let Some(found) = self.tasks.get_mut(task) else { return Claim::Gone(waiter) };
@@ -86,7 +86,7 @@ impl<P: Plan> Processor<P> {
     /// assert!(processor.try_claim(task).is_some() && processor.try_claim(task).is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline(always)]
+    #[inline]
     pub fn try_claim(&mut self, task: TaskId) -> Option<Settlement<P>> {
         let found = self.tasks.get(task)?;
         if !found.is_for_handle() || found.state.is_unsettled() || found.pending.has(Pending::HELD) {

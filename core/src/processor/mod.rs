@@ -48,13 +48,13 @@ use fastrand::Rng;
 use crate::cache::Cache;
 use crate::ids::TaskId;
 use crate::last_error::LastError;
-use crate::list::List;
+use crate::list::Fifo;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
-use crate::task::{QUEUE, RESULTS, Task};
+use crate::task::Task;
 use crate::{ByOutcome, Event, Health, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 pub use control::Cancelled;
@@ -92,9 +92,9 @@ pub struct Processor<P: Plan> {
     tally: Tally,
     queue: Queue,
     /// Tasks that owe the host an effect.
-    outbox: List<QUEUE>,
+    outbox: Fifo,
     /// Retained results, oldest first.
-    results: List<RESULTS>,
+    results: Fifo,
 
     deadlines: Deadlines,
     health: Option<Interval>,

@@ -104,7 +104,9 @@ impl<P: Plan> Processor<P> {
             settled: self.settled_since_health,
             oldest_wait: self
                 .queue
-                .oldest_since(&self.tasks)
+                .longest_waiting()
+                .and_then(|index| self.tasks.at(index))
+                .map(|task| task.since)
                 .map_or(core::time::Duration::ZERO, |since| now.saturating_since(since)),
             last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
             saturation: u32::try_from(load.saturating_mul(1_000) / line.max(1)).unwrap_or(u32::MAX),
@@ -184,16 +186,12 @@ impl<P: Plan> Processor<P> {
             found.observed += u32::from(is_held && !task.pending.has(Pending::OBSERVE));
             unretained += u32::from(is_held && matches!(task.claimant, Claimant::Retention));
         }
-        debug_assert_eq!(
-            found.pending,
-            count(self.outbox.iter(&self.tasks)),
-            "who owes an effect is in the outbox"
-        );
+        debug_assert_eq!(found.pending, count(self.outbox.iter()), "who owes an effect is in the outbox");
         debug_assert_eq!(
             self.tally.unretained, unretained,
             "what is observed before it is retained is counted"
         );
-        debug_assert_eq!(found.results, count(self.results.iter(&self.tasks)), "what is retained is listed");
+        debug_assert_eq!(found.results, count(self.results.iter()), "what is retained is listed");
         for owner in self.deadlines.iter() {
             found.timers += 1;
             found.intervals += u32::from(matches!(owner, Owner::Own(timer) if timer.is_interval()));

@@ -3,8 +3,8 @@
 use super::Processor;
 use super::deadlines::Owner;
 use crate::lifecycle::{Input, State};
-use crate::list::{Linked, NIL};
-use crate::task::{Claimant, Payload, Pending, QUEUE, Task};
+use crate::list::NIL;
+use crate::task::{Claimant, Payload, Pending, Task};
 use crate::time::NEVER;
 use crate::{AttemptId, Effect, Event, Instant, OutcomeKind, Plan, Settlement, Start, Stop, TaskId};
 
@@ -28,13 +28,13 @@ impl<P: Plan> Processor<P> {
     /// [`advance`](Self::advance).
     ///
     /// May change: [`next_wake`](Self::next_wake), room, effects (of tasks that expired), events.
-    #[inline(always)]
+    #[inline]
     pub fn start_next(&mut self, now: Instant) -> Option<Start<P>> {
         let now = self.tell(now);
         if self.gate.free(&self.tally) == 0 {
             return None;
         }
-        let mut index = self.queue.next(&self.tasks);
+        let mut index = self.queue.next();
         if self.tasks.at(index)?.deadline_in(State::Queued) < now {
             index = self.next_in_time(now)?;
         }
@@ -48,7 +48,7 @@ impl<P: Plan> Processor<P> {
         let (number, starts, meta) = (started.attempts, started.starts, started.meta);
         let deadline = started.deadline_in(State::Running);
         let further = started.tries.total().saturating_sub(number);
-        self.queue.start(started);
+        self.queue.start(started.priority);
         self.deadlines.set(Owner::Task(index), deadline);
         let attempt = self.attempt(task, starts)?;
         self.totals.started = self.totals.started.wrapping_add(1);
@@ -63,7 +63,7 @@ impl<P: Plan> Processor<P> {
     #[cold]
     fn next_in_time(&mut self, now: Instant) -> Option<u32> {
         for _ in 0..PASSED_OVER {
-            let index = self.queue.next(&self.tasks);
+            let index = self.queue.next();
             if self.tasks.at(index)?.deadline_in(State::Queued) >= now {
                 return Some(index);
             }
@@ -164,8 +164,9 @@ impl<P: Plan> Processor<P> {
             return None;
         }
         task.pending = Pending::NONE;
-        self.outbox.pop(Linked::<QUEUE>::links(task));
-        self.release_whole(index)
+        let settlement = self.release_whole(index)?;
+        self.outbox.pop_front();
+        Some(settlement)
     }
 
     /// The effects that are not those of tasks.

@@ -90,7 +90,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// # Errors
     /// The attempt is over: the output is handed back.
-    #[inline(always)]
+    #[inline]
     pub fn completed(
         &mut self,
         now: Instant,

@@ -79,7 +79,7 @@ impl<P: Plan> Processor<P> {
         if ready_at > task.close_by() || ready_at == NEVER {
             return Err(Some(job));
         }
-        let sleeps = *task.first_sleep();
+        let sleeps = task.first_sleep;
         if self.tally.step(task, Input::Retry).is_none() {
             return Err(Some(job));
         }
@@ -118,7 +118,7 @@ impl<P: Plan> Processor<P> {
             return;
         }
         let close_by = task.close_by();
-        let sleeps = core::mem::replace(task.first_sleep(), NIL);
+        let sleeps = core::mem::replace(&mut task.first_sleep, NIL);
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }

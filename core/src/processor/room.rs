@@ -156,7 +156,7 @@ impl<P: Plan> Reserved<'_, P> {
     ///
     /// # Errors
     /// [`PermitRefusal`], with the offer.
-    #[inline(always)]
+    #[inline]
     pub fn submit(
         &mut self,
         offer: Offer<P>,

@@ -48,7 +48,7 @@ impl<P: Plan> Processor<P> {
         let task = self.tasks.at_mut(index).filter(|task| task.state == State::Running);
         let Some(task) = task else { return Err(Refused::new(SleepRefusal::Over, waiter)) };
         let most = self.limits.sleeps;
-        let begun = self.sleeps.begin(index, task.first_sleep(), most, until, waiter);
+        let begun = self.sleeps.begin(index, &mut task.first_sleep, most, until, waiter);
         let (id, sleep) = begun.map_err(|waiter| Refused::new(SleepRefusal::Full, waiter))?;
         self.ledger.sleeps.enter();
         if until <= now {
@@ -84,7 +84,7 @@ impl<P: Plan> Processor<P> {
         self.deadlines.clear(Owner::Sleep(index));
         self.ledger.sleeps.leave();
         if let Some(task) = self.tasks.at_mut(task) {
-            self.sleeps.unlink(task.first_sleep(), index, next);
+            self.sleeps.unlink(&mut task.first_sleep, index, next);
         }
         Some(waiter)
     }

@@ -3,8 +3,7 @@
 use super::Processor;
 use super::deadlines::Owner;
 use crate::lifecycle::State;
-use crate::list::List;
-use crate::task::{QUEUE, Task};
+use crate::task::Task;
 use crate::time::NEVER;
 use crate::{Event, Instant, Offer, Plan, Refusal, Refused, Route, TaskId, Terms};
 
@@ -25,7 +24,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// # Errors
     /// [`Refusal`] says why, and what to do about it. Nothing else has changed.
-    #[inline(always)]
+    #[inline]
     pub fn submit(
         &mut self,
         now: Instant,
@@ -44,7 +43,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// # Errors
     /// [`Refusal`], with the offer.
-    #[inline(always)]
+    #[inline]
     pub fn try_submit(
         &mut self,
         now: Instant,
@@ -90,7 +89,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Counts the offer, and takes it in unless there is a reason not to.
-    #[inline(always)]
+    #[inline]
     pub(super) fn admit(
         &mut self,
         now: Instant,
@@ -114,10 +113,7 @@ impl<P: Plan> Processor<P> {
         let task = vacant.insert(Task::new(now, offer, terms, state));
         let deadline = task.as_ref().map_or(NEVER, |task| task.deadline_in(state));
         if state == State::Queued {
-            if let Some(task) = task {
-                let before = self.queue.push(task, index);
-                List::<QUEUE>::follow(&mut self.tasks, before, index);
-            }
+            self.queue.push(index, terms.priority);
             self.ledger.queued.note(self.queue.len());
         }
         self.deadlines.add(Owner::Task(index), deadline);
