@@ -173,7 +173,7 @@ impl core::error::Error for FeedRefusal {}
 
 leave_value_behind! { FeedRefusal }
 
-/// Why [`submit_reserved`](crate::Processor::submit_reserved) refused a task. The permit is as it was.
+/// Why [`Reserved::submit`](crate::Reserved::submit) refused a task. The permit is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PermitRefusal {

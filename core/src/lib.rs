@@ -140,11 +140,11 @@
 //!
 //! # Room
 //!
-//! [`Processor::submit`] refuses a task for which there is no room. A host that would rather wait, or has to know before it
-//! makes a job, asks for a permit first: [`Processor::reserve`] grants one at once or not at all,
-//! [`Processor::wait_for_room`] joins a line, first come first served. Each place of a permit is one of the queue's room, a
-//! task slot, and one of [`Limits::unclaimed`], and is taken as long as the permit holds it. So nothing that it stands for
-//! refuses [`Processor::submit_reserved`].
+//! [`Processor::submit`] refuses a task for which there is no room. A host that would rather wait, or has to know
+//! before it makes a job, asks for a permit first: [`Processor::reserve`] grants one at once or not at all,
+//! [`Processor::wait_for_room`] joins a line, first come first served. Each place of a permit is one of the queue's
+//! room, a task slot, and one of [`Limits::unclaimed`], and is taken as long as the permit holds it. So nothing that it
+//! stands for refuses [`Reserved::submit`].
 //!
 //! # What `Debug` shows
 //!

@@ -1,4 +1,4 @@
-//! The machine's own clock reading. The core reads no clock: the host gives the time in.
+//! Points in time. The core reads no clock: the host passes the time in.
 
 use core::fmt;
 use core::time::Duration;
@@ -67,16 +67,16 @@ impl Instant {
     }
 }
 
-/// Prints seconds since the origin, such as `1.500000000s`.
-/// The instant of a deadline that never comes.
+/// The deadline that never comes.
 pub(crate) const NEVER: Instant = Instant::MAX;
 
-/// The instant so long after another, or [`NEVER`].
+/// The instant `nanos` nanoseconds after `start`, or [`NEVER`] past the end of the range.
 #[inline]
 pub(crate) const fn after(start: Instant, nanos: u64) -> Instant {
     Instant::from_nanos(start.as_nanos().saturating_add(nanos))
 }
 
+/// Prints seconds since the origin, such as `1.500000000s`.
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
