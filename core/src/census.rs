@@ -1,67 +1,68 @@
-//! What is live, what has come and gone, and what was left at the end.
+//! Counts: what is live, what has come and gone, and what was left at the end. `processor/observe.rs` fills in
+//! [`Census`], and recounts it in `audit`.
 
 use crate::ByOutcome;
 
-/// What the machine holds at this moment, each class counted apart. After an abort all are zero (`retired` excepted);
-/// after an end that keeps outcomes and events, once their handles and subscribers are gone.
+/// What the machine holds now, by class. After an abort all counts but `retired` are zero. After an end that keeps
+/// outcomes and events they are zero once the handles and subscribers are gone.
 ///
-/// [`Processor::census`](crate::Processor::census) answers in O(1) from running counts;
-/// [`Processor::audit`](crate::Processor::audit) recounts by walking. They are always equal.
+/// [`Processor::census`](crate::Processor::census) answers in O(1) from running counts.
+/// [`Processor::audit`](crate::Processor::audit) walks over all slots and recounts. The two are always equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Census {
-    /// Tasks kept back by their start delay.
+    /// Tasks that wait for their start delay to pass.
     pub delayed: u32,
     /// Tasks in the queue.
     pub queued: u32,
-    /// Tasks between two attempts.
+    /// Tasks that back off between two attempts.
     pub backoff: u32,
-    /// Attempts that run for tasks that are not settled.
+    /// Attempts whose task is not settled.
     pub running: u32,
-    /// Attempts that run on although their task is settled.
+    /// Attempts that still run although their task is settled.
     pub orphans: u32,
-    /// Tasks with an effect (`Stop`, `Observe`, `Settle`, `Wake`, `Discard`) that was not taken yet.
+    /// Tasks with an effect (`Stop`, `Observe`, `Settle`, `Wake`, `Discard`) that the host has not taken yet.
     pub pending: u32,
-    /// Settled tasks whose outcome waits for its handle, those that the host has to observe first among them.
+    /// Settled tasks whose outcome waits for its handle, including those that the host has to observe first.
     pub unclaimed: u32,
-    /// Results retained.
+    /// Retained results.
     pub results: u32,
     /// Tasks routed to a handle, settled or not.
     pub handles: u32,
     /// Task slots in use.
     pub tasks: u32,
-    /// Callbacks held.
+    /// Callbacks that the machine holds.
     pub callbacks: u32,
-    /// Timers armed, intervals included.
+    /// Armed timers, including intervals.
     pub timers: u32,
-    /// Of these, the intervals.
+    /// Armed timers that are intervals.
     pub intervals: u32,
-    /// Sleeps of running attempts, and waiters of sleeps whose attempt is over, until they are woken.
+    /// Sleeps of running attempts, and sleeps of ended attempts whose waiter is still to be woken.
     pub sleeps: u32,
-    /// Sources attached.
+    /// Attached sources.
     pub sources: u32,
     /// Subscribers.
     pub subscribers: u32,
-    /// Those who wait for room, those who hold a permit, and those who were denied one and have not asked again.
+    /// Waiters for room, permits, and waiters that were denied a permit and have not asked again.
     pub waiters: u32,
     /// Places that permits hold.
     pub permits: u32,
-    /// Outcomes that the host has to observe, and has not given back.
+    /// Outcomes that the host has taken to observe and not given back yet.
     pub observed: u32,
     /// Cache entries.
     pub cached: u32,
-    /// Slots retired because their generations are used up, of all classes.
+    /// Slots of all classes that are retired because their generations are used up.
     pub retired: u32,
 }
 
 impl Census {
-    /// Whether nothing is held at all.
+    /// Whether the machine holds nothing. `retired` does not count.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self { retired: self.retired, ..Self::default() }
     }
 
-    /// Tasks that are admitted and not settled.
+    /// Tasks that are admitted and not settled yet.
     #[must_use]
     pub const fn unsettled(&self) -> u64 {
         self.delayed as u64 + self.queued as u64 + self.backoff as u64 + self.running as u64
@@ -70,13 +71,13 @@ impl Census {
 
 /// What has come and gone since the machine was built.
 ///
-/// Always: `offered = refused + admitted`, and `admitted = settled.total() + census.unsettled()`.
+/// It always holds that `offered = refused + admitted` and `admitted = settled.total() + census.unsettled()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
     /// Tasks offered.
     pub offered: u64,
-    /// Tasks refused and handed back.
+    /// Tasks that were refused and handed back.
     pub refused: u64,
     /// Tasks admitted.
     pub admitted: u64,
@@ -90,9 +91,9 @@ pub struct Totals {
     pub snoozed: u64,
     /// Attempts that became orphans.
     pub orphaned: u64,
-    /// Outputs, errors, panics and snoozes that were reported for attempts that were over.
+    /// Outputs, errors, panics and snoozes reported for attempts that had already ended.
     pub late: u64,
-    /// Panics after the outcome was fixed, as counted by the host.
+    /// Panics after the outcome was fixed, as reported by the host.
     pub late_panics: u64,
     /// Errors reported by sources.
     pub source_errors: u64,
@@ -100,29 +101,29 @@ pub struct Totals {
     pub events: u64,
 }
 
-/// What was left when the machine ended, from [`Processor::remains`](crate::Processor::remains); counted up to
-/// [`Effect::Drained`](crate::Effect::Drained).
+/// What was left when the machine ended, counted up to [`Effect::Drained`](crate::Effect::Drained). See
+/// [`Processor::remains`](crate::Processor::remains).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remains {
-    /// Attempts that run on: when everything else was done, no report had said that they had stopped. Their concurrency
-    /// places are free; reports about them are late.
+    /// Attempts that still run: everything else was done, and the host had not reported that they had stopped. Their
+    /// concurrency places are free; reports about them are late.
     pub abandoned: u32,
     /// Tasks that the end settled as cancelled.
     pub cancelled: u32,
-    /// Outcomes that nobody had taken and that the end discarded: retained results, and those of handles if it kept
-    /// nothing.
+    /// Outcomes that nobody had taken and that the end discarded: retained results and, if the end keeps nothing, the
+    /// outcomes of handles.
     pub discarded: u32,
-    /// Outcomes that the end has kept for their handles.
+    /// Outcomes that the end kept for their handles.
     pub kept: u32,
     /// Sources that were detached by the drain.
     pub detached: u32,
-    /// Subscribers that were still there. An end that keeps has left them what they have not read; any other has removed
+    /// Subscribers that were still there. An end that keeps leaves them their unread events; any other end removes
     /// them.
     pub subscribers: u32,
     /// Cache entries that were still there.
     pub cached: u32,
-    /// Waiters for room that were sent away, permits included.
+    /// Waiters for room and permits that were sent away.
     pub waiters: u32,
     /// The totals at the end.
     pub totals: Totals,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{AttemptId, ByOutcome, OutcomeKind, Phase, Refusal, SourceId, TaskId};
+use crate::{AttemptId, OutcomeKind, Refusal, SourceId, TaskId};
 
 /// Something that happened. Events are `Copy`: they carry ids, kinds, counts and the task's metadata,
 /// never a payload.
@@ -88,57 +88,4 @@ pub enum Event<M> {
     Health,
     /// The machine began to drain.
     Draining,
-}
-
-/// The state of the machine in numbers, from [`Processor::health`](crate::Processor::health) and
-/// [`Processor::last_health`](crate::Processor::last_health).
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Health {
-    /// How far the machine is from its end.
-    pub phase: Phase,
-    /// Why no task is being started, if so.
-    pub hold: Hold,
-    /// Tasks in the queue.
-    pub queued: u32,
-    /// Attempts that run for tasks that are not settled.
-    pub running: u32,
-    /// Tasks kept back by a start delay or a backoff.
-    pub delayed: u32,
-    /// Attempts that run on although their task is settled.
-    pub orphans: u32,
-    /// How many more tasks without a delay would be admitted now.
-    pub free_room: u32,
-    /// Places that permits hold: room that is set aside for tasks to come.
-    pub permits: u32,
-    /// Tasks settled since the last health event.
-    pub settled: ByOutcome,
-    /// How long the task that has been in the queue longest has been there; zero when it is empty.
-    pub oldest_wait: Duration,
-    /// How long ago the last error was, if there was one.
-    pub last_error_age: Option<Duration>,
-    /// How deep the machine is loaded, in thousandths of its load line: of `queue + concurrency`, how much
-    /// is taken. Tasks for later do not count; those that fell due into a full queue can make it more than 1,000.
-    pub saturation: u32,
-    /// Slots retired because their generations are used up.
-    pub retired: u32,
-    /// Health checks that were due before this one and left out because nobody called `advance`.
-    pub missed: u64,
-}
-
-/// Why no task is being started although there may be some in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Hold {
-    /// Nothing holds the machine back.
-    None,
-    /// It was paused.
-    Paused,
-    /// Attempts that run on although they were told to stop are at their limit, or have every concurrency
-    /// place.
-    Orphans,
-    /// The concurrency limit is set to 0.
-    Concurrency,
-    /// It is ending, or has ended.
-    Ending,
 }

@@ -1,11 +1,13 @@
-//! One id type a class. An id is one non-zero `u64`: the index of a slot in the low bits, as many
-//! as that class's limit needs, and the generation of the slot in all the bits above. No generation
-//! of a slot is ever used twice, so a stale id is never taken for a live one.
+//! The types of ids, one for each class of things. `slots` makes the ids.
+//!
+//! An id is one non-zero `u64`: the low bits, as many as the limit of its class needs, are the index of a slot; all
+//! bits above are the slot's generation. No generation of a slot is used twice, so a stale id is never taken for a live
+//! one.
 
 use core::fmt;
 use core::num::NonZeroU64;
 
-/// What the slot store needs of an id type.
+/// What `slots` needs of an id type.
 pub(crate) trait Id: Copy + Eq {
     /// The id with these bits.
     fn from_raw(raw: NonZeroU64) -> Self;
@@ -38,9 +40,8 @@ macro_rules! public_id {
         id! {
             $(#[$doc])*
             ///
-            /// Generation in the high bits, slot index in the low bits that the limit needs. The
-            /// order is that of the bits and says nothing about time. `Option` of it is no larger
-            /// than the id.
+            /// The generation in the high bits, the slot index in as many low bits as the limit needs. Ids are ordered
+            /// by their bits, which says nothing about time. An `Option` of an id is no larger than the id.
             pub struct $name
         }
 
@@ -51,8 +52,8 @@ macro_rules! public_id {
                 self.0.get()
             }
 
-            /// The id with these bits; `None` for zero, which is nobody's id. Bits that were never
-            /// given out make an id that is treated as a stale one.
+            /// The id with these bits; `None` for zero, which is no id. Bits that were never an id make one that is
+            /// treated as stale.
             #[must_use]
             pub const fn from_bits(bits: u64) -> Option<Self> {
                 match NonZeroU64::new(bits) {
@@ -72,12 +73,12 @@ macro_rules! public_id {
 }
 
 public_id! {
-    /// Names one submitted task, from its admission until its outcome was taken.
+    /// Names one submitted task, from its admission until its outcome is taken.
     TaskId
 }
 public_id! {
-    /// Names one attempt at a task: a task that is retried has a new one each time, so that the
-    /// second attempt can't be completed by the first.
+    /// Names one attempt at a task. Each attempt has an id of its own, so a late report of the first attempt cannot
+    /// complete the second.
     ///
     /// A report names an attempt, never a task:
     ///
@@ -98,7 +99,7 @@ public_id! {
     SubscriberId
 }
 public_id! {
-    /// Names one permit for room, or a place in the line of those who wait for one.
+    /// Names one permit for room, or one waiter for a permit.
     PermitId
 }
 public_id! {

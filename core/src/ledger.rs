@@ -1,8 +1,13 @@
-//! What has come and gone of everything that could leak: an account for each class, in one table.
+//! The ledger: for each class of things that could leak, how many have come and gone. A new class is a row of the table
+//! `classes!`.
+//!
+//! An account is counted in one of three ways: where things come and go (`enter` and `leave`); by the part that has
+//! them (`waiters`, `permits` and `timers`); or from counts that exist anyway, by
+//! [`Processor::ledger`](crate::Processor::ledger).
 
 use crate::Limits;
 
-/// The movements of one class of things: what entered, what left, and the most there ever was at a time.
+/// The movements of one class of things: how many entered, how many left, and the most at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
@@ -10,9 +15,9 @@ pub struct Account {
     pub entered: u64,
     /// How many left.
     pub left: u64,
-    /// The most that were there at the same time.
+    /// The most that were live at the same time.
     pub highest: u32,
-    /// The most that there can be.
+    /// The most that can be live at the same time.
     pub bound: u32,
 }
 
@@ -27,7 +32,7 @@ impl Account {
         self.note(self.live());
     }
 
-    /// Notes how many there are now, in an account whose movements are counted elsewhere.
+    /// Notes how many are live now, in an account whose movements are counted elsewhere.
     #[inline]
     pub(crate) fn note(&mut self, live: u32) {
         if live > self.highest {
@@ -35,7 +40,7 @@ impl Account {
         }
     }
 
-    /// The account with its movements: what entered, and how much of that is still there.
+    /// This account, with movements that are counted elsewhere.
     pub(crate) const fn with(self, entered: u64, live: u32) -> Self {
         Self { entered, left: entered.wrapping_sub(live as u64), ..self }
     }
@@ -46,18 +51,18 @@ impl Account {
         self.left = self.left.wrapping_add(1);
     }
 
-    /// How many are there now.
+    /// How many are live now.
     #[must_use]
     pub const fn live(&self) -> u32 {
-        // Bounded by `bound`, a u32, so the low half of the difference is all of it.
+        // The difference is at most `bound`, which is a `u32`.
         self.entered.wrapping_sub(self.left) as u32
     }
 }
 
-/// The classes: each is a row with its documentation, its name in words, and the most that there can be.
+/// The classes: a row is documentation, field, name in words, and bound.
 macro_rules! classes {
     ($($(#[$doc:meta])* $class:ident: $name:literal, $limits:pat => $bound:expr;)*) => {
-        /// The movements of every class of things that could leak.
+        /// The movements of every class of things that could leak. See [`Processor::ledger`](crate::Processor::ledger).
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Ledger {
@@ -68,7 +73,7 @@ macro_rules! classes {
             /// How many classes there are.
             pub const CLASSES: usize = [$($name),*].len();
 
-            /// Nothing has come yet.
+            /// Empty accounts.
             pub(crate) const fn new(limits: &Limits) -> Self {
                 Self {
                     $($class: { let $limits = limits; Account::with_bound($bound) },)*
@@ -89,7 +94,7 @@ classes! {
     health_intervals: "health intervals", _ => 1;
     /// Cleanup intervals.
     sweep_intervals: "sweep intervals", _ => 1;
-    /// Registrations with emitters: three a source.
+    /// Registrations of sources: three for each source.
     listeners: "listeners", limits => limits.sources.saturating_mul(3);
     /// Callbacks.
     callbacks: "callbacks", limits => limits.task_slots();
@@ -97,7 +102,7 @@ classes! {
     cache: "cache", limits => limits.cache.entries;
     /// Subscribers.
     subscribers: "subscribers", limits => limits.subscribers;
-    /// Jobs in the machine's hands.
+    /// Jobs that the machine holds.
     jobs: "jobs", limits => limits.task_slots();
     /// Timers of tasks.
     timers: "task timers", limits => limits.unsettled();
@@ -107,14 +112,14 @@ classes! {
     queued: "queued", limits => limits.unsettled();
     /// Attempts, orphans included.
     running: "running", limits => limits.concurrency;
-    /// Results retained.
+    /// Retained results.
     results: "results", limits => limits.results.entries;
-    /// Those who waited for room or reserved some.
+    /// Waiters for room and permits.
     waiters: "waiters", limits => limits.waiters;
     /// Places that permits hold.
     permits: "permits", limits => limits.reservable();
     /// Sleeps of running attempts.
     sleeps: "sleeps", limits => limits.sleep_slots();
-    /// Outcomes in the host's hands to be observed.
+    /// Outcomes that the host is observing.
     observed: "observed", limits => limits.task_slots();
 }

@@ -191,39 +191,46 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod backoff;
-mod cache;
-mod census;
+// What a host passes in.
 #[cfg(feature = "std")]
 mod clock;
+mod limits;
+mod message;
+mod offer;
+mod plan;
+mod retry;
+mod simple;
+mod terms;
+mod time;
+
+// What a host gets out.
+mod census;
 mod effect;
 mod error;
 mod event;
+mod health;
 mod ids;
 mod last_error;
 mod ledger;
+mod outcome;
+
+// The machine: `processor` has its calls, `lifecycle` the states of a task, and the others are the parts.
+mod backoff;
+mod cache;
 mod lifecycle;
-mod limits;
 mod line;
 mod list;
-mod message;
-mod offer;
-mod outcome;
-mod plan;
 mod processor;
 mod queue;
-mod retry;
-mod simple;
 mod sleeps;
 mod slots;
 mod sources;
 mod subscribers;
 mod task;
-mod terms;
+mod timers;
+
 #[cfg(feature = "testkit")]
 pub mod testkit;
-mod time;
-mod timers;
 
 pub use cache::{Cache, CacheHasher, CacheLimits, CacheMut, CacheStats, Inserted, Policy};
 pub use census::{Census, Remains, Totals};
@@ -234,7 +241,8 @@ pub use error::{
     AttachRefusal, BuildError, CancelError, FeedRefusal, InvalidLimits, Late, PermitRefusal, Refusal,
     Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
 };
-pub use event::{Event, Health, Hold};
+pub use event::Event;
+pub use health::{Health, Hold};
 pub use ids::{AttemptId, PermitId, SleepId, SourceId, SubscriberId, TaskId};
 pub use last_error::{ErrorKind, LastError};
 pub use ledger::{Account, Ledger};

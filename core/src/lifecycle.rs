@@ -1,23 +1,23 @@
-//! The life of a task: its states and the one table of transitions between them. The [crate's docs](crate) draw it, and a
-//! test compares the drawing with the table.
+//! The life of a task: its states, and the one table of transitions between them, [`State::on`]. The [crate's
+//! docs](crate) draw the table; a test compares the two.
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum State {
-    /// Kept back by its start delay.
+    /// Waits for its start delay to pass.
     Delayed,
     Queued,
     Running,
-    /// Not settled: its attempt has missed its start-to-close deadline and is asked to stop, for a further one.
+    /// Not settled: its attempt missed its start-to-close deadline and is asked to stop, before a further attempt.
     Halting,
-    /// Kept back until the next try.
+    /// Waits for its backoff to pass, before the next attempt.
     Backoff,
-    /// Settled, its outcome not released, and its attempt runs on.
+    /// Settled, its outcome not released, and its attempt still runs.
     Stopping,
-    /// Settled, its outcome released, and its attempt runs on.
+    /// Settled, its outcome released, and its attempt still runs.
     Orphan,
-    /// The outcome is fixed and not released.
+    /// Settled, its outcome not released, and no attempt runs.
     Settled,
 }
 
@@ -27,27 +27,27 @@ pub(crate) enum Input {
     /// Its delay or its backoff is over.
     Ready,
     Start,
-    /// Its attempt is asked to stop, for a further one.
+    /// Its attempt is asked to stop, before a further attempt.
     Halt,
     Complete,
     Fail,
-    /// It backs off, after an attempt that was snoozed too.
+    /// It backs off, after a failed attempt or a snoozed one.
     Retry,
     Panic,
     TimeOut,
     Cancel,
-    /// It was in the queue for too long.
+    /// It waited in the queue beyond its schedule-to-start time-out.
     Expire,
-    /// The attempt that ran on has stopped.
+    /// The attempt of the settled task has stopped.
     Stopped,
     /// The outcome leaves the machine: by an effect, to its handle, or as a retained result.
     Release,
-    /// The end gives up the attempt that runs on.
+    /// The end gives up the attempt of the settled task.
     Abandon,
 }
 
 impl Input {
-    /// Whether it can happen to a task that waits, too.
+    /// Whether it can also happen to a waiting task.
     pub(crate) const fn can_end_a_wait(self) -> bool {
         matches!(self, Self::TimeOut | Self::Cancel | Self::Expire)
     }
@@ -63,7 +63,7 @@ pub(crate) enum Next {
 impl State {
     pub(crate) const COUNT: usize = 8;
 
-    /// The transition table. `None`: this cannot happen in this state, and nothing changes.
+    /// The transition table. `None`: the input cannot happen in this state, and nothing changes.
     #[inline]
     pub(crate) const fn on(self, input: Input) -> Option<Next> {
         use State::{Backoff, Delayed, Halting, Orphan, Queued, Running, Settled, Stopping};
@@ -91,7 +91,7 @@ impl State {
         matches!(self, Self::Delayed | Self::Queued | Self::Backoff) || self.runs()
     }
 
-    /// Whether the task is not settled, and an attempt at it runs.
+    /// Whether the task is not settled and an attempt at it runs.
     #[inline]
     pub(crate) const fn runs(self) -> bool {
         matches!(self, Self::Running | Self::Halting)
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn no_unsettled_task_is_freed_and_no_settled_one_comes_back() {
+    fn no_unsettled_task_is_freed_and_no_settled_task_becomes_unsettled() {
         for state in STATES {
             for input in INPUTS {
                 match state.on(input) {

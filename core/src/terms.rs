@@ -1,4 +1,4 @@
-//! The terms on which tasks are taken in.
+//! The terms on which tasks are admitted: priority, delay, time-outs, retry policy.
 
 use core::cmp::Ordering;
 use core::time::Duration;
@@ -8,8 +8,8 @@ use crate::retry::Tries;
 use crate::time::{NEVER, after};
 use crate::{Instant, Retry};
 
-/// How tasks are to be treated: made once, in the form in which the machine keeps it, and passed by reference with each of
-/// them.
+/// How the machine treats a task. Terms are made once, in the form in which the machine keeps them, and passed by
+/// reference with each task.
 ///
 /// ```
 /// # use core::time::Duration;
@@ -25,7 +25,8 @@ pub struct Terms {
     pub(crate) priority: Priority,
     pub(crate) tries: Tries,
     pub(crate) backoff: Backoff,
-    /// All in nanoseconds; no time-out is as good as one of 584 years, the range of [`Instant`].
+    /// In nanoseconds, as are the time-outs; `NEVER` stands for no time-out. `Task::deadline_in` makes deadlines of
+    /// them.
     pub(crate) delay: u64,
     pub(crate) schedule_to_start: u64,
     pub(crate) start_to_close: u64,
@@ -33,7 +34,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The defaults: priority [`Priority::NORMAL`], no delay, no time-outs, one try.
+    /// The defaults: priority [`Priority::NORMAL`], no delay, no time-outs, one attempt.
     #[inline]
     pub const fn new() -> Self {
         Self {
@@ -53,15 +54,15 @@ impl Terms {
         self
     }
 
-    /// Sets how long it is kept back before it is put in the queue. Meanwhile it takes one of
-    /// [`Limits::delayed`](crate::Limits::delayed). One that reaches past the end of [`Instant`]'s range is for ever: only a
-    /// time-out, a cancel or the end brings the task out.
+    /// Sets how long the task waits before it enters the queue. Meanwhile it counts towards
+    /// [`Limits::delayed`](crate::Limits::delayed). A delay past the end of [`Instant`]'s range lasts for ever: only a
+    /// time-out, a cancel or the end settles the task.
     pub const fn delay(mut self, delay: Duration) -> Self {
         self.delay = nanos(Some(delay));
         self
     }
 
-    /// Sets all its time-outs.
+    /// Sets all time-outs.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.schedule_to_start = nanos(timeouts.schedule_to_start);
         self.start_to_close = nanos(timeouts.start_to_close);
@@ -69,28 +70,28 @@ impl Terms {
         self
     }
 
-    /// Sets what happens when an attempt fails.
+    /// Sets what happens after an attempt fails.
     pub const fn retry(mut self, retry: Retry) -> Self {
         self.tries = retry.tries;
         self.backoff = retry.backoff;
         self
     }
 
-    /// Whether a delay or a time-out counts from the submission, so that this needs an exact time.
+    /// Whether a delay or a time-out counts from the submission, so that the submission needs an exact time.
     #[must_use]
     #[inline]
     pub const fn count_from_submit(&self) -> bool {
         self.delay != 0 || self.schedule_to_start != u64::MAX || self.schedule_to_close != u64::MAX
     }
 
-    /// Whether the task is kept back before it is queued.
+    /// Whether the task has a delay before it is queued.
     #[must_use]
     #[inline]
     pub const fn is_delayed(&self) -> bool {
         self.delay != 0
     }
 
-    /// When a task submitted now is ready; a delay past the range is for ever.
+    /// When a task that is submitted at `now` is ready; [`NEVER`] past the end of the range.
     #[inline]
     pub(crate) const fn ready_at(&self, now: Instant) -> Instant {
         after(now, self.delay)
@@ -112,15 +113,15 @@ const fn nanos(duration: Option<Duration>) -> u64 {
     }
 }
 
-/// The class of the queue in which a task waits: those of the highest priority are served first, each class in order of
-/// arrival. Priorities compare as their names do, `HIGHEST > NORMAL > LOWEST`; classes are numbered in the order in which
-/// they are served, so that [`HIGHEST`](Self::HIGHEST) is class 0.
+/// The class of the queue in which a task waits. The class of the highest priority is served first, each class in order
+/// of arrival. Priorities compare as their names say, `HIGHEST > NORMAL > LOWEST`. Classes are numbered in the order in
+/// which they are served, so [`HIGHEST`](Self::HIGHEST) is class 0.
 ///
-/// A class cannot be starved: every [`Priority::FAIR_EVERY`]th start serves the task that has waited
-/// longest, whatever its class. So a task that has `n` tasks queued before it starts at the latest with
-/// the `FAIR_EVERY × (n + 1)`th start after it was queued.
+/// No class can starve: every [`Priority::FAIR_EVERY`]th start serves the task that has waited longest, whatever its
+/// class. So a task with `n` tasks queued before it starts at the latest with the `FAIR_EVERY × (n + 1)`th start after
+/// it was queued.
 ///
-/// It says who is next among those that wait, and nothing about who is let in: a full queue refuses every class.
+/// The priority decides which queued task is next. It has no say in admission: a full queue refuses every class.
 ///
 /// ```
 /// # use plimsoll_core::Priority;
@@ -133,7 +134,7 @@ pub struct Priority(u8);
 impl Priority {
     /// How many classes there are.
     pub const CLASSES: usize = 8;
-    /// Every how many starts the longest waiting task is served whatever its class.
+    /// One start in this many serves the longest waiting task, whatever its class.
     pub const FAIR_EVERY: u32 = 8;
     /// The class that is served first.
     pub const HIGHEST: Self = Self(0);
@@ -142,7 +143,7 @@ impl Priority {
     /// The class that is served last.
     pub const LOWEST: Self = Self(7);
 
-    /// The class with this number, 0 (the highest priority) to 7; larger numbers give the lowest priority.
+    /// The class with this number, from 0 (the highest priority) to 7. Larger numbers give the lowest priority.
     #[must_use]
     pub const fn new(class: u8) -> Self {
         if class < 7 { Self(class) } else { Self::LOWEST }
@@ -173,21 +174,21 @@ impl Default for Priority {
     }
 }
 
-/// The three time-outs of a task. `None` means no limit, as does a duration that reaches past the end of
-/// [`Instant`](crate::Instant)'s range. Zero is over at once: only what is reported at the instant at which it began to
-/// count comes before it. Hosts whose tasks take time may refuse it ([`ZeroTimeout`](crate::Refusal::ZeroTimeout)). Further
-/// time-outs may be added: end a literal with `..Timeouts::NONE`.
+/// The time-outs of a task. `None` means no limit, as does a duration past the end of [`Instant`](crate::Instant)'s
+/// range. A time-out of zero passes at once: only a report at the very instant at which it began to count comes before
+/// it. Hosts whose tasks take time may refuse it ([`ZeroTimeout`](crate::Refusal::ZeroTimeout)). A later version may
+/// add time-outs: end a literal with `..Timeouts::NONE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Timeouts {
-    /// How long one stay in the queue may last (a start delay and a backoff do not count). A task that
-    /// waits longer settles as [`Outcome::Expired`](crate::Outcome::Expired).
+    /// How long one stay in the queue may last; a start delay and a backoff do not count. A task that waits longer
+    /// settles as [`Outcome::Expired`](crate::Outcome::Expired).
     pub schedule_to_start: Option<Duration>,
-    /// How long one attempt may run, from [`start_next`](crate::Processor::start_next) or, where the host reports that,
-    /// from the call of its handler ([`began`](crate::Processor::began)); else the task settles as
+    /// How long one attempt may run, from [`start_next`](crate::Processor::start_next) or, if the host reports it, from
+    /// the call of its handler ([`began`](crate::Processor::began)). Beyond that the task settles as
     /// [`TimedOut`](crate::Outcome::TimedOut), or is tried again ([`Retry::on_timeout`]).
     pub start_to_close: Option<Duration>,
-    /// How long the task may take from `submit` on, waiting and all its attempts included, else it settles
-    /// as [`TimedOut`](crate::Outcome::TimedOut).
+    /// How long the task may take from `submit` on, with all waiting and all attempts. Beyond that it settles as
+    /// [`TimedOut`](crate::Outcome::TimedOut).
     pub schedule_to_close: Option<Duration>,
 }
 
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_counts_from_the_submission_needs_its_time() {
+    fn only_terms_that_count_from_the_submission_need_its_time() {
         let second = Some(Duration::from_secs(1));
         let from_start = Timeouts { start_to_close: second, ..Timeouts::NONE };
         assert!(!Terms::new().timeouts(from_start).count_from_submit());

@@ -1,4 +1,4 @@
-//! May this be taken in? The room there is, who has it set aside, and why something is refused.
+//! May a task be admitted? Counts the room, with the room that permits set aside, and gives the reason for a refusal.
 
 use super::gate::Gate;
 use super::tally::Tally;
@@ -6,7 +6,8 @@ use crate::lifecycle::State;
 use crate::line::Line;
 use crate::{Account, Limits, Refusal, ReserveRefusal, Route, Terms};
 
-/// Counts what takes room, beside the tasks that the [`Tally`] counts. It does not know whether the machine is open.
+/// Counts what takes room, apart from the tasks that the [`Tally`] counts. Whether the machine is open is checked by
+/// its callers.
 pub(super) struct Admission<W> {
     queue: u32,
     delayed: u32,
@@ -16,12 +17,12 @@ pub(super) struct Admission<W> {
     retains: bool,
     /// Tasks routed to a handle.
     handles: u32,
-    /// Permits, and those who wait for one.
+    /// Permits, and the waiters for one.
     pub(super) line: Line<W>,
 }
 
 impl<W> Admission<W> {
-    /// Nothing takes room yet. Permits are entered in the account of `waiters`, what they hold in that of `permits`.
+    /// Nothing takes room yet. The account `waiters` counts permits, the account `permits` the places that they hold.
     pub(super) fn new(limits: &Limits, waiters: Account, permits: Account) -> Self {
         Self {
             queue: limits.queue,
@@ -51,7 +52,7 @@ impl<W> Admission<W> {
         self.handles = self.handles.wrapping_sub(1);
     }
 
-    /// Why a task of this route on these terms is not taken even if there is room, beside so many places that permits hold.
+    /// Why a task with this route and these terms is refused even if there is room, while permits hold `held` places.
     #[inline]
     pub(super) fn refusal<C>(
         &self,
@@ -71,7 +72,7 @@ impl<W> Admission<W> {
         }
     }
 
-    /// Why there is no room for one more task, where so many slots are free. A delayed one needs none in the queue.
+    /// Why there is no room for one more task. A delayed task needs no room in the queue.
     #[inline]
     pub(super) fn room_refusal(
         &self,
@@ -86,7 +87,7 @@ impl<W> Admission<W> {
         (self.slot_room(free_slots) == 0).then_some(Refusal::Backlog)
     }
 
-    /// Why room for so many tasks can't be set aside at once.
+    /// Why room for `count` tasks cannot be set aside now.
     pub(super) fn reserve_refusal(
         &self,
         count: u32,
@@ -103,7 +104,7 @@ impl<W> Admission<W> {
         (self.unclaimed_room(self.line.held()) < count).then_some(ReserveRefusal::Unclaimed)
     }
 
-    /// How many more tasks without a delay would be taken in now.
+    /// How many more tasks without a delay would be admitted now.
     #[inline]
     pub(super) fn free_room(&self, tally: &Tally, gate: &Gate, free_slots: u32) -> u32 {
         if self.line.is_waiting() {
@@ -112,7 +113,7 @@ impl<W> Admission<W> {
         self.queue_room(tally, gate).min(self.slot_room(free_slots))
     }
 
-    /// Whether there is as much room as the first of those in line waits for.
+    /// Whether there is as much room as the first waiter in line asks for.
     #[inline]
     pub(super) fn can_call_first(&self, tally: &Tally, gate: &Gate, free_slots: u32) -> bool {
         let wanted = self.line.wanted();
@@ -121,49 +122,51 @@ impl<W> Admission<W> {
             && self.slot_room(free_slots) >= wanted
     }
 
-    /// Grants the first in line its permit, for which there is room, or denies it where waiting does not help: its waiter.
+    /// Calls the first in line and returns its waiter; there has to be room. The permit is granted, or denied if
+    /// `unclaimed` has too little room: against that waiting does not help.
     pub(super) fn call_first(&mut self) -> Option<W> {
         let is_denied = self.unclaimed_room(self.line.held()) < self.line.wanted();
         if is_denied { self.line.deny() } else { self.line.grant() }
     }
 
-    /// How much of the queue's room is taken: by tasks that wait for a place now, by places that permits hold, and by tasks
-    /// that back off beyond what `delayed` allows.
+    /// How much of the queue's room is taken: by queued tasks, by places that permits hold, and by tasks that back off
+    /// beyond what `delayed` allows.
     #[inline]
     pub(super) fn waiting_now(&self, tally: &Tally) -> u32 {
-        // Each of these is bounded by a limit, and the sum of the limits is far below 2^32.
+        // Each term is bounded by a limit, and the sum of the limits is far below 2^32.
         let surplus = tally.delayed().saturating_sub(self.delayed);
         tally.of(State::Queued).wrapping_add(surplus).wrapping_add(self.line.held())
     }
 
-    /// How many more tasks the queue takes now.
+    /// How many more tasks the queue takes now. A task that can start at once needs no place in the queue.
     #[inline]
     fn queue_room(&self, tally: &Tally, gate: &Gate) -> u32 {
         self.queue.wrapping_add(gate.free(tally)).saturating_sub(self.waiting_now(tally))
     }
 
-    /// Whether [`queue_room`](Self::queue_room) is not 0. Mostly there is room whoever runs.
+    /// Whether [`queue_room`](Self::queue_room) is not 0. Mostly there is room without asking the gate.
     #[inline]
     fn has_queue_room(&self, tally: &Tally, gate: &Gate) -> bool {
         self.waiting_now(tally) < self.queue || self.queue_room(tally, gate) > 0
     }
 
-    /// Whether one more delayed task is taken now, beside so many places that permits hold. What has fallen due into a full
-    /// queue takes its room, as what backs off beyond `delayed` takes that of the queue. So unsettled tasks, orphans and
-    /// places of permits together are never more than [`Limits::unsettled`], and their slots suffice.
+    /// Whether one more delayed task is admitted now, while permits hold `held` places. Tasks that fell due while the
+    /// queue was full take room of delayed tasks, just as tasks that back off beyond `delayed` take room of the queue.
+    /// So unsettled tasks, orphans and places of permits together never exceed [`Limits::unsettled`], and there is a
+    /// slot for each.
     #[inline]
     fn has_delayed_room(&self, tally: &Tally, held: u32) -> bool {
         let all = tally.waiting().wrapping_add(tally.placed()).wrapping_add(held);
         tally.delayed() < self.delayed && all < self.unsettled
     }
 
-    /// How many of the free task slots are not promised.
+    /// How many of the free task slots are not promised to permits.
     #[inline]
     fn slot_room(&self, free_slots: u32) -> u32 {
         free_slots.saturating_sub(self.line.held())
     }
 
-    /// How many more tasks may be routed to handles, beside so many places that permits hold.
+    /// How many more tasks may be routed to handles, while permits hold `held` places.
     #[inline]
     fn unclaimed_room(&self, held: u32) -> u32 {
         self.unclaimed.saturating_sub(self.handles.wrapping_add(held))
@@ -280,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_comes_first_and_is_granted_or_denied() {
+    fn a_waiter_comes_first_and_is_granted_or_denied() {
         let mut rig = Rig::new(|limits| limits.unclaimed = Some(1));
         rig.gate.set_paused(true);
         (0..3).for_each(|_| rig.tally.enter(State::Queued));

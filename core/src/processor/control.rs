@@ -1,30 +1,34 @@
-//! Commands that steer what is there: cancel, pause, resume, the concurrency limit.
+//! Commands that steer the machine: cancel, pause, resume, the concurrency limit.
+//!
+//! What a cancel does to a task in each state is in the table of [`State::on`](crate::lifecycle::State::on);
+//! `end_cancelled` in `settle` performs it.
 
 use super::Processor;
 use crate::{CancelError, CancelReason, Instant, Plan, TaskId};
 
-/// What [`Processor::cancel`] came to.
+/// What [`Processor::cancel`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cancelled {
-    /// The task was waiting, and is over.
+    /// The task was waiting and is settled.
     Settled,
-    /// The task is settled, and its attempt was asked to stop.
+    /// The task is settled; its attempt was running and is asked to stop.
     Stopping,
 }
 
 impl<P: Plan> Processor<P> {
-    /// Cancels a task that is not settled, whatever it is doing.
+    /// Cancels a task that is not settled yet, in whichever state it is. A running attempt is asked to stop, by
+    /// [`Effect::Stop`](crate::Effect::Stop).
     ///
     /// May change: effects (its settlement; a `Stop` if it runs), the queue, room.
     ///
     /// # Errors
-    /// [`CancelError`]; nothing has changed then.
+    /// [`CancelError`]; nothing has changed.
     pub fn cancel(&mut self, now: Instant, task: TaskId) -> Result<Cancelled, CancelError> {
         self.cancel_with(now, task, None)
     }
 
-    /// [`cancel`](Self::cancel) for a reason, which comes out with the outcome.
+    /// Like [`cancel`](Self::cancel), with a reason that comes out with the outcome.
     ///
     /// May change: as [`cancel`](Self::cancel).
     ///
@@ -40,7 +44,7 @@ impl<P: Plan> Processor<P> {
     /// ```
     ///
     /// # Errors
-    /// As there.
+    /// As [`cancel`](Self::cancel).
     pub fn cancel_because(
         &mut self,
         now: Instant,
@@ -65,8 +69,8 @@ impl<P: Plan> Processor<P> {
         Ok(if state.runs() { Cancelled::Stopping } else { Cancelled::Settled })
     }
 
-    /// Starts nothing more until [`resume`](Self::resume). What runs goes on, time-outs too, and as long as
-    /// the queue has room tasks are taken in.
+    /// Starts no more attempts until [`resume`](Self::resume). Running attempts and time-outs go on, and tasks are
+    /// admitted while the queue has room.
     ///
     /// May change: [`startable`](Self::startable), room.
     pub fn pause(&mut self, now: Instant) {
@@ -74,7 +78,7 @@ impl<P: Plan> Processor<P> {
         self.gate.set_paused(true);
     }
 
-    /// Starts again what is queued.
+    /// Starts attempts again, after a [`pause`](Self::pause).
     ///
     /// May change: [`startable`](Self::startable), room.
     pub fn resume(&mut self, now: Instant) {
@@ -82,15 +86,15 @@ impl<P: Plan> Processor<P> {
         self.gate.set_paused(false);
     }
 
-    /// Whether it was paused.
+    /// Whether the machine is paused.
     #[must_use]
     pub const fn is_paused(&self) -> bool {
         self.gate.is_paused()
     }
 
     /// Sets how many attempts may run at the same time, at most [`Limits::concurrency`](crate::Limits::concurrency),
-    /// for which the machine was built. Stops nobody: with more running than that, nothing is started until
-    /// enough have ended. 0 is legal. Returns what is now set.
+    /// for which the machine was built. Running attempts are not stopped: while more are running than the new limit,
+    /// none is started. 0 is legal. Returns the new limit.
     ///
     /// May change: [`startable`](Self::startable), room, effects (waiters for room).
     pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {

@@ -1,16 +1,19 @@
-//! May something start now? The concurrency limit, and what else holds attempts back.
+//! May an attempt start now? The concurrency limit, and whatever else holds attempts back.
+//!
+//! [`Gate::free`] also counts as room for [`Admission`](super::admission::Admission), beside the queue: whatever holds
+//! attempts back takes that room, too.
 
 use super::tally::Tally;
 use crate::{Hold, Limits};
 
-/// Lets attempts start as long as there is a place for them.
+/// Lets an attempt start while a concurrency place is free.
 pub(super) struct Gate {
     concurrency: u32,
     most_concurrency: u32,
     most_orphans: u32,
     is_paused: bool,
     is_ending: bool,
-    /// How many attempts may run at the same time as things are: 0 while it is shut.
+    /// How many attempts may run at the same time: `concurrency`, or 0 while the gate is shut.
     places: u32,
 }
 
@@ -27,7 +30,7 @@ impl Gate {
         }
     }
 
-    /// How many attempts may run at the same time while it is open.
+    /// How many attempts may run at the same time while the gate is open.
     pub(super) const fn concurrency(&self) -> u32 {
         self.concurrency
     }
@@ -36,7 +39,7 @@ impl Gate {
         self.is_paused
     }
 
-    /// Sets the concurrency, at most what the machine was built for: what it is now.
+    /// Sets the concurrency, at most to what the machine was built for, and returns it.
     pub(super) fn set_concurrency(&mut self, concurrency: u32) -> u32 {
         self.concurrency = concurrency.min(self.most_concurrency);
         self.set_places();
@@ -48,7 +51,7 @@ impl Gate {
         self.set_places();
     }
 
-    /// Shuts it for good.
+    /// Shuts the gate for good.
     pub(super) fn end(&mut self) {
         self.is_ending = true;
         self.set_places();
@@ -58,7 +61,7 @@ impl Gate {
         self.places = if self.is_paused || self.is_ending { 0 } else { self.concurrency };
     }
 
-    /// How many attempts could start now.
+    /// How many attempts may start now, if tasks are queued: the free concurrency places.
     #[inline]
     pub(super) fn free(&self, tally: &Tally) -> u32 {
         if tally.orphans() >= self.most_orphans {
@@ -67,7 +70,7 @@ impl Gate {
         self.places.saturating_sub(tally.placed())
     }
 
-    /// What holds attempts back, apart from those that run.
+    /// What holds attempts back, other than running attempts.
     pub(super) fn hold(&self, tally: &Tally) -> Hold {
         if self.is_ending {
             Hold::Ending

@@ -1,4 +1,5 @@
-//! Outcomes that are kept until somebody takes them: for a handle, or as retained results.
+//! Outcomes that wait to be taken: for a handle, or as retained results. What outlives the end is decided in
+//! [`ending`](super::ending).
 
 use core::fmt;
 
@@ -6,15 +7,15 @@ use super::Processor;
 use crate::task::{Claimant, Pending, Task};
 use crate::{Instant, Plan, Settlement, TaskId};
 
-/// What [`Processor::claim`] came to.
+/// The answer of [`Processor::claim`].
 #[must_use = "it hands values back"]
 pub enum Claim<P: Plan> {
-    /// The outcome, and the waiter, which is not needed any more.
+    /// The outcome. The waiter is not needed and handed back.
     Ready(Settlement<P>, P::Waiter),
-    /// Not settled yet, or not yet [`observed`](Processor::observed): the waiter will leave by
-    /// [`Effect::Wake`](crate::Effect::Wake) when it is. The waiter that it replaces, if any, is handed back.
+    /// The task is not settled yet, or its outcome not yet [`observed`](Processor::observed). Then the waiter leaves by
+    /// [`Effect::Wake`](crate::Effect::Wake). The waiter that it replaces, if any, is handed back.
     Pending(Option<P::Waiter>),
-    /// There is no such task for a handle: its outcome was taken, or discarded by the end of the machine. The waiter is
+    /// No such task is routed to a handle: its outcome was taken, or discarded by the end of the machine. The waiter is
     /// handed back.
     Gone(P::Waiter),
 }
@@ -23,9 +24,9 @@ pub enum Claim<P: Plan> {
 #[must_use = "it hands values out"]
 #[non_exhaustive]
 pub struct Released<P: Plan> {
-    /// The waiter that was left with [`Processor::claim`].
+    /// The waiter that [`Processor::claim`] had left.
     pub waiter: Option<P::Waiter>,
-    /// The outcome, if it was there already.
+    /// The outcome, if the task was settled.
     pub settlement: Option<Settlement<P>>,
 }
 
@@ -49,8 +50,8 @@ impl<P: Plan> fmt::Debug for Released<P> {
 }
 
 impl<P: Plan> Processor<P> {
-    /// Takes the outcome of a task that was submitted with [`Route::Handle`](crate::Route::Handle), or
-    /// leaves a waiter to be woken when it is there.
+    /// Takes the outcome of a task that was submitted with [`Route::Handle`](crate::Route::Handle). If the task is not
+    /// settled yet, it leaves a waiter, which is woken when it is.
     ///
     /// May change: room, task slots.
     #[inline]
@@ -70,9 +71,9 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Takes the outcome of a task that was submitted with [`Route::Handle`](crate::Route::Handle), if it is there
-    /// already: [`claim`](Self::claim) without a waiter, for who would have to make one first. `None` when it
-    /// is not, or when there is no such task for a handle.
+    /// Takes the outcome of a task that was submitted with [`Route::Handle`](crate::Route::Handle), if the task is
+    /// settled. Unlike [`claim`](Self::claim) it needs no waiter. `None` if the task is not settled yet, or if no such
+    /// task is routed to a handle.
     ///
     /// May change: room, task slots.
     ///
@@ -95,8 +96,8 @@ impl<P: Plan> Processor<P> {
         self.release_outcome(self.tasks.index_of(task))
     }
 
-    /// The waiter that was left by [`claim`](Self::claim), while it has not been woken. A host that would leave the same
-    /// one again need not.
+    /// The waiter that [`claim`](Self::claim) left and that has not been woken yet. A host that would leave an equal
+    /// waiter can skip the call.
     #[must_use]
     pub fn waiter(&self, task: TaskId) -> Option<&P::Waiter> {
         match &self.tasks.get(task)?.claimant {
@@ -105,9 +106,9 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Gives the claim up: the handle was dropped. The outcome, if it is there, is handed out; if not, it
-    /// will go nowhere, and one that the host has yet to observe leaves by [`Effect::Settle`](crate::Effect::Settle). Does
-    /// nothing when there is no such task for a handle.
+    /// Gives up the claim, because the handle was dropped. If the task is settled, the outcome is handed out; if not,
+    /// it goes nowhere once it is. An outcome that the host has yet to observe leaves by
+    /// [`Effect::Settle`](crate::Effect::Settle). Does nothing if no such task is routed to a handle.
     ///
     /// May change: room, task slots.
     pub fn release(&mut self, now: Instant, task: TaskId) -> Released<P> {
@@ -130,8 +131,9 @@ impl<P: Plan> Processor<P> {
         Released { waiter, settlement: None }
     }
 
-    /// Takes a retained result: of a task that was submitted with [`Route::Retain`](crate::Route::Retain),
-    /// is settled, and not older than [`ResultLimits::ttl`](crate::ResultLimits::ttl). It is taken once.
+    /// Takes the retained result of a settled task that was submitted with [`Route::Retain`](crate::Route::Retain).
+    /// `None` if it was taken before, made room for a newer one, or has reached
+    /// [`ResultLimits::ttl`](crate::ResultLimits::ttl).
     ///
     /// May change: room, task slots.
     pub fn take_result(&mut self, now: Instant, task: TaskId) -> Option<Settlement<P>> {
