@@ -1,9 +1,9 @@
 //! A task processor as a sans-IO state machine: bounded, deterministic, `no_std`.
 //!
-//! It reads no clock, spawns nothing, waits for nothing and calls no code of its host. The host tells it
-//! what happens and what time it is, and asks it what to do. What it will ever hold is fixed by its
-//! [`Limits`] when it is built; every value that goes in comes out exactly once; and it can prove both
-//! while it runs ([`Processor::census`], [`Processor::audit`], [`Processor::ledger`]).
+//! The machine reads no clock, spawns nothing, waits for nothing and calls no code of its host. The host tells it what
+//! has happened and what time it is, and asks it what to do next. [`Limits`] fix what the machine can ever hold when it
+//! is built. Every value that goes in comes out exactly once. The machine can prove both while it runs
+//! ([`Processor::census`], [`Processor::audit`], [`Processor::ledger`]).
 //!
 //! # The run loop
 //!
@@ -28,19 +28,19 @@
 //! let mut now = Instant::ZERO; // your clock
 //! let mut processor = Processor::<Sums>::new(Limits::default(), now)?;
 //!
-//! let terms = Terms::new().delay(Duration::from_millis(250)); // of any number of tasks
+//! let terms = Terms::new().delay(Duration::from_millis(250)); // for any number of tasks
 //! let callback = Route::Callback(Box::new(|sum| assert_eq!(sum, 6_u32)) as Box<dyn FnOnce(u32)>);
 //! processor.submit(now, Offer::new(vec![1, 2, 3], ()).route(callback), &terms)?;
 //!
 //! loop {
-//!     // 1. Reports first: what has come to an end since the last round. Here attempts end at once.
+//!     // 1. Reports first: attempts that have ended since the last round. Here each ends at once.
 //!     while let Some(start) = processor.start_next(now) {
 //!         let sum = start.job.iter().sum();
 //!         let _ = processor.completed(now, start.attempt, sum);
 //!     }
-//!     // 2. Then time.
+//!     // 2. Then the time.
 //!     let _ = processor.advance(now, 64);
-//!     // 3. Then what the machine wants done.
+//!     // 3. Then the effects: what the machine asks of the host.
 //!     while let Some(effect) = processor.poll_effect() {
 //!         if let Effect::Settle(settled) = effect {
 //!             if let (Some(callback), plimsoll_core::Outcome::Completed(sum)) = (settled.callback, settled.outcome) {
@@ -51,7 +51,7 @@
 //!     // 4. Wait until something happens.
 //!     match processor.next_wake() {
 //!         Wake::Now(_) => {}
-//!         Wake::At(at, _) => now = at, // or sleep
+//!         Wake::At(at, _) => now = at, // or sleep until then
 //!         Wake::Never => break,
 //!     }
 //! }
@@ -87,40 +87,42 @@
 //!  Orphan   ─── Stopped, Abandon ─────────► (free)
 //! ```
 //!
-//! A task is *settled* when its outcome is fixed, which happens exactly once. The outcome is *released* when it leaves the
-//! machine: by an effect, to its handle, or as a retained result. Then the slot is freed, unless an attempt runs on.
+//! A task is *settled* when its outcome is fixed, which happens exactly once. The outcome is *released* when it leaves
+//! the machine: by an effect, to its handle, or as a retained result. Then the slot is freed, unless an attempt still
+//! runs.
 //!
-//! A task that is timed out or cancelled while it runs settles at once. Its attempt is then an **orphan**, which keeps its
-//! concurrency place until the host reports that it has *stopped*, or the end *abandons* it. The task is *Stopping* until the
-//! outcome is released, and *Orphan* after that.
+//! A task that is timed out or cancelled while it runs settles at once. Its attempt is then an **orphan**, which keeps
+//! its concurrency place until the host reports that it has *stopped*, or the end *abandons* it. The task is *Stopping*
+//! until the outcome is released, and *Orphan* after that.
 //!
-//! An attempt can be *snoozed*: it has come too early, and does not count. The task backs off, as for a *Retry*, and is tried
-//! again as if that attempt had not been ([`Processor::snoozed`]).
+//! An attempt can be *snoozed*: it came too early and does not count. The task backs off, as for a *Retry*, and is
+//! tried again as if that attempt had never started ([`Processor::snoozed`]).
 //!
-//! A task that is to be tried again after a time-out ([`Retry::on_timeout`]) is not settled when its attempt has missed its
-//! start-to-close deadline. The attempt is asked to *halt*, and the task backs off when it has: two attempts at a task never
-//! run at the same time. Until then a report counts, and a cancel or the schedule-to-close time-out ends the task, as while it
-//! was *Running*.
+//! A task that is to be tried again after a time-out ([`Retry::on_timeout`]) is not settled when its attempt misses its
+//! start-to-close deadline. The attempt is asked to *halt*. The task backs off when the attempt has stopped, so two
+//! attempts at a task never run at the same time. Until then reports count, and a cancel or the schedule-to-close
+//! time-out ends the task, as in *Running*.
 //!
-//! [`TaskView`] names what the host sees of this: *Backoff* as [`Stage::BackingOff`], *Halting* as [`Stage::Stopping`],
-//! *Stopping* and *Orphan* both as [`Stage::Orphaned`].
+//! A host sees these states as the [`Stage`] of a [`TaskView`]. Some have other names there: *Backoff* is
+//! [`Stage::BackingOff`], *Halting* is [`Stage::Stopping`], and *Stopping* and *Orphan* are both [`Stage::Orphaned`].
 //!
 //! # The clock rule
 //!
-//! - Time is whatever the host says, in [`Instant`]s of its own origin. It may stand still; one that goes
-//!   backwards is taken to stand still.
-//! - Deadlines act in [`Processor::advance`] and in [`Processor::start_next`], which starts nothing that is overdue,
-//!   and nowhere else. A report counts whenever it comes, unless its task was timed out or cancelled before: then the
-//!   value comes back as [`Late`].
-//! - At one instant give reports first, then call `advance`, then give new commands and start attempts. So an attempt
-//!   that ends at its deadline, or while the host was kept busy beyond it, has ended in time.
-//! - The start-to-close time-out of an attempt counts from the `start_next` that hands it out, unless the host reports
-//!   by [`Processor::began`] that its handler was called only later.
-//! - Timers have a tick of one millisecond, on which deadlines are rounded up: one on a whole millisecond
-//!   fires exactly there, none fires early.
-//! - [`Processor::next_wake`] is never later than the earliest deadline; it may be earlier, when far timers
-//!   have to be re-sorted. Coming back then and calling what its [`Reason`] names always makes progress, so
-//!   no loop can spin.
+//! - The host passes the time in, as [`Instant`]s since an origin of its choice. Time may stand still. An instant
+//!   before the latest one counts as the latest one.
+//! - Deadlines act in [`Processor::advance`] and in [`Processor::start_next`], which starts no overdue task, and
+//!   nowhere else. A report counts whenever it comes, unless its task was timed out or cancelled before: then the value
+//!   comes back as [`Late`].
+//! - At one instant, give reports first, then call `advance`, then give commands and start attempts. So an attempt that
+//!   ends at its deadline has ended in time, and so has one that ends later, while the host is too busy to call
+//!   `advance`.
+//! - The start-to-close time-out of an attempt counts from the `start_next` that hands it out, or from a later call of
+//!   its handler that the host reports with [`Processor::began`].
+//! - Timers have a tick of one millisecond, to which deadlines are rounded up. A deadline on a whole millisecond fires
+//!   exactly then; none fires early.
+//! - [`Processor::next_wake`] is never later than the earliest deadline. It may be earlier, when far timers have to be
+//!   re-sorted. Calling the method that its [`Reason`] names, at that instant, always makes progress, so no loop can
+//!   spin.
 //!
 //! # What each effect asks of the host
 //!
@@ -134,55 +136,65 @@
 //! | [`Effect::Detach`] | drops a source's registrations |
 //! | [`Effect::Uncache`] | drops a cache entry |
 //! | [`Effect::Sweep`] | calls [`Processor::sweep`] until nothing is left |
-//! | [`Effect::Drained`] | may read [`Processor::remains`] and drop the machine: it is empty, but for what its end has kept |
+//! | [`Effect::Drained`] | may read [`Processor::remains`] and drop the machine, which holds only what its end has kept |
 //!
-//! Attempts are not pushed at the host: it pulls them with [`Processor::start_next`] when it has a place.
+//! Attempts are not effects: the host pulls them with [`Processor::start_next`] when it has a place.
 //!
 //! # Room
 //!
 //! [`Processor::submit`] refuses a task for which there is no room. A host that would rather wait, or has to know
-//! before it makes a job, asks for a permit first: [`Processor::reserve`] grants one at once or not at all,
-//! [`Processor::wait_for_room`] joins a line, first come first served. Each place of a permit is one of the queue's
-//! room, a task slot, and one of [`Limits::unclaimed`], and is taken as long as the permit holds it. So nothing that it
-//! stands for refuses [`Reserved::submit`].
+//! before it makes a job, gets a permit first: [`Processor::reserve`] grants one at once or not at all;
+//! [`Processor::wait_for_room`] joins a line that is served in order of arrival. Each place of a permit takes room for
+//! one task in the queue, one task slot, and one of [`Limits::unclaimed`], for as long as the permit holds it. So
+//! [`Reserved::submit`] is never refused for lack of these.
 //!
 //! # What `Debug` shows
 //!
-//! Ids, kinds, counts and times; the metadata, in events, views and the last error; the texts that the host has given for the
-//! last error and for a cancel. Never a job, a result, a callback, a waiter or what is cached.
+//! Ids, kinds, counts and times; metadata, in events, views and the last error; the host's texts for the last error and
+//! for a cancel. Never a job, a result, a callback, a waiter, or a key or value of the cache.
 //!
 //! # What may grow
 //!
-//! Whatever may get another variant or field in a later version is `#[non_exhaustive]`: effects, events, outcomes, reasons,
-//! reports. Complete are the answers that tell whether to wait on ([`Claim`], [`Next`], [`RoomStatus`], [`SleepStatus`]) or
-//! when to come back ([`Wake`]), and the [`Phase`]: an arm for everything else would guess there. What is written as a literal
-//! ([`Timeouts`], [`CacheLimits`]) is to end with `..Timeouts::NONE` or the like.
+//! A type that may get another variant or field in a later version is `#[non_exhaustive]`: effects, events, outcomes,
+//! reasons, reports. Exhaustive are the answers that say whether to keep waiting ([`Claim`], [`Next`], [`RoomStatus`],
+//! [`SleepStatus`]) or when to come back ([`Wake`]), and [`Phase`]: a catch-all arm would have to guess there. A
+//! literal of [`Timeouts`] or [`CacheLimits`] should end with `..Timeouts::NONE` or the like.
 //!
 //! # What calls cost
 //!
-//! Every call is O(1) and allocates nothing, with these exceptions: [`Processor::new`] (O(limits), the only
-//! one that allocates), [`Processor::advance`], [`Processor::sweep`] and [`Processor::feed_batch`] (O(what
-//! they are given to do), the first two within a budget), [`Processor::audit`] (O(limits)), sleeps and the end of
-//! an attempt that has some (O([`Limits::sleeps`])),
-//! and the effects of the end (O(permits and subscribers that nobody has to wake)). What is found by hash in the
-//! cache is expected O(1).
+//! Every call is O(1) and allocates nothing, with these exceptions:
+//!
+//! | call | cost |
+//! |---|---|
+//! | [`Processor::new`] | O(limits), and the only call that allocates |
+//! | [`Processor::advance`], [`Processor::sweep`] | O(budget) |
+//! | [`Processor::feed_batch`] | O(batch) |
+//! | [`Processor::audit`] | O(limits) |
+//! | [`Processor::inspect`] | O(slots) |
+//! | sleeps, and the end of an attempt with sleeps | O([`Limits::sleeps`]) |
+//! | [`Processor::poll_effect`], during the end | O(permits and subscribers without a waiter) |
+//! | calls of the cache | O(1) expected; one insert in very many O(entries) |
 //!
 //! # Memory
 //!
-//! [`Limits::footprint`] tells all of it beforehand. With jobs, outputs, errors, panics and metadata of 8 bytes each,
-//! and callbacks and waiters of 16, a task slot takes 144 bytes, a timer 16, a sleep 56 and an event 40, on 64-bit targets. There is
-//! a timer for each task slot and each sleep, and 512 more for the wheel itself, up to 3,840 from 8,192 timers on.
+//! [`Limits::footprint`] gives all of it beforehand. With jobs, outputs, errors, panics and metadata of 8 bytes each,
+//! and callbacks and waiters of 16, a task slot takes 144 bytes, a timer 16, a sleep 56 and an event 40, on 64-bit
+//! targets. There is a timer for each task slot and each sleep, and the timer wheel takes the room of 512 more, or of
+//! up to 3,840 more from 8,192 timers on.
 //!
 //! # Ids
 //!
-//! An id is one `u64` and names one thing for ever: the low bits, as many as the limit needs, are the slot,
-//! all the others its generation, which begins where [`Limits::origin`] says. A slot whose generations are used up is retired and counted, never
-//! wrapped. With up to 1,024 task slots that takes 570 years at 1,000,000 tasks a second through one slot
-//! (54 bits), with 1,000,000 slots 203 days (44 bits), after which one slot of the million is lost; an origin takes a
-//! sixteenth of that at most. Each attempt after a task's first one takes a generation too; a task whose slot has none left
-//! (after four billion attempts, or in a slot that is nearly used up) is not tried again, and settled as its last attempt has
-//! ended. Processors of different origins do not take each other's ids for their own, but for a
-//! chance of one in 2⁴⁸ a try with the default limits.
+//! An id is one `u64` and names one thing for ever. The low bits, as many as the limit needs, are a slot; all other
+//! bits are the slot's generation, which begins where [`Limits::origin`] says. A slot whose generations are used up is
+//! retired and counted: generations never wrap. With up to 1,024 task slots a generation has 54 bits, which last 570
+//! years at 1,000,000 tasks a second through one slot. With 1,000,000 slots it has 44 bits, which last 203 days; after
+//! that one slot of the million is lost. An origin takes a sixteenth of that at most.
+//!
+//! Each attempt after a task's first one takes a generation, too. A task whose slot has none left (after four billion
+//! attempts, or in a slot that is nearly used up) is not tried again, and settles as its last attempt ended.
+//!
+//! A processor does not take the ids of a processor with another origin for its own, except with a chance of one in 2⁴⁸
+//! a try with the default limits.
 
 #![no_std]
 #![forbid(unsafe_code)]
