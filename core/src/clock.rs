@@ -2,7 +2,7 @@
 
 use crate::Instant;
 
-/// The standard library's monotonic clock, from the moment this value was made on.
+/// The standard library's monotonic clock, with the start of this value as its origin.
 ///
 /// ```
 /// # use plimsoll_core::{Clock, Instant};
@@ -13,19 +13,19 @@ use crate::Instant;
 pub struct Clock(std::time::Instant);
 
 impl Clock {
-    /// A clock that begins at [`Instant::ZERO`] now.
+    /// Starts a clock, now at [`Instant::ZERO`].
     #[must_use]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
     }
 
-    /// What time it is.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Instant {
         Instant::ZERO.saturating_add(self.0.elapsed())
     }
 
-    /// The standard library's instant for one of ours, to sleep until; `None` past the end of its range.
+    /// Converts an instant to the standard library's, to sleep until then; `None` past the end of its range.
     #[must_use]
     pub fn to_std(&self, at: Instant) -> Option<std::time::Instant> {
         self.0.checked_add(at.saturating_since(Instant::ZERO))

@@ -1,28 +1,30 @@
-//! What the machine asks its host to do.
+//! What the machine asks its host to do: effects, attempts to start, and when to come back.
 
 use core::fmt;
 
 use crate::{AttemptId, Instant, OutcomeKind, Plan, Settlement, SourceId, TaskId};
 
-/// An attempt to be started, from [`Processor::start_next`](crate::Processor::start_next).
+/// An attempt for the host to run, from [`Processor::start_next`](crate::Processor::start_next).
 #[must_use = "an attempt that is not run must be reported as `stopped`, else it keeps its concurrency place"]
 #[non_exhaustive]
 pub struct Start<P: Plan> {
     /// Which task.
     pub task: TaskId,
-    /// Which attempt: reports name it.
+    /// Which attempt. Reports name it.
     pub attempt: AttemptId,
-    /// The attempt's number, from 1. One that follows a [`snoozed`](crate::Processor::snoozed) one has the number of that.
+    /// The attempt's number, from 1. An attempt after a [`snoozed`](crate::Processor::snoozed) one has the same number
+    /// as that one.
     pub number: u32,
-    /// The payload. The host has it now; it comes back to the machine only with a report that allows a
-    /// further try.
+    /// The payload. The host has it now. It goes back to the machine only with a report after which the task may be
+    /// tried again.
     pub job: P::Job,
     /// The metadata the task was submitted with.
     pub meta: P::Meta,
-    /// When the attempt times out, unless [`began`](crate::Processor::began) says that it begins later.
+    /// When the attempt times out, unless [`began`](crate::Processor::began) reports that it began later. `None` if it
+    /// has no deadline.
     pub deadline: Option<Instant>,
-    /// How many further tries would be allowed; never 0 without a bound. With 0 a copy of the job is
-    /// of use only to one that is [`snoozed`](crate::Processor::snoozed).
+    /// How many further attempts are allowed; never 0 if there is no bound. With 0, a copy of the job is of use only if
+    /// the attempt is [`snoozed`](crate::Processor::snoozed).
     pub further: u32,
 }
 
@@ -37,33 +39,34 @@ impl<P: Plan> fmt::Debug for Start<P> {
     }
 }
 
-/// Something the host has to do, from [`Processor::poll_effect`](crate::Processor::poll_effect).
+/// Something for the host to do, from [`Processor::poll_effect`](crate::Processor::poll_effect).
 #[must_use = "an effect carries values that leave the machine, and duties that nobody else has"]
 #[non_exhaustive]
 pub enum Effect<P: Plan> {
-    /// Make this attempt stop, and report [`stopped`](crate::Processor::stopped) once it has, or what it came to after all.
-    /// Until then it keeps its concurrency place: as an orphan if its task is settled, and any value that is reported comes
-    /// back as `Late`; else because another attempt follows, and all reports count.
+    /// Make this attempt stop. Report [`stopped`](crate::Processor::stopped) when it has, or its result if it had one
+    /// after all. Until then it keeps its concurrency place. If its task is settled it is an orphan, and any value that
+    /// is reported comes back as [`Late`](crate::Late). Otherwise another attempt follows, and all reports count.
     Stop(Stop),
-    /// See how the task ended, before anybody has the outcome, and give that and the job back by
-    /// [`observed`](crate::Processor::observed). Callback and waiter are not there. Only if
-    /// [`observe`](crate::Processor::observe) was asked for, and for outcomes that are kept: all others come by
+    /// Look at the outcome before anybody else has it, then give it and the job back with
+    /// [`observed`](crate::Processor::observed). Callback and waiter are `None`. This comes only while
+    /// [`observe`](crate::Processor::observe) is on, and only for outcomes that are kept. All others come by
     /// [`Settle`](Self::Settle).
     Observe(Settlement<P>),
-    /// Call the callback, if there is one, with the outcome; drop the rest.
+    /// Call the callback, if there is one, with the outcome, and drop the rest.
     Settle(Settlement<P>),
     /// Wake this waiter.
     Wake(P::Waiter),
-    /// Drop an outcome that nobody took: newer results needed its place, or the machine ended.
+    /// Drop an outcome that nobody took: a newer result needed its place, or the machine ended.
     Discard(Settlement<P>),
-    /// Drop the guard of a source: the machine is draining.
+    /// Drop the registrations of a source: the machine is draining.
     Detach(Detached<P::Listener>),
     /// Drop a cache entry: the machine has ended.
     Uncache(P::Key, P::Value),
-    /// The cleanup interval has come: call [`sweep`](crate::Processor::sweep).
+    /// Call [`sweep`](crate::Processor::sweep): the cleanup interval has passed.
     Sweep,
-    /// The end: nothing is left but what it has kept, and [`remains`](crate::Processor::remains) tells what that end has
-    /// met. This is the last effect of all, but for the wakes of waiters whose outcome is given back only then.
+    /// The machine has ended and holds only what its end kept; [`remains`](crate::Processor::remains) says what was
+    /// left. No effect follows, except wakes for outcomes that the host gives back later, by
+    /// [`observed`](crate::Processor::observed).
     Drained,
 }
 
@@ -87,7 +90,7 @@ impl<P: Plan> fmt::Debug for Effect<P> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stop {
-    /// Which task. It is settled, or tried again when the attempt has stopped.
+    /// Which task. It is settled already, or will be tried again when the attempt has stopped.
     pub task: TaskId,
     /// Which attempt.
     pub attempt: AttemptId,
@@ -95,10 +98,10 @@ pub struct Stop {
     pub why: OutcomeKind,
 }
 
-/// A source's three registrations: what it means to be attached.
+/// A source's three registrations. A source is attached as long as they exist.
 ///
-/// The machine keeps them in the source's slot and hands them out when it is detached, and only them:
-/// what others registered with the same emitter is not its business.
+/// The machine keeps them in the source's slot and hands out exactly these when the source is detached. Other
+/// registrations with the same emitter are not touched.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[must_use = "the registrations of a source are undone by dropping them"]
 pub struct Guard<L> {
@@ -124,7 +127,7 @@ pub struct Detached<L> {
     pub source: SourceId,
     /// Its registrations.
     pub guard: Guard<L>,
-    /// What it had fed.
+    /// What it fed while it was attached.
     pub fed: Fed,
 }
 
@@ -145,7 +148,7 @@ pub struct Fed {
     pub admitted: u64,
     /// Tasks that were refused and handed back.
     pub refused: u64,
-    /// Errors it reported.
+    /// Errors that it reported.
     pub errors: u64,
 }
 
@@ -157,23 +160,23 @@ pub enum Wake {
     Now(Reason),
     /// Call [`advance`](crate::Processor::advance) at this instant.
     At(Instant, Reason),
-    /// Nothing will happen by itself.
+    /// Nothing will happen until the host makes a call.
     Never,
 }
 
-/// Why the host has to come back. A loop that spins explains itself by it.
+/// Why the host has to come back, and so why a loop spins, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// [`poll_effect`](crate::Processor::poll_effect) has something.
+    /// [`poll_effect`](crate::Processor::poll_effect) has an effect.
     Effect,
-    /// [`start_next`](crate::Processor::start_next) has something.
+    /// [`start_next`](crate::Processor::start_next) has an attempt.
     Start,
-    /// The end goes on: call [`advance`](crate::Processor::advance).
+    /// The end has work left: call [`advance`](crate::Processor::advance).
     End,
     /// A timer is due.
     Timer,
-    /// The timer store has to re-sort far timers; none may be due.
+    /// The timer store has to re-sort far timers. Perhaps no timer is due.
     Cascade,
 }
 
@@ -184,6 +187,6 @@ pub enum Reason {
 pub struct Progress {
     /// How much of the budget was used.
     pub used: u32,
-    /// Whether work that is due now is left: call again.
+    /// Whether work that is due now is left. If so, call again.
     pub more: bool,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, one enum an operation; what was refused is handed back with the reason.
+//! Errors and refusals: one enum for each operation. A refused value is handed back with the reason.
 
 use core::fmt;
 
@@ -8,9 +8,8 @@ use crate::OutcomeKind;
 
 /// A value that was refused, with the reason.
 ///
-/// Where the reason is enough, `?` leaves the value behind: a function that returns the reason's type takes it from
-/// there. And it is an error itself whatever the value is, `Sync` or not, so that `?` also works where a function
-/// returns a box for any error; the value goes along in the box.
+/// In a function that returns the reason's type, `?` keeps the reason and drops the value. In a function that returns a
+/// boxed error, `?` keeps both: `Refused` is an error itself whatever the value is, `Sync` or not.
 ///
 /// ```
 /// use core::cell::Cell;
@@ -30,14 +29,14 @@ use crate::OutcomeKind;
 /// ```
 #[must_use = "the refused value is handed back here and nowhere else"]
 pub struct Refused<T, R = Refusal> {
-    /// Why, and what to do about it.
+    /// Why it was refused, and what to do about it.
     pub reason: R,
-    // Never lent out shared, so that this is `Sync` for every value.
+    // Never lent out by shared reference, so that `Refused` is `Sync` for every value.
     value: SyncWrapper<T>,
 }
 
 impl<T, R> Refused<T, R> {
-    /// This value is refused for this reason.
+    /// Refuses this value for this reason.
     #[inline]
     pub const fn new(reason: R, value: T) -> Self {
         Self { reason, value: SyncWrapper::new(value) }
@@ -55,13 +54,13 @@ impl<T, R> Refused<T, R> {
         (self.reason, self.value.into_inner())
     }
 
-    /// Makes something else of the value.
+    /// Maps the value, and keeps the reason.
     #[inline]
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Refused<U, R> {
         Refused::new(self.reason, make(self.value.into_inner()))
     }
 
-    /// Makes another reason of the reason.
+    /// Maps the reason, and keeps the value.
     #[inline]
     pub fn because<S>(self, make: impl FnOnce(R) -> S) -> Refused<T, S> {
         Refused { reason: make(self.reason), value: self.value }
@@ -82,10 +81,10 @@ impl<T, R: fmt::Display> fmt::Display for Refused<T, R> {
 
 impl<T, R: fmt::Debug + fmt::Display> core::error::Error for Refused<T, R> {}
 
-macro_rules! leave_value_behind {
+macro_rules! reason_from_refused {
     ($reason:ident) => {
         impl<T> From<Refused<T, $reason>> for $reason {
-            /// Leaves the value behind.
+            /// Keeps the reason and drops the value.
             fn from(refused: Refused<T, $reason>) -> Self {
                 refused.reason
             }
@@ -98,8 +97,8 @@ macro_rules! reasons {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        // As wide as what it stands beside in a `Refused`, and in the place of which it stands in a `Result`: with a
-        // single byte, what was written whole would be moved on in pieces, and the next whole read would have to wait.
+        // As wide as its neighbour in a `Refused`, and as the value in its place in a `Result`. A `Result` with a
+        // reason of one byte is written whole but moved on in pieces, and the next read of the whole stalls.
         #[repr(usize)]
         pub enum $name { $($(#[$vdoc])* $variant,)* }
 
@@ -111,38 +110,41 @@ macro_rules! reasons {
 
         impl core::error::Error for $name {}
 
-        leave_value_behind! { $name }
+        reason_from_refused! { $name }
     };
 }
 
 reasons! {
     /// Why [`submit`](crate::Processor::submit) refused a task.
     Refusal {
-        /// The queue is full, or others wait for room: wait, shed load, or build with a larger `queue`.
+        /// The queue is full, or others wait for room. Wait for room, shed load, or build with a larger limit `queue`.
         Full => "no room: the queue is full: wait for room, shed load, or build with a larger limit `queue`",
-        /// As many tasks are delayed or back off as the limit `delayed` allows: submit it later, or build with a larger
+        /// As many tasks are delayed or back off as the limit `delayed` allows. Submit it later, or build with a larger
         /// limit. Waiting for room does not help. (Tasks that fell due while the queue was full count until they have
         /// started.)
         Delayed => "too many tasks are delayed: submit it later, or build with a larger limit `delayed`",
-        /// As many tasks are routed to handles as the limit `unclaimed` allows: take some outcomes or drop their handles,
-        /// route tasks elsewhere whose outcomes nobody awaits, or build with a larger limit. Waiting for room does not help.
+        /// As many tasks are routed to handles as the limit `unclaimed` allows. Take some outcomes or drop their
+        /// handles, route tasks elsewhere if nobody awaits their outcomes, or build with a larger limit. Waiting for
+        /// room does not help.
         Unclaimed => "too many outcomes are not taken: await or drop handles, or build with a larger limit `unclaimed`",
-        /// The permit has no place left: reserve more. The core itself never says so.
+        /// The permit has no place left: reserve more. Given by hosts, never by the core.
         UsedUp => "all places of the permit are used up: reserve more",
-        /// As many tasks are in a completion queue as it has room for: take some results first. The core itself never says so.
+        /// The completion queue has as many tasks as it has room for: take some results first. Given by hosts, never by
+        /// the core.
         Untaken => "the completion queue has as many tasks as it has room for: take results first",
-        /// No task slot is free: call `poll_effect` until it is empty, for settled tasks keep theirs until then.
+        /// No task slot is free. Call `poll_effect` until it returns `None`: settled tasks keep their slots until then.
         /// (After years some slots may be retired too, see [`Census::retired`](crate::Census::retired).)
         Backlog => "settled tasks still have their slots: perform the effects, then try again",
         /// The machine is draining or has ended: no retry will help.
         Closed => "the processor is draining or has ended",
-        /// The terms ask for more tries than the limit `attempts` allows: ask for fewer, or build with a larger limit. A host
-        /// that cannot make a job for a further try has a limit of 1: let it clone jobs then (`retry`, in the adapters).
+        /// The terms ask for more attempts than the limit `attempts` allows: ask for fewer, or build with a larger
+        /// limit. A host that cannot make a job for a further attempt has a limit of 1: let it clone jobs then
+        /// (`retry`, in the adapters).
         Attempts => "more attempts asked for than are allowed: ask for fewer, or build with `retry` and a larger limit `attempts`",
         /// The terms ask for the result to be retained, but the limit `results.entries` is 0: build with a larger one.
         NotRetained => "no results are retained: build with a larger limit `results.entries`",
-        /// A time-out is zero, and would end the task before it began: leave it out for no limit. The core itself never says
-        /// so: a machine to which time is given may report at the very instant of a start.
+        /// A time-out is zero and would end the task before it began: leave it out for no limit. Given by hosts, never
+        /// by the core, where a report can come at the very instant of a start.
         ZeroTimeout => "a time-out of zero would end the task before it began: leave it out for no limit",
     }
 }
@@ -151,9 +153,9 @@ reasons! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FeedRefusal {
-    /// The source is not attached any more: stop emitting.
+    /// The source is not attached: stop emitting.
     Detached,
-    /// The host could not make the terms of the task, which was not offered. The core itself never says so.
+    /// The host could not make the terms of the task, and did not offer it. Given by hosts, never by the core.
     Terms,
     /// The task itself was refused.
     Task(Refusal),
@@ -171,14 +173,14 @@ impl fmt::Display for FeedRefusal {
 
 impl core::error::Error for FeedRefusal {}
 
-leave_value_behind! { FeedRefusal }
+reason_from_refused! { FeedRefusal }
 
 /// Why [`Reserved::submit`](crate::Reserved::submit) refused a task. The permit is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PermitRefusal {
-    /// This is no permit: it still waits for room, its places are used up, or it was given back. The task counts as not
-    /// offered.
+    /// The permit holds no place: it still waits for room, its places are used up, or it was given back. The task does
+    /// not count as offered.
     NotGranted,
     /// The task itself was refused, for its own terms or because the machine is draining.
     Task(Refusal),
@@ -195,20 +197,21 @@ impl fmt::Display for PermitRefusal {
 
 impl core::error::Error for PermitRefusal {}
 
-leave_value_behind! { PermitRefusal }
+reason_from_refused! { PermitRefusal }
 
 reasons! {
     /// Why [`reserve`](crate::Processor::reserve) granted no permit.
     ReserveRefusal {
-        /// The queue has no room for so many, or others wait for room: wait for it, ask for fewer, or shed load.
+        /// The queue has too little room, or others wait for room. Wait for room, ask for fewer places, or shed load.
         Full => "no room: the queue is full: wait for room, ask for fewer places, or shed load",
-        /// Too few task slots are free: call `poll_effect` until it is empty, for settled tasks keep theirs until then.
+        /// Too few task slots are free. Call `poll_effect` until it returns `None`: settled tasks keep their slots
+        /// until then.
         Backlog => "settled tasks still have their slots: perform the effects, then try again",
-        /// More outcomes would not be taken than the limit `unclaimed` allows: take some or drop their handles, or build with
-        /// a larger limit. Waiting for room does not help.
+        /// The limit `unclaimed` does not allow as many tasks for handles. Take some outcomes or drop their handles, or
+        /// build with a larger limit. Waiting for room does not help.
         Unclaimed => "too many outcomes are not taken: await or drop handles, or build with a larger limit `unclaimed`",
-        /// No permit can have so many places, however empty the machine is: `queue` and `concurrency` together are fewer, or
-        /// `unclaimed` is. Ask for fewer, or build with larger limits.
+        /// More places than a permit can have, even in an empty machine: `queue` and `concurrency` together are
+        /// fewer, or `unclaimed` is. Ask for fewer, or build with larger limits.
         TooMany => "more places than there can be: ask for fewer, or build with larger limits",
         /// The limit `waiters` is reached: shed load, or build with more.
         Waiters => "too many wait for room or hold a permit: shed load, or build with a larger limit `waiters`",
@@ -220,8 +223,8 @@ reasons! {
 reasons! {
     /// Why [`wait_for_room`](crate::Processor::wait_for_room) refused a waiter.
     WaitRefusal {
-        /// No permit can have so many places, however empty the machine is: `queue` and `concurrency` together are fewer, or
-        /// `unclaimed` is. Ask for fewer, or build with larger limits.
+        /// More places than a permit can have, even in an empty machine: `queue` and `concurrency` together are
+        /// fewer, or `unclaimed` is. Ask for fewer, or build with larger limits.
         TooMany => "more places than there can be: ask for fewer, or build with larger limits",
         /// The limit `waiters` is reached: shed load, or build with more.
         Waiters => "too many wait for room or hold a permit: shed load, or build with a larger limit `waiters`",
@@ -231,13 +234,13 @@ reasons! {
 }
 
 reasons! {
-    /// Why [`sleep`](crate::Processor::sleep) refused.
+    /// Why [`sleep`](crate::Processor::sleep) refused a waiter.
     SleepRefusal {
         /// The attempt is over, or was asked to stop.
         Over => "the attempt is over or was asked to stop",
-        /// The attempt has as many sleeps as the limit `sleeps` allows: end one, or build with more. (Or attempts
-        /// that are over left waiters of sleeps behind that take all the slots there are: call `poll_effect`
-        /// until it is empty.)
+        /// The attempt has as many sleeps as the limit `sleeps` allows: end one, or build with more. (Or all slots are
+        /// taken by sleeps of attempts that are over, whose waiters are still to be woken: call `poll_effect` until it
+        /// returns `None`.)
         Full => "the attempt sleeps in too many places",
     }
 }
@@ -253,7 +256,7 @@ reasons! {
 }
 
 reasons! {
-    /// Why [`subscribe`](crate::Processor::subscribe) refused.
+    /// Why [`subscribe`](crate::Processor::subscribe) refused a subscriber.
     SubscribeRefusal {
         /// The limit `subscribers` is reached: unsubscribe one, or build with more.
         Full => "too many subscribers",
@@ -263,22 +266,21 @@ reasons! {
 }
 
 reasons! {
-    /// Why [`cancel`](crate::Processor::cancel) did nothing.
+    /// Why [`cancel`](crate::Processor::cancel) cancelled nothing.
     CancelError {
-        /// No such task is live: it is over, and its outcome taken.
+        /// There is no such task: it was settled and its outcome taken.
         NotFound => "no such task",
-        /// The task has its outcome already.
+        /// The task is settled already.
         Settled => "the task is settled already",
     }
 }
 
-/// A report about an attempt that is over: the value comes back. An orphan counts as stopped from now on.
+/// A report came too late: the attempt is over, and the value is handed back. An orphan counts as stopped from now on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "the reported value is handed back here and nowhere else"]
 #[non_exhaustive]
 pub struct Late<T> {
-    /// The outcome of the attempt's task; `None` when the attempt was followed by another, or when the task is
-    /// gone or never was.
+    /// The outcome of the attempt's task. `None` if another attempt followed, or if there is no such task.
     pub settled: Option<OutcomeKind>,
     /// What was reported, whole.
     pub value: T,
@@ -307,15 +309,15 @@ impl<T> core::error::Error for Late<T> {}
 pub enum BuildError {
     /// A limit is out of its bounds.
     Limits(InvalidLimits),
-    /// The allocator does not give as much memory as the limits need: lower them, or give the process more.
+    /// The allocator refused as much memory as the limits need: lower them, or give the process more.
     /// [`Limits::footprint`](crate::Limits::footprint) says what each part takes.
     Memory {
         /// How many bytes the limits need.
         bytes: usize,
     },
-    /// The runtime cannot run a processor: what it lacks, and how it is made to have that. The core itself never says so.
+    /// The runtime cannot run a processor: what it lacks, and how to provide that. Given by hosts, never by the core.
     Runtime(&'static str),
-    /// The cache is a part of another processor already: make one for each. The core itself never says so.
+    /// The cache belongs to another processor already: make one for each. Given by hosts, never by the core.
     Cache,
 }
 
@@ -351,16 +353,16 @@ impl core::error::Error for BuildError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidLimits {
-    /// Which field of [`Limits`](crate::Limits).
+    /// The field of [`Limits`](crate::Limits).
     pub field: &'static str,
-    /// What it must be.
+    /// The bound that the field must keep.
     pub bound: &'static str,
-    /// What it is, durations in nanoseconds.
+    /// The value of the field; a duration is in nanoseconds.
     pub value: u64,
 }
 
 impl InvalidLimits {
-    /// This field must be so, but has this value. For hosts with settings beside those of the machine.
+    /// The `field` must keep the `bound`, but has this `value`. For hosts with settings of their own.
     #[must_use]
     pub const fn new(field: &'static str, bound: &'static str, value: u64) -> Self {
         Self { field, bound, value }

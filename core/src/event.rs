@@ -1,11 +1,11 @@
-//! What subscribers are told.
+//! Events, for subscribers.
 
 use core::time::Duration;
 
 use crate::{AttemptId, OutcomeKind, Refusal, SourceId, TaskId};
 
-/// Something that happened. Events are `Copy`: they carry ids, kinds, counts and the task's metadata,
-/// never a payload.
+/// Something that happened, read with [`Processor::next_event`](crate::Processor::next_event). Events are `Copy`: they
+/// carry ids, kinds, counts and the task's metadata, never a payload.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<M> {
@@ -38,20 +38,20 @@ pub enum Event<M> {
         task: TaskId,
         /// Its metadata.
         meta: M,
-        /// How many attempts there were, without those that were snoozed.
+        /// How many attempts there were, without the snoozed ones.
         attempts: u32,
         /// The backoff before it is queued again.
         delay: Duration,
     },
-    /// An attempt was snoozed, and does not count.
+    /// An attempt was snoozed and does not count.
     Snoozed {
         /// Which task.
         task: TaskId,
         /// Its metadata.
         meta: M,
-        /// How many attempts there were, without those that were snoozed.
+        /// How many attempts there were, without the snoozed ones.
         attempts: u32,
-        /// How long it backs off before it is queued again.
+        /// The backoff before it is queued again.
         delay: Duration,
     },
     /// A task's outcome was fixed.
@@ -63,7 +63,7 @@ pub enum Event<M> {
         /// How it ended.
         kind: OutcomeKind,
     },
-    /// An attempt that ran on after its task was settled has stopped.
+    /// An orphan has stopped: an attempt that still ran after its task was settled.
     OrphanStopped {
         /// Which task.
         task: TaskId,
@@ -83,8 +83,8 @@ pub enum Event<M> {
         /// Which source.
         source: SourceId,
     },
-    /// The health-check interval came: [`last_health`](crate::Processor::last_health) has the report, which is too large for
-    /// a ring of events. Where several are unread, each stands for the newest one.
+    /// A health check was made: [`last_health`](crate::Processor::last_health) has the report, which is too large for a
+    /// ring of events. If several are unread, each stands for the newest report.
     Health,
     /// The machine began to drain.
     Draining,

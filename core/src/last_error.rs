@@ -1,9 +1,9 @@
-//! What went wrong last, in a fixed number of bytes.
+//! The last error, in a fixed number of bytes.
 
 use crate::{Instant, Message, SourceId, TaskId};
 
-/// The last thing that went wrong: ids, kinds, counts and a text of bounded length. It never holds a job,
-/// nor a list of anything, so its size is a constant.
+/// The last error, from [`Processor::last_error`](crate::Processor::last_error): ids, kinds, counts and a text of
+/// bounded length. It holds no job and no list, so its size is constant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LastError<M> {
@@ -13,7 +13,7 @@ pub struct LastError<M> {
     pub task: Option<TaskId>,
     /// Which source, if it was one.
     pub source: Option<SourceId>,
-    /// How many attempts of the task had been started, without those that were snoozed.
+    /// How many attempts at the task had been started, without the snoozed ones.
     pub attempt: u32,
     /// The task's metadata.
     pub meta: Option<M>,
@@ -25,7 +25,7 @@ pub struct LastError<M> {
     pub running: u32,
     /// When it happened.
     pub at: Instant,
-    /// How many errors there were in a row, this one included, without a completed task in between.
+    /// How many errors there were since the last completed task, this one included.
     pub streak: u32,
 }
 
@@ -37,7 +37,7 @@ pub enum ErrorKind {
     Failed,
     /// An attempt panicked, whether or not it was tried again.
     Panicked,
-    /// An attempt timed out, whether or not there is another one, or a task did.
+    /// An attempt timed out, whether or not it is tried again, or a task did.
     TimedOut,
     /// A task expired in the queue.
     Expired,

@@ -136,7 +136,7 @@
 //! | [`Effect::Detach`] | drops a source's registrations |
 //! | [`Effect::Uncache`] | drops a cache entry |
 //! | [`Effect::Sweep`] | calls [`Processor::sweep`] until nothing is left |
-//! | [`Effect::Drained`] | may read [`Processor::remains`] and drop the machine, which holds only what its end has kept |
+//! | [`Effect::Drained`] | may read [`Processor::remains`] and drop the machine, which holds only what its end kept |
 //!
 //! Attempts are not effects: the host pulls them with [`Processor::start_next`] when it has a place.
 //!

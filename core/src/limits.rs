@@ -1,4 +1,4 @@
-//! What a machine may ever hold, and how many bytes that is.
+//! Limits: the most that a machine can ever hold, and how many bytes that takes.
 
 use core::time::Duration;
 
@@ -9,7 +9,7 @@ mod footprint;
 
 pub use footprint::Footprint;
 
-/// Everything a machine is built for. What it will ever hold is fixed here.
+/// The limits for which a machine is built. They fix the most that it can ever hold.
 ///
 /// ```
 /// use plimsoll_core::Limits;
@@ -21,56 +21,59 @@ pub use footprint::Footprint;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many tasks may be admitted to wait for a place now (queued, and permits for room), beyond those that could
-    /// start at once. 0 is legal: then a task is admitted only if it can start. Tasks for later do not count; when
-    /// they fall due or are tried again they enter the queue whatever its length. Default 1,024.
+    /// How many tasks may be admitted to wait for a concurrency place now, beyond those that could start at once;
+    /// places of permits count as tasks. 0 is legal: then a task is admitted only if it can start. Delayed tasks do not
+    /// count; when they fall due, or are tried again, they enter the queue whatever its length. Default 1,024.
     pub queue: u32,
-    /// How many tasks may be delayed or back off at the same time, for one more delayed task to be admitted. So work
-    /// for later never shuts out work for now. 0 is legal: then delayed tasks are refused. A failed attempt is tried
-    /// again in any case: if more tasks back off than this, the rest takes room of the queue. Tasks that fell due
-    /// while the queue was full take room of delayed ones until they have started. Default 256.
+    /// How many tasks may be delayed or back off at the same time. A delayed task beyond that is refused, so work for
+    /// later never shuts out work for now. 0 is legal: then delayed tasks are refused. A failed attempt is tried again
+    /// in any case: if more tasks back off than this, the surplus takes room of the queue. Tasks that fell due while
+    /// the queue was full take room of delayed tasks until they have started. Default 256.
     pub delayed: u32,
-    /// The highest number of attempts at the same time, orphans included. Default 64.
+    /// How many attempts may run at the same time, orphans included. Default 64.
     pub concurrency: u32,
-    /// With this many orphans nothing more is started until one has stopped. Default: unlimited, which the
-    /// concurrency limit bounds.
+    /// With this many orphans, no attempt is started until one of them has stopped. Default: unlimited, so that only
+    /// the concurrency limit bounds them.
     pub orphans: u32,
-    /// How many tasks may be routed to a handle and not yet be taken or dropped, settled or not. Each place of a permit counts
-    /// as one of them, for it may be used for such a task. Default `None`: as many
-    /// as `queue`, `concurrency` and `delayed` admit together, so that nobody is refused for it who takes outcomes as
-    /// they come. Whoever collects handles first and takes outcomes afterwards needs room for all of them.
+    /// How many tasks may be routed to handles at the same time, settled or not, until their outcomes are taken or
+    /// their handles dropped. Each place of a permit counts as one, because it may be used for such a task. Default
+    /// `None`: as many as `queue`, `concurrency` and `delayed` admit together, so that a caller that takes outcomes as
+    /// they come is never refused for it. A caller that collects handles first and takes outcomes afterwards needs room
+    /// for all of them.
     pub unclaimed: Option<u32>,
     /// How many results are retained, and for how long. Default: none.
     pub results: ResultLimits,
-    /// How many sleeps a running attempt may have at a time. 0 is legal. Default 4.
+    /// How many sleeps a running attempt may have at the same time. 0 is legal. Default 4.
     pub sleeps: u32,
-    /// How many may wait for room or hold a permit for some at a time. Default 256.
+    /// How many waiters for room and permits there may be at the same time. Default 256.
     pub waiters: u32,
-    /// How many sources may be attached at a time. Default 8.
+    /// How many sources may be attached at the same time. Default 8.
     pub sources: u32,
-    /// How many subscribers there may be at a time. Default 8.
+    /// How many subscribers there may be at the same time. Default 8.
     pub subscribers: u32,
-    /// How many events are kept for subscribers that are behind. Default 128.
+    /// How many events are kept for subscribers that have not read them yet. Default 128.
     pub events: u32,
     /// The cache. Default: none.
     pub cache: CacheLimits,
-    /// The highest number of attempts that a task may ask for. From [`Retry::UNLIMITED`](crate::Retry::UNLIMITED) on,
-    /// `u32::MAX` for instance, it may ask for any number, and for no bound. Nothing is built for it: it guards the machine
-    /// against terms that others choose. Default 16.
+    /// The highest number of attempts that the terms of a task may ask for. With
+    /// [`Retry::UNLIMITED`](crate::Retry::UNLIMITED) or more, such as `u32::MAX`, they may ask for any number, and for
+    /// no bound. Takes no memory: it guards the machine against terms that others choose. Default 16.
     pub attempts: u32,
-    /// How often [`last_health`](crate::Processor::last_health) is set anew, with an event. Default: never.
+    /// How often a health check renews [`last_health`](crate::Processor::last_health) and publishes an event. Default:
+    /// never.
     pub health_every: Option<Duration>,
     /// How often the host is asked to sweep. Default: never.
     pub sweep_every: Option<Duration>,
-    /// Seed of the backoff's jitter: equal seeds and inputs give equal outputs.
+    /// The seed of the backoff's jitter: equal seeds and inputs give equal outputs. Default 0.
     pub seed: u64,
-    /// Where the generations of all ids begin, so that the ids of one processor mean nothing to another one with
-    /// another origin. Give each processor a number of its own, or one drawn at random. Default 0, with which they
-    /// begin at 1.
+    /// Where the generations of all ids begin, so that the ids of one processor mean nothing to a processor with
+    /// another origin. Give each processor a number of its own, or one drawn at random. Default 0: generations begin at
+    /// 1.
     ///
-    /// Origins are spread over the first sixteenth of the generations. So an id lasts a sixteenth less long at most, and
-    /// an id of another processor is taken for one of this one's with a chance of at most one in that sixteenth for each
-    /// try: 2⁻⁴⁸ with the default limits (12 bits are the slot, 52 the generation), 2⁻⁴⁰ with a million task slots.
+    /// Origins are spread over the first sixteenth of the generations. So generations last at most a sixteenth less
+    /// long, and an id of another processor is taken for one of this processor with a chance of at most one in that
+    /// sixteenth a try: 2⁻⁴⁸ with the default limits (12 bits for the slot, 52 for the generation), 2⁻⁴⁰ with a million
+    /// task slots.
     pub origin: u64,
 }
 
@@ -78,10 +81,10 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResultLimits {
-    /// How many results are retained at most; one more discards the oldest. 0 turns retention off.
+    /// How many results are retained at most. One more discards the oldest. 0 turns retention off.
     pub entries: u32,
-    /// For how long a result is retained: from its settlement, or since the host has observed it. An older one is never
-    /// returned, and freed by `sweep`.
+    /// For how long a result is retained, from its settlement or, if the host observes outcomes, from the moment it was
+    /// given back. An older result is never returned, and is freed by `sweep`. Default: without end.
     pub ttl: Option<Duration>,
 }
 
@@ -118,18 +121,18 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The most that `queue + concurrency + delayed + unclaimed + results.entries` may be, and each other limit alone but
-    /// `orphans`, for which nothing is built.
+    /// The highest legal sum `queue + concurrency + delayed + unclaimed + results.entries`, and the highest legal value
+    /// of each of `waiters`, `sources`, `subscribers`, `events` and `cache.entries`.
     pub const MOST: u32 = 1 << 28;
-    /// The most that `concurrency * sleeps` may be: what the default allows at the highest concurrency there is.
+    /// The highest legal product `concurrency * sleeps`: the default `sleeps` at the highest possible concurrency.
     pub const MOST_SLEEPS: u32 = 1 << 30;
-    /// The shortest interval. Timers have a resolution of one millisecond.
+    /// The shortest legal interval: one tick of the timers.
     pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
     /// Whether a machine can be built for these limits.
     ///
     /// # Errors
-    /// The first field that is out of its bound.
+    /// [`InvalidLimits`], for the first field that is out of its bound.
     pub fn check(&self) -> Result<(), InvalidLimits> {
         let refuse = |field, bound, value| Err(InvalidLimits::new(field, bound, value));
         if self.concurrency == 0 {
@@ -177,8 +180,8 @@ impl Limits {
         Ok(())
     }
 
-    /// How many tasks can have a slot at the same time: waiting, running, orphaned, settled and not yet
-    /// handed out, or kept.
+    /// How many tasks can have a slot at the same time: waiting, running, orphaned, or settled and still in the
+    /// machine.
     #[must_use]
     pub const fn task_slots(&self) -> u32 {
         self.unsettled().saturating_add(self.unclaimed_slots()).saturating_add(self.results.entries)
@@ -189,8 +192,8 @@ impl Limits {
         self.queue.saturating_add(self.concurrency).saturating_add(self.delayed)
     }
 
-    /// How many tasks there can be at the same time whose outcomes are for a handle: [`unclaimed`](Self::unclaimed), or what
-    /// follows from the others.
+    /// How many tasks can be routed to handles at the same time: [`unclaimed`](Self::unclaimed) if it is set, otherwise
+    /// as many as can be unsettled.
     #[must_use]
     #[inline]
     pub const fn unclaimed_slots(&self) -> u32 {
@@ -200,7 +203,7 @@ impl Limits {
         }
     }
 
-    /// How many places one permit can have, however empty the machine is.
+    /// How many places a permit can have, in an empty machine.
     pub(crate) const fn reservable(&self) -> u32 {
         let (room, unclaimed) = (self.queue.saturating_add(self.concurrency), self.unclaimed_slots());
         if room < unclaimed { room } else { unclaimed }
@@ -212,15 +215,15 @@ impl Limits {
         self.concurrency.saturating_mul(self.sleeps)
     }
 
-    /// How many timers there are, armed or not: one for each task slot, the two intervals, the deadline of a
-    /// drain, and one for each sleep.
+    /// How many timers there are, armed or not: one for each task slot, one for each sleep, two for the intervals, and
+    /// one for the deadline of a drain.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
         Deadlines::timers(self.task_slots(), self.sleep_slots())
     }
 
-    /// How many bytes a machine with these limits asks of the allocator, by part. It asks for them in
-    /// [`Processor::new`](crate::Processor::new) and never again.
+    /// How many bytes a machine with these limits allocates, by part. It allocates them in
+    /// [`Processor::new`](crate::Processor::new) and nothing later.
     #[must_use]
     pub fn footprint<P: Plan>(&self) -> Footprint {
         Footprint::of::<P>(self)

@@ -1,14 +1,14 @@
-//! Text of a fixed size, so that what keeps a message keeps nothing else.
+//! Text of a fixed size: a stored message keeps no other memory alive.
 
 use core::fmt::{self, Write};
 
 use arrayvec::ArrayString;
 
-/// A text of at most [`Message::BYTES`] bytes, held in place: `Copy`, no allocation, nothing reachable from it.
+/// A text of at most [`Message::BYTES`] bytes, stored in place: it is `Copy` and allocates nothing.
 ///
-/// Longer text is cut at a character boundary, and [`is_cut`](Self::is_cut) remembers it. Writing that and anything
-/// after the cut is an error, so a message is always a prefix of what was written, and a `Debug` that is derived writes
-/// no more than what fits.
+/// Longer text is cut at a character boundary, and [`is_cut`](Self::is_cut) says so. The write that is cut and all
+/// later ones fail, so a message is always a prefix of the text that was written, and a derived `Debug` stops as soon
+/// as the message is full.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Message {
     text: ArrayString<{ Message::BYTES }>,
@@ -21,12 +21,12 @@ impl Message {
 
     pub(crate) const EMPTY: Self = Self { text: ArrayString::new_const(), cut: false };
 
-    /// What `value` displays, cut to fit. This runs the value's own code, and ends it by an error as soon as the message
-    /// is full, so that a long text costs no more than a short one: call it outside any lock.
+    /// The text that `value` displays, cut to fit. This runs the value's own code, so call it outside any lock. Once
+    /// the message is full, that code gets an error, so that a long text costs no more than a short one.
     #[must_use]
     pub fn of(value: &(impl fmt::Display + ?Sized)) -> Self {
         let mut message = Self::default();
-        // An error is the value's own, or the end of the room; what was written until then is kept.
+        // An error comes from the value itself or from a full message; the text before it is kept.
         let _ = write!(message, "{value}");
         message
     }
@@ -37,7 +37,7 @@ impl Message {
         self.text.as_str()
     }
 
-    /// Whether something was left out at the end.
+    /// Whether the text was cut.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
         self.cut
@@ -48,7 +48,7 @@ impl Write for Message {
     /// Appends what fits. O(bytes kept).
     ///
     /// # Errors
-    /// Not everything has fitted, now or before.
+    /// The text does not fit, or an earlier one did not.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.cut {
             return Err(fmt::Error);
@@ -80,7 +80,7 @@ impl fmt::Display for Message {
     }
 }
 
-/// The text in quotes, followed by dots when it was cut.
+/// Shows the text in quotes, followed by `…` if it was cut.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)?;
@@ -141,7 +141,7 @@ mod tests {
         let written = Cell::new(0);
         let many: Vec<Item<'_>> = (0..1_000_000).map(|_| Item(&written)).collect();
         let message = Message::of(&format_args!("{many:?}"));
-        // What separates the 16th from the 17th does not fit.
+        // The separator after the 16th item does not fit.
         assert_eq!(written.get(), 16);
         assert!(message.is_cut() && message.as_str().starts_with("[item, item"));
         assert_eq!(message.as_str().len(), Message::BYTES);

@@ -1,24 +1,24 @@
-//! A job that is offered, and where its outcome goes.
+//! A job to submit, and where its outcome goes.
 
 use core::fmt;
 
 use crate::Plan;
 
-/// A job as it is offered to the machine, with what belongs to it alone. How it is to be treated say the
-/// [`Terms`](crate::Terms), which many have in common. What is refused is handed back as this.
+/// A job to submit, with its metadata and its route. The [`Terms`](crate::Terms), which many tasks can share, are
+/// passed beside it. A refused task is handed back as an offer.
 #[must_use]
 #[non_exhaustive]
 pub struct Offer<P: Plan> {
-    /// What is to be done.
+    /// The work to do: the payload of the task.
     pub job: P::Job,
-    /// Copied into events, the last error and the settlement.
+    /// Metadata, copied into events, the last error and the settlement.
     pub meta: P::Meta,
     /// The one place to which the outcome goes.
     pub route: Route<P::Callback>,
 }
 
 impl<P: Plan> Offer<P> {
-    /// A job with this metadata, whose outcome goes nowhere.
+    /// A job with metadata. Its outcome goes nowhere, unless [`route`](Self::route) is called.
     #[inline]
     pub const fn new(job: P::Job, meta: P::Meta) -> Self {
         Self { job, meta, route: Route::Nowhere }
@@ -32,7 +32,7 @@ impl<P: Plan> Offer<P> {
 }
 
 impl<P: Plan> fmt::Debug for Offer<P> {
-    /// The route, never contents.
+    /// Shows the route, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Offer").field("route", &self.route).finish_non_exhaustive()
     }
@@ -46,11 +46,11 @@ pub enum Route<C> {
     Nowhere,
     /// It leaves by [`Effect::Settle`](crate::Effect::Settle) together with this callback.
     Callback(C),
-    /// It is kept until [`claim`](crate::Processor::claim) or [`release`](crate::Processor::release) is
-    /// called. From `submit` on this takes one of [`Limits::unclaimed`](crate::Limits::unclaimed).
+    /// It is kept until [`claim`](crate::Processor::claim) or [`release`](crate::Processor::release) is called. From
+    /// `submit` on the task takes one of [`Limits::unclaimed`](crate::Limits::unclaimed).
     Handle,
-    /// It is kept until [`take_result`](crate::Processor::take_result), until newer results need its place
-    /// or until its time to live is over. See [`Limits::results`](crate::Limits::results).
+    /// It is kept until [`take_result`](crate::Processor::take_result) is called, a newer result needs its place, or
+    /// its time to live is over. See [`Limits::results`](crate::Limits::results).
     Retain,
 }
 

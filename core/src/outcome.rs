@@ -1,27 +1,27 @@
-//! How a task ended, and what leaves the machine with that.
+//! How a task ended, and the values that leave the machine with it.
 
 use core::fmt;
 use core::time::Duration;
 
 use crate::{Instant, Plan, TaskId};
 
-/// How a task ended. Each admitted task gets exactly one. Its `Debug` shows no value.
+/// How a task ended. Each admitted task gets exactly one outcome. `Debug` shows no value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 #[non_exhaustive]
 pub enum Outcome<O, E, P = ()> {
     /// An attempt reported its output before the task was timed out or cancelled.
     Completed(O),
-    /// An attempt reported an error, and no further try was left or allowed.
+    /// An attempt reported an error, and no further attempt was left or allowed.
     Failed(E),
-    /// The start-to-close or the schedule-to-close time-out passed, no report came first, and no further try was left or
-    /// allowed.
+    /// The start-to-close or the schedule-to-close time-out passed before a report came, and no further attempt was
+    /// left or allowed.
     TimedOut,
-    /// Somebody cancelled it, its host stopped it, or the machine ended; why, if that was said.
+    /// It was cancelled, its host stopped the attempt, or the machine ended; with the reason, if one was given.
     Cancelled(Option<CancelReason>),
     /// It waited in the queue for longer than its schedule-to-start time-out.
     Expired,
-    /// An attempt panicked, and no further try was left or allowed.
+    /// An attempt panicked, and no further attempt was left or allowed.
     Panicked(P),
 }
 
@@ -80,7 +80,7 @@ impl OutcomeKind {
         matches!(self, Self::Completed | Self::Failed | Self::Panicked)
     }
 
-    /// The kind in lower case words: `timed out`, for instance.
+    /// The kind in lower case words, such as `timed out`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -100,10 +100,10 @@ impl fmt::Display for OutcomeKind {
     }
 }
 
-/// Why a task was cancelled, in words: what [`cancel_because`](crate::Processor::cancel_because) is given, and what comes out
-/// with the outcome.
+/// Why a task was cancelled, in words. It is passed to [`cancel_because`](crate::Processor::cancel_because) and comes
+/// out with the outcome.
 ///
-/// It is a reference to the words' own reference, and so has the size of one pointer: it takes no room in a task's slot.
+/// It refers to the reference of a string, so it has the size of one pointer and takes no extra room in a task's slot.
 ///
 /// ```
 /// # use plimsoll_core::CancelReason;
@@ -115,7 +115,7 @@ impl fmt::Display for OutcomeKind {
 pub struct CancelReason(&'static &'static str);
 
 impl CancelReason {
-    /// The processor was ended before the task was settled. Nothing but the end gives this reason.
+    /// The processor ended before the task was settled. Only the end gives this reason.
     pub const ENDED: Self = Self(&"the processor was ended");
 
     /// A reason in these words: `CancelReason::new(&"why")`.
@@ -200,43 +200,43 @@ impl ByOutcome {
     }
 }
 
-/// When a task came, ran and ended, on the clock of its host.
+/// When a task was admitted, ran and ended, on the clock of its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Times {
     /// When it was admitted.
     pub admitted: Instant,
-    /// When its last attempt began, or when it was settled if none ran then. An attempt begins when
-    /// [`start_next`](crate::Processor::start_next) hands it out, or when it [`began`](crate::Processor::began), where that
-    /// is reported.
+    /// When its last attempt began, or when the task was settled if no attempt ran then. An attempt begins when
+    /// [`start_next`](crate::Processor::start_next) hands it out, or when [`began`](crate::Processor::began) reports
+    /// that it did.
     pub began: Instant,
     /// When it was settled.
     pub settled: Instant,
 }
 
 impl Times {
-    /// These times.
+    /// Makes a value of these times.
     #[must_use]
     pub const fn new(admitted: Instant, began: Instant, settled: Instant) -> Self {
         Self { admitted, began, settled }
     }
 
-    /// How long it waited: from its admission to the beginning of its last attempt, with all that came before that one. To
-    /// its end, if no attempt ran then.
+    /// How long it waited: from its admission to the beginning of its last attempt, earlier attempts included; or to
+    /// its settlement, if no attempt ran then.
     #[must_use]
     pub const fn waited(&self) -> Duration {
         self.began.saturating_since(self.admitted)
     }
 
-    /// How long its last attempt had run when the task ended; zero if none ran then.
+    /// How long its last attempt had run when the task was settled; zero if no attempt ran then.
     #[must_use]
     pub const fn ran(&self) -> Duration {
         self.settled.saturating_since(self.began)
     }
 }
 
-/// Everything that leaves the machine with a settled task: its outcome, its callback if it had one, and
-/// its job if no attempt has it.
+/// Everything that leaves the machine with a settled task: its outcome, its callback if it had one, and its job if no
+/// attempt took it.
 #[must_use]
 #[non_exhaustive]
 pub struct Settlement<P: Plan> {
@@ -244,18 +244,17 @@ pub struct Settlement<P: Plan> {
     pub task: TaskId,
     /// The metadata it was submitted with.
     pub meta: P::Meta,
-    /// How many attempts were started, without those that were snoozed.
+    /// How many attempts were started, without the snoozed ones.
     pub attempts: u32,
-    /// When it came, ran and ended.
+    /// When it was admitted, ran and ended.
     pub times: Times,
     /// How it ended.
     pub outcome: Outcome<P::Output, P::Error, P::Panic>,
-    /// The job, when the task ended while it waited (delayed, queued or backing off).
+    /// The job, if the task ended while it was delayed, queued or backing off.
     pub job: Option<P::Job>,
     /// The callback, for tasks submitted with [`Route::Callback`](crate::Route::Callback).
     pub callback: Option<P::Callback>,
-    /// The waiter that was left with [`claim`](crate::Processor::claim), when it was not woken yet. The
-    /// outcome is out, so it need not be.
+    /// The waiter that [`claim`](crate::Processor::claim) left, if it was not woken yet. It need not be woken any more.
     pub waiter: Option<P::Waiter>,
 }
 

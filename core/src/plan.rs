@@ -1,30 +1,31 @@
-//! The types a host plugs into the machine.
+//! The types that a host plugs into the machine.
 
-/// The types of everything that a [`Processor`](crate::Processor) keeps for its host.
+/// The types of the values that a [`Processor`](crate::Processor) keeps for its host.
 ///
-/// The machine only moves these values. It never calls, clones or drops one of them in the course of a
-/// task: what went in comes out by an effect, a refusal, a report's answer or the remains at the end.
-/// Whatever the machine still holds when the `Processor` value itself is dropped is dropped with it.
+/// The machine only moves these values. It never calls, clones or drops one of them during a task: a value that went in
+/// comes out by an effect, a refusal, the answer to a report, or the remains at the end. Dropping the `Processor`
+/// itself drops all values that it still holds.
 ///
-/// [`Simple`](crate::Simple) is one for hosts that need only jobs, outputs and errors of their own. Any other is a type like this:
+/// [`Simple`](crate::Simple) is a plan for hosts that need only jobs, outputs and errors of their own. Any other plan
+/// is a type like this:
 ///
 /// ```
 /// struct Mail;
 /// impl plimsoll_core::Plan for Mail {
-///     type Job = &'static str; // what is to be done
+///     type Job = &'static str; // the work to do
 ///     type Output = usize; // what a completed attempt yields
 ///     type Error = (); // what a failed attempt yields
 ///     type Panic = String; // what a panicked attempt yields
 ///     type Meta = u32; // small data about a task, copied into events
 ///     type Callback = fn(bool); // handed back with the outcome
-///     type Waiter = core::task::Waker; // who is to be woken
+///     type Waiter = core::task::Waker; // woken when something happens
 ///     type Listener = (); // one registration of a source
 ///     type Key = u64; // cache key
 ///     type Value = u64; // cached value
 /// }
 /// ```
 ///
-/// Metadata cannot own anything, so no event and no last error can keep a payload alive:
+/// Metadata is `Copy` and so owns nothing: no event and no last error can keep a payload alive. This does not compile:
 ///
 /// ```compile_fail,E0277
 /// struct Leaky;
@@ -35,25 +36,25 @@
 /// }
 /// ```
 pub trait Plan {
-    /// What is to be done: the payload of a task.
+    /// The work to do: the payload of a task.
     type Job;
     /// What a completed attempt yields.
     type Output;
     /// What a failed attempt yields.
     type Error;
-    /// What a panicked attempt yields: a message, for instance.
+    /// What a panicked attempt yields, such as a message.
     type Panic;
-    /// Small data about a task, and all that `Debug` ever shows of a host's values. It is `Copy` because events and the last error carry it, and nothing that
-    /// owns memory may be reachable from those.
+    /// Small data about a task. Of all values of a host, `Debug` shows only these. The type is `Copy` because events
+    /// and the last error carry it, and no owned memory may be reachable from those.
     type Meta: Copy;
-    /// What leaves with the outcome of a task that was submitted with a callback.
+    /// Leaves the machine with the outcome of a task, for the host to call.
     type Callback;
-    /// Who is to be woken when something happens, `core::task::Waker` for instance.
+    /// Leaves the machine when something happens, for the host to wake: `core::task::Waker`, for instance.
     type Waiter;
-    /// One of the three registrations that an attached source stands for.
+    /// One of the three registrations of an attached source.
     type Listener;
-    /// Key of the cache.
+    /// A key of the cache.
     type Key;
-    /// Value of the cache.
+    /// A value of the cache.
     type Value;
 }

@@ -1,4 +1,4 @@
-//! A plan for hosts that need no more.
+//! A plan for hosts with ordinary needs.
 
 use alloc::string::String;
 use core::fmt;
@@ -7,9 +7,9 @@ use core::task::Waker;
 
 use crate::Plan;
 
-/// A plan with jobs, outputs and errors of these types, and what hosts usually have otherwise: a panic is its message, a
-/// callback is a number of the host's own (see [`Route::Callback`](crate::Route::Callback)), a waiter is a [`Waker`]. There are no
-/// metadata, no sources and no cache. A host that needs another type writes a [`Plan`] of its own.
+/// A plan with jobs, outputs and errors of these types. A panic is its message, a callback is a number that the host
+/// chooses (see [`Route::Callback`](crate::Route::Callback)), and a waiter is a [`Waker`]. There is no metadata, no
+/// source and no cache. A host that needs another type writes a [`Plan`] of its own.
 ///
 /// ```
 /// use plimsoll_core::{Effect, Instant, Limits, Offer, Outcome, Processor, Route, Simple, Terms};
@@ -25,7 +25,7 @@ use crate::Plan;
 /// ```
 pub struct Simple<J, O = (), E = ()>(PhantomData<Types<J, O, E>>);
 
-/// Has no value of them.
+/// Names the types without owning a value of them.
 type Types<J, O, E> = fn() -> (J, O, E);
 
 impl<J, O, E> Plan for Simple<J, O, E> {
