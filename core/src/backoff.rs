@@ -1,31 +1,31 @@
-//! How long a task backs off.
+//! The delay before a further attempt: its bounds, and how it is drawn.
 
 use core::fmt;
 use core::time::Duration;
 
 use crate::Jitter;
 
-/// The bounds of the delays: three of them in 16 bytes, for each task has them.
+/// The bounds of the delays: base, cap and least. Packed in 16 bytes, because each task stores them.
 ///
-/// Each takes 42 bits: a number of 37 bits, and by how many it is shifted. So it is exact up to 2^37 nanoseconds (137 s), and
-/// beyond that if it is in whole seconds up to 19 hours; else it is rounded down, by less than 2^-36 of it.
+/// Each takes 42 bits: a number of 37 bits and a shift of 5. So a duration is exact up to 2^37 nanoseconds (137 s), and
+/// whole seconds are exact up to 19 hours. Others are rounded down, by less than 2^-36 of the duration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Backoff {
     high: u64,
     low: u64,
 }
 
-/// How many bits one of them takes, and how many of these are the number that is shifted.
+/// The bits of one bound, and how many of them are the number that is shifted.
 const BITS: u32 = 42;
 const NUMBER_BITS: u32 = 37;
 
 impl Backoff {
-    /// Where each of them begins.
+    /// The lowest bit of each bound.
     const LEAST: u32 = 0;
     const CAP: u32 = BITS;
     const BASE: u32 = 2 * BITS;
 
-    /// Delays from zero on, in nanoseconds.
+    /// Bounds in nanoseconds, with a least delay of zero.
     pub(crate) const fn new(base: u64, cap: u64) -> Self {
         Self { high: 0, low: 0 }.with_base(base).with_cap(cap)
     }
@@ -79,7 +79,7 @@ impl Backoff {
         decode((self.all() >> at) as u64 & ((1 << BITS) - 1))
     }
 
-    /// As two numbers, of which the first one has its two highest bits clear.
+    /// The bounds as two numbers. The two highest bits of the first are 0.
     #[inline]
     pub(crate) const fn halves(self) -> (u64, u64) {
         (self.high, self.low)
@@ -100,7 +100,7 @@ const fn encode(nanos: u64) -> u64 {
 }
 
 const fn decode(code: u64) -> u64 {
-    // The largest one stands for no bound, and is not rounded.
+    // The largest code means no bound, and is not rounded.
     if code == encode(u64::MAX) {
         return u64::MAX;
     }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_bounds_stand_side_by_side() {
+    fn three_bounds_are_kept_apart() {
         let values =
             [0, 1, 2, 30_000_000_000, (1 << 37) - 1, 3_600_000_000_000, 70_000_000_000_000, u64::MAX];
         for base in values {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rounded_is_rounded_down_by_little() {
+    fn long_durations_are_rounded_down_by_little() {
         for shift in 0..27 {
             for nanos in [(1 << (37 + shift)) - 1, (1 << (36 + shift)) + 1, 0x15_5555_5555 << shift] {
                 let read = decode(encode(nanos));

@@ -1,19 +1,19 @@
-//! When a failed attempt is tried again: fixed delays, or exponential backoff with a cap, and jitter.
+//! The retry policy: how often a task is tried, and whether its delays are fixed or an exponential backoff with jitter.
+//! `backoff` draws the delays, and `processor/retry.rs` carries the policy out.
 
 use core::time::Duration;
 
 use crate::backoff::Backoff;
 
-/// How often a task is tried, and how long it waits in between.
+/// The retry policy of a task: how often it is tried, and how long it waits between attempts.
 ///
 /// The delay after the *n*-th failure is drawn uniformly from `0 ..= min(cap, base * 2^(n-1))`: "full jitter" as in
-/// *Exponential Backoff And Jitter* (Marc Brooker, AWS Architecture Blog, 2015), which spreads the tries of many
-/// tasks that failed together better than a jitter around a fixed delay. [`jitter`](Self::jitter) chooses another one, and
-/// with a [`least`](Self::least) delay none comes too soon. The draw comes from a seeded generator, so the same run has the
-/// same delays.
+/// *Exponential Backoff And Jitter* (Marc Brooker, AWS Architecture Blog, 2015). It spreads the attempts of many tasks
+/// that failed together better than a jitter around a fixed delay. [`jitter`](Self::jitter) chooses another jitter, and
+/// [`least`](Self::least) sets a lower bound. The generator is seeded, so the same run has the same delays.
 ///
-/// Durations are kept in 37 bits and a power of two: up to 137 s they are exact, as are whole seconds up to 19 hours. What
-/// else is longer is rounded down, by less than a part in ten billion.
+/// Durations are stored as 37 bits and a power of two. Up to 137 s they are exact, as are whole seconds up to 19 hours.
+/// Other longer durations are rounded down, by less than a part in ten billion.
 ///
 /// ```
 /// # use core::time::Duration;
@@ -30,21 +30,21 @@ pub struct Retry {
     pub(crate) tries: Tries,
 }
 
-/// How much of a backoff is left to chance.
+/// How much of a delay is random.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Jitter {
-    /// All of it: uniformly from nothing to the bound. The default.
+    /// All of it: uniform from zero to the bound. The default.
     #[default]
     Full,
-    /// Half of it: uniformly from half of the bound to the bound.
+    /// Half of it: uniform from half of the bound to the bound.
     Equal,
-    /// Nothing: the bound itself.
+    /// None of it: the delay is the bound.
     None,
 }
 
-/// How many attempts there may be, and in the highest bits whether one that panicked or timed out is tried again, and which
-/// jitter the delays have. All in one word, for each task has it.
+/// How many attempts a task may have. The highest bits say whether it is tried again after a panic or a time-out, and
+/// which jitter the delays have. One word, because each task stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Tries(u32);
 
@@ -70,7 +70,7 @@ impl Tries {
         }
     }
 
-    /// The number of attempts that were started never comes to the one that stands for no bound.
+    /// Without a bound always true: the number of attempts never reaches [`Retry::UNLIMITED`].
     #[inline]
     pub(crate) const fn allow(self, failed: u32) -> bool {
         failed < self.total()
@@ -86,20 +86,20 @@ impl Tries {
         self.0 & Self::ON_TIMEOUT != 0
     }
 
-    /// With the bits of `mask` set or not.
+    /// Sets or clears the bits of `mask`.
     const fn with(self, mask: u32, is_set: bool) -> Self {
         Self(if is_set { self.0 | mask } else { self.0 & !mask })
     }
 }
 
 impl Retry {
-    /// One attempt and no other: the default. Its base is 100 ms and its cap 30 s, for when attempts are allowed.
+    /// One attempt: the default. Its base of 100 ms and its cap of 30 s apply once more attempts are allowed.
     pub const NONE: Self = Self { backoff: Backoff::new(100_000_000, 30_000_000_000), tries: Tries(1) };
 
-    /// The number of attempts that stands for no bound, 2^28 - 1: see [`unlimited`](Self::unlimited).
+    /// The number of attempts that means no bound, 2^28 - 1. See [`unlimited`](Self::unlimited).
     pub const UNLIMITED: u32 = Tries::TOTAL;
 
-    /// Up to so many further attempts after the first one.
+    /// Allows up to `further` attempts after the first one.
     #[must_use]
     pub const fn times(further: u32) -> Self {
         Self::NONE.attempts(further.saturating_add(1))
@@ -118,8 +118,8 @@ impl Retry {
         self
     }
 
-    /// Lets a task be tried again until it completes, is cancelled, or comes to a deadline: there is no bound on its
-    /// attempts. It is taken only where [`Limits::attempts`](crate::Limits::attempts) sets none either.
+    /// Allows any number of attempts: a task is tried again until it completes, is cancelled, or reaches a deadline. It
+    /// is admitted only if [`Limits::attempts`](crate::Limits::attempts) sets no bound either.
     ///
     /// ```
     /// # use core::time::Duration;
@@ -132,24 +132,23 @@ impl Retry {
         self.attempts(Self::UNLIMITED)
     }
 
-    /// Sets the upper bound of the first delay, which doubles with each further failure. What lies beyond
-    /// `u64::MAX` nanoseconds (584 years) counts as that.
+    /// Sets the upper bound of the first delay. The bound doubles with each further failure. More than `u64::MAX`
+    /// nanoseconds (584 years) counts as that.
     #[must_use]
     pub const fn base(mut self, base: Duration) -> Self {
         self.backoff = self.backoff.with_base(nanos(base));
         self
     }
 
-    /// Sets the upper bound of every delay. What lies beyond `u64::MAX` nanoseconds (584 years) counts as that.
+    /// Sets the upper bound of every delay. More than `u64::MAX` nanoseconds (584 years) counts as that.
     #[must_use]
     pub const fn cap(mut self, cap: Duration) -> Self {
         self.backoff = self.backoff.with_cap(nanos(cap));
         self
     }
 
-    /// Sets the least delay, which is zero unless set: whatever the jitter, none is shorter. What it sets is also the least
-    /// upper bound, so that the first delays are not left to chance where it is larger than the base. One that is larger than
-    /// the cap counts as that.
+    /// Sets the lower bound of every delay, whatever the jitter. Default zero. The upper bound is never below it, so
+    /// while the upper bound would be smaller, the delay is exactly `least`. A value above the cap counts as the cap.
     ///
     /// ```
     /// # use core::time::Duration;
@@ -164,7 +163,7 @@ impl Retry {
         self
     }
 
-    /// Sets how much of each delay is left to chance.
+    /// Sets how much of each delay is random.
     #[must_use]
     pub const fn jitter(mut self, jitter: Jitter) -> Self {
         let bits = match jitter {
@@ -182,47 +181,47 @@ impl Retry {
         self.base(delay).cap(delay).jitter(Jitter::None)
     }
 
-    /// Sets whether an attempt that panicked is tried again, as one that failed is.
+    /// Sets whether a task is tried again after a panic, as after a failure. Default `false`.
     #[must_use]
     pub const fn on_panic(mut self, retried: bool) -> Self {
         self.tries = self.tries.with(Tries::ON_PANIC, retried);
         self
     }
 
-    /// Sets whether a task is tried again whose attempt has missed its start-to-close deadline, as one that failed is. Such
-    /// an attempt is asked to stop, and the next one comes only after it has. What passes the schedule-to-close deadline is
-    /// over in any case.
+    /// Sets whether a task is tried again after an attempt missed its start-to-close deadline, as after a failure. The
+    /// attempt is asked to stop, and the next one follows only when it has. The schedule-to-close deadline ends the
+    /// task in any case. Default `false`.
     #[must_use]
     pub const fn on_timeout(mut self, retried: bool) -> Self {
         self.tries = self.tries.with(Tries::ON_TIMEOUT, retried);
         self
     }
 
-    /// How many attempts a task has in total, at least one; [`UNLIMITED`](Self::UNLIMITED) without a bound.
+    /// How many attempts a task may have in total, at least one; [`UNLIMITED`](Self::UNLIMITED) if there is no bound.
     #[must_use]
     pub const fn total(&self) -> u32 {
         self.tries.total()
     }
 
-    /// Whether there is no bound on the attempts.
+    /// Whether the number of attempts has no bound.
     #[must_use]
     pub const fn is_unlimited(&self) -> bool {
         self.total() == Self::UNLIMITED
     }
 
-    /// Whether a further attempt is allowed after `failed` of them.
+    /// Whether a further attempt is allowed after `failed` attempts.
     #[must_use]
     pub const fn allows(&self, failed: u32) -> bool {
         self.is_unlimited() || self.tries.allow(failed)
     }
 
-    /// Whether an attempt that panicked is tried again.
+    /// Whether a task is tried again after a panic.
     #[must_use]
     pub const fn retries_panics(&self) -> bool {
         self.tries.on_panic()
     }
 
-    /// Whether an attempt that missed its start-to-close deadline is followed by another one.
+    /// Whether a task is tried again after an attempt missed its start-to-close deadline.
     #[must_use]
     pub const fn retries_timeouts(&self) -> bool {
         self.tries.on_timeout()
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn the_jitter_leaves_as_much_to_chance_as_was_asked_for() {
+    fn each_jitter_has_its_range() {
         let drawn = |retry: Retry, failed| -> [u64; 1_000] {
             let mut rng = fastrand::Rng::with_seed(1);
             core::array::from_fn(|_| retry.delay(failed, &mut rng).as_nanos() as u64)

@@ -1,4 +1,4 @@
-//! What the host reports about attempts.
+//! Reports: the calls by which the host says how an attempt went.
 
 use core::fmt;
 
@@ -11,25 +11,26 @@ use crate::task::{Payload, Pending};
 use crate::{AttemptId, Event, Instant, Late, Message, Plan};
 use core::time::Duration;
 
-/// What became of an attempt that failed or panicked with a `V`, unless it was over: then value and job come back.
+/// The answer to the report of a failure or a panic. If the attempt was over already, value and job come back.
 type Verdict<V, P> = Result<Failure<V, <P as Plan>::Job>, Late<(V, Option<<P as Plan>::Job>)>>;
 
-/// The same of an attempt that has stopped, which has no value.
+/// The answer to the report that an attempt has stopped.
 type StopVerdict<P> = Result<Failure<(), <P as Plan>::Job>, Late<Option<<P as Plan>::Job>>>;
 
-/// What became of an attempt that failed or panicked with a value of type `V`, or has stopped or was snoozed without one.
+/// What follows an attempt that failed or panicked with a value of type `V`, or that stopped or was snoozed without
+/// one.
 #[derive(PartialEq, Eq)]
 #[must_use = "it hands a value back"]
 #[non_exhaustive]
 pub enum Failure<V, J> {
-    /// The machine has the job again, and will queue it after the delay. The error or the panic is handed back.
+    /// The machine has the job again, and queues the task after the delay. The error or the panic is handed back.
     Retrying {
         /// The error or the panic of this attempt.
         value: V,
         /// The backoff.
         delay: Duration,
     },
-    /// The task is settled, with the error or the panic. The job, if it was given, is handed back.
+    /// The task is settled, with the error or the panic if there is one. The job, if the report had it, is handed back.
     Settled {
         /// The job, which is not needed any more.
         job: Option<J>,
@@ -46,13 +47,13 @@ impl<V, J> fmt::Debug for Failure<V, J> {
 }
 
 impl<P: Plan> Processor<P> {
-    /// The handler of the attempt was called only at `at`, later than the [`start_next`](Self::start_next) that
-    /// handed the attempt out: its start-to-close time-out counts from there, or from `now` if that is earlier, and
-    /// never from before it was handed out. The schedule-to-close time-out bounds it as before. A host whose attempts
-    /// wait for a thread between the two reports this, so that they are not charged for the wait.
+    /// The handler of the attempt was called at `at`, later than the [`start_next`](Self::start_next) that handed the
+    /// attempt out. The start-to-close time-out counts from `at`, or from `now` if that is earlier, but never from
+    /// before the attempt was handed out. The schedule-to-close time-out stays as it is. A host reports this if its
+    /// attempts wait for a thread, so that they are not charged for that wait.
     ///
-    /// Answers whether the attempt runs. Nothing happens to one that is over, or was timed out or cancelled; an
-    /// orphan stays one. [`Start::deadline`](crate::Start::deadline) tells the deadline as it was before.
+    /// Returns whether the attempt is running. If it is over, or was timed out or cancelled, nothing changes; an orphan
+    /// stays one. [`Start::deadline`](crate::Start::deadline) has the deadline without this report.
     ///
     /// May change: [`next_wake`](Self::next_wake).
     ///
@@ -83,8 +84,8 @@ impl<P: Plan> Processor<P> {
         true
     }
 
-    /// The attempt has completed, with this output, which settles the task as completed. That its deadline has
-    /// passed does not matter, as long as no [`advance`](Self::advance) has timed the task out.
+    /// The attempt has completed with this output, which settles the task as completed. It may come after the deadline,
+    /// as long as no [`advance`](Self::advance) has timed the task out.
     ///
     /// May change: effects (its settlement), [`startable`](Self::startable), room.
     ///
@@ -97,7 +98,7 @@ impl<P: Plan> Processor<P> {
         attempt: AttemptId,
         output: P::Output,
     ) -> Result<(), Late<P::Output>> {
-        let index = match self.running(now, attempt) {
+        let index = match self.slot_of_report(now, attempt) {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, output)),
         };
@@ -105,11 +106,10 @@ impl<P: Plan> Processor<P> {
         Ok(())
     }
 
-    /// The attempt has failed, with this error. If the job comes with it and the task's
-    /// [`Retry`](crate::Retry) allows a further try (one whose backoff ends by the schedule-to-close
-    /// deadline), the task backs off; else it is settled as failed. `delay` is for how long it backs off, where the host
-    /// knows that better than the policy (a Retry-After, for instance). A host that knows that no further try will help
-    /// keeps the job.
+    /// The attempt has failed with this error. The task backs off if the job comes with the report and the task's
+    /// [`Retry`](crate::Retry) allows a further attempt, with a backoff that ends by the schedule-to-close deadline.
+    /// Otherwise it is settled as failed. `delay` replaces the policy's backoff if the host knows better, such as from
+    /// a `Retry-After`. A host that knows that no further attempt will help keeps the job.
     ///
     /// May change: as [`completed`](Self::completed), and timers, the last error.
     ///
@@ -124,7 +124,7 @@ impl<P: Plan> Processor<P> {
         delay: Option<Duration>,
         message: &Message,
     ) -> Verdict<P::Error, P> {
-        let index = match self.running(now, attempt) {
+        let index = match self.slot_of_report(now, attempt) {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, (error, job))),
         };
@@ -139,8 +139,8 @@ impl<P: Plan> Processor<P> {
         Ok(failure)
     }
 
-    /// The attempt has panicked, with this value. Like [`failed`](Self::failed), but tried again only if the task's
-    /// [`Retry`](crate::Retry) says so, and never after a delay of the host's choice.
+    /// The attempt has panicked with this value. Like [`failed`](Self::failed), but the task is tried again only with
+    /// [`Retry::on_panic`](crate::Retry::on_panic), and always after the policy's backoff.
     ///
     /// May change: as [`failed`](Self::failed).
     ///
@@ -154,7 +154,7 @@ impl<P: Plan> Processor<P> {
         job: Option<P::Job>,
         message: &Message,
     ) -> Verdict<P::Panic, P> {
-        let index = match self.running(now, attempt) {
+        let index = match self.slot_of_report(now, attempt) {
             Ok(index) => index,
             Err(late) => return Err(self.late(late, (panic, job))),
         };
@@ -169,10 +169,10 @@ impl<P: Plan> Processor<P> {
         Ok(failure)
     }
 
-    /// The attempt has stopped without an outcome: it gives its concurrency place back. That is the answer
-    /// to [`Effect::Stop`](crate::Effect::Stop). If its task is to be tried again and the job comes with the report, the task
-    /// backs off, as after a failure; without the job, or where there is no time for a further try any more, it is settled
-    /// as timed out. A task whose attempt was not asked to stop is settled by it, as cancelled.
+    /// The attempt has stopped without a result, as the answer to [`Effect::Stop`](crate::Effect::Stop), and gives its
+    /// concurrency place back. If its task is to be tried again and the job comes with the report, the task backs off,
+    /// as after a failure. Without the job, or without time left for a further attempt, the task is settled as timed
+    /// out. If the attempt was not asked to stop, its task is settled as cancelled.
     ///
     /// May change: as [`failed`](Self::failed).
     ///
@@ -203,20 +203,21 @@ impl<P: Plan> Processor<P> {
         let (state, settled) = (task.state, task.kind);
         match state {
             State::Running => self.end_cancelled(index, None, true),
-            State::Halting => return Ok(self.halted(index, job)),
-            _ if self.stop(index) => {}
+            State::Halting => return Ok(self.back_off_after_halt(index, job)),
+            _ if self.end_orphan(index) => {}
             _ => return Err(Late { settled, value: job }),
         }
         Ok(Failure::Settled { job })
     }
 
-    /// The attempt has ended without a result, and does not count: what it needs is not there yet, or the other end asks
-    /// for a pause. The task backs off for so long and is tried again, and the numbers of attempts, the policy and its
-    /// backoff are as if this one had never been. So a task can be snoozed as often as one likes.
+    /// The attempt has ended without a result and does not count: something that it needs is not there yet, or the
+    /// other end asks for a pause. The task backs off for `delay` and is tried again. The count of attempts and the
+    /// policy's backoff are as if this attempt had never been, so a task can be snoozed any number of times.
     ///
-    /// A task that would not be ready by its schedule-to-close deadline is settled as timed out, with this attempt as its
-    /// last one; so is one whose delay reaches past the end of [`Instant`]'s range. In the course of the end, and in the rare
-    /// case that the slot has no id for a further attempt, it is settled as cancelled. The job is handed back then.
+    /// If the task would not be ready by its schedule-to-close deadline, or if the delay reaches past the end of
+    /// [`Instant`]'s range, it is settled as timed out, with this attempt as its last one. While the machine is ending,
+    /// or in the rare case that the slot has no id for a further attempt, it is settled as cancelled. In both cases the
+    /// job is handed back.
     ///
     /// May change: effects (its settlement), timers, [`startable`](Self::startable), room, the last error.
     ///
@@ -245,41 +246,43 @@ impl<P: Plan> Processor<P> {
         job: P::Job,
         delay: Duration,
     ) -> Result<Failure<(), P::Job>, Late<P::Job>> {
-        match self.running(now, attempt) {
+        match self.slot_of_report(now, attempt) {
             Ok(index) => Ok(self.snooze(index, job, delay)),
             Err(late) => Err(self.late(late, job)),
         }
     }
 
-    /// Counts a panic that came after an outcome was fixed, in a callback or in the drop of a value. It
-    /// changes no outcome.
+    /// Counts a panic after the outcome was fixed, such as in a callback or in the `Drop` of a value. It changes no
+    /// outcome.
     ///
     /// May change: totals.
     pub fn late_panic(&mut self) {
         self.totals.late_panics = self.totals.late_panics.wrapping_add(1);
     }
 
-    /// The slot of an attempt that a report counts for, or of one that is over.
+    /// The slot of an attempt whose report counts. Otherwise an error, with the slot of the attempt's task if it has
+    /// one.
     #[inline]
-    fn running(&mut self, now: Instant, attempt: AttemptId) -> Result<u32, Option<u32>> {
+    fn slot_of_report(&mut self, now: Instant, attempt: AttemptId) -> Result<u32, Option<u32>> {
         self.tell(now);
         let index = self.index_of(attempt).ok_or(None)?;
         let runs = self.tasks.at(index).is_some_and(|task| task.state == State::Running);
-        if runs || self.has_halted(index) { Ok(index) } else { Err(Some(index)) }
+        if runs || self.end_halt(index) { Ok(index) } else { Err(Some(index)) }
     }
 
-    /// A report about an attempt that is over shows at least that it has stopped.
+    /// Counts a late report. If the attempt is an orphan, the report shows that it has stopped.
     #[cold]
     fn late<T>(&mut self, index: Option<u32>, value: T) -> Late<T> {
         self.totals.late = self.totals.late.wrapping_add(1);
         let Some(index) = index else { return Late { settled: None, value } };
         let settled = self.tasks.at(index).and_then(|task| task.kind);
-        self.stop(index);
+        self.end_orphan(index);
         Late { settled, value }
     }
 
-    /// Ends the orphan in slot `index`: gives its concurrency place back, and withdraws the request to stop.
-    fn stop(&mut self, index: u32) -> bool {
+    /// Ends the orphan in slot `index`, if there is one: gives its concurrency place back, and withdraws the request to
+    /// stop.
+    fn end_orphan(&mut self, index: u32) -> bool {
         let Some((id, task)) = self.tasks.entry(index) else { return false };
         let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Stopped) else { return false };
@@ -291,7 +294,7 @@ impl<P: Plan> Processor<P> {
         true
     }
 
-    /// The slot of the task whose latest attempt this is.
+    /// The slot of the task with this attempt as its latest one.
     #[inline]
     pub(super) fn index_of(&mut self, attempt: AttemptId) -> Option<u32> {
         let index = self.tasks.index_of(attempt);

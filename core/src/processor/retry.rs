@@ -1,5 +1,5 @@
-//! Further tries: after an attempt that failed or panicked, after one that has run for too long and was stopped, and after one
-//! that was snoozed.
+//! Further attempts: after one that failed or panicked, after one that ran for too long and was stopped, and after one
+//! that was snoozed. The policy is in [`crate::retry`].
 
 use core::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::time::NEVER;
 use crate::{CancelReason, Event, Message, Plan, Retry};
 
 impl<P: Plan> Processor<P> {
-    /// Lets the task in slot `index`, whose attempt has ended in this way, back off, and tells for how long; hands the job
-    /// back when no further try is allowed.
+    /// Lets the task in slot `index`, whose attempt `ended` in this way, back off, and returns for how long. Hands the
+    /// job back if no further attempt is allowed.
     pub(super) fn retry(
         &mut self,
         index: u32,
@@ -44,7 +44,8 @@ impl<P: Plan> Processor<P> {
         Ok(delay)
     }
 
-    /// Lets the task in slot `index`, whose attempt was snoozed, back off as if that had not been, or settles it.
+    /// Lets the task in slot `index`, whose attempt was snoozed, back off as if that attempt had not been; or settles
+    /// the task.
     pub(super) fn snooze(&mut self, index: u32, job: P::Job, delay: Duration) -> Failure<(), P::Job> {
         if !self.can_start_again(index) {
             let reason = self.ending.is_ending().then_some(CancelReason::ENDED);
@@ -64,14 +65,14 @@ impl<P: Plan> Processor<P> {
         Failure::Retrying { value: (), delay }
     }
 
-    /// Whether the task in slot `index` may have a further attempt, as far as its terms allow one: there is an id for that,
-    /// and the machine does not end.
+    /// Whether the task in slot `index` can have a further attempt, if its terms allow one: there is an id for it, and
+    /// the machine is not ending.
     fn can_start_again(&self, index: u32) -> bool {
         let starts = self.tasks.at(index).map_or(u32::MAX, |task| task.starts);
         !self.ending.is_ending() && self.tasks.has_further(index, starts)
     }
 
-    /// Lets the task in slot `index` back off; hands the job back if it would not be ready by its deadline.
+    /// Lets the task in slot `index` back off. Hands the job back if the task would not be ready by its deadline.
     #[inline]
     fn back_off(&mut self, index: u32, job: P::Job, delay: Duration) -> Result<(), Option<P::Job>> {
         let Some(task) = self.tasks.at_mut(index) else { return Err(Some(job)) };
@@ -85,7 +86,7 @@ impl<P: Plan> Processor<P> {
         }
         task.payload = Payload::Job(job);
         task.since = ready_at;
-        // The number that stands for no bound is never reached, so that one comparison serves all.
+        // Kept below the number that means no bound, so that one comparison serves all policies.
         task.attempts = task.attempts.min(Retry::UNLIMITED - 2);
         let ready_by = task.deadline();
         if sleeps != NIL {
@@ -96,8 +97,8 @@ impl<P: Plan> Processor<P> {
         Ok(())
     }
 
-    /// Whether there may be another attempt at the task in slot `index` after the running one, which is overdue: the policy says so, and there is time
-    /// for the shortest backoff.
+    /// Whether another attempt may follow the running attempt in slot `index`, which is overdue: the policy allows it,
+    /// and there is time for the shortest backoff.
     #[inline]
     pub(super) fn has_time_for_another(&self, index: u32) -> bool {
         let Some(task) = self.tasks.at(index) else { return false };
@@ -111,7 +112,7 @@ impl<P: Plan> Processor<P> {
         self.now < close_by && ready_at <= close_by && ready_at != NEVER
     }
 
-    /// Asks the running attempt of the task in slot `index`, whose timer has fired, to stop, for a further one.
+    /// Asks the running attempt in slot `index`, which is overdue, to stop before a further attempt.
     pub(super) fn halt(&mut self, index: u32) {
         let Some(task) = self.tasks.at_mut(index) else { return };
         if self.tally.step(task, Input::Halt).is_none() {
@@ -127,9 +128,9 @@ impl<P: Plan> Processor<P> {
         self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY);
     }
 
-    /// Whether the reported attempt in slot `index` was to stop for a further one. Now it need not be asked to any more.
+    /// Withdraws the request to stop from the attempt in slot `index`, which has ended. Whether it was halting.
     #[cold]
-    pub(super) fn has_halted(&mut self, index: u32) -> bool {
+    pub(super) fn end_halt(&mut self, index: u32) -> bool {
         let is_halting = self.tasks.at(index).is_some_and(|task| task.state == State::Halting);
         if is_halting {
             self.withdraw(index, Pending::STOP);
@@ -137,8 +138,8 @@ impl<P: Plan> Processor<P> {
         is_halting
     }
 
-    /// The attempt in slot `index` has stopped, as it was to for a further one.
-    pub(super) fn halted(&mut self, index: u32, job: Option<P::Job>) -> Failure<(), P::Job> {
+    /// The halting attempt in slot `index` has stopped: the task backs off, or settles as timed out.
+    pub(super) fn back_off_after_halt(&mut self, index: u32, job: Option<P::Job>) -> Failure<(), P::Job> {
         self.withdraw(index, Pending::STOP);
         match self.retry(index, job, ErrorKind::TimedOut, None) {
             Ok(delay) => Failure::Retrying { value: (), delay },
