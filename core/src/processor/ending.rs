@@ -1,18 +1,18 @@
-//! The end: a state, reached in bounded steps.
+//! The end of the machine: a state, reached in bounded steps. What the end keeps is decided here.
 //!
 //! ```text
-//!        drain(Graceful)            quiet, or the deadline
+//!        drain(Graceful)            all settled, or deadline
 //!  Open ────────────────► Draining ───────────────────────► (ending) ──► Drained
 //!    └───────────────── drain(Cancel), drain(Abort) ───────────┘
 //! ```
 //!
-//! While it is *ending*, two walks go over the task slots, each slot one unit of the budget of `advance`. The first
-//! settles what is unsettled, and discards outcomes that do not outlive the end. Then `poll_effect` hands out what
-//! that leaves behind, and the cache. When no effect is owed any more, the second walk abandons the attempts that
-//! still run; so the host has had every chance to report them. At last come the subscribers and `Drained`.
+//! While the machine is *ending*, two walks go over the task slots. Each slot costs one unit of the budget of
+//! `advance`. The first walk settles the unsettled tasks and discards outcomes that do not outlive the end. Then
+//! `poll_effect` hands out their effects, and the cache. When no effect is owed any more, the second walk abandons the
+//! attempts that still run: until then the host could report them. Last come the subscribers and `Drained`.
 //!
-//! An end *keeps* the outcomes of handles and the unread events, or it *discards* them: an abort does, and a graceful
-//! drain whose deadline comes. One that keeps can still be turned into one that discards, by an abort.
+//! An end *keeps* the outcomes of handles and the unread events, or it *discards* them. An abort discards, and so does
+//! a graceful drain that misses its deadline. An abort also turns an end that keeps into one that discards.
 
 use core::fmt;
 
@@ -28,12 +28,12 @@ use crate::{CancelReason, Event, Instant, Plan, Remains};
 /// How far the machine is from its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// It takes tasks in.
+    /// The machine admits tasks.
     #[default]
     Open,
-    /// It takes nothing in any more, and works off or gives up what it has.
+    /// The machine admits nothing any more, and finishes or gives up what it has.
     Draining,
-    /// It holds nothing but what its end has kept: outcomes for their handles, unread events for their subscribers.
+    /// The machine holds only what its end kept: outcomes for their handles, unread events for their subscribers.
     Drained,
 }
 
@@ -48,17 +48,17 @@ impl fmt::Display for Phase {
     }
 }
 
-/// How to end.
+/// How the machine is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Drain {
-    /// Let everything that was admitted come to its own end. Then outcomes are kept for their handles, and unread
-    /// events for their subscribers. If something is unsettled after this duration, abort.
+    /// Let all admitted tasks settle by themselves. Then outcomes are kept for their handles, and unread events for
+    /// their subscribers. If a task is unsettled after this duration, abort.
     Graceful(Duration),
-    /// Settle everything that is unsettled as cancelled now. Outcomes, these and earlier ones, are kept for their
-    /// handles, and unread events for their subscribers.
+    /// Settle all unsettled tasks as cancelled now. All outcomes are kept for their handles, and unread events for
+    /// their subscribers.
     Cancel,
-    /// Settle everything that is unsettled as cancelled now, and keep nothing.
+    /// Settle all unsettled tasks as cancelled now, and keep nothing.
     Abort,
 }
 
@@ -70,7 +70,7 @@ impl Drain {
     }
 }
 
-/// Where the end stands.
+/// The progress of the end.
 #[derive(Default)]
 pub(super) struct Ending {
     phase: Phase,
@@ -80,10 +80,10 @@ pub(super) struct Ending {
     discards: bool,
 }
 
-/// Which walk over the task slots is going on, and the slot that it looks at next.
+/// The walk over the task slots under way, and its next slot.
 #[derive(Clone, Copy, Default)]
 enum Walk {
-    /// The end has not come yet.
+    /// The machine is not ending.
     #[default]
     None,
     Settling(u32),
@@ -96,19 +96,19 @@ impl Ending {
         self.phase
     }
 
-    /// Whether everything is given up now, or has been.
+    /// Whether the walks have begun.
     #[inline]
     pub(super) fn is_ending(&self) -> bool {
         !matches!(self.walk, Walk::None)
     }
 
-    /// Whether the outcomes of handles do not outlive the end.
+    /// Whether the end discards the outcomes of handles.
     #[inline]
     pub(super) fn discards(&self) -> bool {
         self.discards
     }
 
-    /// Whether everything is settled and discarded that has to be.
+    /// Whether the first walk is done.
     fn is_settled(&self) -> bool {
         matches!(self.walk, Walk::Abandoning(_))
     }
@@ -121,30 +121,31 @@ impl<P: Plan> Processor<P> {
         self.ending.phase()
     }
 
-    /// What was left when the machine ended. `None` until [`Effect::Drained`] was taken; from then on it stays the same.
+    /// What was left when the machine ended. `None` until [`Effect::Drained`] was taken, and constant from then on.
     #[must_use]
     pub fn remains(&self) -> Option<Remains> {
         (self.phase() == Phase::Drained).then_some(self.remains)
     }
 
-    /// Begins the end. From now on nothing is taken in; sources are detached and the waiters for room are sent away
-    /// (both by effects), the intervals stop. What was admitted goes on until everything is settled or the deadline
-    /// comes, or is settled as cancelled at once. A drain waits for what is unsettled, and for nothing else: neither
-    /// for handles nor for orphans. A second call can only bring the end nearer, and an abort discards what an end
-    /// that is still going on would have kept. Once the machine is drained this does nothing.
+    /// Begins the end. From now on nothing is admitted, sources are detached and waiters for room sent away (both by
+    /// effects), and the intervals stop. Admitted tasks go on until all are settled or the deadline comes, or are
+    /// settled as cancelled at once. A drain waits for unsettled tasks only, not for handles or orphans. A second call
+    /// can only bring the end nearer; an abort discards what an unfinished end would have kept. Does nothing once the
+    /// machine is drained.
     ///
-    /// Ending is done by [`advance`](Self::advance), whose budget bounds each step, and needs no help of the host.
-    /// When every effect was handed out, attempts that still run are *abandoned*: their places are freed, and what is
-    /// reported about them later is late. A host that wants to wait for them holds back that call of `advance`.
+    /// The end is carried out by [`advance`](Self::advance), within its budget. When all effects are handed out,
+    /// attempts that still run are *abandoned*: their places are freed, and later reports about them are late. A host
+    /// that wants to wait for them delays that call of `advance`.
     ///
-    /// What is paused, or has no concurrency, starts nothing while it drains either: then the deadline ends it.
+    /// A machine that is paused, or has a concurrency of 0, starts nothing while it drains, either: then the deadline
+    /// ends it.
     ///
-    /// No end waits for outcomes that the host has to observe. One that keeps takes them back later as before; one that
-    /// discards lets go of them.
+    /// No end waits for outcomes that the host is observing. An end that keeps takes them back later, as before; an end
+    /// that discards leaves them to the host.
     ///
-    /// After an end that keeps ([`Drain::Cancel`], or [`Drain::Graceful`] that came in time), handles are claimed and
-    /// released as before, and [`next_event`](Self::next_event) hands out what is left. Retained results and the cache
-    /// do not outlive the end.
+    /// After an end that keeps ([`Drain::Cancel`], or [`Drain::Graceful`] that was in time), handles are claimed and
+    /// released as before, and [`next_event`](Self::next_event) returns the unread events. Retained results and the
+    /// cache do not outlive the end.
     ///
     /// May change: everything.
     ///
@@ -181,7 +182,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Sets the deadline, unless an earlier one is set.
+    /// Sets the deadline, unless there is an earlier one.
     fn end_by(&mut self, deadline: Instant) {
         let earlier = self.ending.deadline.is_some_and(|earlier| earlier <= deadline);
         if earlier || self.ending.is_ending() {
@@ -191,9 +192,9 @@ impl<P: Plan> Processor<P> {
         self.deadlines.set(Owner::Own(OwnTimer::Drain), deadline);
     }
 
-    /// The deadline of a graceful drain has come. One that is quiet by then has come in time.
+    /// The deadline of a graceful drain has come. The drain is in time if all tasks are settled.
     pub(super) fn fire_drain(&mut self) {
-        self.end_now(!self.is_quiet());
+        self.end_now(!self.is_all_settled());
     }
 
     fn end_now(&mut self, discards: bool) {
@@ -209,21 +210,21 @@ impl<P: Plan> Processor<P> {
         self.ending.discards |= discards;
     }
 
-    /// Whether a graceful drain has nothing left to wait for.
-    fn is_quiet(&self) -> bool {
+    /// Whether all admitted tasks are settled.
+    fn is_all_settled(&self) -> bool {
         self.totals.admitted == self.totals.settled.total()
     }
 
-    /// Whether the end waits for `advance`.
+    /// Whether the end has work for `advance`.
     pub(super) fn is_end_due(&self) -> bool {
         match self.ending.walk {
-            Walk::None => self.ending.phase == Phase::Draining && self.is_quiet(),
+            Walk::None => self.ending.phase == Phase::Draining && self.is_all_settled(),
             Walk::Settling(_) => true,
             Walk::Abandoning(_) => self.tally.orphans() > 0 && !self.has_effect(),
         }
     }
 
-    /// Goes on with the end, and tells how much of the budget was used.
+    /// Goes on with the end, and returns how much of the budget was used.
     pub(super) fn advance_end(&mut self, budget: u32) -> u32 {
         if budget == 0 || !self.is_end_due() {
             return 0;
@@ -243,13 +244,13 @@ impl<P: Plan> Processor<P> {
         used
     }
 
-    /// The first walk, from slot `start` on: how many slots it has looked at.
+    /// The first walk, from slot `start` on. Returns the number of slots visited.
     fn settle_slots(&mut self, start: u32, budget: u32) -> u32 {
         let all = self.tasks.capacity();
         let nothing_left = if self.ending.discards {
             self.tasks.is_empty()
         } else {
-            self.is_quiet() && self.results.is_empty() && self.tally.unretained == 0
+            self.is_all_settled() && self.results.is_empty() && self.tally.unretained == 0
         };
         let steps = all.saturating_sub(start).min(budget);
         let end = start.saturating_add(steps);
@@ -262,7 +263,7 @@ impl<P: Plan> Processor<P> {
         steps
     }
 
-    /// Settles or discards the task in slot `index`, as far as the end does not keep it.
+    /// Settles the task in slot `index` if it is unsettled, or discards its outcome if the end does not keep it.
     fn end_task(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
         match task.state {
@@ -279,7 +280,7 @@ impl<P: Plan> Processor<P> {
                 }
                 let mut effects = Pending::DISCARD;
                 if task.pending.has(Pending::HELD) {
-                    // Whoever waits for it need not wait for the host any more.
+                    // Its waiter need not wait for the host any more.
                     if matches!(task.claimant, Claimant::Handle(Some(_))) {
                         effects = effects.with(Pending::WAKE);
                     }
@@ -291,7 +292,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// The second walk, from slot `start` on, as long as there are orphans: how many slots it has looked at.
+    /// The second walk, from slot `start` on, as long as there are orphans. Returns the number of slots visited.
     fn abandon_slots(&mut self, start: u32, budget: u32) -> u32 {
         let mut used = 0;
         while used < budget && self.tally.orphans() > 0 {
@@ -315,7 +316,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Sends the waiters for room away, and detaches the sources.
+    /// Sends waiters for room away, then detaches sources: the next effect of that.
     pub(super) fn poll_closing(&mut self) -> Option<Effect<P>> {
         while let Some(waiter) = self.admission.line.leave_any() {
             self.remains.waiters = self.remains.waiters.saturating_add(1);
@@ -329,7 +330,7 @@ impl<P: Plan> Processor<P> {
         Some(Effect::Detach(detached))
     }
 
-    /// Whether the end has an effect, the tasks' own apart.
+    /// Whether the end has an effect, other than those of tasks.
     #[inline]
     pub(super) fn has_end_effect(&self) -> bool {
         self.ending.phase == Phase::Draining && self.has_effect_while_draining()
@@ -341,7 +342,7 @@ impl<P: Plan> Processor<P> {
         closing || self.ending.is_settled() && (self.tally.orphans() == 0 || !self.cache.is_empty())
     }
 
-    /// The last effects: the cache, then the waiters for events that will not come, and the end itself.
+    /// The last effects: the cache entries, the waiters for events, and `Drained`.
     pub(super) fn poll_end(&mut self) -> Option<Effect<P>> {
         if !self.ending.is_settled() || self.ending.phase != Phase::Draining {
             return None;
@@ -367,7 +368,7 @@ impl<P: Plan> Processor<P> {
         Some(Effect::Drained)
     }
 
-    /// Removes the subscribers, or lets them read what is left and no more: the next waiter to be woken.
+    /// Removes the subscribers, or lets them read the unread events only. Returns the next waiter to wake.
     fn poll_subscribers(&mut self) -> Option<P::Waiter> {
         if !self.ending.discards {
             self.subscribers.close();

@@ -1,11 +1,11 @@
-//! Events and those who read them.
+//! Events and their subscribers.
 
 use super::Processor;
 use crate::subscribers::Next;
 use crate::{Event, Plan, SubscribeRefusal, SubscriberId};
 
 impl<P: Plan> Processor<P> {
-    /// Adds a subscriber. It reads what happens from now on.
+    /// Adds a subscriber, which reads the events from now on.
     ///
     /// May change: nothing else.
     ///
@@ -20,7 +20,7 @@ impl<P: Plan> Processor<P> {
         Ok(id)
     }
 
-    /// Removes a subscriber, and hands out the waiter it had left. `None` when there is no such subscriber.
+    /// Removes a subscriber, and hands out its waiter if it left one. `None` if there is no such subscriber.
     ///
     /// May change: nothing else.
     pub fn unsubscribe(&mut self, id: SubscriberId) -> Option<Option<P::Waiter>> {
@@ -29,10 +29,10 @@ impl<P: Plan> Processor<P> {
         Some(waiter)
     }
 
-    /// The next event for a subscriber. `None` when there is no such subscriber: it was removed. At the very end of the
-    /// machine, one that has read everything is removed by this.
+    /// The next event for a subscriber. `None` if there is no such subscriber.
     ///
-    /// May change: what this subscriber reads next. Once the machine has drained, reading the last event removes it.
+    /// May change: what this subscriber reads next. Once the machine has drained, a subscriber that has read everything
+    /// is removed by this call.
     pub fn next_event(&mut self, id: SubscriberId) -> Option<Next<Event<P::Meta>>> {
         let before = self.subscribers.len();
         let next = self.subscribers.next(id);
@@ -42,14 +42,14 @@ impl<P: Plan> Processor<P> {
         next
     }
 
-    /// Leaves a waiter to be woken when there is an event for a subscriber that has read everything. The waiter that it
-    /// replaces is handed back. Waiters that are left when the machine ends are woken.
+    /// Leaves a waiter for a subscriber that has read everything; it is woken by the next event, or by the end of the
+    /// machine. The waiter that it replaces is handed back.
     ///
     /// May change: nothing else. The waiter leaves by an effect.
     ///
     /// # Errors
-    /// The waiter, when there is no need to wait: [`next_event`](Self::next_event) has an event, or says that there is no such
-    /// subscriber, or that nothing more will come.
+    /// The waiter, if there is no need to wait: [`next_event`](Self::next_event) has an event, or says that there is no
+    /// such subscriber, or that no event will follow.
     pub fn wait_event(
         &mut self,
         id: SubscriberId,

@@ -1,4 +1,4 @@
-//! Sources: attaching, feeding, detaching.
+//! Sources: attach, feed, detach.
 
 use super::Processor;
 use crate::effect::{Detached, Fed, Guard};
@@ -8,19 +8,19 @@ use crate::{
     Terms,
 };
 
-/// What became of a batch.
+/// The answer of [`Processor::feed_batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "what was not admitted is still in the slice"]
 #[non_exhaustive]
 pub struct Batch {
     /// How many tasks were taken out of the slice and admitted.
     pub admitted: u32,
-    /// Why the first of those that are left was refused.
+    /// Why the first task that is left in the slice was refused.
     pub refused: Option<FeedRefusal>,
 }
 
 impl<P: Plan> Processor<P> {
-    /// Attaches a source: from now on its three registrations are in the machine's hands.
+    /// Attaches a source: the machine keeps its three registrations from now on.
     ///
     /// May change: nothing else.
     ///
@@ -44,7 +44,7 @@ impl<P: Plan> Processor<P> {
         Ok(source)
     }
 
-    /// Detaches a source and hands its registrations out; `None` when it is not attached.
+    /// Detaches a source and hands out its registrations. `None` if it is not attached.
     ///
     /// May change: nothing else.
     pub fn detach(&mut self, now: Instant, source: SourceId) -> Option<Detached<P::Listener>> {
@@ -60,13 +60,12 @@ impl<P: Plan> Processor<P> {
         self.publish(|| Event::Detached { source });
     }
 
-    /// Takes a task in from a source. Like [`submit`](Self::submit), and counted for the source.
+    /// Submits a task from a source. Like [`submit`](Self::submit), and counted for the source.
     ///
     /// May change: as [`submit`](Self::submit), and what the source has fed.
     ///
     /// # Errors
-    /// [`FeedRefusal`] with the task. A task from a source that is not attached counts as neither offered
-    /// nor refused.
+    /// [`FeedRefusal`] with the offer. A task from a source that is not attached counts as neither offered nor refused.
     pub fn feed(
         &mut self,
         now: Instant,
@@ -86,9 +85,9 @@ impl<P: Plan> Processor<P> {
         result.map_err(|refused| refused.because(FeedRefusal::Task))
     }
 
-    /// Takes as many tasks as fit out of `batch`, from its front. One that is refused for its own terms stays
-    /// where it is, and so does everything from the first one on for which there is no room. All that stays
-    /// counts as refused; events tell of those that were looked at. O(batch).
+    /// Submits the tasks of `batch`, in order, and takes the admitted ones out. A task that is refused for its own
+    /// terms stays in its place. The first task without room stays too, with all tasks behind it. All tasks that stay
+    /// count as refused; those behind the first task without room are not looked at and give no event. O(batch).
     ///
     /// May change: as [`submit`](Self::submit), and what the source has fed.
     pub fn feed_batch(
@@ -119,7 +118,7 @@ impl<P: Plan> Processor<P> {
         answer
     }
 
-    /// Counts the tasks of a batch that stand behind one for which there was no room.
+    /// Counts the tasks of a batch behind the first one without room as refused.
     fn refuse_behind(&mut self, source: SourceId, behind: u64) {
         if let Some(fed) = self.sources.fed_mut(source) {
             fed.refused = fed.refused.wrapping_add(behind);
@@ -128,8 +127,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Notes an error of a source as the last error. `false` when the source is not attached; then nothing
-    /// is noted.
+    /// Records an error of a source as the last error. Returns `false`, and records nothing, if the source is not
+    /// attached.
     ///
     /// May change: the last error, totals, events.
     pub fn feed_error(&mut self, now: Instant, source: SourceId, message: Message) -> bool {
@@ -142,14 +141,14 @@ impl<P: Plan> Processor<P> {
         true
     }
 
-    /// What a source has fed so far; `None` when it is not attached.
+    /// What a source has fed so far. `None` if it is not attached.
     #[must_use]
     pub fn source_fed(&self, source: SourceId) -> Option<Fed> {
         self.sources.fed(source)
     }
 }
 
-/// Whether what is refused for this reason would be refused to those behind it too.
+/// Whether this reason would refuse the tasks behind, too.
 const fn stops_a_batch(reason: FeedRefusal) -> bool {
     !matches!(
         reason,

@@ -1,4 +1,4 @@
-//! Which tasks there are, and where each stands.
+//! Views of single tasks: which there are, and in which stage each is.
 
 use core::ops::Range;
 
@@ -7,7 +7,7 @@ use crate::lifecycle::State;
 use crate::task::Task;
 use crate::{Instant, OutcomeKind, Plan, Priority, TaskId};
 
-/// A task as it stands now. See [`Processor::inspect`] and [`Processor::view`].
+/// A view of a task now, from [`Processor::inspect`] or [`Processor::view`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskView<M> {
@@ -15,53 +15,54 @@ pub struct TaskView<M> {
     pub task: TaskId,
     /// The metadata it was submitted with.
     pub meta: M,
-    /// Its class of the queue.
+    /// Its class in the queue.
     pub priority: Priority,
-    /// How many attempts were started, without those that were snoozed.
+    /// How many attempts were started, without the snoozed ones.
     pub attempts: u32,
     /// Where it stands.
     pub stage: Stage,
 }
 
-/// Where a task stands.
+/// The stage of a task's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// It is kept back by its start delay.
+    /// It waits for its start delay to pass.
     Delayed {
-        /// Until then; the end of time means for ever.
+        /// When the delay ends. [`Instant::MAX`] means never.
         until: Instant,
     },
-    /// It is kept back after an attempt that failed, timed out or was snoozed.
+    /// It backs off after an attempt that failed, panicked, timed out or was snoozed.
     BackingOff {
-        /// Until then.
+        /// When the backoff ends.
         until: Instant,
     },
     /// It waits in the queue.
     Queued {
-        /// Since then.
+        /// Since when.
         since: Instant,
     },
     /// An attempt at it runs.
     Running {
-        /// Since then, as far as its start-to-close time-out is concerned.
+        /// Since when, as counted for its start-to-close time-out.
         since: Instant,
     },
-    /// Its attempt has missed its start-to-close deadline and was asked to stop. A further one follows when it has.
+    /// Its attempt missed its start-to-close deadline and was asked to stop. A further attempt follows when it has
+    /// stopped.
     Stopping {
-        /// Since that deadline.
+        /// When that deadline was.
         since: Instant,
     },
-    /// It is settled, and its attempt runs on.
+    /// It is settled, and its attempt still runs.
     Orphaned {
-        /// Since then.
+        /// Since when.
         since: Instant,
         /// How it ended.
         outcome: OutcomeKind,
     },
-    /// It is settled, and its outcome has not left yet, but perhaps to be observed.
+    /// It is settled, and its outcome is still in the machine, or with the host to be observed.
     Settled {
-        /// Since then.
+        /// Since when.
         since: Instant,
         /// How it ended.
         outcome: OutcomeKind,
@@ -69,9 +70,9 @@ pub enum Stage {
 }
 
 impl<P: Plan> Processor<P> {
-    /// The tasks in these slots, in the order of the slots, of which there are
-    /// [`task_slots`](crate::Limits::task_slots). A task keeps its slot as long as it is there, so whoever goes from slot to slot
-    /// misses none that was there all the time, and sees none twice. O(slots).
+    /// The tasks in these slots, in slot order; there are [`task_slots`](crate::Limits::task_slots) in all. A task
+    /// keeps its slot for life. So a caller that walks over all slots in several calls misses no task that was there
+    /// all the time, and sees no task twice. O(slots).
     ///
     /// ```
     /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Stage, Terms};
@@ -87,8 +88,8 @@ impl<P: Plan> Processor<P> {
         slots.filter_map(|slot| Some(view(self.tasks.id_at(slot)?, self.tasks.at(slot)?)))
     }
 
-    /// One task as it stands now; `None` when it is gone. So whoever has the id of a task whose result is kept sees how it
-    /// ended, and takes nothing. One that has reached its time to live is here until it is swept. O(1).
+    /// One task; `None` if it is gone. This shows how a task ended without taking its outcome, as long as that is kept.
+    /// A retained result past its time to live is shown until it is swept. O(1).
     ///
     /// ```
     /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Stage, Terms};

@@ -1,4 +1,4 @@
-//! What there is: counts, totals, health.
+//! The getters: counts, totals, health, and the recount of `audit`. (The calls `observe` and `observed` are in `show`.)
 
 use super::Processor;
 use super::deadlines::Owner;
@@ -9,25 +9,25 @@ use crate::task::{Claimant, Pending};
 use crate::{Account, ByOutcome, Census, Health, Instant, Ledger, Limits, Plan, Totals};
 
 impl<P: Plan> Processor<P> {
-    /// The limits it was built for.
+    /// The limits that the machine was built for.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The latest instant it was told.
+    /// The latest instant that the machine was told.
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
     }
 
-    /// The concurrency limit that is set.
+    /// The concurrency limit now. See [`set_concurrency`](Self::set_concurrency).
     #[must_use]
     pub const fn concurrency(&self) -> u32 {
         self.gate.concurrency()
     }
 
-    /// How many more tasks without a delay would be taken in now.
+    /// How many more tasks without a delay would be admitted now.
     #[must_use]
     #[inline]
     pub fn free_room(&self) -> u32 {
@@ -37,28 +37,28 @@ impl<P: Plan> Processor<P> {
         self.admission.free_room(&self.tally, &self.gate, self.tasks.free())
     }
 
-    /// Whether every task is settled: none is queued, running, delayed or backing off. O(1).
+    /// Whether every task is settled: none is delayed, queued, running or backing off. O(1).
     #[must_use]
     #[inline]
     pub fn is_idle(&self) -> bool {
         self.tally.unsettled() == 0
     }
 
-    /// The cache. It ends with the machine: from the moment when nothing is unsettled any more, or
-    /// is given up, every insert is refused.
+    /// The cache. It ends with the machine: from the moment when a drain has no unsettled task left, or gives them up,
+    /// every insert is refused.
     ///
     /// May change: the cache alone.
     pub fn cache(&mut self) -> CacheMut<'_, P::Key, P::Value> {
         CacheMut::new(&mut self.cache, self.now)
     }
 
-    /// What went wrong last.
+    /// The last error, if there was one.
     #[must_use]
     pub const fn last_error(&self) -> Option<LastError<P::Meta>> {
         self.last_error
     }
 
-    /// What has come and gone.
+    /// The counts since the machine was built.
     #[must_use]
     pub const fn totals(&self) -> Totals {
         self.totals
@@ -84,7 +84,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// The state of the machine in numbers, as of now. `settled` counts from the last health event on, `missed` is 0.
+    /// The state of the machine in numbers, at `now`. `settled` counts since the last health check; `missed` is 0.
     /// O(priority classes).
     #[must_use]
     pub fn health(&self, now: Instant) -> Health {
@@ -115,9 +115,9 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// What the health-check interval ([`Limits::health_every`]) reported last, with or without subscribers: `settled` counts
-    /// from the report before it on, `missed` the reports in between that were left out. `None` until the interval has come
-    /// once; it outlasts the end.
+    /// The report of the last health check, which [`Limits::health_every`] asks for, with or without subscribers.
+    /// `settled` counts since the check before it, `missed` the checks in between that were skipped. `None` before the
+    /// first check. It outlives the end.
     #[must_use]
     pub const fn last_health(&self) -> Option<Health> {
         self.last_health
@@ -160,8 +160,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// What the machine holds now, counted by walking over every slot. O(limits); equal to
-    /// [`census`](Self::census), or the machine is broken.
+    /// What the machine holds now, counted by walking over every slot. O(limits). Always equal to
+    /// [`census`](Self::census), unless the machine has a bug.
     #[must_use]
     pub fn audit(&self) -> Census {
         let mut found = Census { retired: self.retired(), ..Census::default() };
@@ -186,12 +186,16 @@ impl<P: Plan> Processor<P> {
             found.observed += u32::from(is_held && !task.pending.has(Pending::OBSERVE));
             unretained += u32::from(is_held && matches!(task.claimant, Claimant::Retention));
         }
-        debug_assert_eq!(found.pending, count(self.outbox.iter()), "who owes an effect is in the outbox");
+        debug_assert_eq!(
+            found.pending,
+            count(self.outbox.iter()),
+            "a task that owes an effect is in the outbox"
+        );
         debug_assert_eq!(
             self.tally.unretained, unretained,
-            "what is observed before it is retained is counted"
+            "results to be observed before they are retained are counted"
         );
-        debug_assert_eq!(found.results, count(self.results.iter()), "what is retained is listed");
+        debug_assert_eq!(found.results, count(self.results.iter()), "a retained result is in the list");
         for owner in self.deadlines.iter() {
             found.timers += 1;
             found.intervals += u32::from(matches!(owner, Owner::Own(timer) if timer.is_interval()));
@@ -204,7 +208,7 @@ impl<P: Plan> Processor<P> {
         found
     }
 
-    /// Tasks settled since the last health event.
+    /// Tasks settled since the last health check, by outcome.
     #[must_use]
     pub const fn settled_since_health(&self) -> ByOutcome {
         self.settled_since_health

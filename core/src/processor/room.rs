@@ -1,4 +1,4 @@
-//! Room that is set aside: permits, and the line of those who wait for one.
+//! Reserving room: permits, and the line of waiters for one.
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -10,10 +10,10 @@ use crate::{
 };
 
 impl<P: Plan> Processor<P> {
-    /// Sets room for so many tasks aside, at once and without waiting. Each of the permit's places is one of the queue's
-    /// room, a task slot, and one of [`Limits::unclaimed`](crate::Limits::unclaimed), so that nothing else that is taken in
-    /// meanwhile can use it up. [`reserved`](Self::reserved) uses places, and [`leave`](Self::leave) gives
-    /// back all that are left. A drain takes them all.
+    /// Reserves room for `count` tasks, at once or not at all. Each place of the permit takes room for one task in the
+    /// queue, one task slot, and one of [`Limits::unclaimed`](crate::Limits::unclaimed), so that no other task can use
+    /// them up. [`reserved`](Self::reserved) uses places, and [`leave`](Self::leave) gives back the unused ones. A
+    /// drain takes them all.
     ///
     /// May change: room.
     ///
@@ -35,7 +35,7 @@ impl<P: Plan> Processor<P> {
     /// ```
     ///
     /// # Errors
-    /// [`ReserveRefusal`]. Nothing has changed then.
+    /// [`ReserveRefusal`]; nothing has changed.
     pub fn reserve(&mut self, now: Instant, count: NonZeroU32) -> Result<PermitId, ReserveRefusal> {
         self.tell(now);
         match self.reserve_refusal(count.get()) {
@@ -54,13 +54,14 @@ impl<P: Plan> Processor<P> {
         self.admission.reserve_refusal(count, &self.tally, &self.gate, self.tasks.free())
     }
 
-    /// Joins the line of those who wait for room, for so many tasks at a time. When it is its turn and there is as much,
-    /// which may be at once, the waiter leaves by [`Effect::Wake`](crate::Effect::Wake); from then on it holds a permit, as
-    /// from [`reserve`](Self::reserve). It is woken too, and holds none, when there is room but more outcomes are not taken
-    /// than [`Limits::unclaimed`](crate::Limits::unclaimed) allows: the waiter might be the one that has to take them.
-    /// [`rewait`](Self::rewait) tells which.
+    /// Joins the line of waiters for room, for `count` tasks at a time. When its turn comes and there is as much room,
+    /// which may be at once, the waiter leaves by [`Effect::Wake`](crate::Effect::Wake) and its id is a permit, as from
+    /// [`reserve`](Self::reserve). If there is room but [`Limits::unclaimed`](crate::Limits::unclaimed) does not allow
+    /// as many tasks for handles, the waiter is woken without a permit: it may be the one that has to take outcomes.
+    /// [`rewait`](Self::rewait) tells the two apart.
     ///
-    /// Nobody overtakes: one that waits for much keeps those behind it waiting, and submissions that need room are refused.
+    /// The line is strictly in order: a waiter for much room keeps the waiters behind it waiting, and submissions that
+    /// need room are refused meanwhile.
     ///
     /// May change: effects, room.
     ///
@@ -82,14 +83,14 @@ impl<P: Plan> Processor<P> {
         self.admission.line.join(waiter, count).map_err(|waiter| Refused::new(WaitRefusal::Waiters, waiter))
     }
 
-    /// Asks how it stands in the line, and leaves a new waiter there if it still waits.
+    /// Asks for the status in the line, and leaves a new waiter if it still waits.
     ///
     /// May change: nothing else.
     pub fn rewait(&mut self, id: PermitId, waiter: P::Waiter) -> RoomStatus<P::Waiter> {
         self.admission.line.ask_again(id, waiter)
     }
 
-    /// The places of a permit, to submit tasks with at one instant: the permit is looked up once.
+    /// The places of a permit, to submit tasks with at one instant. Looks the permit up once.
     ///
     /// May change: as [`submit`](Self::submit), by the places that are used.
     ///
@@ -113,8 +114,8 @@ impl<P: Plan> Processor<P> {
         Reserved { processor: self, id, left }
     }
 
-    /// Gives up to so many places of a permit back, which go to the next in line: how many. With its last one the permit is
-    /// gone. 0 for one that still waits.
+    /// Gives back up to `count` places of a permit, for the next in line. Returns how many; 0 for an id that still
+    /// waits. With its last place the permit is gone.
     ///
     /// May change: effects, room.
     pub fn give_back(&mut self, now: Instant, id: PermitId, count: u32) -> u32 {
@@ -122,8 +123,8 @@ impl<P: Plan> Processor<P> {
         self.admission.line.take(id, count)
     }
 
-    /// Leaves the line, or gives all places of the permit back that are left, which go to the next in line. Hands the waiter
-    /// out if it was not woken yet; `None` when there is no such permit and it is not in the line.
+    /// Leaves the line, or gives back all places of the permit, for the next in line. Hands out the waiter if it was
+    /// not woken yet. `None` if the id is neither a permit nor in the line.
     ///
     /// May change: effects, room.
     pub fn leave(&mut self, now: Instant, id: PermitId) -> Option<Option<P::Waiter>> {
@@ -132,8 +133,8 @@ impl<P: Plan> Processor<P> {
     }
 }
 
-/// The places of a permit, with which tasks are submitted at one instant. Made by [`Processor::reserved`]. After every call the
-/// permit is as if each task had been submitted on its own.
+/// The places of a permit, to submit tasks with at one instant. Made by [`Processor::reserved`]. After every call the
+/// permit is up to date.
 #[must_use = "nothing is submitted yet"]
 pub struct Reserved<'a, P: Plan> {
     processor: &'a mut Processor<P>,
@@ -142,15 +143,15 @@ pub struct Reserved<'a, P: Plan> {
 }
 
 impl<P: Plan> Reserved<'_, P> {
-    /// How many places the permit has; 0 if it is none, still waits, or was taken by a drain.
+    /// How many places the permit has left; 0 if there is no such permit, it still waits, or a drain took it.
     #[must_use]
     pub const fn left(&self) -> u32 {
         self.left
     }
 
-    /// Submits with one of the places; with its last one the permit is gone. What a place stands for refuses nothing: only the
-    /// end does, and what the task asks for besides (attempts, room for delayed tasks, results that are retained). A refused
-    /// submission leaves the permit as it is.
+    /// Submits with one of the places. With its last place the permit is gone. A submission is never refused for lack
+    /// of what a place reserves. It is refused by the end, or for what the task asks besides: attempts, room for
+    /// delayed tasks, retained results. A refused submission leaves the permit as it is.
     ///
     /// May change: as [`Processor::submit`].
     ///
@@ -164,7 +165,7 @@ impl<P: Plan> Reserved<'_, P> {
     ) -> Result<TaskId, Refused<Offer<P>, PermitRefusal>> {
         let Self { processor, id, left } = self;
         let rest = left.checked_sub(1);
-        // Once the machine is draining there need be no permit for the submission to be refused.
+        // While the machine drains the refusal is `Closed`, with or without a permit.
         if processor.is_open() && rest.is_none() {
             return Err(Refused::new(PermitRefusal::NotGranted, offer));
         }

@@ -1,4 +1,4 @@
-//! Outcomes that the host sees before anybody can have them: for metrics, logs, dead letters.
+//! Observing: the host sees an outcome before anybody else can have it, for metrics, logs or dead letters.
 //!
 //! ```text
 //!              poll_effect                          observed
@@ -13,18 +13,19 @@ use crate::lifecycle::{Input, Next};
 use crate::task::{Claimant, Payload, Pending};
 use crate::{Effect, Instant, Outcome, Plan, Settlement, TaskId};
 
-/// An outcome and the job that is there beside it, as the host gives them back.
+/// An outcome, and the job if there was one, as the host gives them back.
 type Shown<P> =
     (Outcome<<P as Plan>::Output, <P as Plan>::Error, <P as Plan>::Panic>, Option<<P as Plan>::Job>);
 
 impl<P: Plan> Processor<P> {
-    /// Sets whether the host sees each settled task once before anybody can have its outcome. At first it does not. While
-    /// it does, a task that is settled with a handle or to be retained leaves by [`Effect::Observe`] first; nobody can have
-    /// the outcome until the host has given it back by [`observed`](Self::observed). The others leave by [`Effect::Settle`]
-    /// as ever, and so do those whose handle is released, or whom the end discards, before they were shown. So each task
-    /// comes by one of these two effects, once.
+    /// Sets whether the host observes each settled task before anybody else can have its outcome. Default `false`.
+    /// While it is on, the outcome of a task for a handle, or to be retained, leaves by [`Effect::Observe`] first, and
+    /// nobody can have it until the host gives it back with [`observed`](Self::observed). All other outcomes leave by
+    /// [`Effect::Settle`] as ever. So does an outcome whose handle is released, or that the end discards, before it was
+    /// observed. So each task comes by exactly one of these two effects, once.
     ///
-    /// What was settled before stays as it was: outcomes that are there are not shown, those that are to be shown are.
+    /// A change does not affect tasks that are settled already: those that were to be observed still are, and the
+    /// others are not.
     ///
     /// May change: nothing yet.
     ///
@@ -53,17 +54,17 @@ impl<P: Plan> Processor<P> {
         self.observes
     }
 
-    /// The host has seen the outcome that [`Effect::Observe`] showed, and gives it back, with the job if that was there.
-    /// From now on it can be claimed, or is retained, for as long as if it had been settled now. The reason of a cancel stays
+    /// Gives back the outcome that the host took by [`Effect::Observe`], with the job if there was one. From now on it
+    /// can be claimed, or is retained, for as long as if the task had been settled now. The reason of a cancel stays
     /// what it was.
     ///
     /// May change: effects (the wake of the waiter, the discard of the oldest result). The wake may come after
     /// [`Effect::Drained`], so a host that observes takes effects after this call even then.
     ///
     /// # Errors
-    /// Nobody waits for it: its handle was released, the end has discarded it, it was given back before, or it was never
-    /// shown. Or it is not what was shown: an outcome of another kind, or a job beside an output, an error or a panic. Then
-    /// all that was given is handed back, and nothing has changed.
+    /// The outcome and the job, if no outcome of this task is expected back: its handle was released, the end discarded
+    /// it, it was given back before, or it was never handed out. Also if it differs from the one handed out: an outcome
+    /// of another kind, or a job beside an output, an error or a panic. Nothing has changed then.
     pub fn observed(
         &mut self,
         now: Instant,
@@ -103,7 +104,7 @@ impl<P: Plan> Processor<P> {
         Ok(())
     }
 
-    /// [`claim`](Self::claim) of an outcome that nobody may have.
+    /// [`claim`](Self::claim) of an outcome that is still to be observed.
     #[cold]
     #[inline(never)]
     pub(super) fn claim_held(&mut self, task: TaskId, waiter: P::Waiter) -> Claim<P> {
@@ -114,10 +115,10 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Takes the next effect of the task in slot `index`, whose outcome nobody may have. Nothing leaves when the end has
-    /// discarded what the host has.
+    /// Takes the next effect of the task in slot `index`, whose outcome is to be observed or with the host. `None` if
+    /// the end discards an outcome that the host has.
     ///
-    /// Not inlined, so that the effects of other tasks are no dearer.
+    /// Not inlined, so that the effects of other tasks cost no more.
     #[inline(never)]
     pub(super) fn poll_held(&mut self, index: u32) -> Option<Effect<P>> {
         let pending = self.tasks.at(index)?.pending;
@@ -129,11 +130,11 @@ impl<P: Plan> Processor<P> {
             self.note_unretained(index);
             return self.release_outcome(index).map(Effect::Settle);
         }
-        self.let_go(index);
+        self.forget_outcome(index);
         None
     }
 
-    /// Hands the outcome of the task in slot `index` out, to be given back.
+    /// Hands out the outcome of the task in slot `index`, for the host to give back.
     fn show(&mut self, index: u32) -> Option<Settlement<P>> {
         let (id, task) = self.tasks.entry(index)?;
         let (record, reason) = (task.record(id), task.reason());
@@ -143,11 +144,11 @@ impl<P: Plan> Processor<P> {
         Some(self.hand_out(record, Claimant::Nobody, payload, reason))
     }
 
-    /// The handle of the task in slot `index` was released, before the host has seen the outcome or given it back.
+    /// Handles the release of the handle of the task in slot `index`, before the host has given the outcome back.
     pub(super) fn release_held(&mut self, index: u32) {
         let Some(task) = self.tasks.at_mut(index) else { return };
         if !task.pending.has(Pending::OBSERVE) {
-            return self.let_go(index);
+            return self.forget_outcome(index);
         }
         task.pending = task.pending.without(Pending::OF_OUTCOME).with(Pending::SETTLE);
         task.claimant = Claimant::Nobody;
@@ -155,8 +156,9 @@ impl<P: Plan> Processor<P> {
         self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
     }
 
-    /// Forgets the outcome of the task in slot `index`, which the host has, and frees the slot if no attempt runs on.
-    fn let_go(&mut self, index: u32) {
+    /// Forgets the outcome of the task in slot `index`, which the host has, and frees the slot if no attempt still
+    /// runs.
+    fn forget_outcome(&mut self, index: u32) {
         self.ledger.observed.leave();
         self.withdraw(index, Pending::OF_OUTCOME);
         self.note_unretained(index);
@@ -173,7 +175,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// The task in slot `index` will not be retained, if it was to be.
+    /// Notes that the outcome of the task in slot `index` will not be retained, if it was to be.
     fn note_unretained(&mut self, index: u32) {
         if self.tasks.at(index).is_some_and(|task| matches!(task.claimant, Claimant::Retention)) {
             self.tally.unretained = self.tally.unretained.wrapping_sub(1);

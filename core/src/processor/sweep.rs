@@ -1,11 +1,11 @@
-//! Cleanup, as an explicit step.
+//! Sweeping: results and cache entries past their time to live are freed in explicit steps.
 
 use core::fmt;
 
 use super::Processor;
 use crate::{Instant, Plan, Settlement};
 
-/// Something whose time to live was over.
+/// A value past its time to live.
 #[must_use = "what was swept is handed out here"]
 #[non_exhaustive]
 pub enum Swept<P: Plan> {
@@ -24,7 +24,7 @@ impl<P: Plan> fmt::Debug for Swept<P> {
     }
 }
 
-/// The iterator of [`Processor::sweep`]. Each item is freed when it is taken.
+/// The iterator of [`Processor::sweep`]. Taking an item frees its place.
 #[must_use = "nothing is swept but what is taken from it"]
 pub struct Sweep<'a, P: Plan> {
     machine: &'a mut Processor<P>,
@@ -33,7 +33,7 @@ pub struct Sweep<'a, P: Plan> {
 }
 
 impl<P: Plan> Sweep<'_, P> {
-    /// Whether anything is left whose time to live is over.
+    /// Whether a value past its time to live is left.
     #[must_use]
     pub fn is_more(&self) -> bool {
         self.machine.sweep_is_due(self.now)
@@ -56,8 +56,8 @@ impl<P: Plan> fmt::Debug for Sweep<'_, P> {
 }
 
 impl<P: Plan> Processor<P> {
-    /// Frees what has outlived its time to live, at most `budget` values: retained results first, then
-    /// cache entries. Each is O(1) and handed out by the iterator.
+    /// Frees values past their time to live, at most `budget` of them: retained results first, then cache entries. The
+    /// iterator hands them out, each in O(1).
     ///
     /// May change: retained results, the cache; slots are freed, and with them room.
     ///
@@ -74,7 +74,7 @@ impl<P: Plan> Processor<P> {
         Sweep { machine: self, now, budget }
     }
 
-    /// Whether [`sweep`](Self::sweep) would find something.
+    /// Whether [`sweep`](Self::sweep) would hand out a value.
     #[must_use]
     pub fn sweep_is_due(&self, now: Instant) -> bool {
         self.expired_result(now.max(self.now)).is_some() || self.cache.sweep_due(now.max(self.now))
@@ -88,7 +88,7 @@ impl<P: Plan> Processor<P> {
         self.cache.sweep(now).map(|(key, value)| Swept::Cached(key, value))
     }
 
-    /// The oldest retained result, if its time is over.
+    /// The oldest retained result, if it is past its time to live.
     fn expired_result(&self, now: Instant) -> Option<u32> {
         let index = self.results.front()?;
         let task = self.tasks.at(index)?;

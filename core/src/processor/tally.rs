@@ -1,10 +1,10 @@
-//! How many tasks are in each state.
+//! The tally: how many tasks are in each state.
 
 use crate::Plan;
 use crate::lifecycle::{Input, Next, State};
 use crate::task::Task;
 
-/// Counts that follow the transitions: the only place where a task's state changes.
+/// Counts tasks by state. [`step`](Self::step) is the only place where a task's state changes.
 #[derive(Default)]
 pub(super) struct Tally {
     states: [u32; State::COUNT],
@@ -15,7 +15,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Takes a task one transition further. `None` when it cannot happen; then nothing has changed.
+    /// Takes a task one transition further. `None`, and nothing has changed, if the transition does not exist.
     #[inline]
     pub(super) fn step<P: Plan>(&mut self, task: &mut Task<P>, input: Input) -> Option<Next> {
         let from = task.state;
@@ -28,7 +28,7 @@ impl Tally {
         Some(next)
     }
 
-    /// Counts a task in the state in which it begins.
+    /// Counts a new task in its first state.
     #[inline]
     pub(super) fn enter(&mut self, state: State) {
         if let Some(count) = self.states.get_mut(state as usize) {
@@ -38,7 +38,7 @@ impl Tally {
 
     #[inline]
     fn leave(&mut self, state: State) {
-        debug_assert!(self.of(state) > 0, "nobody leaves an empty state");
+        debug_assert!(self.of(state) > 0, "no task leaves an empty state");
         if let Some(count) = self.states.get_mut(state as usize) {
             *count = count.wrapping_sub(1);
         }
@@ -49,37 +49,37 @@ impl Tally {
         self.states.get(state as usize).copied().unwrap_or(0)
     }
 
-    /// Kept back by a start delay or a backoff.
+    /// Tasks that wait for a start delay or a backoff to pass.
     #[inline]
     pub(super) fn delayed(&self) -> u32 {
         self.of(State::Delayed).wrapping_add(self.of(State::Backoff))
     }
 
-    /// Admitted and not running.
+    /// Tasks that wait: delayed, backing off or queued.
     #[inline]
     pub(super) fn waiting(&self) -> u32 {
         self.delayed().wrapping_add(self.of(State::Queued))
     }
 
-    /// Not settled, and an attempt runs: one that is asked to stop for a further one, too.
+    /// Tasks that are not settled and have an attempt that runs, or halts.
     #[inline]
     pub(super) fn running(&self) -> u32 {
         self.of(State::Running).wrapping_add(self.of(State::Halting))
     }
 
-    /// Admitted and not settled.
+    /// Tasks that are admitted and not settled.
     #[inline]
     pub(super) fn unsettled(&self) -> u32 {
         self.waiting().wrapping_add(self.running())
     }
 
-    /// Settled, but the attempt runs on.
+    /// Settled tasks whose attempt still runs.
     #[inline]
     pub(super) fn orphans(&self) -> u32 {
         self.of(State::Stopping).wrapping_add(self.of(State::Orphan))
     }
 
-    /// How many attempts keep a concurrency place.
+    /// Attempts that take a concurrency place.
     #[inline]
     pub(super) fn placed(&self) -> u32 {
         self.running().wrapping_add(self.orphans())
