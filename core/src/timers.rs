@@ -1,45 +1,43 @@
-//! The only place where a deadline lives: a hierarchical timing wheel (Varghese and Lauck, 1987,
-//! scheme 7).
+//! The timer store: a hierarchical timing wheel (Varghese and Lauck, 1987, scheme 7). It is the only place that keeps
+//! timers. It knows them by number; whose they are is in `processor/deadlines.rs`.
 //!
-//! Arm, disarm and `next_wake` are O(1) whatever the number of timers, and a disarmed timer is gone
-//! at once. A binary heap costs O(log n) for each and frees lazily, or needs a position kept up to
-//! date in every entry.
+//! Arm, disarm and `next_wake` are O(1) whatever the number of timers, and a disarmed timer is gone at once. A binary
+//! heap costs O(log n) for each, and removes lazily or needs a position kept up to date in every entry.
 //!
-//! **A node for each timer there can ever be.** Whoever owns a timer names it by a fixed index:
-//! nothing is allotted when it is armed, and nothing can run out. Each slot of the wheel is a
-//! circular list through the nodes with a sentinel of its own, so that unlinking is two stores
-//! without a branch, and a slot that turns out empty is known by the sentinel that is left.
+//! **A node for each timer there can be.** The owner of a timer names it by a fixed index: arming allocates nothing,
+//! and nothing can run out. Each slot of the wheel is a circular list through the nodes with a sentinel of its own. So
+//! unlinking is two stores without a branch, and an empty slot shows by its sentinel linking to itself.
 //!
-//! **Resolution.** A tick is one millisecond, and a deadline is rounded up to its tick: one on a
-//! whole millisecond fires exactly there, none fires early, none more than 1 ms late by the wheel's
-//! doing. The last tick, where `u64` nanoseconds end, begins at [`Instant::MAX`].
+//! **Resolution.** A tick is one millisecond, and a deadline is rounded up to a tick. A deadline on a whole millisecond
+//! fires exactly then; none fires early, and the wheel makes none more than 1 ms late. The last tick, where `u64`
+//! nanoseconds end, begins at [`Instant::MAX`].
 //!
-//! **Shape.** Levels of slots cover all ticks there are: 64 slots a level, on the lowest up to 2,048 where there are very
-//! many timers. A timer stands on the level of the highest digit in which its tick differs from the tick `elapsed`, in the
-//! slot of that digit. So everything on a level comes before everything on the levels above it, and what is next is the
-//! first occupied slot of all: two words to look at. A slot of the lowest level holds one tick, whose timers fire; one of a
-//! higher level *cascades*: when its first tick is reached, its timers move down, each at most seven times in its life.
+//! **Shape.** Levels of slots cover all ticks: 64 slots a level, and up to 2,048 on the lowest level if there are very
+//! many timers. A timer stands on the level of the highest digit in which its tick differs from the tick `elapsed`, in
+//! the slot of that digit. So all timers on a level come before all timers on the levels above it, and the next slot is
+//! the first occupied one: two words to look at. A slot of the lowest level holds one tick, whose timers fire. A slot
+//! of a higher level *cascades*: when its first tick is reached, its timers move down, each at most seven times in its
+//! life.
 //!
-//! **Memory.** What it costs to fire many timers is to fetch nodes that lie anywhere, one after the other, for only a node
-//! knows the next one. A wide lowest level lets most timers fire without having moved before, and scouts fetch the nodes of
-//! several slots side by side, shortly before they are needed. What does cascade comes from four lists in turn, into which
-//! a slot above is split by the lowest bits of the ticks.
+//! **Memory.** To fire many timers costs mostly cache misses: their nodes lie anywhere, and only a node knows the next
+//! one. With a wide lowest level most timers fire without having moved before. `prefetch` fetches the nodes of several
+//! slots side by side, shortly before they are needed. A cascading slot is split into four lists, by the lowest bits of
+//! the ticks, and timers are taken from these in turn.
 //!
-//! **Order.** Timers fire in the order of their ticks, those of one tick in arming order. A step
-//! moves one timer, so a cascade can be under way for many steps. Until its slot is empty `elapsed`
-//! stays where it was, and a new timer of that range queues in the cascading slot behind the older
-//! ones.
+//! **Order.** Timers fire in the order of their ticks, and timers of one tick in arming order. A step moves one timer,
+//! so a cascade can take many steps. Until its slot is empty `elapsed` stays where it was, and a new timer of that
+//! range is linked into the cascading slot, behind the older ones.
 
 use alloc::vec::Vec;
 
 use crate::time::Instant;
 
 use self::occupied::Occupied;
-use self::scouts::Scouts;
+use self::prefetch::Prefetch;
 use self::shape::{Due, Shape};
 
 mod occupied;
-mod scouts;
+mod prefetch;
 mod shape;
 
 const TICK: u64 = 1_000_000;
@@ -74,11 +72,11 @@ struct Node {
     next: u32,
 }
 
-/// Where a timer stands that was armed not long ago. Those armed at one time mostly have the same tick: then
-/// there is nothing to compute. It is good as long as the wheel has not moved on.
+/// The place of a timer that was armed lately. Timers that are armed together mostly have the same tick, and then need
+/// no computation. Valid until the wheel moves on.
 #[derive(Clone, Copy, Debug)]
 struct Recent {
-    /// So many deadlines from the first one on have this tick; 0 when nothing is known.
+    /// The first deadline with this tick. `count` deadlines from it on have the tick; 0 means none.
     first: u64,
     count: u64,
     tick: u64,
@@ -89,7 +87,7 @@ impl Recent {
     const NONE: Self = Self { first: 0, count: 0, tick: 0, slot: 0 };
 }
 
-/// What one [`Timers::step`] did, with a timer named by a `T`.
+/// What one [`Timers::step`] did. A `T` names the timer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step<T = u32> {
     /// This timer fired; it is not armed any more.
@@ -106,21 +104,21 @@ pub(crate) struct Timers {
     /// The sentinels, each at the number of its slot, then the timers.
     nodes: Vec<Node>,
     armed: u32,
-    /// The tick from which all places are seen; no armed timer's tick is earlier.
+    /// The tick from which all places are computed; no armed timer has an earlier tick.
     elapsed: u64,
-    /// The earliest tick that a new timer may have: `elapsed`, or where a cascade under way begins.
+    /// The earliest tick for a new timer: `elapsed`, or the first tick of a cascade under way.
     earliest: u64,
     recent: Recent,
-    /// The slot that is being emptied downwards; never an empty one.
+    /// The slot that is cascading, if any; it has timers.
     cascading: Option<Due>,
-    /// From which strand of a cascading slot a timer is taken next, if it has one.
+    /// The strand of a cascading slot from which a timer is taken next, if it has one.
     strand: u32,
     /// The slots that have timers.
     occupied: Occupied,
     shape: Shape,
-    /// Only where there are so many nodes that they do not stay in a cache.
-    scouts: Option<Scouts>,
-    /// How many sentinels there are, and so the place of the first timer.
+    /// Only if there are too many nodes for the caches.
+    prefetch: Option<Prefetch>,
+    /// The number of sentinels, and so the place of the first timer.
     slots: u32,
 }
 
@@ -147,7 +145,7 @@ impl Timers {
             strand: 0,
             occupied: Occupied::NONE,
             shape,
-            scouts: Scouts::of(shape),
+            prefetch: Prefetch::of(shape),
             slots,
         }
     }
@@ -157,8 +155,8 @@ impl Timers {
         node_count(Shape::of(capacity), capacity).saturating_mul(size_of::<Node>())
     }
 
-    /// Arms timer number `index`, anew if it was armed: whether it was; O(1). A deadline that is over already fires
-    /// at the next step.
+    /// Arms timer number `index`, or moves it if it was armed; O(1). Returns whether it was armed. A deadline that has
+    /// passed already fires at the next step.
     pub(crate) fn arm(&mut self, index: u32, at: Instant) -> bool {
         let place = self.node_of(index);
         let Some(node) = self.nodes.get(place) else {
@@ -178,17 +176,17 @@ impl Timers {
         was_armed
     }
 
-    /// Where a timer with this deadline stands.
+    /// The place of a timer with this deadline.
     fn place_of(&self, at: Instant) -> Recent {
         let tick = tick_of(at).max(self.earliest);
         let slot = self.shape.slot_of(self.elapsed, tick);
         let first = tick.wrapping_sub(1).wrapping_mul(TICK).wrapping_add(1);
-        // Of the first and of the last tick there is, most deadlines lie outside of time.
+        // The first and the last tick have fewer deadlines than `TICK` in range.
         let count = if first.checked_add(TICK).is_some() { TICK } else { 0 };
         Recent { first, count, tick, slot }
     }
 
-    /// Disarms timer number `index`; O(1). Whether it was armed.
+    /// Disarms timer number `index`; O(1). Returns whether it was armed.
     #[inline]
     pub(crate) fn disarm(&mut self, index: u32) -> bool {
         let armed = self.unlink(self.node_of(index));
@@ -208,15 +206,14 @@ impl Timers {
         self.nodes.get(self.node_of(index)).is_some_and(|node| node.prev != NIL)
     }
 
-    /// When [`Timers::step`] has work next, and whether a timer fires then (`true`) or the wheel
-    /// only cascades; `None` when nothing is armed. Never later than the tick of the earliest
-    /// deadline; O(1).
+    /// When [`Timers::step`] has work next, and whether a timer fires then (`true`) or the wheel only cascades. `None`
+    /// if nothing is armed. Never later than the tick of the earliest deadline; O(1).
     #[inline]
     pub(crate) fn next_wake(&self) -> Option<(Instant, bool)> {
         self.next().map(|due| (start_of(due.tick), self.shape.is_lowest(due.slot)))
     }
 
-    /// Does one unit of work that is due at `now`: fires one timer or moves one down; O(1).
+    /// Does one unit of the work that is due at `now`: fires a timer or moves one down; O(1).
     pub(crate) fn step(&mut self, now: Instant) -> Step {
         let now = tick_at(now);
         let Some(due) = self.next().filter(|due| due.tick <= now) else {
@@ -233,8 +230,8 @@ impl Timers {
         };
         if self.shape.is_lowest(due.slot) {
             self.armed = self.armed.wrapping_sub(1);
-            if let Some(scouts) = self.scouts.as_mut().and_then(Scouts::at_turn) {
-                scouts.advance(due.slot, &self.nodes);
+            if let Some(prefetch) = self.prefetch.as_mut().and_then(Prefetch::at_turn) {
+                prefetch.advance(due.slot, &self.nodes);
             }
             return Step::Fired(place.wrapping_sub(self.slots));
         }
@@ -242,7 +239,7 @@ impl Timers {
         Step::Moved
     }
 
-    /// Which strand of a cascading slot a timer is taken from; its turn is over then.
+    /// The strand of a cascading slot whose turn it is. The turn passes to the next strand.
     #[inline]
     fn take_turn(&mut self, slot: u32) -> u32 {
         let strands = self.shape.strands();
@@ -253,7 +250,7 @@ impl Timers {
         (slot & !(strands - 1)) | strand
     }
 
-    /// Moves a timer down that was taken out of a slot, and ends the cascade when it was the last one there.
+    /// Moves a timer down that was taken out of a slot, and ends the cascade if it was the slot's last one.
     #[inline]
     fn cascade(&mut self, due: Due, place: u32, tick: u64) {
         if self.occupied.group_of(due.slot, self.shape.strands()) != 0 {
@@ -267,7 +264,7 @@ impl Timers {
         self.link(place, tick, self.shape.slot_of(due.tick, tick));
     }
 
-    /// Takes the first timer out of a slot: its node, and its tick.
+    /// Takes the first timer out of a slot. Returns its node and its tick.
     #[inline]
     fn take_first(&mut self, slot: u32) -> Option<(u32, u64)> {
         let nodes = self.nodes.as_mut_slice();
@@ -299,7 +296,7 @@ impl Timers {
         (0..).zip(timers).filter_map(|(index, node)| (node.prev != NIL).then_some(index))
     }
 
-    /// The slot whose turn is next.
+    /// The next slot that fires or cascades.
     #[inline]
     fn next(&self) -> Option<Due> {
         match self.cascading {
@@ -308,7 +305,7 @@ impl Timers {
         }
     }
 
-    /// Links a timer's node as the last in a slot.
+    /// Links a timer's node as the last one of a slot.
     #[inline]
     fn link(&mut self, place: u32, tick: u64, slot: u32) {
         let nodes = self.nodes.as_mut_slice();
@@ -339,21 +336,21 @@ impl Timers {
         if let Some(next) = nodes.get_mut(next as usize) {
             next.prev = prev;
         }
-        // Both neighbours are the same only where none but the sentinel is left.
+        // Both neighbours are the same only if just the sentinel is left.
         if prev == next {
             self.vacated(prev);
         }
         true
     }
 
-    /// Moves on to a tick from which all places are seen from now on.
+    /// Moves `elapsed` on to a tick.
     fn move_to(&mut self, tick: u64) {
         self.elapsed = tick;
         self.earliest = tick;
         self.recent = Recent::NONE;
     }
 
-    /// Notes that a slot has no timers any more, which ends its cascade.
+    /// Notes that a slot has become empty, which ends its cascade.
     #[inline]
     fn vacated(&mut self, slot: u32) {
         self.occupied.remove(slot);
@@ -365,7 +362,7 @@ impl Timers {
     }
 }
 
-/// How many nodes there are in a wheel of this shape for so many timers.
+/// The number of nodes of a wheel of this shape with `capacity` timers.
 const fn node_count(shape: Shape, capacity: u32) -> usize {
     (capacity as usize).saturating_add(shape.slots() as usize)
 }

@@ -1,9 +1,8 @@
-//! Which slots of the wheel have timers.
+//! The slots of the wheel that have timers, as a set of bits.
 
 const WORDS: u32 = 64;
 
-/// A set of slots whose first member is found in O(1): a bit for each slot, and one for each word of these that is not
-/// zero.
+/// A set of slots that finds its first member in O(1): a bit for each slot, and a bit for each word that is not zero.
 #[derive(Debug)]
 pub(super) struct Occupied {
     slots: [u64; WORDS as usize],
@@ -43,7 +42,7 @@ impl Occupied {
         }
     }
 
-    /// Slots come in groups of so many, at most a word. Which slots of this one's group are in the set: a bit each.
+    /// The members among the group of `count` slots around `slot`, one bit each. A group is at most a word.
     #[inline]
     pub(super) fn group_of(&self, slot: u32, count: u32) -> u64 {
         let slots = self.slots.get(word_of(slot) as usize).copied().unwrap_or(0);
@@ -62,7 +61,7 @@ const fn word_of(slot: u32) -> u32 {
     (slot / u64::BITS) % WORDS
 }
 
-/// The bit of a slot in its word, or of a word among all.
+/// The bit of a slot in its word, or of a word among all words.
 #[inline]
 const fn bit(number: u32) -> u64 {
     1 << (number % u64::BITS)

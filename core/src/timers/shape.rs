@@ -1,15 +1,15 @@
-//! Which slots the wheel has, and which ticks they hold.
+//! The shape of the wheel: its slots, and the ticks that they hold.
 //!
-//! In a large wheel a slot above the lowest level is several, its *strands*, one after the other: the lowest bits of a
-//! tick tell its strand. So a cascade can take from all strands in turn, and fetches their nodes side by side.
+//! In a large wheel a slot above the lowest level consists of several lists, its *strands*. The lowest bits of a tick
+//! choose the strand. So a cascade takes from all strands in turn, and their nodes are fetched side by side.
 
 /// Bits of a digit of the upper levels, and the fewest bits of the lowest digit.
 const DIGIT_BITS: u32 = 6;
-/// Levels above the lowest: enough to cover all ticks whatever that has.
+/// Levels above the lowest: enough to cover all ticks, whatever the width of the lowest.
 const UPPER_LEVELS: u32 = 7;
 /// The most bits of the lowest digit.
 const MOST_BITS: u32 = 11;
-/// The lowest level of a large wheel has at most one slot for so many timers: a quarter of a byte for each.
+/// The lowest level of a large wheel has at most one slot for this many timers: a quarter of a byte for each timer.
 const TIMERS_A_SLOT: u32 = 64;
 
 /// Strands of a slot in a large wheel, in bits.
@@ -22,20 +22,20 @@ pub(super) struct Due {
     pub(super) tick: u64,
 }
 
-/// How many slots the lowest level has. They come first, then those of each level above.
+/// The widths of the levels. Slots are numbered from the lowest level up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     lowest_bits: u32,
     /// `1 << lowest_bits`.
     lowest: u32,
-    /// So many bits of a tick tell its strand.
+    /// The number of low bits of a tick that choose its strand.
     strand_bits: u32,
     /// `1 << strand_bits`.
     strands: u32,
 }
 
 impl Shape {
-    /// The shape of a wheel for so many timers.
+    /// The shape of a wheel for `capacity` timers.
     pub(super) const fn of(capacity: u32) -> Self {
         match (capacity / TIMERS_A_SLOT).checked_ilog2() {
             Some(MOST_BITS..) => Self::with_lowest(MOST_BITS),
@@ -44,7 +44,7 @@ impl Shape {
         }
     }
 
-    /// With so many bits in the lowest digit.
+    /// The shape with `bits` bits in the lowest digit.
     pub(super) const fn with_lowest(bits: u32) -> Self {
         let strand_bits = if bits > DIGIT_BITS { STRAND_BITS } else { 0 };
         Self { lowest_bits: bits, lowest: 1 << bits, strand_bits, strands: 1 << strand_bits }
@@ -61,7 +61,7 @@ impl Shape {
         self.strands
     }
 
-    /// How many slots there are, each strand counted.
+    /// How many slots there are; each strand counts as one.
     #[inline]
     pub(super) const fn slots(self) -> u32 {
         self.lowest + (UPPER_LEVELS << (DIGIT_BITS + self.strand_bits))
@@ -73,8 +73,7 @@ impl Shape {
         slot < self.lowest
     }
 
-    /// Which slot or strand `tick` stands in, seen from the tick `elapsed`. The slot of a later tick never has its
-    /// turn earlier.
+    /// The slot or strand of `tick`, seen from the tick `elapsed`. The slot of a later tick never comes earlier.
     #[inline]
     pub(super) const fn slot_of(self, elapsed: u64, tick: u64) -> u32 {
         let differing = (elapsed ^ tick) >> self.lowest_bits;

@@ -207,14 +207,14 @@ fn a_cascade_takes_from_all_strands_in_turn() {
 }
 
 #[test]
-fn a_scout_has_seen_a_timer_before_it_fires() {
+fn a_timer_is_prefetched_before_it_fires() {
     const TICKS: u32 = 200;
     let mut timers = Timers::with_shape(Shape::with_lowest(8), TICKS * 50, Instant::ZERO);
     (0..TICKS * 50).for_each(|index| assert!(!timers.arm(index, ms(u64::from(index % TICKS)))));
     let (mut seen, mut unseen) = (alloc::collections::BTreeSet::new(), 0);
     while let Step::Fired(index) = timers.step(ms(1_000)) {
         unseen += u32::from(index % TICKS >= 2 * 8 && !seen.contains(&timers.node_of(index)));
-        seen.extend(timers.scouts.iter().flat_map(Scouts::places).map(|place| *place as usize));
+        seen.extend(timers.prefetch.iter().flat_map(Prefetch::cursors).map(|place| *place as usize));
     }
     assert_eq!((timers.len(), unseen), (0, 0));
 }
