@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_kept_whole() {
+    fn text_that_fits_is_kept_whole() {
         let exact = "x".repeat(Message::BYTES);
         for text in ["", "short", exact.as_str()] {
             let message = Message::from(text);

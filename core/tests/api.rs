@@ -1,4 +1,4 @@
-//! What users of the core rely on without calling it: auto traits, sizes, and what `Debug` shows.
+//! Properties that users of the core rely on without a call: auto traits, sizes, and the output of `Debug`.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -115,7 +115,7 @@ fn debug_shows_counts_and_never_contents() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Nothing of this has a `Debug`. So an impl that is there for any of it has nothing to show.
+/// These types have no `Debug`. So an impl that does not require it cannot show their values.
 struct Opaque;
 
 struct Opaques;
@@ -136,7 +136,7 @@ impl Plan for Opaques {
 const fn shown<T: Debug>() {}
 
 #[test]
-fn what_debug_shows_is_no_value_of_the_host() {
+fn debug_shows_no_value_of_the_host() {
     shown::<Processor<Opaques>>();
     shown::<Offer<Opaques>>();
     shown::<Route<Opaque>>();
@@ -171,13 +171,13 @@ fn the_last_error_has_a_fixed_size() {
     assert!(!std::mem::needs_drop::<LastError<u64>>() && !std::mem::needs_drop::<Event<u64>>());
 }
 
-/// The ring is made of events, so none that is rare may be larger than those of tasks.
+/// The ring consists of events, so a rare event may not be larger than those of tasks.
 #[test]
 fn an_event_takes_forty_bytes() {
     assert_eq!(size_of::<Event<u64>>(), 40);
 }
 
-/// Effects are moved about for every task, so none that is rare may be larger than the frequent one.
+/// Effects are moved for every task, so a rare effect may not be larger than the frequent one.
 #[test]
 fn an_effect_is_a_settlement_and_a_tag() {
     let of_a_settlement = size_of::<Settlement<Simple<u64, u64>>>() + align_of::<u64>();

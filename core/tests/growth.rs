@@ -1,20 +1,20 @@
-//! What may grow is `#[non_exhaustive]`: every public type of the core, but for those that are listed here.
+//! Types that may grow are `#[non_exhaustive]`: every public type of the core except those listed here.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Types that hosts have to know whole, so that a further variant is theirs to handle: they tell whether to wait on, or when
-/// to come back. A match that has an arm for everything else would guess.
+/// Types that hosts have to match exhaustively, because they say whether to keep waiting, or when to come back. A
+/// catch-all arm would have to guess.
 const ANSWERS: [&str; 6] = ["Claim", "Next", "Phase", "RoomStatus", "SleepStatus", "Wake"];
 
-/// Types that hosts write as literals. Those with defaults say in their documentation how a literal ends; a `Guard` is what
-/// it means to be attached.
+/// Types that hosts write as literals. Those with defaults say in their documentation how to end a literal. A `Guard`
+/// has three registrations by definition.
 const LITERALS: [&str; 3] = ["CacheLimits", "Guard", "Timeouts"];
 
 #[test]
-fn what_may_grow_is_non_exhaustive() -> io::Result<()> {
+fn types_that_may_grow_are_non_exhaustive() -> io::Result<()> {
     let (mut sources, mut exhaustive, mut count) = (Vec::new(), BTreeSet::new(), 0);
     collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut sources)?;
     for source in sources {
@@ -37,7 +37,7 @@ fn what_may_grow_is_non_exhaustive() -> io::Result<()> {
     Ok(())
 }
 
-/// All source files of the machine. The testkit is not for hosts, and grows with its calls.
+/// All source files of the machine. The testkit is not for hosts, and grows with the calls.
 fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -50,13 +50,13 @@ fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the attributes at the end of these lines say so.
+/// Whether the attributes at the end of these lines include `#[non_exhaustive]`.
 fn is_non_exhaustive(before: &[&str]) -> bool {
     let attributes = before.iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
     attributes.into_iter().any(|line| *line == "#[non_exhaustive]")
 }
 
-/// Whether the type declared in the first of these lines is a struct that nobody else can make or take apart.
+/// Whether the first of these lines declares a struct with a private field.
 fn has_private_field(declaration: &[&str]) -> bool {
     let [first, others @ ..] = declaration else { return false };
     if !first.starts_with("pub struct ") {

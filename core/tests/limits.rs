@@ -9,7 +9,7 @@ const SUM: &str = "queue + concurrency + delayed + unclaimed + results.entries";
 const AT_LEAST_1: &str = "at least 1";
 const AT_MOST_2_28: &str = "at most 2^28";
 
-/// As little as there can be, and nothing that follows from something else.
+/// The least legal limits, with none that follows from others.
 fn least() -> Limits {
     let mut limits = Limits::default();
     (limits.queue, limits.delayed, limits.concurrency, limits.orphans) = (0, 0, 1, 1);
@@ -20,14 +20,14 @@ fn least() -> Limits {
     limits
 }
 
-/// A setting, the last value that is taken, the first that is not, and what the refusal names.
+/// A setting, the last legal value, the first illegal one, and the field that the refusal names.
 struct Bound {
     set: fn(&mut Limits, u32),
     taken: u32,
     refused: u32,
     field: &'static str,
     bound: &'static str,
-    /// The value that the refusal tells.
+    /// The value in the refusal.
     value: u64,
 }
 
@@ -39,7 +39,7 @@ const fn most_of(set: fn(&mut Limits, u32), field: &'static str) -> Bound {
     Bound { set, taken: MOST, refused: MOST + 1, field, bound: AT_MOST_2_28, value: MOST as u64 + 1 }
 }
 
-/// One that counts for the sum, in which the one place of `concurrency` is there already.
+/// A field of the sum, which has one place of `concurrency` already.
 const fn in_sum(set: fn(&mut Limits, u32)) -> Bound {
     Bound { set, taken: MOST - 1, refused: MOST, field: SUM, bound: AT_MOST_2_28, value: MOST as u64 + 1 }
 }
@@ -67,7 +67,7 @@ const BOUNDS: [Bound; 21] = [
         refused: MOST + 1,
         ..in_sum(|_, _| {})
     },
-    // Unless it is set, `unclaimed` follows from the others, which count twice then.
+    // Unless it is set, `unclaimed` follows from the others, which then count twice.
     Bound {
         set: |limits, value| (limits.unclaimed, limits.queue) = (None, value),
         taken: MOST / 2 - 1,
@@ -96,7 +96,7 @@ const BOUNDS: [Bound; 21] = [
     most_of(|limits, value| (limits.events, limits.subscribers) = (1, value), "subscribers"),
     most_of(|limits, value| limits.events = value, "events"),
     most_of(|limits, value| limits.cache.entries = value, "cache.entries"),
-    // Numbers that would overflow are too many.
+    // Sums that would overflow are refused.
     Bound {
         refused: u32::MAX,
         value: u32::MAX as u64,
@@ -129,7 +129,7 @@ fn every_bound_holds_at_its_edge() {
 }
 
 #[test]
-fn what_has_no_bound_is_taken_whatever_it_is() {
+fn limits_without_a_bound_take_any_value() {
     assert_eq!(Limits::default().check(), Ok(()));
     assert_eq!(least().check(), Ok(()));
     for value in [1, u32::MAX] {

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_backs_off_beyond_the_delayed_takes_room() {
+    fn tasks_that_back_off_beyond_delayed_take_room() {
         let mut rig = Rig::new(|_| ());
         rig.tally.enter(State::Delayed);
         assert_eq!(rig.room(), 5);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_is_refused_for_what_is_short() {
+    fn a_reservation_is_refused_with_the_reason() {
         let mut rig = Rig::new(|_| ());
         let refusal =
             |rig: &Rig, count, slots| rig.admission.reserve_refusal(count, &rig.tally, &rig.gate, slots);

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_orphans_shut_it_whatever_is_free() {
+    fn too_many_orphans_shut_it_even_with_free_places() {
         let (gate, mut tally) = (gate(4, 1), Tally::default());
         tally.enter(State::Orphan);
         assert_eq!((gate.free(&tally), gate.hold(&tally)), (0, Hold::Orphans));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shuts_it_is_told_apart() {
+    fn causes_of_a_shut_gate_are_told_apart() {
         let (mut gate, tally) = (gate(4, 4), Tally::default());
         assert_eq!(gate.set_concurrency(9), 4, "no more than it was built for");
         assert_eq!(
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_limit_stops_nobody() {
+    fn a_lower_limit_stops_no_attempt() {
         let (mut gate, mut tally) = (gate(4, 4), Tally::default());
         (0..4).for_each(|_| tally.enter(State::Running));
         gate.set_concurrency(1);

@@ -1,4 +1,4 @@
-//! The calls of the machine one by one. How they work together is for the reference model to tell.
+//! The calls of the machine, one by one. The reference model tests how they work together.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -110,7 +110,7 @@ fn ids_mean_nothing_to_a_machine_of_another_origin() {
     assert!(one.completed(ms(0), attempt, 7).is_ok() && one.try_claim(task).is_some());
 }
 
-/// Jobs that no memory has room for.
+/// Jobs that do not fit into any memory.
 struct Huge;
 
 impl Plan for Huge {
@@ -156,7 +156,7 @@ fn a_task_completes() {
 }
 
 #[test]
-fn what_waits_too_long_expires_even_if_nobody_advances() {
+fn an_overdue_task_expires_even_without_advance() {
     let mut machine = machine(100, 1);
     let timeouts = Timeouts { schedule_to_start: span(10), ..Timeouts::NONE };
     for job in 0..100 {
@@ -250,7 +250,7 @@ fn health_says_what_holds_the_machine_back() {
 }
 
 #[test]
-fn a_batch_goes_on_behind_what_is_refused_for_its_terms() {
+fn a_batch_goes_on_after_a_task_that_is_refused_for_its_terms() {
     let mut machine = machine(1, 1);
     let source = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
     let greedy = terms().retry(Retry::NONE.attempts(99));

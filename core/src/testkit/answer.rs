@@ -1,4 +1,4 @@
-//! What the machine answers as plain data.
+//! The answers of the machine as plain data.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -9,7 +9,7 @@ use crate::{
     SubscriberId, TaskId, WaitRefusal,
 };
 
-/// What a call answered.
+/// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "one for each kind of answer, fields in the order of the machine's")]
 pub enum Answer {
@@ -50,7 +50,7 @@ pub enum Answer {
     Removed(Option<(u8, u32, u32)>),
 }
 
-/// Why a task was refused, whichever way it came.
+/// Why a task was refused, by the way it was submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "one for each way")]
 pub enum Why {
@@ -62,7 +62,7 @@ pub enum Why {
 /// The job and the callback of a refused task.
 pub type Returned = (u32, Option<u32>);
 
-/// An outcome that nobody waits for: its kind, its value, and the job.
+/// An outcome that is handed back by `observed`: its kind, its value, and the job.
 pub type Unwanted = (OutcomeKind, Option<u32>, Option<u32>);
 
 /// See [`RoomStatus`](crate::RoomStatus).

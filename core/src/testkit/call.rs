@@ -1,5 +1,5 @@
-//! The calls of the machine as plain data: every payload is its token's number. The host makes calls and writes down the
-//! answers; the model says what the answers must be.
+//! The calls of the machine as plain data: every payload is the number of its token. The host makes the calls and
+//! records the answers; the model predicts them.
 
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -10,7 +10,7 @@ use crate::{
     AttemptId, CancelReason, Drain, Instant, OutcomeKind, PermitId, SleepId, SourceId, SubscriberId, TaskId,
 };
 
-/// A task offered.
+/// An offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// Its job.
@@ -222,7 +222,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// The time that it gives in, if it does. A cache keeps a clock of its own.
+    /// The time that the call passes in, if it does. The cache has a clock of its own.
     #[must_use]
     pub const fn now(&self) -> Option<Instant> {
         match *self {

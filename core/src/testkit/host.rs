@@ -1,5 +1,4 @@
-//! The simulated host: it makes the calls of a script on a machine, on a clock of its own, and writes down the
-//! answers.
+//! The simulated host: it makes the calls of a script on a machine and records the answers.
 
 use alloc::vec::Vec;
 
@@ -33,13 +32,13 @@ impl Host {
         Ok(Self { machine, books: Books::default() })
     }
 
-    /// The machine, to look at.
+    /// The machine, for inspection.
     #[must_use]
     pub const fn machine(&self) -> &Processor<Kit> {
         &self.machine
     }
 
-    /// Counts the payloads.
+    /// The counts of the payloads.
     #[must_use]
     pub const fn books(&self) -> &Books {
         &self.books
@@ -63,7 +62,7 @@ impl Host {
         Guard { task: self.token(task), batch: self.token(batch), error: self.token(error) }
     }
 
-    /// The next effect, in the quick way where that has it.
+    /// The next effect, by `poll_settlement` if that has it.
     fn poll(&mut self) -> Option<Effect<Kit>> {
         match self.machine.next_callback() {
             Some(_) => self.machine.poll_settlement().map(Effect::Settle),
@@ -71,7 +70,7 @@ impl Host {
         }
     }
 
-    /// Makes one call.
+    /// Makes one call, and returns its answer.
     pub fn call(&mut self, call: &Call) -> Answer {
         match *call {
             Call::Submit { now, offer } => {
@@ -293,7 +292,7 @@ impl Host {
     }
 }
 
-/// The terms of a task, as its order says.
+/// The terms of a task, by its order.
 pub(super) fn terms(order: Order) -> Terms {
     Terms::new()
         .priority(order.priority())
@@ -329,7 +328,7 @@ fn late_failure(late: Late<(Token, Option<Token>)>) -> (Option<OutcomeKind>, u32
     (late.settled, value.out(), job.map(Token::out))
 }
 
-/// The outcome of this kind, with this value if it has one.
+/// An outcome of this kind, with this value if the kind has one.
 fn outcome(kind: OutcomeKind, value: Token) -> Outcome<Token, Token, Token> {
     let without_value = match kind {
         OutcomeKind::Completed => return Outcome::Completed(value),

@@ -1,12 +1,12 @@
-//! The reference model and the simulated host: what the property tests and the fuzz target of this crate use,
-//! and what the author of a host may use to check an own patch of the machine.
+//! The reference model and the simulated host. The property tests and the fuzz target of this crate use them; so can
+//! anybody who patches the machine.
 //!
-//! A [`Script`] is a list of small steps that any bytes make. [`check`] runs it on a real machine and on a
-//! naive [`Model`] in lock step, and compares after every call the answer, and after every step everything that
-//! can be seen: census, audit, totals, ledger, health, last error, wake-up. After the last step it has everything worked off
-//! without a drain, which has to come to an end in a number of calls that is known before. All payloads are counted
-//! [`Token`]s, so that it also sees whether each comes out exactly once. At its end every machine is ended, in one
-//! of the ways there are, and nothing may be left but what that keeps.
+//! A [`Script`] is a list of small steps, made from any bytes. [`check`] runs it on a real machine and on a naive
+//! [`Model`] in lock step. It compares the answer after every call, and after every step everything that can be seen:
+//! census, audit, totals, ledger, health, last error, wake-up. After the last step it finishes all work without a
+//! drain, within a number of calls that is known before. Then it ends the machine, in one of the possible ways, and
+//! nothing may be left but what that end keeps. All payloads are counted [`Token`]s, so that it also sees whether each
+//! comes out exactly once.
 //!
 //! ```
 //! use plimsoll_core::testkit::{Script, check};
@@ -40,8 +40,7 @@ pub use wheel::Wheel;
 /// A budget that no test uses up.
 const AMPLE: u32 = 1 << 20;
 
-/// A fault that is built into the model on purpose, or into the host that is to work everything off, so that a test can see that
-/// the comparison finds it.
+/// A deliberate fault, in the model or in the host that finishes all work. A test sees that the comparison finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say what is wrong")]
 pub enum Flaw {
@@ -81,11 +80,11 @@ pub enum Flaw {
     GivesNoTime,
     RefusesTooSoon(Class),
     RefusesTooLate(Class),
-    /// Of the class with this number.
+    /// The class of the ledger with this number.
     ForgetsHighest(usize),
 }
 
-/// Something besides tasks that there may be so many of and no more.
+/// A class of things, other than tasks, with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as in the limits")]
 pub enum Class {
@@ -96,7 +95,7 @@ pub enum Class {
 }
 
 impl Flaw {
-    /// All of them.
+    /// All flaws.
     pub const ALL: [Self; 58] = [
         Self::ServesNewest,
         Self::OneTooMany,

@@ -32,7 +32,7 @@ impl Order {
         }
     }
 
-    /// The order of the task in this place of a batch whose tasks have terms of their own.
+    /// The order of the task at this place of a batch, if each task has terms of its own.
     pub(super) const fn at(self, place: u8) -> Self {
         let Self([a, b, c]) = self;
         Self([
@@ -42,8 +42,8 @@ impl Order {
         ])
     }
 
-    /// The order as a batch makes it, which tells no ids, so that no handle could be claimed: then nobody wants the
-    /// outcome.
+    /// The order in a batch. A batch returns no ids, so no handle could be claimed: such an outcome goes nowhere
+    /// instead.
     pub(super) const fn in_batch(self) -> Self {
         match self.way() {
             Way::Handle => Self([self.0[0] | 3 << 3, self.0[1], self.0[2]]),

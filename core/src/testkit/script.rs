@@ -1,8 +1,7 @@
-//! Scripts: what a host does, in small steps whose arguments are small numbers.
+//! Scripts: the actions of a host, in small steps with small numbers as arguments.
 //!
-//! Any bytes are a script. The first [`Setup::BYTES`] choose the limits, each following [`Step::BYTES`] are
-//! one step. Ids are chosen by position among those given out so far, the stale ones included, so that random
-//! scripts mean something.
+//! Any bytes are a script. The first [`Setup::BYTES`] choose the limits; each following [`Step::BYTES`] are one step.
+//! Ids are chosen by position among all ids so far, stale ones included, so that random scripts make sense.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -10,17 +9,17 @@ use core::time::Duration;
 use super::Order;
 use crate::{CacheLimits, Drain, Instant, Limits, Policy, ResultLimits};
 
-/// Limits and what is done under them.
+/// Limits, and the steps of a host under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     /// The limits and the first instant.
     pub setup: Setup,
-    /// What is done, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
 impl Script {
-    /// The script that these bytes are; an incomplete last step is left out.
+    /// The script in these bytes. An incomplete last step is left out.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let (setup, steps) = bytes.split_at(bytes.len().min(Setup::BYTES));
@@ -39,8 +38,8 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
     }
 }
 
-/// Bytes that choose the limits, small ones so that scripts reach them. Now and then the queue is long, or there may be so
-/// many sleeps that the machine has a wheel for many timers.
+/// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
+/// there are so many sleeps that the machine has a wide timer wheel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
 
@@ -48,7 +47,7 @@ impl Setup {
     /// How many bytes choose the limits.
     pub const BYTES: usize = 16;
 
-    /// From so many timers on the wheel is wide.
+    /// With this many timers the wheel is wide.
     const MANY_TIMERS: u32 = 1 << 13;
 
     /// The limits that these bytes choose.
@@ -100,7 +99,7 @@ impl Setup {
         }
     }
 
-    /// Whether there may be more than a hundred queued tasks. Batches are long then, too.
+    /// Whether more than a hundred tasks can be queued. Then batches are long, too.
     pub(super) const fn has_long_queue(&self) -> bool {
         matches!(self.0[2], 244..)
     }
@@ -110,7 +109,7 @@ impl Setup {
         matches!(self.0[2], 240..=245)
     }
 
-    /// How many bits the generations of task slots have: now and then so few that slots are used up soon.
+    /// How many bits the generations of task slots have. Now and then they are so few that slots are used up soon.
     #[must_use]
     pub const fn generation_bits(&self) -> u32 {
         match (self.0[6] >> 3 & 7, self.0[6] >> 6) {
@@ -150,8 +149,8 @@ impl Setup {
     }
 }
 
-/// One thing that a host does. Numbers choose: ids by position from the newest (above 240: an id that was never
-/// given out, mostly one that differs from such a one in a high bit only), times and counts from short tables.
+/// One action of a host. Numbers choose ids by position from the newest, and times and counts from short tables. A
+/// number above 240 chooses an id that was never given out, mostly one that differs from a real id in a high bit only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the calls that they make")]
 pub enum Step {
@@ -193,7 +192,7 @@ pub enum Step {
     TakeResult {
         task: u8,
     },
-    /// An attempt sleeps, and may ask at once how it stands.
+    /// An attempt sleeps, and may ask for the status of the sleep at once.
     Sleep {
         attempt: u8,
         until: u8,
@@ -238,7 +237,7 @@ pub enum Step {
     Observe {
         on: bool,
     },
-    /// An outcome is given back that was shown, or one that only looks like it.
+    /// An observed outcome is given back, or one that only looks like it.
     Observed {
         shown: u8,
         how: u8,
@@ -256,7 +255,7 @@ pub enum Step {
     Start {
         count: u8,
     },
-    /// The clock moves on, and the handler of an attempt was called at this instant.
+    /// The clock moves on, and the handler of an attempt is called.
     Began {
         attempt: u8,
         jump: u8,
@@ -277,17 +276,17 @@ pub enum Step {
         attempt: u8,
         with_job: bool,
     },
-    /// An attempt ends, and does not count.
+    /// An attempt is snoozed.
     Snooze {
         attempt: u8,
         delay: u8,
     },
     LatePanic,
-    /// The clock moves on, and nobody tells the machine.
+    /// The clock moves on, and the machine is not told.
     Wait {
         jump: u8,
     },
-    /// The next call is told a time that lies this far back.
+    /// The next call passes in a time that lies this far back.
     Regress {
         jump: u8,
     },
@@ -296,7 +295,7 @@ pub enum Step {
         jump: u8,
         budget: u8,
     },
-    /// The clock moves on to what `next_wake` says, then `advance`.
+    /// The clock moves on to `next_wake`, then `advance` is called.
     Reach,
     Poll {
         count: u8,
@@ -317,7 +316,7 @@ pub enum Step {
         key: u8,
     },
     CachePop,
-    /// All that a good host does at one instant: advance, poll and start until there is nothing left.
+    /// All actions of a good host at one instant: advance, poll and start until nothing is left.
     Settle,
 }
 
@@ -325,7 +324,7 @@ impl Step {
     /// How many bytes are one step.
     pub const BYTES: usize = 5;
 
-    /// The step that these bytes are. What happens often in life is frequent.
+    /// The step in these bytes. Actions that are frequent in life are frequent here.
     #[must_use]
     pub const fn from_bytes([kind, a, b, c, d]: [u8; Self::BYTES]) -> Self {
         let order = Order([a, b, c]);
@@ -387,7 +386,7 @@ impl Step {
     }
 }
 
-/// How many tasks a batch has beside the first: mostly few, now and then more than are looked at in one hold.
+/// How many tasks a batch has beside the first: mostly few, now and then more than a host submits under one lock.
 const fn batch(choice: u8) -> u8 {
     match choice {
         0..=23 => choice % 4,

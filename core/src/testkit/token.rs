@@ -34,13 +34,13 @@ pub struct Token {
 }
 
 impl Token {
-    /// Its number; it stays where it is.
+    /// Its number. The token stays where it is.
     #[must_use]
     pub const fn number(&self) -> u32 {
         self.number
     }
 
-    /// Takes the token out of circulation: its number.
+    /// Takes the token out of circulation and returns its number.
     pub fn out(mut self) -> u32 {
         self.is_out = true;
         self.books.0.inside.set(self.books.0.inside.get().saturating_sub(1));
@@ -59,9 +59,9 @@ impl Drop for Token {
 /// A key of the cache, equal by name.
 #[derive(Debug)]
 pub struct Key {
-    /// What it is equal by.
+    /// The name, which decides equality.
     pub name: u8,
-    /// What is counted.
+    /// The token, which is counted.
     pub token: Token,
 }
 
@@ -109,7 +109,7 @@ impl Books {
         self.0.inside.get()
     }
 
-    /// How many were dropped inside.
+    /// How many tokens were dropped before they came out.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.0.lost.get()

@@ -19,23 +19,23 @@ use crate::timers::{Step, Timers};
 pub struct Wheel(Timers);
 
 impl Wheel {
-    /// None of `capacity` timers is armed. O(capacity).
+    /// A wheel of `capacity` timers, none of them armed. O(capacity).
     #[must_use]
     pub fn new(capacity: u32, now: Instant) -> Self {
         Self(Timers::new(capacity, now))
     }
 
-    /// Arms timer number `index`, anew if it was armed. O(1).
+    /// Arms timer number `index`, or moves it if it was armed. O(1).
     pub fn arm(&mut self, index: u32, at: Instant) {
         self.0.arm(index, at);
     }
 
-    /// Disarms timer number `index`: whether it was armed. O(1).
+    /// Disarms timer number `index`. Returns whether it was armed. O(1).
     pub fn disarm(&mut self, index: u32) -> bool {
         self.0.disarm(index)
     }
 
-    /// The next timer that is due at `now`, which is not armed any more. O(timers that have to be re-sorted).
+    /// Fires the next timer that is due at `now`. O(timers that have to be re-sorted).
     pub fn fire(&mut self, now: Instant) -> Option<u32> {
         loop {
             match self.0.step(now) {
@@ -46,7 +46,7 @@ impl Wheel {
         }
     }
 
-    /// One step of work that is due at `now`: `Some` when there was one, with the timer if one fired. O(1).
+    /// Does one step of the work that is due at `now`: `Some` if there was one, with the timer if one fired. O(1).
     pub fn step(&mut self, now: Instant) -> Option<Option<u32>> {
         match self.0.step(now) {
             Step::Fired(index) => Some(Some(index)),
@@ -55,7 +55,7 @@ impl Wheel {
         }
     }
 
-    /// When there is work next, never later than the earliest deadline on its tick. O(1).
+    /// When there is work next. Never later than the tick of the earliest deadline. O(1).
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         self.0.next_wake().map(|(at, _)| at)

@@ -1,9 +1,9 @@
-//! What is taken in, and what is refused.
+//! Tasks that are admitted, and tasks that are refused.
 
 use super::*;
 
 #[test]
-fn a_queue_of_none_admits_what_can_start_at_once() {
+fn a_queue_of_zero_admits_tasks_that_can_start_at_once() {
     let mut machine = machine(0, 2);
     for job in 0..2 {
         machine.submit(ms(0), offer(job), &terms()).unwrap();
@@ -17,7 +17,7 @@ fn a_queue_of_none_admits_what_can_start_at_once() {
 }
 
 #[test]
-fn outcomes_that_nobody_takes_count_against_admission() {
+fn unclaimed_outcomes_count_against_admission() {
     let mut limits = limits(4, 1);
     limits.unclaimed = Some(1);
     let mut machine = Machine::new(limits, ms(0)).unwrap();
@@ -29,7 +29,7 @@ fn outcomes_that_nobody_takes_count_against_admission() {
 }
 
 #[test]
-fn work_for_later_does_not_shut_out_work_for_now() {
+fn delayed_tasks_do_not_shut_out_work_for_now() {
     let mut machine = machine(10, 1);
     let later = terms().delay(Duration::from_secs(3_600));
     for job in 0..14 {
@@ -45,7 +45,7 @@ fn work_for_later_does_not_shut_out_work_for_now() {
 }
 
 #[test]
-fn what_backs_off_does_not_shut_out_work_for_now() {
+fn tasks_that_back_off_do_not_shut_out_work_for_now() {
     let mut machine = machine(10, 14);
     let retry = Retry::NONE.attempts(2).base(Duration::from_secs(60));
     for job in 0..14 {
@@ -80,7 +80,7 @@ fn delayed_tasks_have_a_bound_of_their_own() {
     for job in 3..5 {
         machine.submit(ms(0), offer(job), &terms().retry(retry)).unwrap();
     }
-    // Both fall due into a queue that is full: they wait in it, and take the room of delayed ones.
+    // Both fall due while the queue is full: they wait in it, and take room of delayed tasks.
     let _ = machine.advance(ms(5), 10);
     assert_eq!((machine.census().queued, machine.free_room()), (4, 0));
     assert_eq!(machine.submit(ms(5), offer(5), &delayed).unwrap_err().reason, Refusal::Delayed);

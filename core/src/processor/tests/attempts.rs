@@ -1,4 +1,4 @@
-//! What is reported about attempts, and what comes of it.
+//! Reports about attempts, and their consequences.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn a_settlement_is_taken_by_its_callback() {
         assert_eq!(machine.next_callback().copied(), callback);
         assert_eq!(machine.poll_settlement().unwrap().callback, callback);
     }
-    // One whose attempt goes on has no quick way.
+    // A settlement whose attempt still runs comes by `poll_effect` only.
     let task = machine.submit(ms(0), called(9), &terms()).unwrap();
     let start = machine.start_next(ms(0)).unwrap();
     machine.cancel(ms(0), task).unwrap();
@@ -68,7 +68,7 @@ fn a_report_counts_unless_the_task_was_timed_out_before() {
 
 #[test]
 fn the_time_of_an_attempt_counts_from_the_call_of_its_handler() {
-    // When it was called, and then times out; it was handed out at 5 ms.
+    // When the handler was called, and when the attempt times out. It was handed out at 5 ms.
     for (at, now, deadline) in [(9, 9, 19), (9, 12, 19), (4, 9, 15), (99, 9, 19), (13, 13, 22)] {
         let mut machine = machine(4, 1);
         let timeouts = Timeouts { start_to_close: span(10), schedule_to_close: span(22), ..Timeouts::NONE };
@@ -156,7 +156,7 @@ fn a_panic_is_handed_back_or_leaves_with_the_outcome() {
 }
 
 #[test]
-fn a_stop_that_was_not_asked_for_is_a_cancellation_whatever_the_deadline() {
+fn an_unrequested_stop_is_a_cancellation_whatever_the_deadline() {
     let mut machine = machine(4, 1);
     let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
     machine.submit(ms(0), offer(1), &terms().timeouts(timeouts)).unwrap();
@@ -168,7 +168,7 @@ fn a_stop_that_was_not_asked_for_is_a_cancellation_whatever_the_deadline() {
 #[test]
 fn a_settlement_tells_how_long_the_task_waited_and_ran() {
     let span = Duration::from_millis;
-    // When the handler was called, if that is reported, and how long it waited and ran if it was started at 5 ms.
+    // When the handler was called, if that is reported, and how long the task waited and ran. It was started at 5 ms.
     for (began, waited) in [(None, 5), (Some(7), 7), (Some(4), 5)] {
         let mut machine = machine(4, 1);
         machine.submit(ms(0), offer(1), &terms()).unwrap();
@@ -183,7 +183,7 @@ fn a_settlement_tells_how_long_the_task_waited_and_ran() {
 }
 
 #[test]
-fn what_came_before_the_last_attempt_counts_as_waiting() {
+fn time_before_the_last_attempt_counts_as_waiting() {
     let span = Duration::from_millis;
     for cancelled_in_backoff in [false, true] {
         let mut machine = machine(4, 1);

@@ -1,8 +1,8 @@
-//! The end in its three ways, and what it leaves.
+//! The three ways to end, and what each leaves.
 
 use super::*;
 
-/// What happens until `Drained` comes, told the time `now`: the effects, and what is left.
+/// Ends the machine at `now`: the effects until `Drained`, and the remains.
 fn end(machine: &mut Machine, now: Instant) -> (Vec<std::string::String>, Remains) {
     let mut effects = Vec::new();
     for _ in 0..1_000 {
@@ -144,7 +144,7 @@ fn cancelling_everything_keeps_outcomes_for_handles_and_no_results() {
 
 #[test]
 fn an_abort_discards_what_an_end_under_way_would_have_kept() {
-    // After how many steps of the other end it comes.
+    // The number of steps of the other end before the abort.
     for steps in 0..40 {
         let mut machine = machine(2, 2);
         let subscriber = machine.subscribe().unwrap();
@@ -173,7 +173,7 @@ fn an_abort_discards_what_an_end_under_way_would_have_kept() {
 }
 
 #[test]
-fn what_is_asked_to_stop_may_be_reported_until_the_very_end() {
+fn an_attempt_asked_to_stop_may_be_reported_until_the_very_end() {
     for (reports, abandoned) in [(false, 2), (true, 1)] {
         let mut machine = machine(8, 2);
         for job in 0..2 {
@@ -208,7 +208,7 @@ fn a_drained_machine_lets_its_subscribers_read_to_the_end() {
         let _ = machine.advance(ms(0), 1);
         match machine.poll_effect() {
             Some(Effect::Settle(_)) => {
-                // It has read everything, and waits: the end wakes it.
+                // It has read everything and waits: the end wakes it.
                 while machine.next_event(asleep) != Some(Next::Empty) {}
                 machine.wait_event(asleep, 6).unwrap();
             }

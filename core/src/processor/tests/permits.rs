@@ -1,4 +1,4 @@
-//! Permits for room, and the line of those who wait for one.
+//! Permits for room, and the line of waiters for one.
 
 use super::*;
 use core::num::NonZeroU32;
@@ -98,7 +98,7 @@ fn many_tasks_are_submitted_with_one_look_at_their_permit() {
 }
 
 #[test]
-fn the_places_of_a_permit_are_outcomes_that_may_not_be_taken() {
+fn the_places_of_a_permit_count_as_unclaimed() {
     let mut limits = limits(4, 1);
     limits.unclaimed = Some(3);
     let mut machine = Machine::new(limits, ms(0)).unwrap();
@@ -144,7 +144,7 @@ fn a_delayed_task_uses_a_place_though_everything_else_is_full() {
     let delayed = terms().delay(Duration::from_millis(5));
     machine.submit(ms(0), offer(0), &delayed).unwrap();
     let _ = machine.advance(ms(5), 10);
-    // One that fell due, and a place: with one more delayed task all room is taken.
+    // A task that fell due, and a place of a permit: one more delayed task takes the last room.
     let permit = machine.reserve(ms(5), places(1)).unwrap();
     machine.submit(ms(5), offer(1), &delayed).unwrap();
     assert_eq!(machine.submit(ms(5), offer(2), &delayed).unwrap_err().reason, Refusal::Delayed);
@@ -155,7 +155,7 @@ fn a_delayed_task_uses_a_place_though_everything_else_is_full() {
 }
 
 #[test]
-fn a_permit_is_refused_for_what_is_missing() {
+fn a_permit_is_refused_with_the_reason() {
     let mut small = limits(2, 1);
     small.waiters = 1;
     let mut machine = Machine::new(small, ms(0)).unwrap();
@@ -204,7 +204,7 @@ fn places_that_are_given_back_go_to_the_next_in_line() {
 }
 
 #[test]
-fn who_waits_for_room_and_finds_too_many_outcomes_is_denied() {
+fn a_waiter_for_room_is_denied_if_too_many_outcomes_are_unclaimed() {
     let mut limits = limits(1, 1);
     limits.unclaimed = Some(2);
     let mut machine = Machine::new(limits, ms(0)).unwrap();

@@ -1,4 +1,4 @@
-//! Outcomes that the host sees first.
+//! Outcomes that the host observes.
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn a_claimant_waits_for_the_observer() {
 }
 
 #[test]
-fn what_is_not_what_was_shown_is_handed_back() {
+fn an_outcome_that_was_not_shown_is_handed_back() {
     let (mut machine, task) = completed(Route::Handle);
     assert!(machine.observed(ms(5), task, Outcome::Completed(7), None).is_err(), "not shown yet");
     let _ = observe(&mut machine);
@@ -107,7 +107,7 @@ fn a_result_is_retained_from_when_it_is_given_back() {
 }
 
 #[test]
-fn a_handle_that_is_gone_holds_nothing_up() {
+fn a_released_handle_delays_nothing() {
     let (mut machine, task) = completed(Route::Handle);
     assert!(machine.release(ms(5), task).settlement.is_none());
     assert_eq!(settled(&mut machine).outcome, Outcome::Completed(7));
@@ -121,7 +121,7 @@ fn a_handle_that_is_gone_holds_nothing_up() {
 }
 
 #[test]
-fn an_orphan_is_observed_while_it_runs_on() {
+fn an_orphan_is_observed_while_it_still_runs() {
     let mut machine = machine(4, 1);
     machine.observe(true);
     let task = machine.submit(ms(0), for_handle(1), &terms()).unwrap();
@@ -157,7 +157,7 @@ fn no_end_waits_for_the_observer() {
 }
 
 #[test]
-fn what_an_abort_discards_unseen_is_seen_as_settled() {
+fn an_unobserved_outcome_that_an_abort_discards_leaves_as_settled() {
     let (mut machine, task) = completed(Route::Handle);
     assert!(matches!(machine.claim(ms(5), task, 70), Claim::Pending(None)));
     machine.drain(ms(5), Drain::Abort);

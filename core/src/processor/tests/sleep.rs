@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A machine with two sleeps an attempt, one of which runs.
+/// A machine that allows two sleeps an attempt, and a running attempt.
 fn running(concurrency: u32) -> (Machine, AttemptId) {
     let mut machine = Machine::new(Limits { sleeps: 2, ..limits(4, concurrency) }, ms(0)).unwrap();
     machine.submit(ms(0), offer(1), &terms().retry(Retry::NONE.attempts(2))).unwrap();
@@ -10,7 +10,7 @@ fn running(concurrency: u32) -> (Machine, AttemptId) {
     (machine, attempt)
 }
 
-/// The waiters that are woken.
+/// The waiters that effects wake.
 fn woken(machine: &mut Machine) -> Vec<u32> {
     assert_eq!(machine.census(), machine.audit());
     let effects = core::iter::from_fn(|| machine.poll_effect());
@@ -31,7 +31,7 @@ fn a_sleep_wakes_its_waiter_when_the_time_has_come() {
 }
 
 #[test]
-fn a_sleep_that_nobody_let_come_is_over_by_its_time_all_the_same() {
+fn a_sleep_is_over_at_its_time_even_before_its_timer_fires() {
     let (mut machine, attempt) = running(1);
     let sleep = machine.sleep(ms(0), attempt, ms(5), 70).unwrap();
     assert_eq!(machine.resleep(ms(5), sleep, 71), SleepStatus::Over(71, Some(70)));
@@ -98,7 +98,7 @@ fn an_attempt_that_is_asked_to_stop_sleeps_no_more() {
 }
 
 #[test]
-fn waiters_that_nobody_wakes_keep_their_slots_and_no_more() {
+fn waiters_that_are_not_woken_keep_only_their_slots() {
     let (mut machine, mut attempt) = running(1);
     for round in 0..2 {
         machine.sleep(ms(round), attempt, ms(500), 70).unwrap();

@@ -1,8 +1,8 @@
-//! Time-outs that are tried again.
+//! Tasks that are tried again after a time-out.
 
 use super::*;
 
-/// Up to three attempts of 10 ms, 5 ms apart, and what the task may take in all.
+/// Up to three attempts of 10 ms, 5 ms apart, and a schedule-to-close time-out.
 fn tried_again(schedule_to_close: Option<u64>) -> Terms {
     let schedule_to_close = schedule_to_close.map(Duration::from_millis);
     let timeouts = Timeouts { start_to_close: span(10), schedule_to_close, ..Timeouts::NONE };
@@ -49,7 +49,7 @@ fn the_next_attempt_comes_when_the_old_one_has_stopped() {
 }
 
 #[test]
-fn without_a_job_or_a_further_try_it_is_a_time_out() {
+fn without_a_job_or_a_further_attempt_the_task_times_out() {
     let (mut machine, start) = halting(tried_again(None));
     assert_eq!(machine.stopped(ms(12), start.attempt, None), Ok(Failure::Settled { job: None }));
     let settlement = settled(&mut machine);
@@ -66,13 +66,13 @@ fn without_a_job_or_a_further_try_it_is_a_time_out() {
 }
 
 #[test]
-fn a_further_try_has_to_be_ready_in_time() {
-    // What the task may take in all, and whether it is tried again at its time-out after 10 ms.
+fn a_further_attempt_has_to_be_ready_in_time() {
+    // The schedule-to-close time-out, and whether the task is tried again after its attempt times out at 10 ms.
     for (in_all, is_tried_again) in [(10, false), (14, false), (15, true), (100, true)] {
         let (mut machine, start) = halting(tried_again(Some(in_all)));
         assert_eq!(machine.totals().settled.timed_out, u64::from(!is_tried_again), "{in_all}");
         if is_tried_again {
-            // By then there is no time left for the one that could be ready at 15 ms.
+            // By then there is no time left for a further attempt, which could start at 15 ms.
             let answer = machine.stopped(ms(11), start.attempt, Some(1)).unwrap();
             assert_eq!(answer == Failure::Settled { job: Some(1) }, in_all == 15);
         }
@@ -97,7 +97,7 @@ fn the_deadline_of_the_task_is_kept_while_its_attempt_is_being_stopped() {
 }
 
 #[test]
-fn a_report_counts_though_the_attempt_was_asked_to_stop() {
+fn a_report_of_a_halting_attempt_counts() {
     let (mut machine, start) = halting(tried_again(None));
     machine.completed(ms(12), start.attempt, 5).unwrap();
     let settlement = settled(&mut machine);

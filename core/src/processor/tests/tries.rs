@@ -1,4 +1,4 @@
-//! Attempts that do not count, attempts without a bound, and slots that have no ids left for any.
+//! Snoozed attempts, attempts without a bound, and slots without ids for further attempts.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn start(machine: &mut Machine, now: Instant) -> Start<Numbers> {
 }
 
 #[test]
-fn a_snoozed_attempt_is_as_if_it_had_not_been() {
+fn a_snoozed_attempt_does_not_count() {
     let mut machine = machine(4, 1);
     let subscriber = machine.subscribe().unwrap();
     let retry = Retry::times(1).base(Duration::from_millis(8)).jitter(Jitter::None);
@@ -52,7 +52,7 @@ fn a_snoozed_attempt_is_as_if_it_had_not_been() {
 }
 
 #[test]
-fn a_snooze_is_bounded_by_the_deadline_of_the_whole() {
+fn a_snooze_is_bounded_by_the_schedule_to_close_deadline() {
     let run = |delay| {
         let mut machine = machine(4, 1);
         let timeouts = Timeouts { schedule_to_close: span(10), ..Timeouts::NONE };
@@ -73,7 +73,7 @@ fn a_snooze_is_bounded_by_the_deadline_of_the_whole() {
 }
 
 #[test]
-fn an_attempt_that_is_to_stop_for_another_one_may_be_snoozed() {
+fn a_halting_attempt_may_be_snoozed() {
     let mut machine = machine(4, 1);
     let timeouts = Timeouts { start_to_close: span(10), ..Timeouts::NONE };
     let retry = Retry::times(1).on_timeout(true);
@@ -87,7 +87,7 @@ fn an_attempt_that_is_to_stop_for_another_one_may_be_snoozed() {
 }
 
 #[test]
-fn the_end_cancels_what_is_snoozed_and_an_orphan_is_over() {
+fn the_end_cancels_a_snoozed_task_and_an_orphan_cannot_be_snoozed() {
     let mut machine = machine(4, 2);
     machine.submit(ms(0), offer(1), &terms()).unwrap();
     let task = machine.submit(ms(0), offer(2), &terms()).unwrap();
@@ -102,7 +102,7 @@ fn the_end_cancels_what_is_snoozed_and_an_orphan_is_over() {
 }
 
 #[test]
-fn no_bound_is_taken_where_the_limit_sets_none() {
+fn unlimited_attempts_need_a_limit_without_a_bound() {
     let terms = terms().retry(Retry::NONE.unlimited().base(Duration::ZERO));
     for attempts in [16, Retry::UNLIMITED - 1] {
         let mut machine = Machine::new(Limits { attempts, ..limits(4, 1) }, ms(0)).unwrap();
@@ -121,7 +121,7 @@ fn no_bound_is_taken_where_the_limit_sets_none() {
 }
 
 #[test]
-fn the_number_of_attempts_stays_below_that_without_a_bound() {
+fn the_number_of_attempts_stays_below_unlimited() {
     let mut machine = Machine::new(Limits { attempts: u32::MAX, ..limits(4, 1) }, ms(0)).unwrap();
     machine.submit(ms(0), offer(1), &terms().retry(Retry::NONE.unlimited().base(Duration::ZERO))).unwrap();
     machine.tasks.at_mut(0).unwrap().attempts = Retry::UNLIMITED - 3;
@@ -144,7 +144,7 @@ fn worn() -> (Machine, TaskId) {
     (machine, task)
 }
 
-/// What ends the last attempt.
+/// How the last attempt ends.
 type End = fn(&mut Machine, AttemptId);
 
 #[test]

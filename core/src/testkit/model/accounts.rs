@@ -1,4 +1,4 @@
-//! How many there are of each class of the ledger, and the most that there ever were at the same time.
+//! The classes of the ledger: how many are live, and the most at the same time.
 
 use super::comparison::Comparison;
 use super::{Model, Owner, size};
@@ -6,7 +6,7 @@ use crate::testkit::Flaw;
 use crate::{Ledger, Totals};
 
 impl Model {
-    /// How many there are, with the names of the ledger.
+    /// How many are live of each class, with the names of the ledger.
     fn live(&self) -> [(&'static str, u32); Ledger::CLASSES] {
         let [health, sweep] = self.intervals.map(u32::from);
         let [mut callbacks, mut jobs, mut queued, mut placed, mut observed] = [0; 5];
@@ -38,8 +38,8 @@ impl Model {
         ]
     }
 
-    /// Notes how many there are now: after each call, and after each timer of a call that fires several. Nothing else in a
-    /// call takes away what it has added before.
+    /// Notes how many are live now: after each call, and after each timer of a call that fires several. No other call
+    /// removes something that it added itself.
     pub(super) fn note_highest(&mut self) {
         let live = self.live();
         for (class, (highest, (_, live))) in self.highest.iter_mut().zip(live).enumerate() {

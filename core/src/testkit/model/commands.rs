@@ -1,4 +1,4 @@
-//! What the commands answer.
+//! The answers to commands.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -111,20 +111,20 @@ impl Model {
         }
     }
 
-    /// There are fewer tasks for later than there may be, and what fell due into a full queue left room.
+    /// Whether fewer tasks are delayed than may be, and tasks that fell due into a full queue left room.
     fn has_delayed_room(&self) -> bool {
         let all = self.count(|task| task.is_waiting() || task.placed) + self.permits();
         let most = self.limits.queue + self.limits.concurrency + self.limits.delayed;
-        self.for_later() < self.limits.delayed && (all < most || self.has(Flaw::ForgetsOverflow))
+        self.delayed() < self.limits.delayed && (all < most || self.has(Flaw::ForgetsOverflow))
     }
 
-    /// Tasks routed to a handle that was neither claimed nor released.
+    /// Tasks with a handle that was neither claimed nor released.
     pub(super) fn handles(&self) -> u32 {
         self.count(|task| task.way == Way::Handle && !task.released)
     }
 
     fn room_refusal(&self, offer: Offer) -> Option<Refusal> {
-        if offer.order.delay().is_zero() && (self.somebody_waits() || self.queue_room() == 0) {
+        if offer.order.delay().is_zero() && (self.has_waiter() || self.queue_room() == 0) {
             return Some(Refusal::Full);
         }
         (self.slot_room() == 0).then_some(Refusal::Backlog)
@@ -150,7 +150,7 @@ impl Model {
         }
     }
 
-    /// Counts an offer and takes it in, unless there is a reason not to.
+    /// Counts an offer, and admits it unless there is a reason to refuse it.
     fn admit(&mut self, offer: Offer, refusal: Option<Refusal>, id: Option<TaskId>) -> Result<(), Refusal> {
         let Offer { job, meta, callback, order } = offer;
         super::one(&mut self.totals.offered);
@@ -339,7 +339,7 @@ impl Model {
             admitted += 1;
             *place = None;
         }
-        // All that is handed back was refused; what was looked at is counted.
+        // All tasks that are handed back were refused. Those that were looked at are counted already.
         let behind = left.iter().flatten().skip(looked_at).count() as u64;
         if let Some(source) = self.source(source) {
             source.fed.refused += behind;
@@ -375,7 +375,7 @@ impl Model {
 }
 
 impl Model {
-    /// Whether the deliberate fault is built in that serves the newest task first.
+    /// Whether the model has the flaw of serving the newest task first.
     pub(super) fn serves_newest(&self) -> bool {
         self.has(Flaw::ServesNewest)
     }

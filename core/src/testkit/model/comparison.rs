@@ -1,10 +1,10 @@
-//! The first thing that the machine and the model see differently.
+//! The first difference between the machine and the model.
 
 use alloc::format;
 use alloc::string::String;
 use core::fmt::Debug;
 
-/// Something that the machine and the model see differently.
+/// A difference between the machine and the model.
 #[derive(Debug)]
 pub(in crate::testkit) struct Difference {
     pub(in crate::testkit) what: &'static str,
@@ -12,7 +12,7 @@ pub(in crate::testkit) struct Difference {
     pub(in crate::testkit) machine: String,
 }
 
-/// Compares one thing after the other, and keeps the first difference.
+/// Compares value after value, and keeps the first difference.
 #[derive(Debug, Default)]
 pub(in crate::testkit) struct Comparison {
     pub(in crate::testkit) difference: Option<Difference>,

@@ -1,4 +1,4 @@
-//! What the machine hands out: attempts, effects, swept results, events.
+//! The outputs of the machine: attempts, effects, swept results, events.
 
 use alloc::vec::Vec;
 
@@ -7,11 +7,11 @@ use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Done, Settled, Started, Swept};
 use crate::{Event, Instant, Next, OutcomeKind, Phase, Stop, SubscriberId, TaskId};
 
-/// The most tasks that one call finds to have waited for too long.
+/// How many overdue tasks one call settles at most.
 const EXPIRED_A_START: u32 = 64;
 
 impl Model {
-    /// The queued task whose turn it is.
+    /// The queued task that starts next.
     fn next_queued(&self) -> Option<u32> {
         let fair = (self.picks + 1) % u64::from(crate::Priority::FAIR_EVERY) == 0;
         let queued = self.tasks.iter().filter_map(|task| match task.stage {
@@ -155,7 +155,7 @@ impl Model {
         self.release(meta, named).map(Done::Discard)
     }
 
-    /// The time to live is over when an age has reached it.
+    /// A value expires when its age reaches the time to live.
     fn too_old(&self, meta: u32, now: Instant) -> bool {
         let age = self.task(meta).map(|task| now.saturating_since(task.retained_at));
         self.limits.results.ttl.zip(age).is_some_and(|(ttl, age)| age >= ttl)
@@ -192,7 +192,7 @@ impl Model {
         Answer::Event(next)
     }
 
-    /// An event may name a task whose id no answer had named when it happened: then this answer does.
+    /// An event may name a task whose id no answer has named before: then this answer names it.
     fn identified(&mut self, mut event: Event<u32>, mut given: Event<u32>) -> Event<u32> {
         if let (Some(task), Some(given)) = (task_in(&mut event), task_in(&mut given)) {
             if *task == STAND_IN {

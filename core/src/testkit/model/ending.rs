@@ -1,4 +1,4 @@
-//! The end.
+//! The end of the machine.
 
 use core::time::Duration;
 
@@ -54,7 +54,7 @@ impl Model {
         self.discards |= discards;
     }
 
-    /// Whether everything is settled.
+    /// Whether all admitted tasks are settled.
     pub(super) fn is_quiet(&self) -> bool {
         self.count(|task| task.is_waiting() || task.is_running()) == 0
     }
@@ -74,7 +74,7 @@ impl Model {
         self.ending && self.walked >= self.limits.task_slots()
     }
 
-    /// Looks at as many slots as the budget allows: how many.
+    /// Visits as many slots as the budget allows. Returns how many.
     pub(super) fn walk(&mut self, budget: u32) -> u32 {
         if budget == 0 || !self.end_goes_on() {
             return 0;
@@ -83,7 +83,7 @@ impl Model {
             self.end_now(false);
         }
         let steps = budget.min(self.limits.task_slots() - self.walked);
-        // Where nothing is left to settle or to discard, one step does for all that are left.
+        // If nothing is left to settle or to discard, one step covers all slots that are left.
         let retained = self.count(|task| task.way == Way::Retain && task.held);
         let nothing_left = if self.discards {
             self.tasks.is_empty()
@@ -133,7 +133,7 @@ impl Model {
         }
     }
 
-    /// Waits no longer for an attempt that runs on.
+    /// Abandons an attempt that still runs.
     pub(super) fn abandon(&mut self, meta: u32) {
         let Some(task) = self.at(meta).filter(|task| task.is_orphan()) else { return };
         task.placed = false;
@@ -145,7 +145,7 @@ impl Model {
         self.is_walked() && (self.count(Task::is_orphan) == 0 || self.cache.len() > 0)
     }
 
-    /// Those in line are sent away, then sources are detached.
+    /// Waiters for room are sent away, then sources are detached.
     pub(super) fn send_away(&mut self) -> Option<Done> {
         while let Some(permit) = self.send_away_any() {
             self.remains.waiters += 1;
@@ -158,7 +158,7 @@ impl Model {
         self.detach(id).map(Done::Detach)
     }
 
-    /// When all else is out: the cache, those who wait for events, the end.
+    /// The last effects: cache entries, waiters for events, the end.
     pub(super) fn last_effect(&mut self) -> Option<Done> {
         if self.phase != Phase::Draining || !self.is_walked() {
             return None;

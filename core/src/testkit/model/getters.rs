@@ -1,4 +1,4 @@
-//! What the machine tells of one thing each, when it is asked for that.
+//! The getters of single values.
 
 use core::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::testkit::order::Order;
 use crate::testkit::{Kit, Token, host};
 use crate::{Processor, Route, SourceId, TaskId, Terms};
 
-/// Routes and terms each of which is refused for a reason of its own.
+/// Routes and terms, each refused for a reason of its own.
 #[derive(Debug)]
 pub(in crate::testkit) struct Probes([(Order, Route<Token>, Terms); 4]);
 
 impl Probes {
-    /// They ask for a handle, retention, a delay, attempts without bound.
+    /// They ask for a handle, for retention, for a delay, and for attempts without bound.
     pub(in crate::testkit) fn new() -> Self {
         let orders = [[1 << 3, 0, 0], [2 << 3, 0, 0], [3 << 3, 9, 0], [3 << 3 | 3 << 5, 1, 0]].map(Order);
         let [handle, retention, delay, attempts] = orders;
@@ -28,7 +28,7 @@ impl Probes {
 }
 
 impl Model {
-    /// Compares what single things the machine tells.
+    /// Compares the getters of single values.
     pub(in crate::testkit) fn compare_getters(
         &self,
         machine: &Processor<Kit>,
@@ -69,7 +69,7 @@ impl Model {
     }
 }
 
-/// An id that differs in a high bit of its generation only.
+/// An id that differs from this one in a high bit of its generation only.
 const fn strange(id: u64) -> u64 {
     id ^ 1 << (32 + id % 32)
 }

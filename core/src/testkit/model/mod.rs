@@ -1,9 +1,8 @@
-//! The reference model: what the machine must answer, said in the plainest way. Vectors that are searched from
-//! end to end, no slots, no lists, no running counts. It shares with the machine only its public types, the
-//! lookup of [`Retry`] and the generator of its jitter.
+//! The reference model: the answers that the machine must give, computed in the plainest way. It searches vectors from
+//! end to end and has no slots, no linked lists and no running counts. It shares with the machine only its public
+//! types, the look-up of [`Retry`] and the generator of its jitter.
 //!
-//! Ids are the machine's to choose: the model learns them from its answers, and checks that no id is given out
-//! twice.
+//! The machine chooses the ids. The model learns them from the answers, and checks that no id is given out twice.
 
 mod accounts;
 mod cached;
@@ -51,51 +50,51 @@ const STAND_IN: TaskId = match TaskId::from_bits(u64::MAX) {
     None => unreachable!(),
 };
 
-/// What is predicted.
+/// The state of the model.
 #[derive(Debug)]
 pub struct Model {
     flaw: Option<Flaw>,
     limits: Limits,
     now: Instant,
     phase: Phase,
-    /// Whether the end has come: everything is given up.
+    /// Whether the machine is ending.
     ending: bool,
     /// Whether the end keeps nothing for handles and subscribers.
     discards: bool,
-    /// How many slots the end has looked at to settle tasks, and how many to abandon attempts.
+    /// How many slots the two walks of the end have visited: to settle tasks, and to abandon attempts.
     walked: u32,
     walked_again: u32,
     paused: bool,
-    /// Whether outcomes are seen by the host first.
+    /// Whether the host observes outcomes.
     observes: bool,
     concurrency: u32,
     rng: Rng,
     /// All tasks that have a slot, in order of admission.
     tasks: Vec<Task>,
-    /// Free slots, the one freed last at the end; and how many were ever used.
+    /// Free slots, with the one freed last at the end, and the number of slots ever used.
     free_slots: Vec<u32>,
     fresh_slot: u32,
-    /// How many generations each slot has, how many of each are used, and how many slots have none left.
+    /// How many generations a slot has, how many of each slot are used, and how many slots have none left.
     generations: u64,
     worn: BTreeMap<u32, u64>,
     retired: u32,
-    /// Tasks with effects that were not taken, by their metadata.
+    /// Tasks that owe effects, by their metadata.
     outbox: VecDeque<u32>,
-    /// Results retained, oldest first.
+    /// Retained results, oldest first.
     kept: VecDeque<u32>,
     queued_ever: u64,
     picks: u64,
     timers: Timers,
     sweep_due: bool,
-    /// Whether there are the health and the sweep interval, until the machine drains. The end of time may be
-    /// nearer than their next turn; then they are there without a timer.
+    /// Whether the health and the sweep interval exist, until the machine drains. If the end of time comes before the
+    /// next turn of one, it exists without a timer.
     intervals: [bool; 2],
     sleeps: Sleepers,
     line: Vec<Permit>,
     sources: Vec<SourceModel>,
     ring: Ring,
     cache: CacheModel,
-    /// The most that there ever were, of each class of the ledger.
+    /// The most at the same time, of each class of the ledger.
     highest: [u32; Ledger::CLASSES],
     totals: Totals,
     since_health: ByOutcome,
@@ -106,11 +105,11 @@ pub struct Model {
     /// All ids of tasks and of attempts ever seen.
     task_ids: BTreeSet<TaskId>,
     attempt_ids: BTreeSet<AttemptId>,
-    /// What was wrong besides an answer.
+    /// A fault that was found outside the answers.
     pub(super) complaint: Option<&'static str>,
 }
 
-/// Whose timer it is.
+/// The owner of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Task(u32),
@@ -130,7 +129,7 @@ fn size(items: impl Iterator) -> u32 {
 }
 
 impl Model {
-    /// A model of a machine that was just built.
+    /// The model of a new machine.
     pub(super) fn new(setup: &Setup, flaw: Option<Flaw>) -> Self {
         let (limits, now) = (setup.limits(), setup.start());
         let mut model = Self {
@@ -183,7 +182,7 @@ impl Model {
         model
     }
 
-    /// What the machine must answer. Its own answer is looked at for the ids that it chose, no more.
+    /// The answer that the machine must give. Its own answer is used only for the ids that it chose.
     pub(super) fn answer(&mut self, call: &Call, given: &Answer) -> Answer {
         if let Some(now) = call.now() {
             self.now = self.now.max(now);
@@ -203,7 +202,7 @@ impl Model {
         self.flaw == Some(flaw)
     }
 
-    /// How many there may be of a class with this limit. Only slots of tasks are ever retired: the generations of the others
+    /// How many things of a class with this limit there may be. Only slots of tasks are ever retired: other generations
     /// outlast every script.
     fn most(&self, limit: u32, class: Class) -> u32 {
         match self.flaw {
@@ -232,7 +231,7 @@ impl Model {
         self.tasks.iter().find(|task| task.id.is_some_and(is_it))
     }
 
-    /// The id of a task; if no answer has named it before, the one that this answer names.
+    /// The id of a task: the known one, or the one that this answer names.
     fn name(&mut self, meta: u32, given: Option<TaskId>) -> Option<TaskId> {
         let known = self.task(meta)?.id;
         if known.is_none() {
@@ -264,7 +263,7 @@ impl Model {
         }
     }
 
-    /// Arms the timer of a task anew, for the stage that it is in now.
+    /// Sets the timer of a task for its present stage.
     fn rearm(&mut self, meta: u32) {
         self.timers.disarm(Owner::Task(meta));
         let deadline = self.task(meta).and_then(Task::next_deadline);
@@ -279,15 +278,15 @@ impl Model {
         if self.has(Flaw::ForgetsOrphans) { 0 } else { self.count(Task::is_orphan) }
     }
 
-    /// Tasks for later: delayed, or backing off.
-    fn for_later(&self) -> u32 {
+    /// Tasks that are delayed or back off.
+    fn delayed(&self) -> u32 {
         self.count(|task| task.is_waiting() && !task.is_queued())
     }
 
-    /// What takes room of the queue.
+    /// How much of the queue's room is taken.
     fn waiting_now(&self) -> u32 {
         let allowed = if self.has(Flaw::DelayedTakesRoom) { 0 } else { self.limits.delayed };
-        self.count(Task::is_queued) + self.for_later().saturating_sub(allowed) + self.permits()
+        self.count(Task::is_queued) + self.delayed().saturating_sub(allowed) + self.permits()
     }
 
     fn free(&self) -> u32 {

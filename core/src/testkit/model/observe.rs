@@ -1,4 +1,4 @@
-//! What can be seen of the machine without changing it.
+//! The getters that the oracle compares after every step.
 
 use alloc::vec::Vec;
 
@@ -60,7 +60,7 @@ impl Model {
             },
             queued: self.count(Task::is_queued),
             running: self.count(Task::is_running),
-            delayed: self.for_later(),
+            delayed: self.delayed(),
             orphans: self.orphans(),
             free_room: self.free_room(),
             permits: self.permits(),
@@ -79,20 +79,20 @@ impl Model {
         self.since_health = crate::ByOutcome::default();
     }
 
-    /// Slots suffice for every task that is not settled, and for every attempt that runs on.
+    /// Whether there are slots for all unsettled tasks, orphans and places of permits.
     fn is_within_bounds(&self) -> bool {
         let most = self.limits.queue + self.limits.concurrency + self.limits.delayed;
         self.count(|task| task.stage != Stage::Over || task.placed) + self.permits() <= most
     }
 
     fn free_room(&self) -> u32 {
-        if self.phase != Phase::Open || self.somebody_waits() {
+        if self.phase != Phase::Open || self.has_waiter() {
             return 0;
         }
         self.queue_room().min(self.slot_room())
     }
 
-    /// Compares all that can be seen.
+    /// Compares everything that can be seen.
     pub(in crate::testkit) fn compare<P>(&self, machine: &Processor<P>, found: &mut Comparison)
     where
         P: Plan<Meta = u32>,
@@ -123,7 +123,7 @@ impl Model {
         self.compare_ledgers(&machine.ledger(), &totals, found);
     }
 
-    /// Where every task stands: in the order of their slots, and by its id if an answer has named it.
+    /// Compares the stage of every task: in slot order, and by its id if an answer has named it.
     fn compare_views<P>(&self, machine: &Processor<P>, found: &mut Comparison)
     where
         P: Plan<Meta = u32>,
@@ -143,7 +143,7 @@ impl Model {
         found.of("inspection", &None, &given.next());
     }
 
-    /// An error may name a task whose id no answer had named when it happened.
+    /// An error may name a task whose id no answer has named before.
     fn expected_error(&self, given: Option<LastError<u32>>) -> Option<LastError<u32>> {
         let mut expected = self.last_error;
         if let (Some(expected), Some(given)) = (&mut expected, given) {

@@ -1,4 +1,4 @@
-//! What reports about attempts answer.
+//! The answers to reports.
 
 use core::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::testkit::Flaw;
 use crate::testkit::answer::{Answer, Failure, Stopped};
 use crate::{AttemptId, CancelReason, ErrorKind, Event, Instant, Message, OutcomeKind};
 
-/// What the machine makes of a report.
+/// How the machine takes a report.
 enum Verdict {
-    /// It counts.
+    /// The report counts.
     Counts(u32),
-    /// The attempt is over: the outcome of the task, if that is still known.
+    /// The attempt is over. Has the outcome of the task, if it is still known.
     Late(Option<OutcomeKind>),
 }
 
@@ -39,7 +39,7 @@ impl Model {
         Verdict::Counts(meta)
     }
 
-    /// The attempt has stopped, and need not be asked to any more.
+    /// The attempt has stopped: the request to stop is withdrawn.
     fn has_stopped(&mut self, meta: u32) {
         let Some(task) = self.at(meta) else { return };
         task.placed = false;
@@ -152,7 +152,7 @@ impl Model {
         Answer::Stopped(Ok(Stopped::Settled { job }))
     }
 
-    /// Whether a running attempt that is overdue may be followed by another one, which has to be ready in time.
+    /// Whether another attempt, ready in time, may follow a running attempt that is overdue.
     pub(super) fn has_time_for_another(&self, meta: u32) -> bool {
         let Some(task) = self.task(meta) else { return false };
         let (retry, failed) = (task.order.retry(), task.attempts);
@@ -165,7 +165,7 @@ impl Model {
         may && ready_at.is_some_and(in_time) && !self.has(Flaw::NeverHalts)
     }
 
-    /// Asks an attempt that is overdue to stop, for a further one.
+    /// Asks an overdue attempt to stop, before a further one.
     pub(super) fn halt(&mut self, meta: u32, since: Instant) {
         self.end_sleeps(meta);
         let Some(task) = self.at(meta) else { return };
@@ -204,13 +204,13 @@ impl Model {
         Answer::Snoozed(Ok(Stopped::Retrying { delay }))
     }
 
-    /// Whether a further attempt gets an id, and the machine does not end.
+    /// Whether there is an id for a further attempt, and the machine is not ending.
     fn can_start_again(&self, meta: u32) -> bool {
         let left = self.task(meta).map(|task| self.generations_left(task.slot).saturating_sub(task.starts));
         left.is_some_and(|left| left > 0) && !self.ending
     }
 
-    /// Sets the task back for a further try, if it may have one: the delay.
+    /// Lets the task back off, if it may be tried again. Returns the delay.
     fn backoff(
         &mut self,
         meta: u32,
@@ -239,7 +239,7 @@ impl Model {
         Some(delay)
     }
 
-    /// Keeps the task back for so long, if it is ready by its deadline then.
+    /// Lets the task back off for this long, if it is ready by its deadline then.
     fn set_back(&mut self, meta: u32, job: u32, delay: Duration) -> Option<()> {
         let until = after(self.now, delay)?;
         let close_by = self.task(meta)?.close_by;

@@ -1,4 +1,4 @@
-//! Permits, and those who wait for one.
+//! Permits, and the line of waiters for one.
 
 use core::num::NonZeroU32;
 
@@ -8,7 +8,7 @@ use crate::testkit::call::Offer;
 use crate::testkit::{Class, Flaw};
 use crate::{PermitId, PermitRefusal, Phase, Refusal, ReserveRefusal, WaitRefusal};
 
-/// A permit, or somebody who waits for one.
+/// A permit, or a waiter for one.
 #[derive(Debug)]
 pub(super) struct Permit {
     id: PermitId,
@@ -30,7 +30,7 @@ impl Model {
         self.line.iter().filter(|permit| permit.turn == Turn::Granted).map(|permit| permit.count).sum()
     }
 
-    pub(super) fn somebody_waits(&self) -> bool {
+    pub(super) fn has_waiter(&self) -> bool {
         self.line.iter().any(|permit| permit.turn == Turn::InLine)
     }
 
@@ -72,7 +72,7 @@ impl Model {
             ReserveRefusal::Closed
         } else if self.is_too_many(count) {
             ReserveRefusal::TooMany
-        } else if self.somebody_waits() || self.queue_room() < count.get() {
+        } else if self.has_waiter() || self.queue_room() < count.get() {
             ReserveRefusal::Full
         } else if self.slot_room() < count.get() {
             ReserveRefusal::Backlog
@@ -133,7 +133,7 @@ impl Model {
         self.line.iter_mut().find(|permit| permit.id == id && permit.turn == Turn::Granted)
     }
 
-    /// The terms are judged as if the place was given back before.
+    /// The terms are checked as if the place had been given back before.
     pub(super) fn submit_reserved(&mut self, id: PermitId, offer: Offer, given: &Answer) -> Answer {
         let uses = if self.has(Flaw::UsesTwoPlaces) { 2 } else { 1 };
         let why = |reason| Why::Permit(PermitRefusal::Task(reason));
@@ -175,7 +175,7 @@ impl Model {
         }
     }
 
-    /// The next in line is sent away, and after the last one the permits are taken.
+    /// Sends the next waiter in line away, and takes the permits after the last one.
     pub(super) fn send_away_any(&mut self) -> Option<Permit> {
         self.line.sort_by_key(|permit| permit.turn != Turn::InLine);
         if self.line.is_empty() { None } else { Some(self.line.remove(0)) }

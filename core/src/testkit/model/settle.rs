@@ -1,4 +1,4 @@
-//! How an outcome is fixed, and how it leaves.
+//! How an outcome is fixed, and how it leaves the machine.
 
 use super::{Model, Owner, Parting, STAND_IN, Stage, Task};
 use crate::testkit::Flaw;
@@ -7,7 +7,7 @@ use crate::testkit::order::Way;
 use crate::{CancelReason, ErrorKind, Event, LastError, Message, OutcomeKind, SourceId, TaskId};
 
 impl Model {
-    /// Fixes the outcome of a task. If its attempt runs on, it becomes an orphan.
+    /// Fixes the outcome of a task. If its attempt still runs, it becomes an orphan.
     pub(super) fn settle(&mut self, meta: u32, kind: OutcomeKind, value: Option<u32>) {
         self.disarm(Owner::Task(meta));
         self.end_sleeps(meta);
@@ -18,7 +18,7 @@ impl Model {
             Stage::Running { since, .. } | Stage::Halting { since, .. } => since,
             _ => now,
         };
-        // An attempt is asked to stop once.
+        // An attempt is asked to stop only once.
         let was_asked = task.is_halting() && !task.stop;
         let has_stopped = task.is_halting() && !task.placed;
         task.waited = began.saturating_since(task.admitted_at);
@@ -66,7 +66,7 @@ impl Model {
         self.publish(|model| Event::Settled { task: model.id_of(meta), meta, kind });
     }
 
-    /// Fixes the outcome of a task that is cancelled.
+    /// Settles a task as cancelled.
     pub(super) fn settle_cancelled(&mut self, meta: u32, reason: Option<CancelReason>) {
         let forgets = self.has(Flaw::ForgetsReasons);
         self.settle(meta, OutcomeKind::Cancelled, None);
@@ -75,7 +75,7 @@ impl Model {
         }
     }
 
-    /// The id of a task; a stand-in for one that no answer has named yet.
+    /// The id of a task, or the stand-in if no answer has named it yet.
     pub(super) fn id_of(&self, meta: u32) -> TaskId {
         self.task(meta).and_then(|task| task.id).unwrap_or(STAND_IN)
     }
@@ -114,7 +114,7 @@ impl Model {
         self.post(meta);
     }
 
-    /// Takes the outcome of a settled task out, with all that leaves with it.
+    /// Takes out the outcome of a settled task, with the values that leave with it.
     pub(super) fn release(&mut self, meta: u32, given: Option<TaskId>) -> Option<Settled> {
         self.name(meta, given)?;
         let task = self.at(meta)?;
@@ -124,7 +124,7 @@ impl Model {
         Some(settled)
     }
 
-    /// The outcome of a settled task is not here any more, and nobody gets it from here.
+    /// Notes that the outcome of a settled task has left.
     pub(super) fn let_go(&mut self, meta: u32) {
         let Some(task) = self.at(meta) else { return };
         task.released = true;
@@ -136,7 +136,7 @@ impl Model {
         self.forget_if_over(meta);
     }
 
-    /// Frees the slot of a task whose outcome has left, once no attempt runs on.
+    /// Frees the slot of a task whose outcome has left, if no attempt still runs.
     pub(super) fn forget_if_over(&mut self, meta: u32) {
         let is_over = |task: &&Task| task.stage == Stage::Over && task.released && !task.placed;
         let Some(task) = self.task(meta).filter(is_over) else { return };
@@ -150,7 +150,7 @@ impl Model {
         }
     }
 
-    /// How many generations of a slot no finished stay has used.
+    /// How many generations of a slot are left.
     pub(super) fn generations_left(&self, slot: u32) -> u64 {
         let used = self.worn.get(&slot).copied().unwrap_or(0);
         if self.has(Flaw::WearsNothingOut) { u64::MAX } else { self.generations.saturating_sub(used) }

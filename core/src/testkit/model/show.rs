@@ -1,4 +1,4 @@
-//! Outcomes that the host sees before anybody can have them.
+//! Outcomes that the host observes before anybody else can have them.
 
 use super::{Model, Parting};
 use crate::testkit::Flaw;
@@ -7,7 +7,8 @@ use crate::testkit::order::Way;
 use crate::{OutcomeKind, TaskId};
 
 impl Model {
-    /// The next effect of a task whose outcome nobody may have; that of somebody else if it has none.
+    /// The next effect of a task whose outcome is to be observed or with the host; the effect of another task if it has
+    /// none.
     pub(super) fn held_effect(&mut self, meta: u32, given: &Answer) -> Option<Done> {
         let task = self.at(meta)?;
         let (unseen, discarded) = (task.owes_to(Parting::Observe), task.owes_to(Parting::Discard));
@@ -61,7 +62,7 @@ impl Model {
         Ok(())
     }
 
-    /// The handle was given up before the host has seen the outcome or given it back.
+    /// Handles the release of a handle before the host has given the outcome back.
     pub(super) fn release_held(&mut self, meta: u32) {
         let Some(task) = self.at(meta) else { return };
         if task.out {

@@ -1,4 +1,4 @@
-//! Sleeps of attempts.
+//! The sleeps of attempts.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use crate::testkit::Class;
 use crate::testkit::answer::{Answer, Done, Slept};
 use crate::{AttemptId, Instant, SleepId, SleepRefusal};
 
-/// All sleeps in the order in which they began, and those whose waiters are to be woken, in the order of that.
+/// All sleeps in the order in which they began, and the sleeps whose waiters are to be woken, in that order.
 #[derive(Debug, Default)]
 pub(super) struct Sleepers {
     all: Vec<Sleeper>,
@@ -18,7 +18,7 @@ pub(super) struct Sleepers {
 #[derive(Debug)]
 struct Sleeper {
     id: SleepId,
-    /// The task of its attempt; `None` once that is over.
+    /// The task of its attempt; `None` once the attempt is over.
     meta: Option<u32>,
     until: Instant,
     waiter: Option<u32>,
@@ -107,7 +107,7 @@ impl Model {
         Some(self.sleeps.all.remove(at).waiter)
     }
 
-    /// The attempt of this task is over: its sleeps go, their waiters are woken.
+    /// Ends the sleeps of this task's attempt, which is over; their waiters are woken.
     pub(super) fn end_sleeps(&mut self, meta: u32) {
         let own = self.sleeps.all.iter().filter(|sleeper| sleeper.meta == Some(meta));
         let own: Vec<SleepId> = own.map(|sleeper| sleeper.id).collect();

@@ -1,4 +1,4 @@
-//! What the model keeps beside tasks and permits: sources, subscribers.
+//! The sources and the subscribers of the model.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -15,22 +15,22 @@ pub(super) struct SourceModel {
 #[derive(Debug)]
 struct Subscriber {
     id: SubscriberId,
-    /// How many of all events it has read or missed.
+    /// How many of all events the subscriber has read or missed.
     read: u64,
     waiter: Option<u32>,
 }
 
-/// Events and who reads them.
+/// Events and their subscribers.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    /// The last events, no more than fit.
+    /// The last events, as many as fit.
     events: VecDeque<Event<u32>>,
     published: u64,
     subscribers: Vec<Subscriber>,
-    /// Those who wait, in the order in which they began to.
+    /// Waiting subscribers, in the order in which they began to wait.
     waiting: VecDeque<SubscriberId>,
     to_wake: VecDeque<SubscriberId>,
-    /// Whether the last event there is was published.
+    /// Whether the last event was published: none will follow.
     closed: bool,
 }
 
@@ -109,7 +109,7 @@ impl Ring {
         self.get(id)?.waiter.take()
     }
 
-    /// Takes any one out, those to be woken first, then those who wait: the waiter.
+    /// Removes a subscriber, those to be woken first, then waiting ones. Returns its waiter.
     pub(super) fn remove_any(&mut self) -> Option<Option<u32>> {
         let first = self.to_wake.front().or_else(|| self.waiting.front()).copied();
         let id = first.or_else(|| self.subscribers.first().map(|subscriber| subscriber.id))?;

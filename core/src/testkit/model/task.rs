@@ -10,39 +10,39 @@ use crate::{AttemptId, CancelReason, Instant, OutcomeKind, TaskId};
 /// A task that has a slot.
 #[derive(Debug)]
 pub(super) struct Task {
-    /// Its metadata, by which the model names it.
+    /// Its metadata, which is its name in the model.
     pub(super) meta: u32,
-    /// `None` as long as no answer has named it.
+    /// Its id; `None` as long as no answer has named it.
     pub(super) id: Option<TaskId>,
     pub(super) slot: u32,
     pub(super) order: Order,
-    /// Where its outcome goes: as ordered, until its handle is given up.
+    /// Where its outcome goes: as ordered, until its handle is released.
     pub(super) way: Way,
     pub(super) callback: Option<u32>,
     pub(super) admitted_at: Instant,
     pub(super) close_by: Option<Instant>,
     pub(super) stage: Stage,
     pub(super) attempts: u32,
-    /// How many attempts were started, the snoozed ones too.
+    /// How many attempts were started, including snoozed ones.
     pub(super) starts: u64,
     /// The latest attempt.
     pub(super) attempt: Option<AttemptId>,
-    /// Whether that keeps a place: it runs, for the task or on after it.
+    /// Whether the attempt takes a concurrency place: it runs, perhaps as an orphan.
     pub(super) placed: bool,
     pub(super) job: Option<u32>,
     /// The value of the outcome.
     pub(super) value: Option<u32>,
-    /// How it ended, once it has.
+    /// The kind of its outcome, once it is settled.
     pub(super) kind: Option<OutcomeKind>,
-    /// Why it was cancelled, if it was and that was said.
+    /// Why it was cancelled, if it was and a reason was given.
     pub(super) reason: Option<CancelReason>,
     pub(super) settled_at: Instant,
-    /// How long it had waited by then, and how long an attempt had run.
+    /// How long it had waited when it was settled, and how long its attempt had run.
     pub(super) waited: Duration,
     pub(super) ran: Duration,
     /// Since when it is retained, if it is.
     pub(super) retained_at: Instant,
-    /// Whether nobody may have its outcome, and whether that is because the host has it.
+    /// Whether its outcome is to be observed first, and whether the host has it.
     pub(super) held: bool,
     pub(super) out: bool,
     /// Whether its outcome has left.
@@ -53,7 +53,7 @@ pub(super) struct Task {
     pub(super) parting: Vec<Parting>,
 }
 
-/// Where an unsettled task stands.
+/// The stage of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Delayed {
@@ -70,7 +70,7 @@ pub(super) enum Stage {
         since: Instant,
         deadline: Option<Instant>,
     },
-    /// Its attempt missed a deadline and is asked to stop, for a further one.
+    /// Its attempt missed a deadline and is asked to stop, before a further one.
     Halting {
         since: Instant,
         missed: Instant,
@@ -108,7 +108,7 @@ impl Task {
         self.stage == Stage::Over && self.placed
     }
 
-    /// Settled, and its outcome is still here.
+    /// Whether it is settled and its outcome is still here.
     pub(super) fn is_kept(&self) -> bool {
         self.stage == Stage::Over && !self.released
     }
@@ -121,7 +121,7 @@ impl Task {
         self.stop || !self.parting.is_empty()
     }
 
-    /// When a queued task has waited too long, and what that is.
+    /// When a queued task is overdue, and the outcome that it gets then.
     pub(super) fn waits_until(&self) -> Option<(Instant, OutcomeKind)> {
         let Stage::Queued { since, .. } = self.stage else { return None };
         let start_by = self.order.timeouts().schedule_to_start.and_then(|d| after(since, d));
@@ -131,7 +131,7 @@ impl Task {
         expires.into_iter().chain(closes).min_by_key(|(at, _)| *at)
     }
 
-    /// When an attempt that began then times out.
+    /// When an attempt that began at this instant times out.
     pub(super) fn closes(&self, since: Instant) -> Option<Instant> {
         let closes = self.order.timeouts().start_to_close.and_then(|d| after(since, d));
         earlier(closes, self.close_by)
@@ -149,7 +149,7 @@ impl Task {
 }
 
 impl Task {
-    /// Takes the outcome and the job out.
+    /// Takes out the outcome and the job.
     pub(super) fn take_outcome(&mut self) -> Option<Settled> {
         Some(Settled {
             task: self.id?,
@@ -167,7 +167,7 @@ impl Task {
     }
 }
 
-/// `None` when there is no such instant; the last one there is counts as never, too.
+/// The instant `duration` later; `None` if there is none. The last instant counts as never, too.
 pub(super) fn after(now: Instant, duration: Duration) -> Option<Instant> {
     now.checked_add(duration).filter(|at| *at < Instant::MAX)
 }

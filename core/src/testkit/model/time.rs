@@ -1,4 +1,4 @@
-//! What happens by itself.
+//! The changes that time makes.
 
 use super::wheel::{Timer, Unit};
 use super::{Model, Owner, Stage, Task};
@@ -56,7 +56,7 @@ impl Model {
         let Some(task) = self.task(meta) else { return };
         match task.stage {
             Stage::Delayed { until } | Stage::Backoff { until } => {
-                // At the last instant there is, all that lies beyond it has come, too.
+                // At the last instant, everything beyond it has come, too.
                 if until.unwrap_or(Instant::MAX) <= now {
                     self.queue(meta);
                 } else {
@@ -76,7 +76,7 @@ impl Model {
         }
     }
 
-    /// The first of `due + every`, `due + 2 * every`, … that lies ahead, and how many lie behind.
+    /// The first of `due + every`, `due + 2 * every`, … that lies ahead, and how many of them lie behind.
     fn next_interval(&self, due: Instant, every: Option<core::time::Duration>) -> (Option<Instant>, u64) {
         let Some(every) = every.and_then(|every| u64::try_from(every.as_nanos()).ok()) else {
             return (None, 0);
@@ -100,7 +100,7 @@ impl Model {
         self.timers.next().map_or(Wake::Never, |(at, reason)| Wake::At(at, reason))
     }
 
-    /// When the next timer of a task fires, or that of the drain.
+    /// When the next timer of a task or of the drain fires.
     pub(in crate::testkit) fn next_of_tasks(&self) -> Option<Instant> {
         self.timers.first_of(|owner| matches!(owner, Owner::Task(_) | Owner::Drain))
     }

@@ -1,15 +1,16 @@
-//! All timers, and which of them the machine has yet to re-sort.
+//! The timers, with the moves that the machine makes to re-sort them.
 //!
-//! A far timer moves in the machine's wheel as its time comes nearer. Each move uses one of the budget of `advance` and can be
-//! why the host is woken, so the model says for each timer whether it moves next or fires:
+//! A far timer moves in the machine's wheel as its time comes nearer. Each move uses one unit of the budget of
+//! `advance`, and can be the reason of a wake-up. So the model predicts for each timer whether it moves next or fires:
 //!
-//! A timer is on the level of the highest digit in which its tick differs from the one that it is seen from; digits have six
-//! bits, the lowest one more where there are very many timers. On the lowest level it fires when its tick has come. On a
-//! higher one it moves when the ticks have come that have its digits from that level up, and is seen from the first of them
-//! from then on. So it moves at most once a level, and only the first time past each of its digits that are not zero.
+//! A timer is on the level of the highest digit in which its tick differs from the tick that it is seen from. Digits
+//! have six bits; the lowest digit has more if there are very many timers. On the lowest level a timer fires when its
+//! tick has come. On a higher level it moves when the first tick comes that has its digits from that level up, and is
+//! seen from that tick from then on. So it moves at most once a level, and only the first time past each of its digits
+//! that are not zero.
 //!
-//! Timers are seen from the tick at which all was done last. As long as only some of the timers have moved that have to at one
-//! tick, the others go first, and all are seen from where they were.
+//! New timers are seen from the last tick at which all work was done. While only some of the timers that move at one
+//! tick have moved, the others go first, and new timers are still seen from the tick before.
 
 use alloc::vec::Vec;
 
@@ -27,11 +28,11 @@ pub(super) struct Timer {
     pub(super) owner: Owner,
     /// Its deadline rounded up to a millisecond.
     tick: u64,
-    /// The tick that it is seen from.
+    /// The tick from which it is seen.
     from: u64,
 }
 
-/// What the next unit of work is.
+/// The next unit of work.
 #[derive(Debug)]
 pub(super) enum Unit {
     Fires(Timer),
@@ -43,17 +44,17 @@ pub(super) enum Unit {
 /// All timers.
 #[derive(Debug)]
 pub(super) struct Timers {
-    /// In the order in which they were armed.
+    /// The armed timers, in the order in which they were armed.
     all: Vec<Timer>,
     /// Bits of the lowest digit.
     lowest: u32,
-    /// From how many lists those that move at one tick are taken in turn, told apart by the lowest bits of their ticks; and which
-    /// one is next.
+    /// Timers that move at one tick are taken in turn from this many lists, which the lowest bits of their ticks
+    /// choose; and the list that is next.
     lists: u64,
     list: u64,
-    /// The tick that new timers are seen from.
+    /// The tick from which new timers are seen.
     seen_from: u64,
-    /// At which tick some have moved, and not all.
+    /// The tick at which some timers have moved, but not all.
     moving: Option<u64>,
 }
 
@@ -73,7 +74,7 @@ impl Timers {
         self.all.iter().any(|timer| timer.owner == owner)
     }
 
-    /// An instant that has passed has come at once.
+    /// A deadline that has passed is due at once.
     pub(super) fn arm(&mut self, at: Instant, owner: Owner) {
         let tick = tick(at).max(self.moving.unwrap_or(self.seen_from));
         self.all.push(Timer { at, owner, tick, from: self.seen_from });
@@ -81,7 +82,7 @@ impl Timers {
 
     pub(super) fn disarm(&mut self, owner: Owner) {
         self.all.retain(|timer| timer.owner != owner);
-        self.see_whether_all_have_moved();
+        self.note_if_all_have_moved();
     }
 
     /// When the first timer of these owners fires.
@@ -116,7 +117,7 @@ impl Timers {
         }
     }
 
-    /// Moves the first of the list whose turn it is.
+    /// Moves the first timer of the list whose turn it is.
     fn move_one(&mut self, turn: u64) {
         let behind = |tick: u64| tick.wrapping_sub(self.list) % self.lists;
         let due = self.all.iter().enumerate().filter(|(_, timer)| self.turn(timer) == (turn, false));
@@ -125,10 +126,10 @@ impl Timers {
         timer.from = turn;
         self.list = (timer.tick + 1) % self.lists;
         self.moving = Some(turn);
-        self.see_whether_all_have_moved();
+        self.note_if_all_have_moved();
     }
 
-    fn see_whether_all_have_moved(&mut self) {
+    fn note_if_all_have_moved(&mut self) {
         let left = |turn| self.all.iter().any(|timer| self.turn(timer) == (turn, false));
         if let Some(turn) = self.moving.filter(|turn| !left(*turn)) {
             self.moving = None;
@@ -136,7 +137,7 @@ impl Timers {
         }
     }
 
-    /// At which tick it is a timer's turn, and whether it fires then. What moves at a tick does so before others fire.
+    /// The tick at which a timer moves or fires, and whether it fires. At one tick, timers move before others fire.
     fn turn(&self, timer: &Timer) -> (u64, bool) {
         match ((timer.tick ^ timer.from) >> self.lowest).checked_ilog2() {
             None => (timer.tick, true),
@@ -153,7 +154,7 @@ fn tick(at: Instant) -> u64 {
     at.as_nanos().div_ceil(1_000_000)
 }
 
-/// The last tick that has come. The very last one comes at the end of time.
+/// The last tick that has come. The very last tick comes at the end of time.
 fn last_tick(now: Instant) -> u64 {
     if now == Instant::MAX { tick(now) } else { now.as_nanos() / 1_000_000 }
 }

@@ -8,19 +8,20 @@ use crate::testkit::{AMPLE, Flaw};
 use crate::{Reason, Wake};
 
 impl Oracle {
-    /// Has everything worked off that was admitted, without a drain: nothing is paused, every effect is taken, every attempt
-    /// is reported as completed, and there is as much time as it takes.
+    /// Finishes all admitted work, without a drain: the machine is not paused, every effect is taken, every attempt is
+    /// reported as completed, and time moves on as far as needed.
     ///
-    /// That comes to an end in a number of calls that is known before:
-    /// - two that let starts happen, and one report for each attempt that the host has;
-    /// - four for each unsettled task: its delay, its backoff or its deadline comes; the sweep that was due by then is asked for;
-    ///   a start takes it, or settles it because it is too late; its attempt is reported, and is its last one;
-    /// - four for each task that has a slot: its `Stop`, its `Observe`, which is given back, and its outcome;
-    /// - one for each waiter: for room, in a sleep, for events; each is woken at most once, for nobody waits again;
-    /// - where the script has begun the end, one for each source and for each entry of the cache, and three for the end itself;
-    /// - one sweep that was due before.
+    /// The number of calls that this takes is known before:
+    /// - two that allow starts, and one report for each attempt that the host runs;
+    /// - four for each unsettled task: its delay, its backoff or its deadline passes; a sweep that is due by then is
+    ///   requested; a start takes the task, or settles it because it is too late; its attempt, the last one, is
+    ///   reported;
+    /// - four for each task in a slot: its `Stop`, its `Observe`, giving that back, and its outcome;
+    /// - one for each waiter, for room, in a sleep or for events: each is woken at most once, because none waits again;
+    /// - if the script has begun the end, one for each source and each cache entry, and three for the end itself;
+    /// - one sweep that was due already.
     ///
-    /// A task that is delayed for ever, and has no deadline, stays.
+    /// A task that is delayed for ever without a deadline stays.
     pub(super) fn work_off(&mut self) -> Result<(), Fault> {
         self.regress = Duration::ZERO;
         let census = self.host.machine().census();
@@ -43,7 +44,7 @@ impl Oracle {
     fn let_starts_happen(&mut self) -> Result<(), Fault> {
         let (now, machine) = (self.clock, self.host.machine());
         let (is_paused, has_none) = (machine.is_paused(), machine.concurrency() == 0);
-        // No more than it takes, for each of the two could make up for the other.
+        // Only the calls that are needed: an extra one could hide a fault of the other.
         if has_none {
             self.call(Call::SetConcurrency { now, to: 1 })?;
         }
@@ -53,7 +54,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// One call of a host that behaves; `false` when there is nothing that it could do.
+    /// One call of a host that behaves; `false` if there is none to make.
     fn work(&mut self) -> Result<bool, Fault> {
         let (now, wake) = (self.clock, self.host.machine().next_wake());
         match wake {
@@ -70,7 +71,7 @@ impl Oracle {
                     let output = self.token();
                     return self.call(Call::Completed { now, attempt, output }).map(|_| true);
                 }
-                // Intervals and sleeps may come much more often: what is due in between is handled with it.
+                // Intervals and sleeps can fire much more often: those that are due on the way are handled together.
                 let Some(next) = self.model.next_of_tasks().filter(|_| self.flaw != Some(Flaw::GivesNoTime))
                 else {
                     return Ok(false);

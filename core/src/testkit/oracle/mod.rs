@@ -20,24 +20,25 @@ use crate::{
     Wake,
 };
 
-/// How often a host is woken at most until a graceful drain has come to its deadline.
+/// How often a host is woken at most before a graceful drain reaches its deadline.
 const MOST_WAKES: u32 = 1_000;
 
-/// How many of the last steps are done again when everything was worked off.
+/// How many of the last steps are repeated after all work is finished.
 const MOST_AGAIN: usize = 40;
 
-/// What the machine and the model disagree about.
+/// A difference between the machine and the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// In which step, from 0; after the last one everything is worked off, then the last ones come again, then the end.
+    /// The step, from 0. After the last one all work is finished, then the last steps are repeated, then the machine
+    /// ends.
     pub step: usize,
-    /// In which call.
+    /// The call.
     pub call: String,
-    /// What is different.
+    /// The name of the value that differs.
     pub what: String,
-    /// What it must be.
+    /// The value that the model expects.
     pub model: String,
-    /// What it is.
+    /// The value that the machine has.
     pub machine: String,
 }
 
@@ -51,18 +52,18 @@ impl fmt::Display for Fault {
 
 impl core::error::Error for Fault {}
 
-/// What a script came to.
+/// The result of a script.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
     /// The machine's totals.
     pub totals: Totals,
     /// How many calls were made and compared.
     pub calls: u64,
-    /// Values that went in, all of which came out.
+    /// How many values went in, all of which came out.
     pub values: u64,
 }
 
-/// Runs a script and compares.
+/// Runs a script on the machine and on the model, and compares the two.
 ///
 /// # Errors
 /// The first difference.
@@ -73,12 +74,12 @@ pub fn check(script: &Script) -> Result<Summary, Fault> {
 /// Like [`check`], with a model that is wrong on purpose.
 ///
 /// # Errors
-/// The first difference, and there should be one.
+/// The first difference. There should be one.
 pub fn check_flawed(script: &Script, flaw: Flaw) -> Result<Summary, Fault> {
     run(script, Some(flaw)).map(|oracle| oracle.summary())
 }
 
-/// Every call that a script makes and every answer that it gets, in order.
+/// All calls of a script with their answers, in order.
 ///
 /// # Errors
 /// The first difference.
@@ -95,7 +96,7 @@ fn run(script: &Script, flaw: Option<Flaw>) -> Result<Oracle, Fault> {
     Ok(oracle)
 }
 
-/// A machine, its model, and what a host remembers.
+/// A machine, its model, and the memory of a host.
 #[derive(Debug)]
 pub struct Oracle {
     host: Host,
@@ -104,7 +105,7 @@ pub struct Oracle {
     probes: Probes,
     clock: Instant,
     has_long_batches: bool,
-    /// How far the time that the next call is told lies back.
+    /// How far the time of the next call lies back.
     regress: Duration,
     step: usize,
     calls: u64,
@@ -117,11 +118,11 @@ pub struct Oracle {
     sources: Vec<SourceId>,
     subscribers: Vec<SubscriberId>,
     attempts: Vec<AttemptId>,
-    /// Attempts in the host's hands, each with its job.
+    /// Attempts that the host runs, each with its job.
     running: Vec<(AttemptId, u32)>,
-    /// Those of them that were asked to stop.
+    /// Attempts that were asked to stop.
     stopping: Vec<AttemptId>,
-    /// Outcomes in the host's hands to be observed.
+    /// Outcomes that the host is observing.
     shown: Vec<Settled>,
     trace: Option<Vec<(Call, Answer)>>,
 }
@@ -130,7 +131,7 @@ impl Oracle {
     /// A machine at its start.
     ///
     /// # Errors
-    /// When the machine does not take the limits, all of which are valid.
+    /// If the machine refuses the limits, which are all valid.
     pub fn new(setup: &Setup, flaw: Option<Flaw>) -> Result<Self, Fault> {
         let start = setup.start();
         let refused = |error: BuildError| Fault {
@@ -165,7 +166,7 @@ impl Oracle {
         })
     }
 
-    /// Runs all steps, has everything worked off, runs the last steps again, then the end.
+    /// Runs all steps, finishes all work, repeats the last steps, then ends the machine.
     ///
     /// # Errors
     /// The first difference.
@@ -183,14 +184,14 @@ impl Oracle {
             self.step += 1;
         }
         self.work_off()?;
-        // So that the end has something to end.
+        // So that the end has tasks to end.
         for &step in script.steps.iter().skip(script.steps.len().saturating_sub(MOST_AGAIN)) {
             self.step(step)?;
         }
         self.finish(script.setup.end())
     }
 
-    /// The host, to look at.
+    /// The host, for inspection.
     #[must_use]
     pub const fn host(&self) -> &Host {
         &self.host
@@ -297,13 +298,13 @@ impl Oracle {
         Offer { job: self.token(), meta: self.metas, callback, order }
     }
 
-    /// The time that the next call is told.
+    /// The time that the next call passes in.
     fn now(&mut self) -> Instant {
         let back = core::mem::take(&mut self.regress);
         Instant::ZERO.saturating_add(self.clock.saturating_since(Instant::ZERO).saturating_sub(back))
     }
 
-    /// Ends the machine. Time alone brings a graceful drain to its end.
+    /// Ends the machine. A graceful drain ends by time alone.
     fn end(&mut self, mode: Drain) -> Result<(), Fault> {
         let now = self.now();
         self.call(Call::Drain { now, mode })?;
@@ -319,7 +320,7 @@ impl Oracle {
         self.compare()
     }
 
-    /// Releases the handles and reads the events that the end has kept.
+    /// Releases the handles and reads the events that the end kept.
     fn take_what_is_kept(&mut self) -> Result<(), Fault> {
         let now = self.now();
         for _ in 0..self.shown.len() / 2 {
@@ -346,7 +347,7 @@ impl Oracle {
         self.compare()
     }
 
-    /// Ends the machine, without helping it, and looks whether anything is left.
+    /// Ends the machine, without help of the host, and checks that nothing is left.
     fn finish(&mut self, mode: Drain) -> Result<(), Fault> {
         for _ in 0..3 {
             self.settle(false)?;

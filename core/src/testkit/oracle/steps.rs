@@ -1,4 +1,4 @@
-//! From the steps of a script to calls.
+//! The steps of a script as calls.
 
 use core::num::NonZeroU32;
 
@@ -13,7 +13,7 @@ use crate::{
     TaskId, Wake,
 };
 
-/// How many calls a good host makes at most at one instant; more of them is a spin.
+/// How many calls a good host makes at most at one instant. More calls are a spin.
 const MOST_CALLS: u32 = 20_000;
 
 impl Oracle {
@@ -58,7 +58,7 @@ impl Oracle {
         }
     }
 
-    /// The one call of a step that makes one, if there is something to call it with.
+    /// The call of a step that makes exactly one, if its arguments exist.
     fn single(&mut self, step: Step) -> Option<Call> {
         let now = self.now();
         Some(match step {
@@ -174,7 +174,7 @@ impl Oracle {
         chosen(&self.subscribers, choice, SubscriberId::to_bits, SubscriberId::from_bits)
     }
 
-    /// An attempt that goes on: mostly one that runs, else any that ever did.
+    /// An attempt: mostly one that runs, else any that ever did.
     fn attempt(&self, choice: u8) -> Option<AttemptId> {
         let at = usize::from(choice).checked_rem(self.running.len()).filter(|_| choice < 220);
         match at.and_then(|at| self.running.get(at)) {
@@ -183,7 +183,7 @@ impl Oracle {
         }
     }
 
-    /// Gives an outcome back that was shown: mostly as it was, else twice, as another one, or with a job of another's.
+    /// Gives back an observed outcome: mostly unchanged, else twice, as another outcome, or with the job of another.
     pub(super) fn give_back(&mut self, choice: u8, how: u8) -> Result<(), Fault> {
         let Some(at) = usize::from(choice).checked_rem(self.shown.len()) else { return Ok(()) };
         let Settled { task, kind, value, job, .. } = self.shown.remove(at);
@@ -218,7 +218,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// A sleep: one of the last few, for sleeps do not last.
+    /// A sleep: one of the last few, because sleeps do not last.
     fn sleep(&self, choice: u8) -> Option<SleepId> {
         let newest = self.sleeps.get(self.sleeps.len().saturating_sub(2)..)?;
         chosen(newest, choice, SleepId::to_bits, SleepId::from_bits)
@@ -266,7 +266,7 @@ impl Oracle {
         self.call(Call::Advance { now, budget })
     }
 
-    /// Goes to the instant of the next wake-up, where something must happen.
+    /// Moves the clock to the next wake-up, where the machine must make progress.
     pub(super) fn reach(&mut self) -> Result<(), Fault> {
         let Wake::At(at, _) = self.host.machine().next_wake() else { return self.settle(true) };
         self.clock = self.clock.max(at);
@@ -279,7 +279,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Does what `next_wake` asks for until that lies ahead. A helpful host also stops attempts that are asked to.
+    /// Does what `next_wake` asks for until it lies ahead. A helpful host also stops attempts on request.
     pub(super) fn settle(&mut self, helpful: bool) -> Result<(), Fault> {
         for _ in 0..MOST_CALLS {
             let (clock, machine) = (self.clock, self.host.machine());
@@ -308,13 +308,13 @@ impl Oracle {
     }
 }
 
-/// How many places a number asks for: one at least.
+/// How many places a number asks for, at least one.
 fn places(count: u8) -> NonZeroU32 {
     NonZeroU32::new(u32::from(count)).unwrap_or(NonZeroU32::MIN)
 }
 
-/// The id that a number chooses: one of the newest; or one that was never given out, which may differ from one of these in a
-/// high bit of its generation only.
+/// The id that a number chooses: one of the newest, or one that was never given out. That one may differ from a real id
+/// only in a high bit of its generation.
 fn chosen<T: Copy>(ids: &[T], choice: u8, bits: fn(T) -> u64, forge: impl Fn(u64) -> Option<T>) -> Option<T> {
     if choice > 252 {
         return forge(u64::from(choice) << (choice % 5 * 12));
