@@ -1,4 +1,4 @@
-//! Counts: what is live, what has come and gone, and what was left at the end. `processor/observe.rs` fills in
+//! Counts: what is live, what has come and gone, and what was left at the end. `processor/getters.rs` fills in
 //! [`Census`], and recounts it in `audit`.
 
 use crate::ByOutcome;

@@ -119,6 +119,7 @@ mod tests {
         assert_eq!(size_of::<Option<SourceId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<SubscriberId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<PermitId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<SleepId>>(), size_of::<u64>());
     }
 
     #[test]

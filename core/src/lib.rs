@@ -178,7 +178,7 @@
 //! # Memory
 //!
 //! [`Limits::footprint`] gives all of it beforehand. With jobs, outputs, errors, panics and metadata of 8 bytes each,
-//! and callbacks and waiters of 16, a task slot takes 144 bytes, a timer 16, a sleep 56 and an event 40, on 64-bit
+//! and callbacks and waiters of 16, a task slot takes 136 bytes (and 32 in the lists beside), a timer 16, a sleep 56 and an event 40, on 64-bit
 //! targets. There is a timer for each task slot and each sleep, and the timer wheel takes the room of 512 more, or of
 //! up to 3,840 more from 8,192 timers on.
 //!

@@ -219,7 +219,7 @@ impl Limits {
     /// one for the deadline of a drain.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
-        Deadlines::timers(self.task_slots(), self.sleep_slots())
+        Deadlines::timers(self)
     }
 
     /// How many bytes a machine with these limits allocates, by part. It allocates them in

@@ -52,6 +52,7 @@ fn auto_traits_are_pinned() {
     value::<SourceId>();
     value::<SubscriberId>();
     value::<PermitId>();
+    value::<SleepId>();
     value::<Instant>();
     value::<Limits>();
     value::<Footprint>();
@@ -79,6 +80,7 @@ fn auto_traits_are_pinned() {
     error::<Refused<(), PermitRefusal>>();
     error::<Refused<(), WaitRefusal>>();
     error::<ReserveRefusal>();
+    error::<Refused<(), SleepRefusal>>();
     error::<Refused<(), AttachRefusal>>();
     error::<SubscribeRefusal>();
     error::<CancelError>();

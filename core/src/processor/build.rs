@@ -49,7 +49,7 @@ impl<P: Plan> Processor<P> {
             queue: Queue::new(limits.task_slots()),
             outbox: Fifo::new(limits.task_slots()),
             results: Fifo::new(limits.task_slots()),
-            deadlines: Deadlines::new(limits.task_slots(), limits.sleep_slots(), ledger.timers, now),
+            deadlines: Deadlines::new(&limits, ledger.timers, now),
             health: None,
             sweep: None,
             sweep_due: false,

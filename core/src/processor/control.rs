@@ -60,7 +60,7 @@ impl<P: Plan> Processor<P> {
         task: TaskId,
         reason: Option<CancelReason>,
     ) -> Result<Cancelled, CancelError> {
-        self.tell(now);
+        self.observe_time(now);
         let state = self.tasks.get(task).ok_or(CancelError::NotFound)?.state;
         if !state.is_unsettled() {
             return Err(CancelError::Settled);
@@ -74,7 +74,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: [`startable`](Self::startable), room.
     pub fn pause(&mut self, now: Instant) {
-        self.tell(now);
+        self.observe_time(now);
         self.gate.set_paused(true);
     }
 
@@ -82,7 +82,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: [`startable`](Self::startable), room.
     pub fn resume(&mut self, now: Instant) {
-        self.tell(now);
+        self.observe_time(now);
         self.gate.set_paused(false);
     }
 
@@ -98,7 +98,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: [`startable`](Self::startable), room, effects (waiters for room).
     pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {
-        self.tell(now);
+        self.observe_time(now);
         self.gate.set_concurrency(concurrency)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::time::NEVER;
 use crate::timers::{Step, Timers};
-use crate::{Account, Instant};
+use crate::{Account, Instant, Limits};
 
 /// Whose deadline it is. Each owner has one timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,42 +36,52 @@ impl OwnTimer {
 const OWN: u32 = OwnTimer::ALL.len() as u32;
 
 /// All timers. The wheel knows them by numbers: those of tasks are their slots, then come those of the machine itself, then
-/// those of sleeps.
+/// those of sleeps. The deadlines of a task are worked out by [`Task::deadline_in`](crate::task::Task::deadline_in).
 pub(crate) struct Deadlines {
     timers: Timers,
-    /// How many task slots there are.
-    tasks: u32,
+    first_own: u32,
+    first_sleep: u32,
     /// Of the tasks' timers.
     account: Account,
 }
 
 impl Deadlines {
-    /// How many timers there are for so many slots.
-    pub(crate) const fn timers(tasks: u32, sleeps: u32) -> u32 {
-        tasks.saturating_add(OWN).saturating_add(sleeps)
+    /// How many timers there are for these limits.
+    pub(crate) const fn timers(limits: &Limits) -> u32 {
+        Self::first_sleep(limits).saturating_add(limits.sleep_slots())
+    }
+
+    const fn first_sleep(limits: &Limits) -> u32 {
+        limits.task_slots().saturating_add(OWN)
     }
 
     /// None is set. Those of tasks are entered in this account.
-    pub(super) fn new(tasks: u32, sleeps: u32, account: Account, now: Instant) -> Self {
-        let timers = Timers::new(Self::timers(tasks, sleeps), now);
-        Self { timers, tasks, account }
+    pub(super) fn new(limits: &Limits, account: Account, now: Instant) -> Self {
+        Self {
+            timers: Timers::new(Self::timers(limits), now),
+            first_own: limits.task_slots(),
+            first_sleep: Self::first_sleep(limits),
+            account,
+        }
     }
 
     #[inline]
-    fn number(&self, owner: Owner) -> u32 {
+    const fn number(&self, owner: Owner) -> u32 {
         match owner {
             Owner::Task(slot) => slot,
-            Owner::Own(timer) => self.tasks.saturating_add(timer as u32),
-            Owner::Sleep(slot) => self.tasks.saturating_add(OWN).saturating_add(slot),
+            Owner::Own(timer) => self.first_own.saturating_add(timer as u32),
+            Owner::Sleep(slot) => self.first_sleep.saturating_add(slot),
         }
     }
 
     #[inline]
     fn owner(&self, number: u32) -> Owner {
-        let Some(number) = number.checked_sub(self.tasks) else { return Owner::Task(number) };
-        match OwnTimer::ALL.get(number as usize) {
+        if number < self.first_own {
+            return Owner::Task(number);
+        }
+        match OwnTimer::ALL.get(number.saturating_sub(self.first_own) as usize) {
             Some(timer) => Owner::Own(*timer),
-            None => Owner::Sleep(number.saturating_sub(OWN)),
+            None => Owner::Sleep(number.saturating_sub(self.first_sleep)),
         }
     }
 
@@ -162,9 +172,23 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
+    /// For so many tasks and sleeps.
+    fn deadlines(tasks: u32, sleeps: u32) -> Deadlines {
+        let limits = Limits {
+            queue: 0,
+            concurrency: 1,
+            delayed: 0,
+            unclaimed: Some(tasks - 1),
+            sleeps,
+            ..Limits::default()
+        };
+        assert_eq!((limits.task_slots(), limits.sleep_slots()), (tasks, sleeps));
+        Deadlines::new(&limits, Account::with_bound(tasks), Instant::ZERO)
+    }
+
     #[test]
     fn whose_a_deadline_is_is_known_when_it_falls_due() {
-        let mut deadlines = Deadlines::new(2, 3, Account::with_bound(2), Instant::ZERO);
+        let mut deadlines = deadlines(2, 3);
         let own = OwnTimer::ALL.map(Owner::Own);
         let all: Vec<Owner> =
             [Owner::Task(0), Owner::Task(1)].into_iter().chain(own).chain((0..3).map(Owner::Sleep)).collect();
@@ -186,7 +210,7 @@ mod tests {
 
     #[test]
     fn one_is_taken_back_once_and_a_task_has_none_at_the_end_of_time() {
-        let mut deadlines = Deadlines::new(1, 0, Account::with_bound(1), Instant::ZERO);
+        let mut deadlines = deadlines(1, 0);
         let task = Owner::Task(0);
         deadlines.clear(task);
         deadlines.set(task, Instant::MAX);

@@ -166,7 +166,7 @@ impl<P: Plan> Processor<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn drain(&mut self, now: Instant, mode: Drain) {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         if self.ending.phase == Phase::Drained {
             return;
         }

@@ -31,7 +31,7 @@ impl<P: Plan> Processor<P> {
         now: Instant,
         guard: Guard<P::Listener>,
     ) -> Result<SourceId, Refused<Guard<P::Listener>, AttachRefusal>> {
-        self.tell(now);
+        self.observe_time(now);
         if !self.is_open() {
             return Err(Refused::new(AttachRefusal::Closed, guard));
         }
@@ -48,7 +48,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: nothing else.
     pub fn detach(&mut self, now: Instant, source: SourceId) -> Option<Detached<P::Listener>> {
-        self.tell(now);
+        self.observe_time(now);
         let detached = self.sources.detach(source);
         detached.inspect(|_| self.note_detached(source))
     }
@@ -74,7 +74,7 @@ impl<P: Plan> Processor<P> {
         terms: &Terms,
     ) -> Result<TaskId, Refused<Offer<P>, FeedRefusal>> {
         if self.sources.fed(source).is_none() {
-            self.tell(now);
+            self.observe_time(now);
             return Err(Refused::new(FeedRefusal::Detached, offer));
         }
         let result = self.submit(now, offer, terms);
@@ -132,7 +132,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: the last error, totals, events.
     pub fn feed_error(&mut self, now: Instant, source: SourceId, message: Message) -> bool {
-        self.tell(now);
+        self.observe_time(now);
         let Some(fed) = self.sources.fed_mut(source) else { return false };
         fed.errors = fed.errors.wrapping_add(1);
         self.totals.source_errors = self.totals.source_errors.wrapping_add(1);

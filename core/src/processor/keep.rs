@@ -56,7 +56,7 @@ impl<P: Plan> Processor<P> {
     /// May change: room, task slots.
     #[inline]
     pub fn claim(&mut self, now: Instant, task: TaskId, waiter: P::Waiter) -> Claim<P> {
-        self.tell(now);
+        self.observe_time(now);
         let Some(found) = self.tasks.get_mut(task) else { return Claim::Gone(waiter) };
         let Claimant::Handle(place) = &mut found.claimant else { return Claim::Gone(waiter) };
         if found.state.is_unsettled() {
@@ -112,7 +112,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: room, task slots.
     pub fn release(&mut self, now: Instant, task: TaskId) -> Released<P> {
-        self.tell(now);
+        self.observe_time(now);
         let nothing = Released { waiter: None, settlement: None };
         let Some(found) = self.tasks.get_mut(task) else { return nothing };
         let Claimant::Handle(waiter) = &mut found.claimant else { return nothing };
@@ -137,7 +137,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: room, task slots.
     pub fn take_result(&mut self, now: Instant, task: TaskId) -> Option<Settlement<P>> {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         let found = self.tasks.get(task)?;
         if !self.is_retained(found) || self.has_expired(found, now) {
             return None;

@@ -1,11 +1,23 @@
 //! The machine itself: what it is made of, and the few steps that all of its calls share.
 //!
-//! The calls stand in files of their own, by what they are for: [`build`] makes it; [`submit`], [`feed`], [`room`],
-//! [`sleep`] and [`control`] take commands, [`report`] takes what the host reports, [`retry`] tries tasks again, [`clock`] handles time, [`output`]
-//! hands out attempts and effects, [`show`] outcomes to observe, [`keep`] kept ones, [`events`] events, [`ending`] is the end, and
-//! [`observe`] tells what there is. [`settle`] is the one way by which an outcome is fixed and released.
+//! Its calls stand in files of their own:
+//!
+//! | what for | files |
+//! |---|---|
+//! | it is made | [`build`] |
+//! | commands of the host | [`submit`], [`feed`], [`room`], [`sleep`], [`control`], [`events`] |
+//! | reports of the host about attempts | [`report`] |
+//! | time | [`advance`] |
+//! | attempts and effects | [`output`] |
+//! | outcomes: shown to the host first, kept for a handle, swept | [`observe`], [`keep`], [`sweep`] |
+//! | the end | [`ending`] |
+//! | what there is | [`getters`], [`inspect`] |
+//!
+//! Parts that only the machine has: the [`gate`] says whether an attempt may start, [`admission`] whether a task may come in,
+//! [`deadlines`] whose timer is when, the [`tally`] counts tasks by state. [`settle`] is the one way by which an outcome is
+//! fixed and released, [`retry`] the one into a further attempt.
 
-// In the order in which the documentation shows their methods.
+// The first ones in the order in which the documentation shows their methods.
 mod build;
 
 mod submit;
@@ -14,7 +26,7 @@ mod output;
 
 mod report;
 
-mod clock;
+mod advance;
 
 mod keep;
 
@@ -24,7 +36,7 @@ mod control;
 
 mod ending;
 
-mod observe;
+mod getters;
 
 mod admission;
 mod deadlines;
@@ -32,9 +44,9 @@ mod events;
 mod feed;
 mod gate;
 mod inspect;
+mod observe;
 mod retry;
 mod settle;
-mod show;
 mod sleep;
 mod sweep;
 mod tally;
@@ -67,7 +79,7 @@ pub use room::Reserved;
 pub use sweep::{Sweep, Swept};
 
 use admission::Admission;
-use clock::Interval;
+use advance::Interval;
 pub(crate) use deadlines::Deadlines;
 use ending::Ending;
 use gate::Gate;
@@ -119,7 +131,7 @@ pub struct Processor<P: Plan> {
 impl<P: Plan> Processor<P> {
     /// Moves the clock on, never back, and tells what time it is.
     #[inline]
-    fn tell(&mut self, now: Instant) -> Instant {
+    fn observe_time(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }

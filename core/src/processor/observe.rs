@@ -1,220 +1,184 @@
-//! The getters: counts, totals, health, and the recount of `audit`. (The calls `observe` and `observed` are in `show`.)
+//! Observing: the host sees an outcome before anybody else can have it, for metrics, logs or dead letters.
+//!
+//! ```text
+//!              poll_effect                          observed
+//!  settled ─── Observe ───► the host has the outcome ────────► claimable, or retained
+//!     │                              │
+//!     └─ release, or the end         └─ release, or the end
+//!        discards: Settle               discards: the host keeps it
+//! ```
 
-use super::Processor;
-use super::deadlines::Owner;
-use crate::cache::CacheMut;
-use crate::last_error::LastError;
-use crate::lifecycle::State;
-use crate::task::{Claimant, Pending};
-use crate::{Account, ByOutcome, Census, Health, Instant, Ledger, Limits, Plan, Totals};
+use super::{Claim, Processor};
+use crate::lifecycle::{Input, Next};
+use crate::task::{Claimant, Payload, Pending};
+use crate::{Effect, Instant, Outcome, Plan, Settlement, TaskId};
+
+/// An outcome, and the job if there was one, as the host gives them back.
+type Shown<P> =
+    (Outcome<<P as Plan>::Output, <P as Plan>::Error, <P as Plan>::Panic>, Option<<P as Plan>::Job>);
 
 impl<P: Plan> Processor<P> {
-    /// The limits that the machine was built for.
-    #[must_use]
-    pub const fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// The latest instant that the machine was told.
-    #[must_use]
-    pub const fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// The concurrency limit now. See [`set_concurrency`](Self::set_concurrency).
-    #[must_use]
-    pub const fn concurrency(&self) -> u32 {
-        self.gate.concurrency()
-    }
-
-    /// How many more tasks without a delay would be admitted now.
-    #[must_use]
-    #[inline]
-    pub fn free_room(&self) -> u32 {
-        if !self.is_open() {
-            return 0;
-        }
-        self.admission.free_room(&self.tally, &self.gate, self.tasks.free())
-    }
-
-    /// Whether every task is settled: none is delayed, queued, running or backing off. O(1).
-    #[must_use]
-    #[inline]
-    pub fn is_idle(&self) -> bool {
-        self.tally.unsettled() == 0
-    }
-
-    /// The cache. It ends with the machine: from the moment when a drain has no unsettled task left, or gives them up,
-    /// every insert is refused.
+    /// Sets whether the host observes each settled task before anybody else can have its outcome. Default `false`.
+    /// While it is on, the outcome of a task for a handle, or to be retained, leaves by [`Effect::Observe`] first, and
+    /// nobody can have it until the host gives it back with [`observed`](Self::observed). All other outcomes leave by
+    /// [`Effect::Settle`] as ever. So does an outcome whose handle is released, or that the end discards, before it was
+    /// observed. So each task comes by exactly one of these two effects, once.
     ///
-    /// May change: the cache alone.
-    pub fn cache(&mut self) -> CacheMut<'_, P::Key, P::Value> {
-        CacheMut::new(&mut self.cache, self.now)
+    /// A change does not affect tasks that are settled already: those that were to be observed still are, and the
+    /// others are not.
+    ///
+    /// May change: nothing yet.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Effect, Instant, Limits, Offer, OutcomeKind, Processor, Route, Simple, Terms};
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
+    /// let now = Instant::ZERO;
+    /// processor.observe(true);
+    /// let task = processor.submit(now, Offer::new("job", ()).route(Route::Handle), &Terms::new())?;
+    /// let start = processor.start_next(now).ok_or("nothing to start")?;
+    /// processor.completed(now, start.attempt, 3)?;
+    /// assert!(processor.try_claim(task).is_none(), "the host comes first");
+    /// let Some(Effect::Observe(seen)) = processor.poll_effect() else { return Err("nothing to observe".into()) };
+    /// assert_eq!(seen.outcome.kind(), OutcomeKind::Completed);
+    /// assert!(processor.observed(now, task, seen.outcome, seen.job).is_ok());
+    /// assert!(processor.try_claim(task).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn observe(&mut self, is_on: bool) {
+        self.observes = is_on;
     }
 
-    /// The last error, if there was one.
+    /// Whether [`observe`](Self::observe) is on.
     #[must_use]
-    pub const fn last_error(&self) -> Option<LastError<P::Meta>> {
-        self.last_error
+    pub const fn observes(&self) -> bool {
+        self.observes
     }
 
-    /// The counts since the machine was built.
-    #[must_use]
-    pub const fn totals(&self) -> Totals {
-        self.totals
+    /// Gives back the outcome that the host took by [`Effect::Observe`], with the job if there was one. From now on it
+    /// can be claimed, or is retained, for as long as if the task had been settled now. The reason of a cancel stays
+    /// what it was.
+    ///
+    /// May change: effects (the wake of the waiter, the discard of the oldest result). The wake may come after
+    /// [`Effect::Drained`], so a host that observes takes effects after this call even then.
+    ///
+    /// # Errors
+    /// The outcome and the job, if no outcome of this task is expected back: its handle was released, the end discarded
+    /// it, it was given back before, or it was never handed out. Also if it differs from the one handed out: an outcome
+    /// of another kind, or a job beside an output, an error or a panic. Nothing has changed then.
+    pub fn observed(
+        &mut self,
+        now: Instant,
+        task: TaskId,
+        outcome: Outcome<P::Output, P::Error, P::Panic>,
+        job: Option<P::Job>,
+    ) -> Result<(), Shown<P>> {
+        self.observe_time(now);
+        let found = self.tasks.get_mut(task);
+        let is_same = |kind| kind == Some(outcome.kind());
+        let Some(found) = found.filter(|found| found.pending.is_out() && is_same(found.kind)) else {
+            return Err((outcome, job));
+        };
+        found.payload = match (outcome, job) {
+            (Outcome::Completed(output), None) => Payload::Output(output),
+            (Outcome::Failed(error), None) => Payload::Error(error),
+            (Outcome::Panicked(panic), None) => Payload::Panic(panic),
+            (Outcome::TimedOut | Outcome::Cancelled(_) | Outcome::Expired, None) => Payload::Away,
+            (Outcome::TimedOut | Outcome::Cancelled(_) | Outcome::Expired, Some(job)) => {
+                self.ledger.jobs.enter();
+                Payload::Job(job)
+            }
+            both => return Err(both),
+        };
+        found.pending = found.pending.without(Pending::HELD);
+        let waits = matches!(found.claimant, Claimant::Handle(Some(_)));
+        let is_retained = matches!(found.claimant, Claimant::Retention);
+        let index = self.tasks.index_of(task);
+        self.ledger.observed.leave();
+        if waits {
+            self.owe(index, Pending::WAKE);
+        }
+        if is_retained {
+            self.tally.unretained = self.tally.unretained.wrapping_sub(1);
+            self.retain(index);
+        }
+        Ok(())
     }
 
-    /// The movements of everything that could leak.
-    #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        let stats = self.cache.stats();
-        let left = stats.evicted.wrapping_add(stats.expired).wrapping_add(stats.removed);
-        let highest = u32::try_from(stats.highest).unwrap_or(u32::MAX);
-        let Ledger { tasks, queued, running, .. } = self.ledger;
-        let (waiters, permits) = self.admission.line.accounts();
-        Ledger {
-            waiters,
-            permits,
-            tasks: tasks.with(self.totals.admitted, self.tasks.len()),
-            queued: queued.with(self.queue.arrivals(), self.queue.len()),
-            timers: self.deadlines.account(),
-            running: running.with(self.totals.started, self.tally.placed()),
-            cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
-            ..self.ledger
+    /// [`claim`](Self::claim) of an outcome that is still to be observed.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn claim_held(&mut self, task: TaskId, waiter: P::Waiter) -> Claim<P> {
+        let found = self.tasks.get_mut(task).filter(|task| !task.pending.has(Pending::DISCARD));
+        match found.map(|task| &mut task.claimant) {
+            Some(Claimant::Handle(place)) => Claim::Pending(place.replace(waiter)),
+            _ => Claim::Gone(waiter),
         }
     }
 
-    /// The state of the machine in numbers, at `now`. `settled` counts since the last health check; `missed` is 0.
-    /// O(priority classes).
-    #[must_use]
-    pub fn health(&self, now: Instant) -> Health {
-        let now = now.max(self.now);
-        let load =
-            u64::from(self.admission.waiting_now(&self.tally)).saturating_add(u64::from(self.tally.placed()));
-        let line = u64::from(self.limits.queue).saturating_add(u64::from(self.limits.concurrency));
-        Health {
-            phase: self.phase(),
-            hold: self.gate.hold(&self.tally),
-            queued: self.queue.len(),
-            running: self.tally.running(),
-            delayed: self.tally.delayed(),
-            orphans: self.tally.orphans(),
-            free_room: self.free_room(),
-            permits: self.admission.line.held(),
-            settled: self.settled_since_health,
-            oldest_wait: self
-                .queue
-                .longest_waiting()
-                .and_then(|index| self.tasks.at(index))
-                .map(|task| task.since)
-                .map_or(core::time::Duration::ZERO, |since| now.saturating_since(since)),
-            last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
-            saturation: u32::try_from(load.saturating_mul(1_000) / line.max(1)).unwrap_or(u32::MAX),
-            retired: self.retired(),
-            missed: 0,
+    /// Takes the next effect of the task in slot `index`, whose outcome is to be observed or with the host. `None` if
+    /// the end discards an outcome that the host has.
+    ///
+    /// Not inlined, so that the effects of other tasks cost no more.
+    #[inline(never)]
+    pub(super) fn poll_held(&mut self, index: u32) -> Option<Effect<P>> {
+        let pending = self.tasks.at(index)?.pending;
+        if !pending.has(Pending::DISCARD) {
+            return self.show(index).map(Effect::Observe);
+        }
+        self.remains.discarded = self.remains.discarded.saturating_add(1);
+        if pending.has(Pending::OBSERVE) {
+            self.note_unretained(index);
+            return self.release_outcome(index).map(Effect::Settle);
+        }
+        self.forget_outcome(index);
+        None
+    }
+
+    /// Hands out the outcome of the task in slot `index`, for the host to give back.
+    fn show(&mut self, index: u32) -> Option<Settlement<P>> {
+        let (id, task) = self.tasks.entry(index)?;
+        let (record, reason) = (task.record(id), task.reason());
+        let payload = core::mem::replace(&mut task.payload, Payload::Away);
+        self.withdraw(index, Pending::OBSERVE);
+        self.ledger.observed.enter();
+        Some(self.hand_out(record, Claimant::Nobody, payload, reason))
+    }
+
+    /// Handles the release of the handle of the task in slot `index`, before the host has given the outcome back.
+    pub(super) fn release_held(&mut self, index: u32) {
+        let Some(task) = self.tasks.at_mut(index) else { return };
+        if !task.pending.has(Pending::OBSERVE) {
+            return self.forget_outcome(index);
+        }
+        task.pending = task.pending.without(Pending::OF_OUTCOME).with(Pending::SETTLE);
+        task.claimant = Claimant::Nobody;
+        self.admission.leave_handle();
+        self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
+    }
+
+    /// Forgets the outcome of the task in slot `index`, which the host has, and frees the slot if no attempt still
+    /// runs.
+    fn forget_outcome(&mut self, index: u32) {
+        self.ledger.observed.leave();
+        self.withdraw(index, Pending::OF_OUTCOME);
+        self.note_unretained(index);
+        let Some(task) = self.tasks.at_mut(index) else { return };
+        task.pending = task.pending.without(Pending::HELD);
+        let starts = task.starts;
+        if let Claimant::Handle(waiter) = core::mem::replace(&mut task.claimant, Claimant::Nobody) {
+            debug_assert!(waiter.is_none(), "its waiter was woken, or handed out");
+            self.admission.leave_handle();
+            self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
+        }
+        if self.tally.step(task, Input::Release) == Some(Next::Free) {
+            self.free(index, starts);
         }
     }
 
-    /// The report of the last health check, which [`Limits::health_every`] asks for, with or without subscribers.
-    /// `settled` counts since the check before it, `missed` the checks in between that were skipped. `None` before the
-    /// first check. It outlives the end.
-    #[must_use]
-    pub const fn last_health(&self) -> Option<Health> {
-        self.last_health
-    }
-
-    fn retired(&self) -> u32 {
-        self.tasks
-            .retired()
-            .saturating_add(self.sleeps.retired())
-            .saturating_add(self.admission.line.retired())
-            .saturating_add(self.sources.retired())
-            .saturating_add(self.subscribers.retired())
-    }
-
-    /// What the machine holds now, from running counts. O(1).
-    #[must_use]
-    pub fn census(&self) -> Census {
-        Census {
-            delayed: self.tally.of(State::Delayed),
-            queued: self.tally.of(State::Queued),
-            backoff: self.tally.of(State::Backoff),
-            running: self.tally.running(),
-            orphans: self.tally.orphans(),
-            pending: self.outbox.len(),
-            unclaimed: self.tally.unclaimed,
-            results: self.results.len(),
-            handles: self.admission.handles(),
-            tasks: self.tasks.len(),
-            callbacks: self.ledger.callbacks.live(),
-            timers: self.deadlines.len(),
-            intervals: self.deadlines.intervals(),
-            sleeps: self.sleeps.len(),
-            sources: self.ledger.listeners.live() / 3,
-            subscribers: self.ledger.subscribers.live(),
-            waiters: self.admission.line.len(),
-            permits: self.admission.line.held(),
-            observed: self.ledger.observed.live(),
-            cached: self.ledger().cache.live(),
-            retired: self.retired(),
+    /// Notes that the outcome of the task in slot `index` will not be retained, if it was to be.
+    fn note_unretained(&mut self, index: u32) {
+        if self.tasks.at(index).is_some_and(|task| matches!(task.claimant, Claimant::Retention)) {
+            self.tally.unretained = self.tally.unretained.wrapping_sub(1);
         }
     }
-
-    /// What the machine holds now, counted by walking over every slot. O(limits). Always equal to
-    /// [`census`](Self::census), unless the machine has a bug.
-    #[must_use]
-    pub fn audit(&self) -> Census {
-        let mut found = Census { retired: self.retired(), ..Census::default() };
-        let mut unretained = 0;
-        for (_, task) in self.tasks.iter() {
-            found.tasks += 1;
-            let count = match task.state {
-                State::Delayed => &mut found.delayed,
-                State::Queued => &mut found.queued,
-                State::Running | State::Halting => &mut found.running,
-                State::Backoff => &mut found.backoff,
-                State::Stopping | State::Orphan => &mut found.orphans,
-                State::Settled => &mut 0,
-            };
-            *count += 1;
-            found.pending += u32::from(!task.pending.is_empty());
-            found.results += u32::from(self.is_retained(task));
-            found.callbacks += u32::from(matches!(task.claimant, Claimant::Callback(_)));
-            found.handles += u32::from(task.is_for_handle());
-            found.unclaimed += u32::from(task.is_for_handle() && task.is_kept());
-            let is_held = task.pending.has(Pending::HELD);
-            found.observed += u32::from(is_held && !task.pending.has(Pending::OBSERVE));
-            unretained += u32::from(is_held && matches!(task.claimant, Claimant::Retention));
-        }
-        debug_assert_eq!(
-            found.pending,
-            count(self.outbox.iter()),
-            "a task that owes an effect is in the outbox"
-        );
-        debug_assert_eq!(
-            self.tally.unretained, unretained,
-            "results to be observed before they are retained are counted"
-        );
-        debug_assert_eq!(found.results, count(self.results.iter()), "a retained result is in the list");
-        for owner in self.deadlines.iter() {
-            found.timers += 1;
-            found.intervals += u32::from(matches!(owner, Owner::Own(timer) if timer.is_interval()));
-        }
-        found.sleeps = self.sleeps.audit();
-        found.sources = self.sources.audit();
-        found.subscribers = self.subscribers.audit().0;
-        (found.waiters, found.permits) = self.admission.line.audit();
-        found.cached = u32::try_from(self.cache.audit()).unwrap_or(u32::MAX);
-        found
-    }
-
-    /// Tasks settled since the last health check, by outcome.
-    #[must_use]
-    pub const fn settled_since_health(&self) -> ByOutcome {
-        self.settled_since_health
-    }
-}
-
-fn count(items: impl Iterator) -> u32 {
-    items.fold(0, |count, _| count + 1)
 }

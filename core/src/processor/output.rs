@@ -30,7 +30,7 @@ impl<P: Plan> Processor<P> {
     /// May change: [`next_wake`](Self::next_wake), room, effects (of tasks that expired), events.
     #[inline]
     pub fn start_next(&mut self, now: Instant) -> Option<Start<P>> {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         if self.gate.free(&self.tally) == 0 {
             return None;
         }

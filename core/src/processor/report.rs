@@ -71,7 +71,7 @@ impl<P: Plan> Processor<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn began(&mut self, now: Instant, attempt: AttemptId, at: Instant) -> bool {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         let Some(index) = self.index_of(attempt) else { return false };
         let running = self.tasks.at_mut(index).filter(|task| task.state == State::Running);
         let Some(task) = running else { return false };
@@ -197,7 +197,7 @@ impl<P: Plan> Processor<P> {
     /// # Errors
     /// No such attempt runs: the job is handed back.
     pub fn stopped(&mut self, now: Instant, attempt: AttemptId, job: Option<P::Job>) -> StopVerdict<P> {
-        self.tell(now);
+        self.observe_time(now);
         let index = self.index_of(attempt).unwrap_or(NIL);
         let Some(task) = self.tasks.at(index) else { return Err(Late { settled: None, value: job }) };
         let (state, settled) = (task.state, task.kind);
@@ -264,7 +264,7 @@ impl<P: Plan> Processor<P> {
     /// one.
     #[inline]
     fn slot_of_report(&mut self, now: Instant, attempt: AttemptId) -> Result<u32, Option<u32>> {
-        self.tell(now);
+        self.observe_time(now);
         let index = self.index_of(attempt).ok_or(None)?;
         let runs = self.tasks.at(index).is_some_and(|task| task.state == State::Running);
         if runs || self.end_halt(index) { Ok(index) } else { Err(Some(index)) }

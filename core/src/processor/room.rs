@@ -37,7 +37,7 @@ impl<P: Plan> Processor<P> {
     /// # Errors
     /// [`ReserveRefusal`]; nothing has changed.
     pub fn reserve(&mut self, now: Instant, count: NonZeroU32) -> Result<PermitId, ReserveRefusal> {
-        self.tell(now);
+        self.observe_time(now);
         match self.reserve_refusal(count.get()) {
             Some(reason) => Err(reason),
             None => self.admission.line.reserve(count).ok_or(ReserveRefusal::Waiters),
@@ -73,7 +73,7 @@ impl<P: Plan> Processor<P> {
         waiter: P::Waiter,
         count: NonZeroU32,
     ) -> Result<PermitId, Refused<P::Waiter, WaitRefusal>> {
-        self.tell(now);
+        self.observe_time(now);
         if !self.is_open() {
             return Err(Refused::new(WaitRefusal::Closed, waiter));
         }
@@ -109,7 +109,7 @@ impl<P: Plan> Processor<P> {
     /// ```
     #[inline]
     pub fn reserved(&mut self, now: Instant, id: PermitId) -> Reserved<'_, P> {
-        self.tell(now);
+        self.observe_time(now);
         let left = self.admission.line.held_by(id);
         Reserved { processor: self, id, left }
     }
@@ -119,7 +119,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: effects, room.
     pub fn give_back(&mut self, now: Instant, id: PermitId, count: u32) -> u32 {
-        self.tell(now);
+        self.observe_time(now);
         self.admission.line.take(id, count)
     }
 
@@ -128,7 +128,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: effects, room.
     pub fn leave(&mut self, now: Instant, id: PermitId) -> Option<Option<P::Waiter>> {
-        self.tell(now);
+        self.observe_time(now);
         self.admission.line.leave(id)
     }
 }

@@ -43,7 +43,7 @@ impl<P: Plan> Processor<P> {
         until: Instant,
         waiter: P::Waiter,
     ) -> Result<SleepId, Refused<P::Waiter, SleepRefusal>> {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         let index = self.index_of(attempt).unwrap_or(NIL);
         let task = self.tasks.at_mut(index).filter(|task| task.state == State::Running);
         let Some(task) = task else { return Err(Refused::new(SleepRefusal::Over, waiter)) };
@@ -64,7 +64,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
     pub fn resleep(&mut self, now: Instant, id: SleepId, waiter: P::Waiter) -> SleepStatus<P::Waiter> {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         let waiter = match self.sleeps.wait_on(id, now, waiter) {
             Ok(old) => return SleepStatus::Sleeping(old),
             Err(waiter) => waiter,

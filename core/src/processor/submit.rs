@@ -31,7 +31,7 @@ impl<P: Plan> Processor<P> {
         offer: Offer<P>,
         terms: &Terms,
     ) -> Result<TaskId, Refused<Offer<P>>> {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         let refusal = self.refusal(&offer.route, terms).or_else(|| self.room_refusal(terms));
         self.admit(now, offer, terms, refusal)
     }
@@ -50,7 +50,7 @@ impl<P: Plan> Processor<P> {
         offer: Offer<P>,
         terms: &Terms,
     ) -> Result<TaskId, Refused<Offer<P>>> {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         let refusal = self.refusal(&offer.route, terms);
         if refusal.is_none() {
             if let Some(reason) = self.room_refusal(terms) {

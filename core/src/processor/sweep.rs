@@ -70,7 +70,7 @@ impl<P: Plan> Processor<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sweep(&mut self, now: Instant, budget: u32) -> Sweep<'_, P> {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         Sweep { machine: self, now, budget }
     }
 

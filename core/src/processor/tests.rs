@@ -5,8 +5,8 @@
 mod admission;
 mod attempts;
 mod ending;
+mod observe;
 mod permits;
-mod show;
 mod sleep;
 mod timeouts;
 mod tries;

@@ -37,13 +37,39 @@ pub use script::{Script, Setup, Step};
 pub use token::{Books, Key, Kit, Token};
 pub use wheel::Wheel;
 
+use crate::Ledger;
+
 /// A budget that no test uses up.
 const AMPLE: u32 = 1 << 20;
 
-/// A deliberate fault, in the model or in the host that finishes all work. A test sees that the comparison finds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say what is wrong")]
-pub enum Flaw {
+/// The flaws that need nothing to be told of them.
+macro_rules! flaws {
+    ($($name:ident),* $(,)?) => {
+        /// A deliberate fault, in the model or in the host that finishes all work. A test sees that the comparison finds it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the names say what is wrong")]
+        pub enum Flaw {
+            $($name,)*
+            RefusesTooSoon(Class),
+            RefusesTooLate(Class),
+            /// The class of the ledger with this number.
+            ForgetsHighest(usize),
+        }
+
+        impl Flaw {
+            /// All flaws.
+            pub fn all() -> impl Iterator<Item = Self> {
+                [$(Self::$name),*]
+                    .into_iter()
+                    .chain(Class::ALL.map(Self::RefusesTooSoon))
+                    .chain(Class::ALL.map(Self::RefusesTooLate))
+                    .chain((0..Ledger::CLASSES).map(Self::ForgetsHighest))
+            }
+        }
+    };
+}
+
+flaws! {
     ServesNewest,
     OneTooMany,
     ForgetsTimers,
@@ -78,82 +104,27 @@ pub enum Flaw {
     StaysPaused,
     ReportsNothing,
     GivesNoTime,
-    RefusesTooSoon(Class),
-    RefusesTooLate(Class),
-    /// The class of the ledger with this number.
-    ForgetsHighest(usize),
 }
 
-/// A class of things, other than tasks, with a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as in the limits")]
-pub enum Class {
+/// The classes of things, other than tasks, with a limit.
+macro_rules! classes {
+    ($($name:ident),* $(,)?) => {
+        /// A class of things, other than tasks, with a limit.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "named as in the limits")]
+        pub enum Class {
+            $($name,)*
+        }
+
+        impl Class {
+            const ALL: [Self; [$(stringify!($name)),*].len()] = [$(Self::$name),*];
+        }
+    };
+}
+
+classes! {
     Waiters,
     Sources,
     Subscribers,
     Sleeps,
-}
-
-impl Flaw {
-    /// All flaws.
-    pub const ALL: [Self; 58] = [
-        Self::ServesNewest,
-        Self::OneTooMany,
-        Self::ForgetsTimers,
-        Self::ForgetsOrphans,
-        Self::ForgetsCallbacks,
-        Self::ExpiresEarly,
-        Self::JudgesReports,
-        Self::IgnoresBegan,
-        Self::KeepsNothing,
-        Self::AbandonsAtOnce,
-        Self::DelayedTakesRoom,
-        Self::ForgetsOverflow,
-        Self::PermitsTakeNoHandles,
-        Self::UsesTwoPlaces,
-        Self::GrantsRoomForOne,
-        Self::LeavesOnePlace,
-        Self::NeverHalts,
-        Self::HaltingTakesNoPlace,
-        Self::HaltsTooLate,
-        Self::ClaimsUnseen,
-        Self::FreesWhatIsShown,
-        Self::ForgetsWhoWaits,
-        Self::ShowsTwice,
-        Self::CountsSnoozes,
-        Self::WearsNothingOut,
-        Self::ForgetsReasons,
-        Self::ComparesHalvesOfIds,
-        Self::NarrowsWheels,
-        Self::LosesOrderInLongQueues,
-        Self::TakesTermsOfFirst,
-        Self::CutsBatches,
-        Self::StaysPaused,
-        Self::ReportsNothing,
-        Self::GivesNoTime,
-        Self::RefusesTooSoon(Class::Waiters),
-        Self::RefusesTooSoon(Class::Sources),
-        Self::RefusesTooSoon(Class::Subscribers),
-        Self::RefusesTooSoon(Class::Sleeps),
-        Self::RefusesTooLate(Class::Waiters),
-        Self::RefusesTooLate(Class::Sources),
-        Self::RefusesTooLate(Class::Subscribers),
-        Self::RefusesTooLate(Class::Sleeps),
-        Self::ForgetsHighest(0),
-        Self::ForgetsHighest(1),
-        Self::ForgetsHighest(2),
-        Self::ForgetsHighest(3),
-        Self::ForgetsHighest(4),
-        Self::ForgetsHighest(5),
-        Self::ForgetsHighest(6),
-        Self::ForgetsHighest(7),
-        Self::ForgetsHighest(8),
-        Self::ForgetsHighest(9),
-        Self::ForgetsHighest(10),
-        Self::ForgetsHighest(11),
-        Self::ForgetsHighest(12),
-        Self::ForgetsHighest(13),
-        Self::ForgetsHighest(14),
-        Self::ForgetsHighest(15),
-    ];
 }

@@ -213,7 +213,7 @@ proptest! {
 /// A model that is wrong is found out, so the comparison can fail.
 #[test]
 fn canary_every_flaw_is_found() {
-    for flaw in Flaw::ALL {
+    for flaw in Flaw::all() {
         let found = seeded(3_000).filter(|script| check_flawed(script, flaw).is_err()).take(20).count();
         assert_eq!(found, 20, "{flaw:?} was found by {found} of 3,000 scripts");
     }

@@ -50,7 +50,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: everything that time changes, so effects, events, room, [`startable`](Self::startable).
     pub fn advance(&mut self, now: Instant, budget: u32) -> Progress {
-        let now = self.tell(now);
+        let now = self.observe_time(now);
         let mut used = 0;
         while used < budget {
             match self.deadlines.step(now) {
