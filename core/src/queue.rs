@@ -14,7 +14,6 @@ pub(crate) struct Queue {
     arrived: Vec<u64>,
     /// Bit *n* is set while class *n* has a task.
     occupied: u8,
-    len: u32,
     /// How many tasks were ever queued: the next one's place in the order of arrival.
     arrivals: u64,
     /// Starts since the last one that went to the longest waiting task.
@@ -29,7 +28,6 @@ impl Queue {
             links: Links::new(slots),
             arrived: vec![0; slots as usize],
             occupied: 0,
-            len: 0,
             arrivals: 0,
             passed: 0,
         }
@@ -38,11 +36,6 @@ impl Queue {
     /// The bytes that [`Queue::new`] asks of the allocator, exactly.
     pub(crate) const fn bytes(slots: u32) -> usize {
         Links::bytes(slots).saturating_add((slots as usize).saturating_mul(size_of::<u64>()))
-    }
-
-    #[inline]
-    pub(crate) const fn len(&self) -> u32 {
-        self.len
     }
 
     /// How many tasks were ever queued.
@@ -57,7 +50,6 @@ impl Queue {
             *arrived = self.arrivals;
         }
         self.arrivals = self.arrivals.wrapping_add(1);
-        self.len = self.len.wrapping_add(1);
         self.occupied |= 1 << priority.class();
         if let Some(class) = self.classes.get_mut(usize::from(priority.class())) {
             class.push_back(&mut self.links, index);
@@ -86,7 +78,6 @@ impl Queue {
         if self.classes.get(usize::from(priority.class())).is_some_and(List::is_empty) {
             self.occupied &= !(1 << priority.class());
         }
-        self.len = self.len.wrapping_sub(1);
     }
 
     /// The slot of the task that is to be started next, the first of its class. Without any no slot has this
@@ -147,7 +138,7 @@ mod tests {
         let pushed: Vec<u32> = [3, 0, 7, 0, 3].into_iter().map(|class| rig.push(class)).collect();
         let order: Vec<u32> = core::iter::from_fn(|| rig.start()).collect();
         assert_eq!(order, [pushed[1], pushed[3], pushed[0], pushed[4], pushed[2]]);
-        assert_eq!(rig.queue.len(), 0);
+        assert_eq!(rig.queue.next(), NIL);
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl<P: Plan> Processor<P> {
             task.since = self.now;
             let deadline = task.deadline_in(State::Queued);
             self.queue.push(index, task.priority);
-            self.ledger.queued.note(self.queue.len());
+            self.ledger.queued.note(self.tally.of(State::Queued));
             self.deadlines.add(Owner::Task(index), deadline);
         }
     }

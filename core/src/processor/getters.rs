@@ -76,7 +76,7 @@ impl<P: Plan> Processor<P> {
             waiters,
             permits,
             tasks: tasks.with(self.totals.admitted, self.tasks.len()),
-            queued: queued.with(self.queue.arrivals(), self.queue.len()),
+            queued: queued.with(self.queue.arrivals(), self.tally.of(State::Queued)),
             timers: self.deadlines.account(),
             running: running.with(self.totals.started, self.tally.placed()),
             cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
@@ -95,7 +95,7 @@ impl<P: Plan> Processor<P> {
         Health {
             phase: self.phase(),
             hold: self.gate.hold(&self.tally),
-            queued: self.queue.len(),
+            queued: self.tally.of(State::Queued),
             running: self.tally.running(),
             delayed: self.tally.delayed(),
             orphans: self.tally.orphans(),

@@ -87,7 +87,7 @@ impl<P: Plan> Processor<P> {
     /// assert!(processor.try_claim(task).is_some() && processor.try_claim(task).is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_claim(&mut self, task: TaskId) -> Option<Settlement<P>> {
         let found = self.tasks.get(task)?;
         if !found.is_for_handle() || found.state.is_unsettled() || found.pending.has(Pending::HELD) {

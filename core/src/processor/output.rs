@@ -16,7 +16,7 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn startable(&self) -> u32 {
-        self.queue.len().min(self.gate.free(&self.tally))
+        self.tally.of(State::Queued).min(self.gate.free(&self.tally))
     }
 
     /// Starts the next attempt: its job leaves for the host, its concurrency place is taken, and its
@@ -28,7 +28,7 @@ impl<P: Plan> Processor<P> {
     /// [`advance`](Self::advance).
     ///
     /// May change: [`next_wake`](Self::next_wake), room, effects (of tasks that expired), events.
-    #[inline]
+    #[inline(always)]
     pub fn start_next(&mut self, now: Instant) -> Option<Start<P>> {
         let now = self.observe_time(now);
         if self.gate.free(&self.tally) == 0 {
@@ -156,7 +156,7 @@ impl<P: Plan> Processor<P> {
     /// need not be moved as one of many kinds of effects; `None` where it is another one.
     ///
     /// May change: as [`poll_effect`](Self::poll_effect).
-    #[inline]
+    #[inline(always)]
     pub fn poll_settlement(&mut self) -> Option<Settlement<P>> {
         let index = self.outbox.head();
         let (_, task) = self.tasks.entry(index)?;

@@ -91,7 +91,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// # Errors
     /// The attempt is over: the output is handed back.
-    #[inline]
+    #[inline(always)]
     pub fn completed(
         &mut self,
         now: Instant,

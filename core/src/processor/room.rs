@@ -157,7 +157,7 @@ impl<P: Plan> Reserved<'_, P> {
     ///
     /// # Errors
     /// [`PermitRefusal`], with the offer.
-    #[inline]
+    #[inline(always)]
     pub fn submit(
         &mut self,
         offer: Offer<P>,

@@ -128,7 +128,7 @@ impl<P: Plan> Processor<P> {
 
     /// Takes the outcome of the settled task in slot `index`, with all that leaves with it, out of the
     /// machine, and frees the slot if no attempt runs on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release_outcome(&mut self, index: u32) -> Option<Settlement<P>> {
         if self.tasks.at(index)?.pending.has(Pending::OF_OUTCOME) {
             self.withdraw(index, Pending::OF_OUTCOME);
@@ -142,8 +142,6 @@ impl<P: Plan> Processor<P> {
     }
 
     /// [`release_outcome`](Self::release_outcome) of a task that owes nothing, and whose attempt is over: all of it leaves.
-    ///
-    /// Always inlined, so that what leaves is written where its taker wants it: 5 % of a task's instructions.
     #[inline(always)]
     pub(super) fn release_whole(&mut self, index: u32) -> Option<Settlement<P>> {
         let (id, task) = self.tasks.entry(index)?;

@@ -24,7 +24,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// # Errors
     /// [`Refusal`] says why, and what to do about it. Nothing else has changed.
-    #[inline]
+    #[inline(always)]
     pub fn submit(
         &mut self,
         now: Instant,
@@ -43,7 +43,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// # Errors
     /// [`Refusal`], with the offer.
-    #[inline]
+    #[inline(always)]
     pub fn try_submit(
         &mut self,
         now: Instant,
@@ -89,7 +89,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Counts the offer, and takes it in unless there is a reason not to.
-    #[inline]
+    #[inline(always)]
     pub(super) fn admit(
         &mut self,
         now: Instant,
@@ -114,10 +114,10 @@ impl<P: Plan> Processor<P> {
         let deadline = task.as_ref().map_or(NEVER, |task| task.deadline_in(state));
         if state == State::Queued {
             self.queue.push(index, terms.priority);
-            self.ledger.queued.note(self.queue.len());
         }
         self.deadlines.add(Owner::Task(index), deadline);
         self.tally.enter(state);
+        self.ledger.queued.note(self.tally.of(State::Queued));
         self.totals.admitted = self.totals.admitted.wrapping_add(1);
         self.ledger.tasks.note(self.tasks.len());
         self.ledger.jobs.enter();
