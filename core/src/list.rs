@@ -1,5 +1,5 @@
-//! Doubly linked lists of slot indices. The links lie in a table beside the slots, so that a value can stand in a list of
-//! any kind, and no list knows what its members are. Membership costs eight bytes in the table, and no allocation.
+//! Doubly linked lists of slot indices. The links lie in a table beside the slots, so a list works for values of any type.
+//! Membership takes eight bytes in the table, and no allocation.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -19,12 +19,12 @@ impl Link {
     const NONE: Self = Self { prev: NIL, next: NIL };
 }
 
-/// The links of so many slots, for one list or for several of which each slot stands in at most one.
+/// A table of links, one for each slot. Several lists can share it if each slot is in at most one of them.
 #[derive(Debug)]
 pub(crate) struct Links(Vec<Link>);
 
 impl Links {
-    /// Allocates [`Links::bytes`], O(capacity).
+    /// Links for `capacity` slots. Allocates [`Links::bytes`], O(capacity).
     pub(crate) fn new(capacity: u32) -> Self {
         Self(vec![Link::NONE; capacity as usize])
     }
@@ -49,10 +49,11 @@ impl Links {
     }
 }
 
-/// The ends and the length of one list. Its owner passes the links with each call, and takes a slot out of its list before
-/// the slot is freed. All operations are O(1); none panics, whatever the index.
+/// The ends and the length of one list. Its owner passes the same links with each call, and removes a slot from the list
+/// before it frees the slot. Every call is O(1), except that [`iter`](Self::iter) visits every member. None panics,
+/// whatever the index.
 ///
-/// The link back of the first member means nothing, so that taking it out touches no other.
+/// The first member's link back is undefined, so that `pop_front` touches no other member.
 #[derive(Debug)]
 pub(crate) struct List {
     head: u32,
@@ -72,31 +73,31 @@ impl List {
         Self { head: NIL, tail: NIL, len: 0 }
     }
 
-    /// How many members it has.
+    /// How many members the list has.
     #[inline]
     pub(crate) const fn len(&self) -> u32 {
         self.len
     }
 
-    /// Whether it has no member.
+    /// Whether the list has no member.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.head == NIL
     }
 
-    /// The first slot index.
+    /// The slot index of the first member.
     #[inline]
     pub(crate) const fn front(&self) -> Option<u32> {
         some(self.head)
     }
 
-    /// The first slot index; [`NIL`] without any.
+    /// The slot index of the first member; [`NIL`] if the list is empty.
     #[inline]
     pub(crate) const fn head(&self) -> u32 {
         self.head
     }
 
-    /// Makes slot `index`, which is in none of the lists with these links, the last member.
+    /// Appends slot `index`, which must not be in any list that shares these links.
     #[inline]
     pub(crate) fn push_back(&mut self, links: &mut Links, index: u32) {
         let Some(own) = links.at(index) else {
@@ -113,7 +114,8 @@ impl List {
         self.len = self.len.wrapping_add(1);
     }
 
-    /// Takes slot `index` out, which is in this list; without effect when it is in none with these links.
+    /// Removes slot `index` from this list. Does nothing if no list that shares these links has the slot. It must not be in
+    /// another of these lists.
     #[inline]
     pub(crate) fn remove(&mut self, links: &mut Links, index: u32) {
         if self.head == index {
@@ -126,7 +128,7 @@ impl List {
         self.len = self.len.wrapping_sub(1);
     }
 
-    /// Takes the first member out: its slot index.
+    /// Removes the first member and returns its slot index.
     #[inline]
     pub(crate) fn pop_front(&mut self, links: &mut Links) -> Option<u32> {
         let index = self.head;
@@ -139,7 +141,7 @@ impl List {
         Some(index)
     }
 
-    /// Makes slot `index`, which is in this list, its last member.
+    /// Moves slot `index`, a member of this list, to the end.
     #[inline]
     pub(crate) fn move_to_back(&mut self, links: &mut Links, index: u32) {
         if self.tail != index {
@@ -148,7 +150,7 @@ impl List {
         }
     }
 
-    /// Moves all members of `other`, in their order, behind those that are here.
+    /// Appends all members of `other`, in their order, and leaves `other` empty.
     pub(crate) fn append(&mut self, links: &mut Links, other: &mut Self) {
         let other = core::mem::take(other);
         if other.is_empty() {
@@ -160,12 +162,12 @@ impl List {
         self.len = self.len.saturating_add(other.len);
     }
 
-    /// The slot indices from first to last.
+    /// The slot indices from first to last. O(members).
     pub(crate) fn iter(&self, links: &Links) -> impl Iterator<Item = u32> {
         core::iter::successors(self.front(), |&index| links.next(index)).take(self.len as usize)
     }
 
-    /// Makes `prev` and `next` neighbours; [`NIL`] on a side stands for that end of the list.
+    /// Makes `prev` and `next` neighbours. [`NIL`] stands for an end of the list.
     #[inline]
     fn join(&mut self, links: &mut Links, prev: u32, next: u32) {
         match links.at(prev) {
@@ -179,20 +181,20 @@ impl List {
     }
 }
 
-/// A list with links of its own.
+/// A [`List`] together with its [`Links`], which no other list shares.
 #[derive(Debug)]
-pub(crate) struct Fifo {
+pub(crate) struct ListWithLinks {
     list: List,
     links: Links,
 }
 
-impl Fifo {
-    /// An empty list for so many slots. Allocates [`Fifo::bytes`].
+impl ListWithLinks {
+    /// An empty list for `capacity` slots. Allocates [`ListWithLinks::bytes`], O(capacity).
     pub(crate) fn new(capacity: u32) -> Self {
         Self { list: List::new(), links: Links::new(capacity) }
     }
 
-    /// The bytes that [`Fifo::new`] asks of the allocator, exactly.
+    /// The bytes that [`ListWithLinks::new`] asks of the allocator, exactly.
     pub(crate) const fn bytes(capacity: u32) -> usize {
         Links::bytes(capacity)
     }
@@ -272,7 +274,7 @@ mod tests {
             at = links.0[at as usize].prev;
         }
         back.reverse();
-        assert_eq!(order, back, "the same list backwards");
+        assert_eq!(order, back, "the links back give the same order");
         order
     }
 
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn any_member_can_be_taken_out_once() {
+    fn any_member_can_be_removed_once() {
         for gone in 0..3 {
             let mut links = Links::new(3);
             let mut list = listed(&[0, 1, 2], &mut links);
@@ -302,14 +304,14 @@ mod tests {
             let left: Vec<u32> = (0..3).filter(|&index| index != gone).collect();
             assert_eq!(order(&list, &links), left);
             list.remove(&mut links, gone);
-            assert_eq!(order(&list, &links), left, "taking it out twice changes nothing");
+            assert_eq!(order(&list, &links), left, "removing it again changes nothing");
             list.push_back(&mut links, gone);
             assert_eq!(order(&list, &links), [left[0], left[1], gone]);
         }
     }
 
     #[test]
-    fn what_follows_a_popped_member_can_be_taken_out() {
+    fn the_member_after_a_popped_one_can_be_removed() {
         let mut links = Links::new(4);
         let mut list = listed(&[0, 1, 2, 3], &mut links);
         assert_eq!(list.pop_front(&mut links), Some(0));
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn append_moves_everything_behind() {
+    fn append_moves_all_members_to_the_end() {
         let mut links = Links::new(5);
         let (mut a, mut b) = (List::new(), List::new());
         a.append(&mut links, &mut b);
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn it_behaves_as_a_deque_does() {
+    fn a_list_behaves_like_a_deque() {
         let mut rng = fastrand::Rng::with_seed(1);
         let (mut links, mut list, mut deque) = (Links::new(8), List::new(), VecDeque::new());
         for _ in 0..20_000 {

@@ -1,4 +1,4 @@
-//! Which queued task is started next: eight classes, first in first out in each, and nobody starves.
+//! The queue of tasks: eight priority classes, each first in, first out, and a rule that lets no task starve.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,22 +6,22 @@ use alloc::vec::Vec;
 use crate::Priority;
 use crate::list::{Links, List, NIL};
 
-/// The queue: the slots of the tasks that wait in it, by class and in order of arrival. Every call is O(1).
+/// The slots of the queued tasks, by class and in order of arrival. Every call is O(1).
 pub(crate) struct Queue {
     classes: [List; Priority::CLASSES],
     links: Links,
-    /// The place of each queued slot in the order of arrival.
+    /// The arrival number of each queued slot.
     arrived: Vec<u64>,
-    /// Bit *n* is set while class *n* has a task.
+    /// Bit *n* is set while class *n* has a queued task.
     occupied: u8,
-    /// How many tasks were ever queued: the next one's place in the order of arrival.
+    /// How many tasks were ever queued: the next arrival number.
     arrivals: u64,
-    /// Starts since the last one that went to the longest waiting task.
+    /// Starts since the last turn of the longest waiting task.
     passed: u32,
 }
 
 impl Queue {
-    /// An empty queue for so many slots. Allocates [`Queue::bytes`].
+    /// An empty queue for `slots` slots. Allocates [`Queue::bytes`].
     pub(crate) fn new(slots: u32) -> Self {
         Self {
             classes: [const { List::new() }; Priority::CLASSES],
@@ -43,7 +43,7 @@ impl Queue {
         self.arrivals
     }
 
-    /// Queues the task in slot `index` behind all others of its class.
+    /// Appends the task in slot `index` to its class.
     #[inline]
     pub(crate) fn push(&mut self, index: u32, priority: Priority) {
         if let Some(arrived) = self.arrived.get_mut(index as usize) {
@@ -56,7 +56,7 @@ impl Queue {
         }
     }
 
-    /// Takes the task in slot `index`, which is queued, out of the queue, wherever it stands.
+    /// Removes the queued task in slot `index`, wherever it stands.
     #[inline]
     pub(crate) fn remove(&mut self, index: u32, priority: Priority) {
         let Some(class) = self.classes.get_mut(usize::from(priority.class())) else { return };
@@ -64,7 +64,7 @@ impl Queue {
         self.note_removed(priority);
     }
 
-    /// Takes out the first task of a class, which is started now: the one that [`next`](Self::next) named.
+    /// Removes the first task of a class, because it is started now. [`next`](Self::next) named it.
     #[inline]
     pub(crate) fn start(&mut self, priority: Priority) {
         let Some(class) = self.classes.get_mut(usize::from(priority.class())) else { return };
@@ -80,8 +80,8 @@ impl Queue {
         }
     }
 
-    /// The slot of the task that is to be started next, the first of its class. Without any no slot has this
-    /// index.
+    /// The slot of the task to start next, which is the first of its class; [`NIL`] if the queue is empty. Every
+    /// [`Priority::FAIR_EVERY`]th start goes to the longest waiting task.
     #[inline]
     pub(crate) fn next(&self) -> u32 {
         if self.passed == Priority::FAIR_EVERY - 1 {
@@ -91,7 +91,7 @@ impl Queue {
         self.classes.get(first).map_or(NIL, List::head)
     }
 
-    /// The slot of the task that has waited longest.
+    /// The slot of the longest waiting task.
     #[cold]
     pub(crate) fn longest_waiting(&self) -> Option<u32> {
         let arrived = |index: &u32| self.arrived.get(*index as usize).copied();
@@ -148,8 +148,8 @@ mod tests {
             rig.push(0);
         }
         let patient = rig.push(7);
-        // Four tasks were queued before it, so it is served by the 8 × 5th start at the latest, however
-        // many urgent ones keep coming.
+        // Every 8th start goes to the longest waiting task, and four tasks were queued before this one. So start 8 × 5
+        // serves it at the latest, however many urgent tasks keep coming.
         let bound = Priority::FAIR_EVERY * 5;
         let served = (1..=bound).find(|_| {
             rig.push(0);

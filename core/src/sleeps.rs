@@ -1,10 +1,10 @@
-//! The sleeps of running attempts: waits that end at an instant, or with their attempt.
+//! The sleeps of running attempts. A sleep is a wait that ends at an instant, or with its attempt.
 
 use core::fmt;
 
 use crate::Instant;
 use crate::ids::SleepId;
-use crate::list::{Fifo, NIL};
+use crate::list::{ListWithLinks, NIL};
 use crate::slots::Slots;
 
 struct Sleep<W> {
@@ -13,31 +13,31 @@ struct Sleep<W> {
     stage: Stage,
     /// The slot of the attempt's task.
     task: u32,
-    /// The next sleep of the same attempt.
+    /// The slot of the attempt's next sleep; [`NIL`] if there is none.
     next: u32,
 }
 
-/// Where a sleep stands. From [`Stage::Over`] on a waiter that is still here is to be woken.
+/// The stage of a sleep. In [`Stage::Over`] and [`Stage::Gone`] its waiter, if it still has one, is to be woken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Its timer is armed.
     Sleeping,
     /// Its time has come.
     Over,
-    /// Its attempt is over: it is here only until its waiter is woken.
+    /// Its attempt is over. The slot is kept only until the waiter is woken.
     Gone,
 }
 
-/// What a sleeper finds when asking again.
+/// The state of a sleep, from [`Processor::resleep`](crate::Processor::resleep).
 #[derive(PartialEq, Eq)]
 #[must_use = "waiters that are not needed any more are handed back here"]
 pub enum SleepStatus<W> {
-    /// The time has come, and the sleep is over and done with. The waiter is handed back, and the one that was
-    /// left before, if it was not woken yet.
+    /// Its time has come, and the sleep has ended. The given waiter is handed back, and the earlier one if it was not
+    /// woken yet.
     Over(W, Option<W>),
-    /// It still sleeps, with the new waiter; the old one is handed back.
+    /// The sleep goes on with the given waiter. The earlier one is handed back.
     Sleeping(Option<W>),
-    /// There is no such sleep: its attempt is over, or it was ended. The waiter is handed back.
+    /// There is no such sleep: its attempt is over, or it was ended. The given waiter is handed back.
     Gone(W),
 }
 
@@ -51,37 +51,37 @@ impl<W> fmt::Debug for SleepStatus<W> {
     }
 }
 
-/// A sleep that is no more, to be told to its attempt and to the timers.
+/// A sleep that was removed. It has yet to leave the list of its attempt, and its timer has to be disarmed.
 pub(crate) struct Ended<W> {
-    /// The slot it had.
+    /// The slot of the sleep.
     pub(crate) index: u32,
     /// The slot of the attempt's task.
     pub(crate) task: u32,
-    /// The sleep of that attempt that came after it.
+    /// The slot of the attempt's next sleep.
     pub(crate) next: u32,
     pub(crate) waiter: Option<W>,
 }
 
-/// All sleeps. Each attempt has a list of its own, oldest first, whose head is kept with its task. Every call
-/// is O(1), or O(sleeps of one attempt) where it says so.
+/// All sleeps. Each attempt has a list of its own, oldest first; the task keeps the head of that list. A call is O(1)
+/// unless its documentation says otherwise.
 pub(crate) struct Sleeps<W> {
     slots: Slots<SleepId, Sleep<W>>,
-    /// Those whose waiters are to be woken.
-    to_wake: Fifo,
+    /// The sleeps whose waiters are to be woken.
+    to_wake: ListWithLinks,
 }
 
 impl<W> Sleeps<W> {
     pub(crate) fn new(capacity: u32, origin: u64) -> Self {
-        Self { slots: Slots::new(capacity).with_origin(origin), to_wake: Fifo::new(capacity) }
+        Self { slots: Slots::new(capacity).with_origin(origin), to_wake: ListWithLinks::new(capacity) }
     }
 
-    /// The bytes that [`new`](Self::new) asks of the allocator.
+    /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        Slots::<SleepId, Sleep<W>>::bytes(capacity).saturating_add(Fifo::bytes(capacity))
+        Slots::<SleepId, Sleep<W>>::bytes(capacity).saturating_add(ListWithLinks::bytes(capacity))
     }
 
-    /// Begins a sleep of the attempt of the task in slot `task`, whose first sleep is in slot `head`: its id and
-    /// slot. Hands the waiter back when the attempt has `most` sleeps already, or when no slot is free.
+    /// Begins a sleep for the attempt of the task in slot `task`, whose first sleep is in slot `head`. Returns the id and
+    /// the slot of the sleep. Hands the waiter back if the attempt already has `most` sleeps, or no slot is free.
     /// O(`most`).
     pub(crate) fn begin(
         &mut self,
@@ -113,7 +113,7 @@ impl<W> Sleeps<W> {
         Ok((id, index))
     }
 
-    /// Lets the time of the sleep in slot `index` come: its waiter is to be woken. The slot of the attempt's task.
+    /// The time of the sleep in slot `index` has come: its waiter is to be woken. Returns the slot of the attempt's task.
     pub(crate) fn fall_due(&mut self, index: u32) -> u32 {
         let Some(sleep) = self.slots.at_mut(index) else {
             debug_assert!(false, "a timer ends with its sleep");
@@ -127,8 +127,10 @@ impl<W> Sleeps<W> {
         task
     }
 
-    /// Leaves a new waiter with a sleep. `None` when there is no such sleep, or its time has come: then the
-    /// waiter is handed back.
+    /// Replaces the waiter of a sleep, and hands back the earlier one.
+    ///
+    /// # Errors
+    /// The given waiter, if there is no such sleep, or its time has come.
     pub(crate) fn wait_on(&mut self, id: SleepId, now: Instant, waiter: W) -> Result<Option<W>, W> {
         match self.slots.get_mut(id) {
             Some(sleep) if sleep.stage == Stage::Sleeping && sleep.until > now => {
@@ -138,7 +140,7 @@ impl<W> Sleeps<W> {
         }
     }
 
-    /// Takes a sleep out, whether its time has come or not. It has yet to leave the list of its attempt.
+    /// Removes a sleep, whether or not its time has come. It has yet to leave the list of its attempt.
     pub(crate) fn end(&mut self, id: SleepId) -> Option<Ended<W>> {
         if self.slots.get(id)?.stage == Stage::Gone {
             return None;
@@ -149,7 +151,7 @@ impl<W> Sleeps<W> {
         Some(Ended { index, task, next, waiter })
     }
 
-    /// Takes the sleep in slot `index`, which is no more, out of its attempt's list. O(its sleeps).
+    /// Removes a sleep that has ended, and was in slot `index`, from the list of its attempt. O(sleeps of the attempt).
     pub(crate) fn unlink(&mut self, head: &mut u32, index: u32, next: u32) {
         if *head == index {
             *head = next;
@@ -165,8 +167,8 @@ impl<W> Sleeps<W> {
         }
     }
 
-    /// Ends the sleep in slot `index` because its attempt is over: the slot of the attempt's next one. It is
-    /// here until its waiter is woken, or gone at once if it has none; the answer tells which.
+    /// Ends the sleep in slot `index` because its attempt is over. Returns the slot of the attempt's next sleep, and whether
+    /// this one is removed: a sleep with a waiter keeps its slot until the waiter is woken.
     pub(crate) fn abandon(&mut self, index: u32) -> Option<(u32, bool)> {
         let sleep = self.slots.at_mut(index)?;
         let (was, next) = (sleep.stage, sleep.next);
@@ -181,7 +183,7 @@ impl<W> Sleeps<W> {
         Some((next, false))
     }
 
-    /// Takes out the next waiter to wake, and whether its sleep is gone with it.
+    /// Takes the next waiter to wake, and says whether its sleep is removed with it.
     pub(crate) fn pop_wake(&mut self) -> Option<(W, bool)> {
         let index = self.to_wake.pop_front()?;
         let sleep = self.slots.at_mut(index)?;
@@ -193,13 +195,13 @@ impl<W> Sleeps<W> {
         Some((waiter, is_gone))
     }
 
-    /// Whether [`pop_wake`](Self::pop_wake) has something.
+    /// Whether [`pop_wake`](Self::pop_wake) has a waiter.
     #[inline]
     pub(crate) const fn has_wake(&self) -> bool {
         !self.to_wake.is_empty()
     }
 
-    /// The slot of the sleep that [`pop_wake`](Self::pop_wake) is about; [`NIL`] without any.
+    /// The slot of the next sleep to wake; [`NIL`] if there is none.
     #[inline]
     pub(crate) const fn first_wake(&self) -> u32 {
         self.to_wake.head()
@@ -213,14 +215,14 @@ impl<W> Sleeps<W> {
         self.slots.retired()
     }
 
-    /// How many sleeps there are, counted by walking all slots.
+    /// How many sleeps there are, counted by walking all slots. O(capacity).
     pub(crate) fn audit(&self) -> u32 {
         let listed =
             self.slots.iter().filter(|(_, sleep)| sleep.stage != Stage::Sleeping && sleep.waiter.is_some());
         debug_assert_eq!(
             listed.count(),
             self.to_wake.iter().count(),
-            "who is to be woken is listed, and nobody else"
+            "exactly the sleeps with a waiter to wake are in the list"
         );
         self.slots.iter().fold(0, |count, _| count + 1)
     }

@@ -1,8 +1,8 @@
-//! Attached sources: each a slot that owns its three registrations.
+//! The attached sources. The slot of a source owns its three registrations.
 
 use crate::effect::{Detached, Fed, Guard};
 use crate::ids::SourceId;
-use crate::list::Fifo;
+use crate::list::ListWithLinks;
 use crate::slots::Slots;
 
 struct Source<L> {
@@ -10,22 +10,23 @@ struct Source<L> {
     fed: Fed,
 }
 
-/// The sources, oldest first. Every call but the audit is O(1).
+/// The sources, oldest first. Every call is O(1), except [`audit`](Self::audit).
 pub(crate) struct Sources<L> {
     slots: Slots<SourceId, Source<L>>,
-    order: Fifo,
+    order: ListWithLinks,
 }
 
 impl<L> Sources<L> {
     pub(crate) fn new(capacity: u32, origin: u64) -> Self {
-        Self { slots: Slots::new(capacity).with_origin(origin), order: Fifo::new(capacity) }
+        Self { slots: Slots::new(capacity).with_origin(origin), order: ListWithLinks::new(capacity) }
     }
 
-    /// The bytes that [`new`](Self::new) asks of the allocator.
+    /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        Slots::<SourceId, Source<L>>::bytes(capacity).saturating_add(Fifo::bytes(capacity))
+        Slots::<SourceId, Source<L>>::bytes(capacity).saturating_add(ListWithLinks::bytes(capacity))
     }
 
+    /// Attaches a source. Hands the guard back if no slot is free.
     pub(crate) fn attach(&mut self, guard: Guard<L>) -> Result<SourceId, Guard<L>> {
         let source = Source { guard, fed: Fed::default() };
         let id = self.slots.insert(source).map_err(|source| source.guard)?;
@@ -41,7 +42,7 @@ impl<L> Sources<L> {
         self.slots.remove(id).map(|Source { guard, fed }| Detached { source: id, guard, fed })
     }
 
-    /// Detaches the source that was attached first.
+    /// Detaches the oldest source.
     pub(crate) fn detach_oldest(&mut self) -> Option<Detached<L>> {
         let id = self.order.front().and_then(|index| self.slots.id_at(index))?;
         self.detach(id)
@@ -63,6 +64,7 @@ impl<L> Sources<L> {
         self.slots.retired()
     }
 
+    /// How many sources there are, counted by walking all slots. O(capacity).
     pub(crate) fn audit(&self) -> u32 {
         self.slots.iter().fold(0, |count, _| count + 1)
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::Instant;
-use crate::list::Fifo;
+use crate::list::ListWithLinks;
 
 /// The times of the last writes, under the indices of the entries, and their order. The time to live is the same for
 /// all, so the first expires first. Each call is O(1).
@@ -15,7 +15,7 @@ pub(super) struct Ages {
     /// The latest time that was told.
     now: Instant,
     written: Vec<Instant>,
-    order: Fifo,
+    order: ListWithLinks,
 }
 
 impl Ages {
@@ -25,13 +25,13 @@ impl Ages {
             ttl,
             now: Instant::ZERO,
             written: vec![Instant::ZERO; entries as usize],
-            order: Fifo::new(entries),
+            order: ListWithLinks::new(entries),
         }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
     pub(super) const fn bytes(entries: u32) -> usize {
-        (entries as usize).saturating_mul(size_of::<Instant>()).saturating_add(Fifo::bytes(entries))
+        (entries as usize).saturating_mul(size_of::<Instant>()).saturating_add(ListWithLinks::bytes(entries))
     }
 
     /// Moves the clock on, never back.

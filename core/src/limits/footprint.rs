@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::ids::TaskId;
 use crate::line::Line;
-use crate::list::Fifo;
+use crate::list::ListWithLinks;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
@@ -48,7 +48,7 @@ parts! {
     tasks: limits => Slots::<TaskId, Task<P>>::bytes(limits.task_slots());
     /// The queue, and the lists of tasks that owe an effect or are retained.
     lists: limits => Queue::bytes(limits.task_slots())
-        .saturating_add(Fifo::bytes(limits.task_slots()).saturating_mul(2));
+        .saturating_add(ListWithLinks::bytes(limits.task_slots()).saturating_mul(2));
     /// The timer store.
     timers: limits => Timers::bytes(limits.timer_slots());
     /// Sleeps of running attempts.

@@ -12,7 +12,7 @@ use super::ending::Ending;
 use super::gate::Gate;
 use super::tally::Tally;
 use crate::cache::Cache;
-use crate::list::Fifo;
+use crate::list::ListWithLinks;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
@@ -47,8 +47,8 @@ impl<P: Plan> Processor<P> {
             tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(limits.task_slots()),
-            outbox: Fifo::new(limits.task_slots()),
-            results: Fifo::new(limits.task_slots()),
+            outbox: ListWithLinks::new(limits.task_slots()),
+            results: ListWithLinks::new(limits.task_slots()),
             deadlines: Deadlines::new(&limits, ledger.timers, now),
             health: None,
             sweep: None,

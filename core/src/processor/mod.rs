@@ -64,7 +64,7 @@ use fastrand::Rng;
 use crate::cache::Cache;
 use crate::ids::TaskId;
 use crate::last_error::LastError;
-use crate::list::Fifo;
+use crate::list::ListWithLinks;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
@@ -108,9 +108,9 @@ pub struct Processor<P: Plan> {
     tally: Tally,
     queue: Queue,
     /// Tasks that owe the host an effect.
-    outbox: Fifo,
+    outbox: ListWithLinks,
     /// Retained results, oldest first.
-    results: Fifo,
+    results: ListWithLinks,
 
     deadlines: Deadlines,
     health: Option<Interval>,
