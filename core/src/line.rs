@@ -1,4 +1,4 @@
-//! Permits, and the line of those who wait for one, first come first served.
+//! Permits, and the line of waiters for one: first come, first served.
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -10,34 +10,34 @@ use crate::slots::Slots;
 
 struct Permit<W> {
     stage: Stage,
-    /// How many places it holds, or waits for.
+    /// How many places the permit holds, or the waiter asks for.
     count: u32,
     waiter: Option<W>,
 }
 
-/// Where someone stands who asked for a permit.
+/// The stage of a request for a permit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     InLine,
-    /// Holds its places.
+    /// It holds its places.
     Granted,
-    /// Was woken, and has yet to be told that it holds none.
+    /// It holds no places. Its waiter is woken, and learns of the denial by asking again.
     Denied,
 }
 
-/// What someone in the line finds when asking again.
+/// The state of a waiter for room, from [`Processor::rewait`](crate::Processor::rewait).
 #[derive(PartialEq, Eq)]
 #[must_use = "the waiter that is not needed any more is handed back here"]
 pub enum RoomStatus<W> {
-    /// Room was granted: submit now. The waiter is handed back.
+    /// Room was granted: submit now. The given waiter is handed back.
     Granted(W),
-    /// It still waits, with the new waiter; the old one is handed back.
+    /// The wait goes on with the given waiter. The earlier one is handed back.
     Waiting(Option<W>),
-    /// There was room when its turn came, but as many outcomes as the limit `unclaimed` allows were not taken, and waiting
-    /// does not help against that (see [`Refusal::Unclaimed`](crate::Refusal::Unclaimed)). It has left the line. The waiter
-    /// is handed back.
+    /// There was room when its turn came, but the limit `unclaimed` did not allow as many tasks for handles, and waiting
+    /// does not help against that (see [`Refusal::Unclaimed`](crate::Refusal::Unclaimed)). It has left the line. The
+    /// given waiter is handed back.
     Unclaimed(W),
-    /// It is not in the line: it left, or the machine is draining. The waiter is handed back.
+    /// It is not in the line: it left, or the machine is draining. The given waiter is handed back.
     Gone(W),
 }
 
@@ -52,24 +52,24 @@ impl<W> fmt::Debug for RoomStatus<W> {
     }
 }
 
-/// The line and the permits. Every call but the audit is O(1).
+/// The line and the permits. Every call is O(1), except [`audit`](Self::audit).
 pub(crate) struct Line<W> {
     slots: Slots<PermitId, Permit<W>>,
     links: Links,
     in_line: List,
-    /// Those that are not in line any more.
+    /// The granted and the denied ones.
     called: List,
     /// How many places the permits hold.
     held: u32,
-    /// Of those places.
+    /// The account of those places.
     places: Account,
-    /// Of the slots.
+    /// The account of the slots.
     members: Account,
 }
 
 impl<W> Line<W> {
-    /// A line of at most `capacity`, permits included, which are entered in the account of its `members`, and what they hold
-    /// in that of the `places`.
+    /// A line of at most `capacity` members: waiters and permits. The account `members` counts them, the account `places`
+    /// the places that permits hold.
     pub(crate) fn new(capacity: u32, members: Account, places: Account, origin: u64) -> Self {
         Self {
             slots: Slots::new(capacity).with_origin(origin),
@@ -82,12 +82,12 @@ impl<W> Line<W> {
         }
     }
 
-    /// The bytes that [`new`](Self::new) asks of the allocator.
+    /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
     pub(crate) const fn bytes(capacity: u32) -> usize {
         Slots::<PermitId, Permit<W>>::bytes(capacity).saturating_add(Links::bytes(capacity))
     }
 
-    /// A permit at once. `None` when no slot is free.
+    /// Grants a permit at once. `None` if no slot is free.
     pub(crate) fn reserve(&mut self, count: NonZeroU32) -> Option<PermitId> {
         let id = self.insert(Stage::Granted, count)?;
         let index = self.slots.index_of(id);
@@ -96,7 +96,7 @@ impl<W> Line<W> {
         Some(id)
     }
 
-    /// Joins at the end; when no slot is free the waiter is handed back.
+    /// Adds a waiter at the end of the line. Hands it back if no slot is free.
     pub(crate) fn join(&mut self, waiter: W, count: NonZeroU32) -> Result<PermitId, W> {
         let Some(id) = self.insert(Stage::InLine, count) else { return Err(waiter) };
         let index = self.slots.index_of(id);
@@ -115,25 +115,25 @@ impl<W> Line<W> {
         Some(id)
     }
 
-    /// Counts places that were granted.
+    /// Counts granted places.
     fn hold(&mut self, count: u32) {
         self.held = self.held.wrapping_add(count);
         self.places.entered = self.places.entered.wrapping_add(u64::from(count));
         self.places.note(self.held);
     }
 
-    /// How many places the first in line waits for; 0 when nobody waits.
+    /// How many places the first waiter in line asks for; 0 if the line is empty.
     pub(crate) fn wanted(&self) -> u32 {
         self.slots.at(self.in_line.head()).map_or(0, |permit| permit.count)
     }
 
-    /// Grants the first in line its places: the waiter to be woken.
+    /// Grants the first in line its places, and returns the waiter to wake.
     pub(crate) fn grant(&mut self) -> Option<W> {
         self.hold(self.wanted());
         self.call_first(Stage::Granted)
     }
 
-    /// Denies the first in line its places: the waiter to be woken.
+    /// Denies the first in line its places, and returns the waiter to wake.
     pub(crate) fn deny(&mut self) -> Option<W> {
         self.call_first(Stage::Denied)
     }
@@ -146,7 +146,7 @@ impl<W> Line<W> {
         permit.waiter.take()
     }
 
-    /// Asks how it stands, and leaves a new waiter if it still waits. One that was denied leaves.
+    /// The state of a waiter. While it is in line, `waiter` replaces the earlier one. A denied one is removed.
     pub(crate) fn ask_again(&mut self, id: PermitId, waiter: W) -> RoomStatus<W> {
         match self.slots.get_mut(id) {
             None => RoomStatus::Gone(waiter),
@@ -161,13 +161,13 @@ impl<W> Line<W> {
         }
     }
 
-    /// How many places this permit holds; 0 if it is none.
+    /// How many places this permit holds; 0 if there is no such permit.
     pub(crate) fn held_by(&self, id: PermitId) -> u32 {
         let permit = self.slots.get(id).filter(|permit| permit.stage == Stage::Granted);
         permit.map_or(0, |permit| permit.count)
     }
 
-    /// Takes up to `count` places from a permit, which is gone without any: how many.
+    /// Takes up to `count` places from a permit, and returns how many. A permit without places is removed.
     pub(crate) fn take(&mut self, id: PermitId, count: u32) -> u32 {
         let held = self.held_by(id);
         if held <= count {
@@ -183,7 +183,7 @@ impl<W> Line<W> {
         count
     }
 
-    /// Takes one place from this permit, after which it has `rest`; it is gone without any.
+    /// Takes one place from a permit, which then has `rest` places. A permit without places is removed.
     #[inline]
     pub(crate) fn use_place(&mut self, id: PermitId, rest: u32) {
         let index = self.slots.index_of(id);
@@ -192,17 +192,17 @@ impl<W> Line<W> {
                 permit.count = rest;
                 self.held = self.held.wrapping_sub(1);
             }
-            _ => self.end(id),
+            _ => self.remove_permit(id),
         }
     }
 
-    /// Takes all places from a permit.
+    /// Removes a permit with all of its places.
     #[cold]
-    fn end(&mut self, id: PermitId) {
+    fn remove_permit(&mut self, id: PermitId) {
         self.leave(id);
     }
 
-    /// Takes one out, wherever it stands, with all of its places; its waiter too, if it was not woken.
+    /// Removes a waiter or a permit with all of its places, and hands out its waiter if it was not woken.
     pub(crate) fn leave(&mut self, id: PermitId) -> Option<Option<W>> {
         let Permit { stage, count, .. } = *self.slots.get(id)?;
         let index = self.slots.index_of(id);
@@ -216,20 +216,20 @@ impl<W> Line<W> {
         self.slots.remove(id).map(|permit| permit.waiter)
     }
 
-    /// Takes any one out: called until `None`, it empties the line.
+    /// Removes any one waiter or permit. Called until `None`, it empties the line.
     pub(crate) fn leave_any(&mut self) -> Option<Option<W>> {
         let lists = [&self.in_line, &self.called];
         let index = lists.into_iter().find_map(List::front)?;
         self.leave(self.slots.id_at(index)?)
     }
 
-    /// Whether somebody waits.
+    /// Whether there is a waiter in line.
     #[inline]
     pub(crate) const fn is_waiting(&self) -> bool {
         !self.in_line.is_empty()
     }
 
-    /// The slot of the first of those who wait; [`NIL`](crate::list::NIL) without any.
+    /// The slot of the first waiter in line; [`NIL`](crate::list::NIL) if there is none.
     #[inline]
     pub(crate) const fn first(&self) -> u32 {
         self.in_line.head()
@@ -241,7 +241,7 @@ impl<W> Line<W> {
         self.held
     }
 
-    /// How many there are, in line or called.
+    /// How many waiters and permits there are.
     #[inline]
     pub(crate) const fn len(&self) -> u32 {
         self.slots.len()
@@ -251,13 +251,13 @@ impl<W> Line<W> {
         self.slots.retired()
     }
 
-    /// Of those in line or called, and of the places that permits hold.
+    /// The accounts of the members and of the places that permits hold.
     pub(crate) const fn accounts(&self) -> (Account, Account) {
         let members = self.members.with(self.members.entered, self.slots.len());
         (members, self.places.with(self.places.entered, self.held))
     }
 
-    /// How many there are, and how many places permits hold, counted by walking.
+    /// How many members there are, and how many places permits hold, counted by walking all slots. O(capacity).
     pub(crate) fn audit(&self) -> (u32, u32) {
         self.slots.iter().fold((0, 0), |(all, held), (_, permit)| {
             (all + 1, held + if permit.stage == Stage::Granted { permit.count } else { 0 })

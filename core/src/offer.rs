@@ -5,7 +5,7 @@ use core::fmt;
 use crate::Plan;
 
 /// A job to submit, with its metadata and its route. The [`Terms`](crate::Terms), which many tasks can share, are
-/// passed beside it. A refused task is handed back as an offer.
+/// passed separately. A refused task is handed back as an offer.
 #[must_use]
 #[non_exhaustive]
 pub struct Offer<P: Plan> {
@@ -32,7 +32,7 @@ impl<P: Plan> Offer<P> {
 }
 
 impl<P: Plan> fmt::Debug for Offer<P> {
-    /// Shows the route, never contents.
+    /// Shows the kind of the route, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Offer").field("route", &self.route).finish_non_exhaustive()
     }
@@ -42,15 +42,15 @@ impl<P: Plan> fmt::Debug for Offer<P> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Route<C> {
-    /// It leaves by [`Effect::Settle`](crate::Effect::Settle) without a callback; the host drops it.
+    /// The outcome leaves by [`Effect::Settle`](crate::Effect::Settle) without a callback; the host drops it.
     Nowhere,
-    /// It leaves by [`Effect::Settle`](crate::Effect::Settle) together with this callback.
+    /// The outcome leaves by [`Effect::Settle`](crate::Effect::Settle) together with this callback.
     Callback(C),
-    /// It is kept until [`claim`](crate::Processor::claim) or [`release`](crate::Processor::release) is called. From
-    /// `submit` on the task takes one of [`Limits::unclaimed`](crate::Limits::unclaimed).
+    /// The outcome is kept until [`claim`](crate::Processor::claim) or [`release`](crate::Processor::release) is
+    /// called. From `submit` on, the task takes one place of [`Limits::unclaimed`](crate::Limits::unclaimed).
     Handle,
-    /// It is kept until [`take_result`](crate::Processor::take_result) is called, a newer result needs its place, or
-    /// its time to live is over. See [`Limits::results`](crate::Limits::results).
+    /// The outcome is kept until [`take_result`](crate::Processor::take_result) is called, a newer result needs its
+    /// place, or its time to live is over. See [`Limits::results`](crate::Limits::results).
     Retain,
 }
 

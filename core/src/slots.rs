@@ -1,21 +1,20 @@
-//! The one generational, bounded store: tasks, sleeps, sources, subscribers and permits each live in one of these.
+//! The bounded, generational store. Tasks, sleeps, sources, subscribers and permits each have one.
 //!
-//! An id is `generation << index_bits | index`. The index takes only the bits that the capacity needs, the generation has
-//! all the others. Each stay in a slot has the next generation of that slot, starting at 1 or where an origin says, so that
-//! an id is never zero and never repeats. A slot whose generations are used up is *retired*: it is counted and never used
-//! again, instead of wrapping round to ids that were given out before.
+//! An id is `generation << index_bits | index`. The index takes only the bits that the capacity needs, and the generation
+//! takes the others. A *stay* is the time between the insertion of a value and its removal. Each stay in a slot has the
+//! slot's next generation, from 1 on, or from a start that an origin sets. So an id is never zero and never repeats. A slot
+//! whose generations are used up is *retired*: it is counted and never used again, so no id is given out twice.
 //!
-//! The generation stands beside the value in one array, together with the list of free slots, so that a stay touches no
-//! other memory. `slab`, which keeps nothing in a vacant entry, would need an array of generations beside it, and copies
-//! each value once more: with it under this store a task's life takes 14 % more instructions and 20 % more time, at 1,000
-//! queued tasks as at 100,000. (The cache, whose entries have no ids, stands on `slab`.)
+//! One array holds the generations, the values and the list of free slots, so a stay touches no other memory. `slab` keeps
+//! nothing in a vacant entry: on top of it this store needs a second array for the generations, and copies each value once
+//! more. That takes 14 % more instructions and 20 % more time for a task's whole life, at 1,000 queued tasks as at 100,000.
+//! (The cache uses `slab`, because its entries have no ids.)
 //!
-//! **When the first slot can retire.** The slot freed last is used first, so in the worst case all
-//! the wear is on one slot. Generations of 32 bits would be used up after 72 minutes at 1,000,000
-//! stays a second; a capacity of 1,024 takes 10 index bits and leaves 54, which last 570 years. A
-//! capacity of 1,000,000 leaves 44 bits, 203 days of that worst case, after which one slot is lost.
-//! An origin takes a sixteenth of that at most. Further generations within one stay (see [`Slots::further`]) count like stays;
-//! they can be used up in the course of one, and [`Slots::has_further`] tells.
+//! **When the first slot can retire.** The slot freed last is used first, so in the worst case all the wear is on one
+//! slot. Generations of 32 bits would be used up after 72 minutes at 1,000,000 stays a second. A capacity of 1,024 takes 10
+//! index bits and leaves 54 bits, which last 570 years. A capacity of 1,000,000 leaves 44 bits, which last 203 days; then
+//! one slot is lost. An origin takes at most a sixteenth of that. Further generations within one stay (see
+//! [`Slots::further`]) count like stays. A stay can use up the generations of its slot: see [`Slots::has_further`].
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -26,7 +25,7 @@ use crate::ids::Id;
 /// The end of the list of free slots. Never a slot's index, since a capacity is at most `u32::MAX`.
 const NIL: u32 = u32::MAX;
 
-/// A slot and the bits of the id of who stays in it, or will next.
+/// A slot, and the bits of the id of its value, or of the next value if the slot is free.
 #[derive(Debug)]
 struct Slot<T> {
     bits: NonZeroU64,
@@ -40,30 +39,30 @@ enum Kept<T> {
     Retired,
 }
 
-/// A store of at most `capacity` values, each named by an id of type `I`. Every operation is O(1),
-/// except where it says otherwise, and none allocates except [`Slots::new`].
+/// A store of at most `capacity` values, each named by an id of type `I`. A call is O(1) unless its documentation says
+/// otherwise. Only [`Slots::new`] allocates.
 #[derive(Debug)]
 pub(crate) struct Slots<I, T> {
-    /// The slots that were ever used.
+    /// All slots that were ever used. The others are added one by one.
     slots: Vec<Slot<T>>,
-    /// The slot freed last; each free slot names the one freed before it.
+    /// The slot freed last. Each free slot has the index of the one freed before it.
     free: u32,
     len: u32,
     capacity: u32,
     index_bits: u32,
-    /// Ones in those bits.
+    /// A mask of the index bits.
     index_mask: u32,
     /// How many bits the generation has.
     generation_bits: u32,
     /// The generation of the first stay in each slot.
     first: u64,
-    /// The bits of the last generation of the last slot.
+    /// The highest id: the last generation, with all index bits set.
     last: u64,
     retired: u32,
     class: PhantomData<fn() -> I>,
 }
 
-/// How many bits tell `capacity` indices apart.
+/// The number of bits that `capacity` indices need.
 const fn index_bits(capacity: u32) -> u32 {
     u32::BITS - capacity.saturating_sub(1).leading_zeros()
 }
@@ -74,8 +73,7 @@ impl<I: Id, T> Slots<I, T> {
         Self::with_generation_bits(capacity, u64::BITS)
     }
 
-    /// Like [`Slots::new`], with generations of fewer bits than there is room for, so that slots
-    /// retire early.
+    /// Like [`Slots::new`], but generations have at most `bits` bits, so that slots retire early.
     pub(crate) fn with_generation_bits(capacity: u32, bits: u32) -> Self {
         let index_bits = index_bits(capacity);
         let bits = bits.clamp(1, u64::BITS - index_bits);
@@ -95,11 +93,11 @@ impl<I: Id, T> Slots<I, T> {
         }
     }
 
-    /// Lets the generations of an empty store begin elsewhere, in the first sixteenth of their range: at 1 for origin
-    /// 0. Neighbouring origins begin far from each other, so that numbered stores have no ids in common for long.
+    /// Sets the first generation of an empty store, within the first sixteenth of the range: 1 for origin 0. Consecutive
+    /// origins begin far apart, so stores with consecutive numbers have no ids in common for a long time.
     pub(crate) const fn with_origin(mut self, origin: u64) -> Self {
         let bits = self.generation_bits.saturating_sub(4);
-        // Multiplied by 2^64 divided by the golden ratio, consecutive numbers lie as far apart as they can.
+        // Fibonacci hashing: the factor is 2^64 divided by the golden ratio, and spreads consecutive numbers evenly.
         let spread = origin.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.first = 1 + if bits == 0 { 0 } else { spread >> (u64::BITS - bits) };
         self
@@ -110,7 +108,7 @@ impl<I: Id, T> Slots<I, T> {
         (capacity as usize).saturating_mul(size_of::<Slot<T>>())
     }
 
-    /// Takes `value` in; gives it back when no slot is free.
+    /// Inserts `value` and returns its id. Hands the value back if no slot is free.
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Result<I, T> {
         let Some(vacant) = self.vacant() else { return Err(value) };
@@ -119,7 +117,7 @@ impl<I: Id, T> Slots<I, T> {
         Ok(id)
     }
 
-    /// The slot that is used next, to be filled in place; `None` when no slot is free.
+    /// The next slot to use, to be filled in place; `None` if no slot is free.
     #[inline]
     pub(crate) fn vacant(&mut self) -> Option<Vacant<'_, I, T>> {
         if self.free == NIL {
@@ -128,13 +126,13 @@ impl<I: Id, T> Slots<I, T> {
         let Self { slots, free, len, .. } = self;
         let slot = slots.get_mut(*free as usize)?;
         let Kept::Free { next } = slot.kept else {
-            debug_assert!(false, "a slot in the list of free slots is free");
+            debug_assert!(false, "the list of free slots has only free slots");
             return None;
         };
         Some(Vacant { slot, next, free, len, class: PhantomData })
     }
 
-    /// Makes a slot that was never used the only free one, if there is one left.
+    /// Adds a slot that was never used, if the capacity allows. It is then the only free slot in the list.
     #[cold]
     fn add_slot(&mut self) {
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
@@ -145,14 +143,14 @@ impl<I: Id, T> Slots<I, T> {
         }
     }
 
-    /// The value that `id` names, while it is here.
+    /// The value that `id` names; `None` if it was removed.
     #[inline]
     pub(crate) fn get(&self, id: I) -> Option<&T> {
         let slot = self.slots.get(self.index_of(id) as usize)?;
         if slot.bits == id.raw() { slot.value() } else { None }
     }
 
-    /// The value that `id` names, while it is here, to change.
+    /// As [`get`](Self::get), mutable.
     #[inline]
     pub(crate) fn get_mut(&mut self, id: I) -> Option<&mut T> {
         let index = self.index_of(id);
@@ -160,7 +158,7 @@ impl<I: Id, T> Slots<I, T> {
         if slot.bits == id.raw() { slot.value_mut() } else { None }
     }
 
-    /// Takes the value that `id` names out, and frees or retires its slot.
+    /// Removes the value that `id` names, and frees or retires its slot.
     #[inline]
     pub(crate) fn remove(&mut self, id: I) -> Option<T> {
         let index = self.index_of(id);
@@ -173,13 +171,13 @@ impl<I: Id, T> Slots<I, T> {
         self.slots.get(index as usize)?.value()
     }
 
-    /// The value in slot `index`, to change.
+    /// As [`at`](Self::at), mutable.
     #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         self.slots.get_mut(index as usize)?.value_mut()
     }
 
-    /// The value in slot `index`, to change, and its id.
+    /// The id of the value in slot `index`, and the value, mutable.
     #[inline]
     pub(crate) fn entry(&mut self, index: u32) -> Option<(I, &mut T)> {
         let slot = self.slots.get_mut(index as usize)?;
@@ -187,8 +185,8 @@ impl<I: Id, T> Slots<I, T> {
         Some((id, slot.value_mut()?))
     }
 
-    /// Takes the value in slot `index` out, and frees the slot, or retires it when no generation is left for one more
-    /// stay. `drawn` is how many further generations this stay had.
+    /// Removes the value in slot `index`, and frees the slot, or retires it if no generation is left for another stay.
+    /// `drawn` is the number of further generations that this stay had.
     #[inline]
     pub(crate) fn take(&mut self, index: u32, drawn: u32) -> Option<T> {
         let slot = self.slots.get_mut(index as usize)?;
@@ -217,53 +215,51 @@ impl<I: Id, T> Slots<I, T> {
         slot.value().map(|_| I::from_raw(slot.bits))
     }
 
-    /// The slot index in an id's low bits, unchecked: of this store's ids, and of those that
-    /// [`Slots::further`] makes.
+    /// The slot index of an id of this store, or of one that [`Slots::further`] made. Does not check that the id is live.
     #[inline]
     pub(crate) fn index_of(&self, id: impl Id) -> u32 {
         id.raw().get() as u32 & self.index_mask
     }
 
-    /// The generation in an id's high bits, unchecked: of this store's ids, and of those that
-    /// [`Slots::further`] makes.
+    /// The generation of an id, as [`index_of`](Self::index_of) gives its index.
     #[cfg(test)]
     pub(crate) fn generation_of(&self, id: impl Id) -> u64 {
         id.raw().get() >> self.index_bits
     }
 
-    /// Whether `further` is the id that [`further`](Self::further) makes of the others.
+    /// Whether `further` is the id that [`further`](Self::further) makes from `id` and `nth`.
     #[inline]
     pub(crate) fn is_further(&self, id: I, nth: u32, further: impl Id) -> bool {
         further.raw().get().wrapping_sub(id.raw().get()) == u64::from(nth) << self.index_bits
     }
 
-    /// The `nth` generation of a stay as an id of another class, an attempt's: 0 is that of `id` itself.
-    /// Nobody else gets these bits if the stay [has](Slots::has_further) as many, and if they are given
-    /// to [`Slots::take`] at its end. `None` beyond all bits.
+    /// The `nth` generation of a stay, as an id of another class (an attempt). Generation 0 is that of `id` itself. The
+    /// bits are unique if the stay [has](Slots::has_further) that many generations, and if their number is passed to
+    /// [`Slots::take`] at its end. `None` if the id would exceed 64 bits.
     #[inline]
     pub(crate) fn further<J: Id>(&self, id: I, nth: u32) -> Option<J> {
         id.raw().checked_add(u64::from(nth) << self.index_bits).map(J::from_raw)
     }
 
-    /// Whether the stay in slot `index` can have an `nth` generation, and count it.
+    /// Whether the slot `index` has an `nth` generation for its stay, and `nth` can be counted.
     pub(crate) fn has_further(&self, index: u32, nth: u32) -> bool {
         let bits = self.slots.get(index as usize).map_or(u64::MAX, |slot| slot.bits.get());
         nth < u32::MAX && u64::from(nth) << self.index_bits <= self.last.saturating_sub(bits)
     }
 
-    /// How many values are here.
+    /// How many values the store holds.
     #[inline]
     pub(crate) const fn len(&self) -> u32 {
         self.len
     }
 
-    /// Whether no value is here.
+    /// Whether the store holds no value.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many more values fit: the capacity without those here and without the retired slots.
+    /// How many more values fit: the capacity, less the values and the retired slots.
     #[inline]
     pub(crate) const fn free(&self) -> u32 {
         self.capacity.wrapping_sub(self.len).wrapping_sub(self.retired)
@@ -275,21 +271,21 @@ impl<I: Id, T> Slots<I, T> {
         self.capacity
     }
 
-    /// How many slots are used up for good.
+    /// How many slots are retired.
     pub(crate) const fn retired(&self) -> u32 {
         self.retired
     }
 
-    /// All values with their slot indices, in index order; O(capacity).
+    /// All values with their slot indices, in the order of the indices. O(capacity).
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(&self.slots).filter_map(|(index, slot)| Some((index, slot.value()?)))
     }
 }
 
-/// A free slot, and what has to be told when it is filled.
+/// A free slot, and the counters to update when it is filled.
 pub(crate) struct Vacant<'a, I, T> {
     slot: &'a mut Slot<T>,
-    /// The free slot after it.
+    /// The free slot after this one.
     next: u32,
     free: &'a mut u32,
     len: &'a mut u32,
@@ -309,9 +305,9 @@ impl<'a, I: Id, T> Vacant<'a, I, T> {
         *self.free
     }
 
-    /// Fills the slot. The value is best made in place of the argument: then it is written there field by field, and not
-    /// copied as a whole right after it was written in pieces, which would stall. That needs a function which cannot give up:
-    /// a value that may have to be dropped instead has to be somewhere first.
+    /// Fills the slot. Construct the value in the argument: then the compiler writes it into the slot field by field. A
+    /// value constructed before is copied as a whole right after it was written in pieces, which stalls the processor. That
+    /// is why this method cannot fail: a value that may have to be dropped instead needs memory of its own.
     #[inline]
     pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
         self.slot.kept = Kept::Here(value);

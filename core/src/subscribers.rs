@@ -1,8 +1,8 @@
-//! Events for any number of subscribers: one bounded ring that all of them share, and a cursor each.
+//! Events for any number of subscribers: one bounded ring that they share, and a cursor for each.
 //!
-//! Publishing costs O(1), however many subscribe: the event is written once, and the list of those who wait is spliced
-//! onto the list of those to be woken, without touching any of them. Who reads too slowly is told how many events it
-//! missed; nobody holds the ring back.
+//! Publishing is O(1) whatever the number of subscribers: the event is written once, and the list of waiting subscribers
+//! is spliced onto the list of subscribers to wake, without touching its members. A slow subscriber learns how many events
+//! it missed; it does not hold the ring back.
 
 use alloc::vec::Vec;
 
@@ -14,24 +14,24 @@ use crate::slots::Slots;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Next<E> {
-    /// The oldest event that it has not read.
+    /// The oldest event that the subscriber has not read.
     Event(E),
-    /// So many events were overwritten before it read them. The oldest one kept comes next.
+    /// How many events were overwritten before the subscriber read them. The oldest kept event comes next.
     Lagged(u64),
-    /// It has read everything.
+    /// The subscriber has read everything.
     Empty,
 }
 
 struct Subscriber<W> {
-    /// The number of the event that it reads next.
+    /// The number of the next event to read.
     cursor: u64,
     waiter: Option<Waiter<W>>,
 }
 
 struct Waiter<W> {
     value: W,
-    /// The cursor when it began to wait: as long as no event has that number, it waits; from then on it is to be woken.
-    /// This is what makes splicing possible, for no subscriber needs to be told that it changed lists.
+    /// The cursor when the wait began. The subscriber is waiting until an event has this number; from then on it is to be
+    /// woken. So splicing the lists need not touch the subscribers: each one's list follows from this number.
     since: u64,
 }
 
@@ -40,20 +40,20 @@ struct Waiter<W> {
 pub(crate) struct Subscribers<E: Copy, W> {
     ring: Vec<E>,
     ring_capacity: usize,
-    /// The number of the next event; the ring keeps those just below.
+    /// The number of the next event. The ring keeps the events just before it.
     next: u64,
-    /// Whether nothing more will be published.
+    /// Whether publishing has ended.
     closed: bool,
     slots: Slots<SubscriberId, Subscriber<W>>,
     links: Links,
-    // Each subscriber is in exactly one of these.
+    // Each subscriber is in exactly one of these lists.
     idle: List,
     waiting: List,
     to_wake: List,
 }
 
 impl<E: Copy, W> Subscribers<E, W> {
-    /// A ring that keeps the last `ring` events, for at most `subscribers`.
+    /// A ring that keeps the last `ring` events, for at most `subscribers` subscribers.
     pub(crate) fn new(subscribers: u32, ring: u32, origin: u64) -> Self {
         Self {
             ring: Vec::with_capacity(ring as usize),
@@ -75,7 +75,7 @@ impl<E: Copy, W> Subscribers<E, W> {
         slots.saturating_add((ring as usize).saturating_mul(size_of::<E>()))
     }
 
-    /// Adds a subscriber, who will read what is published from now on; `None` when there are as many as there may be.
+    /// Adds a subscriber. It reads the events that are published from now on. `None` if no slot is free.
     pub(crate) fn subscribe(&mut self) -> Option<SubscriberId> {
         let new = Subscriber { cursor: self.next, waiter: None };
         let id = self.slots.insert(new).ok()?;
@@ -84,21 +84,21 @@ impl<E: Copy, W> Subscribers<E, W> {
         Some(id)
     }
 
-    /// Removes a subscriber and hands its waiter out; `None` when it is not there.
+    /// Removes a subscriber and hands out its waiter. `None` if there is no such subscriber.
     pub(crate) fn unsubscribe(&mut self, id: SubscriberId) -> Option<Option<W>> {
         self.slots.get(id)?;
         self.remove_at(self.slots.index_of(id))
     }
 
-    /// Removes any one subscriber and hands its waiter out: called until `None`, it removes them all.
+    /// Removes any one subscriber and hands out its waiter. Called until `None`, it removes all of them.
     pub(crate) fn remove_any(&mut self) -> Option<Option<W>> {
         let lists = [&self.to_wake, &self.waiting, &self.idle];
         let index = lists.into_iter().find_map(List::front)?;
         self.remove_at(index)
     }
 
-    /// Shows `event` to all subscribers, and has the waiting ones woken. Without any, or once the ring is closed, it is
-    /// dropped: whether it was shown.
+    /// Publishes `event` to all subscribers; the waiting ones are to be woken. Returns whether it was published: the event
+    /// is dropped if there are no subscribers, or the ring is closed.
     pub(crate) fn publish(&mut self, event: E) -> bool {
         if self.slots.is_empty() || self.closed {
             return false;
@@ -113,14 +113,14 @@ impl<E: Copy, W> Subscribers<E, W> {
         true
     }
 
-    /// Publishes nothing more: what is there can be read on, and all waiting subscribers are to be woken.
+    /// Ends publishing. Unread events can still be read. All waiting subscribers are to be woken.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.to_wake.append(&mut self.links, &mut self.waiting);
     }
 
-    /// Reads on; `None` when the subscriber is not there. Once the ring is closed, a subscriber that has read everything
-    /// is removed by this, unless it has a waiter that is still to be woken.
+    /// Reads the next event. `None` if there is no such subscriber. Once the ring is closed, this call removes a subscriber
+    /// that has read everything, unless its waiter is still to be woken.
     pub(crate) fn next(&mut self, id: SubscriberId) -> Option<Next<E>> {
         let oldest = self.next.saturating_sub(self.ring.len() as u64);
         let subscriber = self.slots.get(id)?;
@@ -142,8 +142,10 @@ impl<E: Copy, W> Subscribers<E, W> {
         Some(next)
     }
 
-    /// Keeps `waiter` until there is something to read, and hands back the waiter that it replaces; or hands back `waiter`
-    /// itself when there is no need to wait: something can be read, the ring is closed, or the subscriber is not there.
+    /// Keeps `waiter` until there is an event to read, and hands back the waiter that it replaces.
+    ///
+    /// # Errors
+    /// `waiter`, if there is no need to wait: there is an unread event, the ring is closed, or there is no such subscriber.
     pub(crate) fn wait(&mut self, id: SubscriberId, waiter: W) -> Result<Option<W>, W> {
         match self.slots.get(id) {
             Some(subscriber) if !self.closed && subscriber.cursor >= self.next => {}
@@ -159,19 +161,19 @@ impl<E: Copy, W> Subscribers<E, W> {
         Ok(old)
     }
 
-    /// Takes out the waiter of the next subscriber to wake, in the order in which they began to wait.
+    /// Takes the waiter of the next subscriber to wake, in the order in which their waits began.
     pub(crate) fn pop_wake(&mut self) -> Option<W> {
         let index = self.to_wake.front()?;
         self.take_waiter(index)
     }
 
-    /// Whether [`pop_wake`](Self::pop_wake) has something.
+    /// Whether [`pop_wake`](Self::pop_wake) has a waiter.
     #[inline]
     pub(crate) const fn has_wake(&self) -> bool {
         !self.to_wake.is_empty()
     }
 
-    /// The slot of the subscriber that [`pop_wake`](Self::pop_wake) is about; [`NIL`](crate::list::NIL) without any.
+    /// The slot of the next subscriber to wake; [`NIL`](crate::list::NIL) if there is none.
     #[inline]
     pub(crate) const fn first_wake(&self) -> u32 {
         self.to_wake.head()
@@ -183,30 +185,30 @@ impl<E: Copy, W> Subscribers<E, W> {
         self.slots.len()
     }
 
-    /// How many places are used up for good.
+    /// How many slots are retired.
     pub(crate) fn retired(&self) -> u32 {
         self.slots.retired()
     }
 
-    /// How many waiters are kept.
+    /// How many waiters there are.
     #[cfg(test)]
     pub(crate) const fn waiters(&self) -> u32 {
         self.waiting.len().saturating_add(self.to_wake.len())
     }
 
-    /// The number of subscribers and of waiters, counted by walking all places, O(capacity).
+    /// The numbers of subscribers and of waiters, counted by walking all slots. O(capacity).
     pub(crate) fn audit(&self) -> (u32, u32) {
         self.slots.iter().fold((0, 0), |(subscribers, waiters), (_, subscriber)| {
             (subscribers + 1, waiters + u32::from(subscriber.waiter.is_some()))
         })
     }
 
-    /// Where in the ring event number `number` stands.
+    /// The position in the ring of event number `number`; `None` if the ring has no places.
     fn position(&self, number: u64) -> Option<usize> {
         usize::try_from(number.checked_rem(self.ring_capacity as u64)?).ok()
     }
 
-    /// Takes the waiter out, and moves its subscriber to the idle ones.
+    /// Takes the waiter of a subscriber, if it has one, and moves the subscriber to the idle list.
     fn take_waiter(&mut self, index: u32) -> Option<W> {
         let waiter = self.slots.at_mut(index)?.waiter.take()?;
         let is_woken = waiter.since < self.next || self.closed;
@@ -237,10 +239,10 @@ mod tests {
     }
 
     #[test]
-    fn each_reads_every_event_since_it_came() {
+    fn each_subscriber_reads_all_events_since_it_subscribed() {
         let mut ring = Ring::new(2, 4, 0);
         ring.publish(1);
-        assert!(ring.ring.is_empty(), "nobody is there to read it");
+        assert!(ring.ring.is_empty(), "there is no subscriber");
         let a = ring.subscribe().unwrap();
         ring.publish(2);
         let b = ring.subscribe().unwrap();
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slow_are_told_what_they_missed() {
+    fn a_slow_subscriber_learns_how_many_events_it_missed() {
         let mut ring = Ring::new(2, 3, 0);
         let (slow, fast) = (ring.subscribe().unwrap(), ring.subscribe().unwrap());
         for event in 0..10 {
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_of_none_only_counts() {
+    fn a_ring_without_places_only_counts() {
         let mut ring = Ring::new(1, 0, 0);
         let id = ring.subscribe().unwrap();
         assert_eq!(ring.wait(id, 5), Ok(None));
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_wakes_who_waits_and_nobody_else() {
+    fn an_event_wakes_exactly_the_waiting_subscribers() {
         let mut ring = Ring::new(3, 4, 0);
         let ids = [0, 1, 2].map(|_| ring.subscribe().unwrap());
         assert_eq!(ring.wait(ids[2], 2), Ok(None));
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_something_to_read_does_not_wait() {
+    fn a_subscriber_with_an_unread_event_does_not_wait() {
         let mut ring = Ring::new(1, 4, 0);
         let id = ring.subscribe().unwrap();
         ring.publish(7);
@@ -301,12 +303,12 @@ mod tests {
         assert_eq!(ring.next(id), Some(Event(7)));
         assert_eq!([ring.wait(id, 2), ring.wait(id, 3)], [Ok(None), Ok(Some(2))]);
         ring.publish(8);
-        assert_eq!(ring.wait(id, 4), Err(4), "the waiter from before is woken");
+        assert_eq!(ring.wait(id, 4), Err(4), "the earlier waiter is to be woken");
         assert_eq!(woken(&mut ring), [3]);
     }
 
     #[test]
-    fn reading_before_the_wake_and_waiting_again_is_no_wake() {
+    fn a_waiter_replaced_after_reading_is_not_woken() {
         let mut ring = Ring::new(1, 4, 0);
         let id = ring.subscribe().unwrap();
         assert_eq!(ring.wait(id, 1), Ok(None));
@@ -319,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stale_reach_nothing() {
+    fn a_stale_id_reaches_nothing() {
         let mut ring = Ring::new(1, 4, 0);
         let old = ring.subscribe().unwrap();
         assert_eq!(ring.wait(old, 1), Ok(None));
@@ -341,7 +343,7 @@ mod tests {
         assert_eq!((ring.ring.capacity(), ring.ring.len()), (7, 7));
     }
 
-    /// A subscriber of the model: its unread events, how many it missed, its waiter, and whether that is to be woken.
+    /// A subscriber of the model: its unread events, how many it missed, its waiter, and whether the waiter is to be woken.
     struct Naive {
         id: SubscriberId,
         unread: VecDeque<u32>,
@@ -372,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn it_behaves_as_a_queue_for_each() {
+    fn the_ring_behaves_like_a_queue_for_each_subscriber() {
         for seed in 0..200 {
             let mut rng = fastrand::Rng::with_seed(seed);
             let (places, kept) = (rng.u32(0..6), rng.u32(0..5));

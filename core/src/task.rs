@@ -1,4 +1,4 @@
-//! What a task's slot holds.
+//! The task: the contents of a task slot.
 
 use core::num::NonZeroU64;
 
@@ -10,48 +10,51 @@ use crate::retry::Tries;
 use crate::time::{NEVER, after};
 use crate::{CancelReason, Instant, Offer, OutcomeKind, Plan, Priority, Route, Terms, Times};
 
-/// A task from its admission until its outcome is released and its attempt has stopped.
+/// A task, from its admission until its outcome is released and its attempt has stopped.
 ///
-/// With a job, an output, an error, a panic and metadata of 8 bytes each, a callback and a waiter of 16, a task and
-/// its id take 136 bytes.
+/// A task and its id take 136 bytes if a job, an output, an error, a panic and the metadata take 8 bytes each, a callback
+/// and a waiter 16.
 pub(crate) struct Task<P: Plan> {
     pub(crate) state: State,
     pub(crate) priority: Priority,
-    /// Effects that the host has not taken yet.
+    /// The effects that the task owes the host.
     pub(crate) pending: Pending,
     /// The kind of the outcome, once it is fixed.
     pub(crate) kind: Option<OutcomeKind>,
-    /// How many attempts were started, without those that were snoozed: what its policy counts.
+    /// How many attempts were started, without snoozed ones. The retry policy counts these.
     pub(crate) attempts: u32,
-    /// How many were started, all told: each has a generation of the slot.
+    /// How many attempts were started in all. Each has its own generation of the slot.
     pub(crate) starts: u32,
     pub(crate) tries: Tries,
-    /// Delayed and backing off: when it is ready. Queued: since when. Running and halting: since when it runs, as far as its
-    /// start-to-close time-out is concerned. Settled: since when.
+    /// Delayed or backing off: when it becomes ready. Queued: since when. Running or halting: when its start-to-close
+    /// time-out began to count. Settled: since when.
     pub(crate) since: Instant,
-    /// Unsettled: its schedule-to-close deadline. Settled: until when it had waited.
+    /// Unsettled: the schedule-to-close deadline. Settled: when its wait ended.
     close_by_or_waited_until: Instant,
     admitted_at: Instant,
     start_to_close: u64,
-    /// Unsettled: its schedule-to-start time-out. Retained: since when.
+    /// Unsettled: the schedule-to-start time-out. Retained: since when.
     schedule_to_start_or_retained_at: u64,
     pub(crate) backoff_or_reason: BackoffOrReason,
-    /// The slot of the running attempt's first sleep, [`NIL`] if it has none. Only while an attempt runs, or has just ended.
+    /// The slot of the running attempt's first sleep; [`NIL`] if it has none. Valid only while an attempt runs, or has
+    /// just ended.
     pub(crate) first_sleep: u32,
     pub(crate) claimant: Claimant<P>,
     pub(crate) payload: Payload<P>,
     pub(crate) meta: P::Meta,
 }
 
-/// Unsettled: how long it backs off. Cancelled for a reason: that. The bounds of a backoff leave the two highest bits free,
-/// and one of them is set here, so that the enum takes no more room than they do.
+/// The backoff of an unsettled task, or the reason of a cancelled one.
+///
+/// The bounds of a backoff leave the two highest bits free. One of them is set here, which makes `high` non-zero, so the
+/// enum takes no more room than a backoff.
 #[derive(Clone, Copy)]
 pub(crate) enum BackoffOrReason {
     Backoff { high: NonZeroU64, low: u64 },
     Reason(CancelReason),
 }
 
-/// Who gets the outcome.
+/// The receiver of the outcome.
 pub(crate) enum Claimant<P: Plan> {
     Nobody,
     Callback(P::Callback),
@@ -59,9 +62,9 @@ pub(crate) enum Claimant<P: Plan> {
     Retention,
 }
 
-/// The one value of the task that is in the machine's hands.
+/// The one value of the task that the machine holds.
 pub(crate) enum Payload<P: Plan> {
-    /// The host has it.
+    /// No value: the host has the job or the outcome, or the outcome has none.
     Away,
     Job(P::Job),
     Output(P::Output),
@@ -78,8 +81,8 @@ pub(crate) struct Record<M> {
     pub(crate) times: Times,
 }
 
-/// A set of effects that a task owes the host. All but the first are those of a settled one. They are taken in the order
-/// stop, wake, observe, settle, discard.
+/// The set of effects that a task owes the host. Only a settled task owes any of them except `STOP`. The host takes them
+/// in the order stop, wake, observe, settle, discard.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending(u8);
 
@@ -90,14 +93,14 @@ impl Pending {
     pub(crate) const WAKE: Self = Self(4);
     pub(crate) const DISCARD: Self = Self(8);
     pub(crate) const OBSERVE: Self = Self(16);
-    /// Not an effect: nobody may have the outcome, for the host has yet to see it, or has it.
+    /// Not an effect: the claimant may not have the outcome, because the host has yet to observe it, or is observing it.
     pub(crate) const HELD: Self = Self(32);
-    /// Not an effect: there is a reason why it was cancelled, which leaves with the outcome.
+    /// Not an effect: the task was cancelled for a reason, which leaves with the outcome.
     pub(crate) const REASON: Self = Self(64);
-    /// Those that make no sense any more once the outcome has left.
+    /// Void once the outcome has left.
     pub(crate) const OF_OUTCOME: Self = Self(2 | 4 | 8 | 16 | 32);
 
-    /// Whether it has any of these effects.
+    /// Whether the set has any of these effects.
     pub(crate) const fn has(self, effect: Self) -> bool {
         self.0 & effect.0 != 0
     }
@@ -110,8 +113,8 @@ impl Pending {
         Self(self.0 & !effect.0)
     }
 
-    /// Those of a task that is settled now, if the host sees its outcome first: whoever waits for it is woken when the host
-    /// gives it back. What the end discards nobody has to wait for.
+    /// The effects of a task that settles now, if the host observes its outcome first: the waiter is woken when the host
+    /// gives the outcome back. If the end discards the outcome, the waiter is woken at once.
     #[cold]
     pub(crate) fn held(self) -> Self {
         let held = self.with(Self::OBSERVE).with(Self::HELD);
@@ -123,7 +126,7 @@ impl Pending {
         self.without(Self::HELD.with(Self::REASON)).0 == 0
     }
 
-    /// Whether the host has the outcome, and may give it back.
+    /// Whether the host is observing the outcome, and may give it back.
     pub(crate) const fn is_out(self) -> bool {
         self.has(Self::HELD) && !self.has(Self::OBSERVE.with(Self::DISCARD))
     }
@@ -139,7 +142,7 @@ impl BackoffOrReason {
         Self::Backoff { high: MARK | high, low }
     }
 
-    /// Of a task that is unsettled.
+    /// The backoff; `None` if this is a reason.
     pub(crate) const fn backoff(self) -> Option<Backoff> {
         match self {
             Self::Backoff { high, low } => Some(Backoff::from_halves(high.get() & !MARK.get(), low)),
@@ -149,7 +152,7 @@ impl BackoffOrReason {
 }
 
 impl<P: Plan> Task<P> {
-    /// A task that begins in this state: delayed, or queued.
+    /// A new task. It begins in `state`, which is delayed or queued.
     #[inline]
     pub(crate) fn new(now: Instant, offer: Offer<P>, terms: &Terms, state: State) -> Self {
         let Offer { job, meta, route } = offer;
@@ -179,16 +182,16 @@ impl<P: Plan> Task<P> {
         }
     }
 
-    /// The nearest deadline of the state it is in; [`NEVER`] when there is none. Its timer is armed to this.
+    /// The earliest deadline of the task in its state; [`NEVER`] if there is none. Its timer is armed to this.
     #[inline]
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline_in(self.state)
     }
 
-    /// Its deadline, for who knows in which state it is.
+    /// As [`deadline`](Self::deadline), for a caller that knows the state.
     #[inline]
     pub(crate) fn deadline_in(&self, state: State) -> Instant {
-        debug_assert!(self.state == state, "it is in that state");
+        debug_assert!(self.state == state, "the task is in that state");
         match state {
             State::Delayed | State::Backoff => self.since.min(self.close_by()),
             State::Queued => self.start_by().min(self.close_by()),
@@ -198,26 +201,26 @@ impl<P: Plan> Task<P> {
         }
     }
 
-    /// When its stay in the queue is over.
+    /// Queued: its schedule-to-start deadline.
     #[inline]
     pub(crate) fn start_by(&self) -> Instant {
         after(self.since, self.schedule_to_start_or_retained_at)
     }
 
-    /// When its attempt has run for too long, while one runs.
+    /// Running: the start-to-close deadline of its attempt.
     #[inline]
     pub(crate) fn overdue_at(&self) -> Instant {
         after(self.since, self.start_to_close)
     }
 
-    /// Notes why it was cancelled.
+    /// Notes the reason why the task was cancelled.
     pub(crate) fn set_reason(&mut self, reason: CancelReason) {
         debug_assert!(self.kind == Some(OutcomeKind::Cancelled), "it was cancelled");
         self.backoff_or_reason = BackoffOrReason::Reason(reason);
         self.pending = self.pending.with(Pending::REASON);
     }
 
-    /// Why it was cancelled, if that was said.
+    /// The reason why the task was cancelled, if one was given.
     #[inline]
     pub(crate) fn reason(&self) -> Option<CancelReason> {
         match self.backoff_or_reason {
@@ -226,13 +229,13 @@ impl<P: Plan> Task<P> {
         }
     }
 
-    /// Its schedule-to-close deadline, while it is unsettled.
+    /// Unsettled: its schedule-to-close deadline.
     #[inline]
     pub(crate) fn close_by(&self) -> Instant {
         self.close_by_or_waited_until
     }
 
-    /// Notes how it has ended, and when; `runs` until then if one of its attempts did.
+    /// Notes the kind of the outcome and when it was fixed. `runs` says that an attempt was running until now.
     #[inline]
     pub(crate) fn settle(&mut self, kind: OutcomeKind, runs: bool, now: Instant) {
         self.kind = Some(kind);
@@ -240,7 +243,7 @@ impl<P: Plan> Task<P> {
         self.since = now;
     }
 
-    /// What is said of a settled task besides its values.
+    /// The settled task without its values.
     #[inline]
     pub(crate) fn record(&self, task: TaskId) -> Record<P::Meta> {
         let (admitted, began) = (self.admitted_at, self.close_by_or_waited_until);
@@ -248,29 +251,29 @@ impl<P: Plan> Task<P> {
         Record { task, meta: self.meta, attempts: self.attempts, kind: self.kind, times }
     }
 
-    /// Whether its settlement is all that it owes, and its attempt is over: then it leaves its slot with that.
+    /// Whether the task owes its settlement and nothing else, and its attempt is over. Then the settlement frees the slot.
     #[inline]
-    pub(crate) fn is_only_to_leave(&self) -> bool {
+    pub(crate) fn owes_only_settlement(&self) -> bool {
         self.pending == Pending::SETTLE && self.state == State::Settled
     }
 
-    /// Whether its outcome is fixed and still here.
+    /// Whether the outcome is fixed and has not left.
     #[inline]
     pub(crate) fn is_kept(&self) -> bool {
         matches!(self.state, State::Settled | State::Stopping)
     }
 
-    /// Notes that it is retained from this instant on.
+    /// Notes that the task is retained from now on.
     pub(crate) fn retain(&mut self, now: Instant) {
         self.schedule_to_start_or_retained_at = now.as_nanos();
     }
 
-    /// Since when it is retained, while it is.
+    /// Retained: since when.
     pub(crate) fn retained_at(&self) -> Instant {
         Instant::from_nanos(self.schedule_to_start_or_retained_at)
     }
 
-    /// Counts the start of an attempt, which has no sleeps yet.
+    /// Counts the start of an attempt. It has no sleeps yet.
     #[inline]
     pub(crate) fn start(&mut self, now: Instant) {
         self.since = now;

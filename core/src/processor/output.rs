@@ -146,7 +146,7 @@ impl<P: Plan> Processor<P> {
     #[inline]
     pub fn next_callback(&self) -> Option<&P::Callback> {
         match self.tasks.at(self.outbox.head())? {
-            task if !task.is_only_to_leave() => None,
+            task if !task.owes_only_settlement() => None,
             Task { claimant: Claimant::Callback(callback), .. } => Some(callback),
             _ => None,
         }
@@ -160,7 +160,7 @@ impl<P: Plan> Processor<P> {
     pub fn poll_settlement(&mut self) -> Option<Settlement<P>> {
         let index = self.outbox.head();
         let (_, task) = self.tasks.entry(index)?;
-        if !task.is_only_to_leave() {
+        if !task.owes_only_settlement() {
             return None;
         }
         task.pending = Pending::NONE;
