@@ -33,9 +33,9 @@ pub enum RoomStatus<W> {
     Granted(W),
     /// The wait goes on with the given waiter. The earlier one is handed back.
     Waiting(Option<W>),
-    /// There was room when its turn came, but the limit `unclaimed` did not allow as many tasks for handles, and waiting
-    /// does not help against that (see [`Refusal::Unclaimed`](crate::Refusal::Unclaimed)). It has left the line. The
-    /// given waiter is handed back.
+    /// There was room when its turn came, but the limit `unclaimed` did not allow as many tasks for handles, and
+    /// waiting does not help against that (see [`Refusal::Unclaimed`](crate::Refusal::Unclaimed)). It has left the
+    /// line. The given waiter is handed back.
     Unclaimed(W),
     /// It is not in the line: it left, or the machine is draining. The given waiter is handed back.
     Gone(W),
@@ -68,8 +68,8 @@ pub(crate) struct Line<W> {
 }
 
 impl<W> Line<W> {
-    /// A line of at most `capacity` members: waiters and permits. The account `members` counts them, the account `places`
-    /// the places that permits hold.
+    /// A line of at most `capacity` members: waiters and permits. The account `members` counts them, the account
+    /// `places` the places that permits hold.
     pub(crate) fn new(capacity: u32, members: Account, places: Account, origin: u64) -> Self {
         Self {
             slots: Slots::new(capacity).with_origin(origin),

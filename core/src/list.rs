@@ -1,5 +1,5 @@
-//! Doubly linked lists of slot indices. The links lie in a table beside the slots, so a list works for values of any type.
-//! Membership takes eight bytes in the table, and no allocation.
+//! Doubly linked lists of slot indices. The links lie in a table beside the slots, so a list works for values of any
+//! type. Membership takes eight bytes in the table, and no allocation.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -49,9 +49,9 @@ impl Links {
     }
 }
 
-/// The ends and the length of one list. Its owner passes the same links with each call, and removes a slot from the list
-/// before it frees the slot. Every call is O(1), except that [`iter`](Self::iter) visits every member. None panics,
-/// whatever the index.
+/// The ends and the length of one list. Its owner passes the same links with each call, and removes a slot from the
+/// list before it frees the slot. Every call is O(1), except that [`iter`](Self::iter) visits every member. None
+/// panics, whatever the index.
 ///
 /// The first member's link back is undefined, so that `pop_front` touches no other member.
 #[derive(Debug)]
@@ -114,8 +114,8 @@ impl List {
         self.len = self.len.wrapping_add(1);
     }
 
-    /// Removes slot `index` from this list. Does nothing if no list that shares these links has the slot. It must not be in
-    /// another of these lists.
+    /// Removes slot `index` from this list. Does nothing if no list that shares these links has the slot. It must not
+    /// be in another of these lists.
     #[inline]
     pub(crate) fn remove(&mut self, links: &mut Links, index: u32) {
         if self.head == index {

@@ -80,8 +80,8 @@ impl<W> Sleeps<W> {
         Slots::<SleepId, Sleep<W>>::bytes(capacity).saturating_add(ListWithLinks::bytes(capacity))
     }
 
-    /// Begins a sleep for the attempt of the task in slot `task`, whose first sleep is in slot `head`. Returns the id and
-    /// the slot of the sleep. Hands the waiter back if the attempt already has `most` sleeps, or no slot is free.
+    /// Begins a sleep for the attempt of the task in slot `task`, whose first sleep is in slot `head`. Returns the id
+    /// and the slot of the sleep. Hands the waiter back if the attempt already has `most` sleeps, or no slot is free.
     /// O(`most`).
     pub(crate) fn begin(
         &mut self,
@@ -113,7 +113,8 @@ impl<W> Sleeps<W> {
         Ok((id, index))
     }
 
-    /// The time of the sleep in slot `index` has come: its waiter is to be woken. Returns the slot of the attempt's task.
+    /// The time of the sleep in slot `index` has come: its waiter is to be woken. Returns the slot of the attempt's
+    /// task.
     pub(crate) fn fall_due(&mut self, index: u32) -> u32 {
         let Some(sleep) = self.slots.at_mut(index) else {
             debug_assert!(false, "a timer ends with its sleep");
@@ -167,8 +168,8 @@ impl<W> Sleeps<W> {
         }
     }
 
-    /// Ends the sleep in slot `index` because its attempt is over. Returns the slot of the attempt's next sleep, and whether
-    /// this one is removed: a sleep with a waiter keeps its slot until the waiter is woken.
+    /// Ends the sleep in slot `index` because its attempt is over. Returns the slot of the attempt's next sleep, and
+    /// whether this one is removed: a sleep with a waiter keeps its slot until the waiter is woken.
     pub(crate) fn abandon(&mut self, index: u32) -> Option<(u32, bool)> {
         let sleep = self.slots.at_mut(index)?;
         let (was, next) = (sleep.stage, sleep.next);

@@ -1,19 +1,20 @@
 //! The bounded, generational store. Tasks, sleeps, sources, subscribers and permits each have one.
 //!
-//! An id is `generation << index_bits | index`. The index takes only the bits that the capacity needs, and the generation
-//! takes the others. A *stay* is the time between the insertion of a value and its removal. Each stay in a slot has the
-//! slot's next generation, from 1 on, or from a start that an origin sets. So an id is never zero and never repeats. A slot
-//! whose generations are used up is *retired*: it is counted and never used again, so no id is given out twice.
+//! An id is `generation << index_bits | index`. The index takes only the bits that the capacity needs, and the
+//! generation takes the others. A *stay* is the time between the insertion of a value and its removal. Each stay in a
+//! slot has the slot's next generation, from 1 on, or from a start that an origin sets. So an id is never zero and
+//! never repeats. A slot whose generations are used up is *retired*: it is counted and never used again, so no id is
+//! given out twice.
 //!
-//! One array holds the generations, the values and the list of free slots, so a stay touches no other memory. `slab` keeps
-//! nothing in a vacant entry: on top of it this store needs a second array for the generations, and copies each value once
-//! more. That takes 14 % more instructions and 20 % more time for a task's whole life, at 1,000 queued tasks as at 100,000.
-//! (The cache uses `slab`, because its entries have no ids.)
+//! One array holds the generations, the values and the list of free slots, so a stay touches no other memory. `slab`
+//! keeps nothing in a vacant entry: on top of it this store needs a second array for the generations, and copies each
+//! value once more. That takes 14 % more instructions and 20 % more time for a task's whole life, at 1,000 queued tasks
+//! as at 100,000. (The cache uses `slab`, because its entries have no ids.)
 //!
 //! **When the first slot can retire.** The slot freed last is used first, so in the worst case all the wear is on one
-//! slot. Generations of 32 bits would be used up after 72 minutes at 1,000,000 stays a second. A capacity of 1,024 takes 10
-//! index bits and leaves 54 bits, which last 570 years. A capacity of 1,000,000 leaves 44 bits, which last 203 days; then
-//! one slot is lost. An origin takes at most a sixteenth of that. Further generations within one stay (see
+//! slot. Generations of 32 bits would be used up after 72 minutes at 1,000,000 stays a second. A capacity of 1,024
+//! takes 10 index bits and leaves 54 bits, which last 570 years. A capacity of 1,000,000 leaves 44 bits, which last 203
+//! days; then one slot is lost. An origin takes at most a sixteenth of that. Further generations within one stay (see
 //! [`Slots::further`]) count like stays. A stay can use up the generations of its slot: see [`Slots::has_further`].
 
 use alloc::vec::Vec;
@@ -93,8 +94,8 @@ impl<I: Id, T> Slots<I, T> {
         }
     }
 
-    /// Sets the first generation of an empty store, within the first sixteenth of the range: 1 for origin 0. Consecutive
-    /// origins begin far apart, so stores with consecutive numbers have no ids in common for a long time.
+    /// Sets the first generation of an empty store, within the first sixteenth of the range: 1 for origin 0.
+    /// Consecutive origins begin far apart, so stores with consecutive numbers have no ids in common for a long time.
     pub(crate) const fn with_origin(mut self, origin: u64) -> Self {
         let bits = self.generation_bits.saturating_sub(4);
         // Fibonacci hashing: the factor is 2^64 divided by the golden ratio, and spreads consecutive numbers evenly.
@@ -215,7 +216,8 @@ impl<I: Id, T> Slots<I, T> {
         slot.value().map(|_| I::from_raw(slot.bits))
     }
 
-    /// The slot index of an id of this store, or of one that [`Slots::further`] made. Does not check that the id is live.
+    /// The slot index of an id of this store, or of one that [`Slots::further`] made. Does not check that the id is
+    /// live.
     #[inline]
     pub(crate) fn index_of(&self, id: impl Id) -> u32 {
         id.raw().get() as u32 & self.index_mask
@@ -306,8 +308,8 @@ impl<'a, I: Id, T> Vacant<'a, I, T> {
     }
 
     /// Fills the slot. Construct the value in the argument: then the compiler writes it into the slot field by field. A
-    /// value constructed before is copied as a whole right after it was written in pieces, which stalls the processor. That
-    /// is why this method cannot fail: a value that may have to be dropped instead needs memory of its own.
+    /// value constructed before is copied as a whole right after it was written in pieces, which stalls the processor.
+    /// That is why this method cannot fail: a value that may have to be dropped instead needs memory of its own.
     #[inline]
     pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
         self.slot.kept = Kept::Here(value);

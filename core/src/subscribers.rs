@@ -1,8 +1,8 @@
 //! Events for any number of subscribers: one bounded ring that they share, and a cursor for each.
 //!
-//! Publishing is O(1) whatever the number of subscribers: the event is written once, and the list of waiting subscribers
-//! is spliced onto the list of subscribers to wake, without touching its members. A slow subscriber learns how many events
-//! it missed; it does not hold the ring back.
+//! Publishing is O(1) whatever the number of subscribers: the event is written once, and the list of waiting
+//! subscribers is spliced onto the list of subscribers to wake, without touching its members. A slow subscriber learns
+//! how many events it missed; it does not hold the ring back.
 
 use alloc::vec::Vec;
 
@@ -30,8 +30,8 @@ struct Subscriber<W> {
 
 struct Waiter<W> {
     value: W,
-    /// The cursor when the wait began. The subscriber is waiting until an event has this number; from then on it is to be
-    /// woken. So splicing the lists need not touch the subscribers: each one's list follows from this number.
+    /// The cursor when the wait began. The subscriber is waiting until an event has this number; from then on it is to
+    /// be woken. So splicing the lists need not touch the subscribers: each one's list follows from this number.
     since: u64,
 }
 
@@ -97,8 +97,8 @@ impl<E: Copy, W> Subscribers<E, W> {
         self.remove_at(index)
     }
 
-    /// Publishes `event` to all subscribers; the waiting ones are to be woken. Returns whether it was published: the event
-    /// is dropped if there are no subscribers, or the ring is closed.
+    /// Publishes `event` to all subscribers; the waiting ones are to be woken. Returns whether it was published: the
+    /// event is dropped if there are no subscribers, or the ring is closed.
     pub(crate) fn publish(&mut self, event: E) -> bool {
         if self.slots.is_empty() || self.closed {
             return false;
@@ -119,8 +119,8 @@ impl<E: Copy, W> Subscribers<E, W> {
         self.to_wake.append(&mut self.links, &mut self.waiting);
     }
 
-    /// Reads the next event. `None` if there is no such subscriber. Once the ring is closed, this call removes a subscriber
-    /// that has read everything, unless its waiter is still to be woken.
+    /// Reads the next event. `None` if there is no such subscriber. Once the ring is closed, this call removes a
+    /// subscriber that has read everything, unless its waiter is still to be woken.
     pub(crate) fn next(&mut self, id: SubscriberId) -> Option<Next<E>> {
         let oldest = self.next.saturating_sub(self.ring.len() as u64);
         let subscriber = self.slots.get(id)?;
@@ -145,7 +145,8 @@ impl<E: Copy, W> Subscribers<E, W> {
     /// Keeps `waiter` until there is an event to read, and hands back the waiter that it replaces.
     ///
     /// # Errors
-    /// `waiter`, if there is no need to wait: there is an unread event, the ring is closed, or there is no such subscriber.
+    /// `waiter`, if there is no need to wait: there is an unread event, the ring is closed, or there is no such
+    /// subscriber.
     pub(crate) fn wait(&mut self, id: SubscriberId, waiter: W) -> Result<Option<W>, W> {
         match self.slots.get(id) {
             Some(subscriber) if !self.closed && subscriber.cursor >= self.next => {}
@@ -343,7 +344,8 @@ mod tests {
         assert_eq!((ring.ring.capacity(), ring.ring.len()), (7, 7));
     }
 
-    /// A subscriber of the model: its unread events, how many it missed, its waiter, and whether the waiter is to be woken.
+    /// A subscriber of the model: its unread events, how many it missed, its waiter, and whether the waiter is to be
+    /// woken.
     struct Naive {
         id: SubscriberId,
         unread: VecDeque<u32>,

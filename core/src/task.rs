@@ -12,8 +12,8 @@ use crate::{CancelReason, Instant, Offer, OutcomeKind, Plan, Priority, Route, Te
 
 /// A task, from its admission until its outcome is released and its attempt has stopped.
 ///
-/// A task and its id take 136 bytes if a job, an output, an error, a panic and the metadata take 8 bytes each, a callback
-/// and a waiter 16.
+/// A task and its id take 136 bytes if a job, an output, an error, a panic and the metadata take 8 bytes each, a
+/// callback and a waiter 16.
 pub(crate) struct Task<P: Plan> {
     pub(crate) state: State,
     pub(crate) priority: Priority,
@@ -46,8 +46,8 @@ pub(crate) struct Task<P: Plan> {
 
 /// The backoff of an unsettled task, or the reason of a cancelled one.
 ///
-/// The bounds of a backoff leave the two highest bits free. One of them is set here, which makes `high` non-zero, so the
-/// enum takes no more room than a backoff.
+/// The bounds of a backoff leave the two highest bits free. One of them is set here, which makes `high` non-zero, so
+/// the enum takes no more room than a backoff.
 #[derive(Clone, Copy)]
 pub(crate) enum BackoffOrReason {
     Backoff { high: NonZeroU64, low: u64 },
@@ -81,8 +81,8 @@ pub(crate) struct Record<M> {
     pub(crate) times: Times,
 }
 
-/// The set of effects that a task owes the host. Only a settled task owes any of them except `STOP`. The host takes them
-/// in the order stop, wake, observe, settle, discard.
+/// The set of effects that a task owes the host. Only a settled task owes any of them except `STOP`. The host takes
+/// them in the order stop, wake, observe, settle, discard.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending(u8);
 
@@ -93,7 +93,8 @@ impl Pending {
     pub(crate) const WAKE: Self = Self(4);
     pub(crate) const DISCARD: Self = Self(8);
     pub(crate) const OBSERVE: Self = Self(16);
-    /// Not an effect: the claimant may not have the outcome, because the host has yet to observe it, or is observing it.
+    /// Not an effect: the claimant may not have the outcome, because the host has yet to observe it, or is observing
+    /// it.
     pub(crate) const HELD: Self = Self(32);
     /// Not an effect: the task was cancelled for a reason, which leaves with the outcome.
     pub(crate) const REASON: Self = Self(64);
@@ -113,8 +114,8 @@ impl Pending {
         Self(self.0 & !effect.0)
     }
 
-    /// The effects of a task that settles now, if the host observes its outcome first: the waiter is woken when the host
-    /// gives the outcome back. If the end discards the outcome, the waiter is woken at once.
+    /// The effects of a task that settles now, if the host observes its outcome first: the waiter is woken when the
+    /// host gives the outcome back. If the end discards the outcome, the waiter is woken at once.
     #[cold]
     pub(crate) fn held(self) -> Self {
         let held = self.with(Self::OBSERVE).with(Self::HELD);
@@ -251,7 +252,8 @@ impl<P: Plan> Task<P> {
         Record { task, meta: self.meta, attempts: self.attempts, kind: self.kind, times }
     }
 
-    /// Whether the task owes its settlement and nothing else, and its attempt is over. Then the settlement frees the slot.
+    /// Whether the task owes its settlement and nothing else, and its attempt is over. Then the settlement frees the
+    /// slot.
     #[inline]
     pub(crate) fn owes_only_settlement(&self) -> bool {
         self.pending == Pending::SETTLE && self.state == State::Settled

@@ -1,4 +1,4 @@
-//! May a task be admitted? Counts the room, with the room that permits set aside, and gives the reason for a refusal.
+//! May a task be admitted? Counts the room, including the room that permits hold, and gives the reason for a refusal.
 
 use super::gate::Gate;
 use super::tally::Tally;
@@ -122,8 +122,8 @@ impl<W> Admission<W> {
             && self.slot_room(free_slots) >= wanted
     }
 
-    /// Calls the first in line and returns its waiter; there has to be room. The permit is granted, or denied if
-    /// `unclaimed` has too little room: against that waiting does not help.
+    /// Calls the first waiter in line, and returns it. There must be room. The permit is granted, or denied if
+    /// `unclaimed` has too little room, because waiting does not help against that.
     pub(super) fn call_first(&mut self) -> Option<W> {
         let is_denied = self.unclaimed_room(self.line.held()) < self.line.wanted();
         if is_denied { self.line.deny() } else { self.line.grant() }
@@ -227,7 +227,7 @@ mod tests {
         rig.tally.enter(State::Queued);
         rig.tally.enter(State::Queued);
         assert_eq!((rig.room(), rig.room_refusal(false, PLENTY)), (0, Some(Refusal::Full)));
-        assert_eq!(rig.room_refusal(true, PLENTY), None, "what is delayed needs none in the queue");
+        assert_eq!(rig.room_refusal(true, PLENTY), None, "a delayed task needs no room in the queue");
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(
             (rig.admission.call_first(), rig.admission.line.held()),
             (Some(8), 1),
-            "denied: no outcome may wait"
+            "denied: there is no room for an outcome"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Time: when the host has to come back, and what happens when it does.
+//! Time: when the host has to call again, and what is due then.
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -9,15 +9,15 @@ use crate::lifecycle::{Input, State};
 use crate::timers::Step;
 use crate::{ByOutcome, Event, Health, Instant, Plan, Progress, Reason, Wake};
 
-/// Something that happens again and again.
+/// A repeating timer of the machine itself.
 pub(super) struct Interval {
     every: Duration,
     due: Instant,
 }
 
 impl<P: Plan> Processor<P> {
-    /// When the host has to come back, and why. Never later than the earliest deadline, rounded up to a
-    /// millisecond. Coming earlier does no harm; coming then always makes progress.
+    /// When the host has to call again, and why. Never later than the earliest deadline, rounded up to a millisecond.
+    /// An earlier call does no harm; a call at this time always makes progress.
     #[inline]
     pub fn next_wake(&self) -> Wake {
         if self.has_effect() {
@@ -35,8 +35,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// When the timers alone want [`advance`](Self::advance) to be called. For hosts whose workers ask for
-    /// starts by themselves.
+    /// When [`advance`](Self::advance) has to be called for the timers alone, and why. `None` if no timer is armed. For
+    /// hosts whose workers ask for starts by themselves.
     #[must_use]
     #[inline]
     pub fn next_timer(&self) -> Option<(Instant, Reason)> {
@@ -44,11 +44,11 @@ impl<P: Plan> Processor<P> {
         Some((at, if due { Reason::Timer } else { Reason::Cascade }))
     }
 
-    /// Lets everything happen that is due at `now`, as far as the budget goes: each timer that fires, each
-    /// far timer that is re-sorted and each slot that the end walks over uses one. With a budget of 0
-    /// nothing happens but the clock moves on.
+    /// Does the work that is due at `now`, within the budget. Each timer that fires, each far timer that is moved to a
+    /// nearer slot of the wheel, and each task slot that the end visits uses one unit. A budget of 0 only advances the
+    /// machine's time. O(budget), plus O([`Limits::sleeps`](crate::Limits::sleeps)) for each attempt that it ends.
     ///
-    /// May change: everything that time changes, so effects, events, room, [`startable`](Self::startable).
+    /// May change: effects, events, room, [`startable`](Self::startable), [`next_wake`](Self::next_wake).
     pub fn advance(&mut self, now: Instant, budget: u32) -> Progress {
         let now = self.observe_time(now);
         let mut used = 0;
@@ -76,8 +76,8 @@ impl<P: Plan> Processor<P> {
             Owner::Own(OwnTimer::Drain) => self.fire_drain(),
             Owner::Sleep(index) => {
                 let task = self.sleeps.fall_due(index);
-                // The attempt will go on soon and needs its task then. Among many tasks that is cold in the caches, and
-                // here the memory of several can be on its way at once: nothing depends on it.
+                // The attempt will soon go on and needs its task, which is cold in the caches if there are many tasks.
+                // No code depends on this load, so the loads of several tasks overlap.
                 black_box(self.tasks.at(task).map(|task| (task.starts, task.since)));
             }
         }
@@ -95,7 +95,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Queues the task in slot `index`, whose delay is over.
+    /// Queues the task in slot `index`, whose delay or backoff is over.
     fn ready(&mut self, index: u32) {
         let Some(task) = self.tasks.at_mut(index) else { return };
         if self.tally.step(task, Input::Ready).is_some() {
@@ -107,7 +107,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Settles the task in slot `index`, whose deadline is over, unless only its attempt is and there may be another one.
+    /// Settles the task in slot `index`, whose deadline has passed. If only its attempt timed out and another attempt
+    /// may follow, asks the attempt to stop instead.
     #[cold]
     pub(super) fn overdue(&mut self, index: u32) {
         let Some(task) = self.tasks.at(index) else { return };
@@ -115,7 +116,7 @@ impl<P: Plan> Processor<P> {
             return self.halt(index);
         }
         let expired = task.state == State::Queued && task.start_by() <= task.close_by();
-        self.end(index, if expired { Input::Expire } else { Input::TimeOut }, None, false);
+        self.settle_out_of_line(index, if expired { Input::Expire } else { Input::TimeOut }, None, false);
     }
 
     fn fire_health(&mut self) {
@@ -127,7 +128,7 @@ impl<P: Plan> Processor<P> {
         self.publish(|| Event::Health);
     }
 
-    /// Arms an interval that has come for its next time after now, and tells how many it has missed.
+    /// Arms an interval that has fallen due for its next time after now, and returns how many times were missed.
     fn rearm(&mut self, interval: Interval, timer: OwnTimer) -> (Interval, u64) {
         let every = u64::try_from(interval.every.as_nanos()).unwrap_or(u64::MAX).max(1);
         let late = self.now.as_nanos().saturating_sub(interval.due.as_nanos());

@@ -21,18 +21,18 @@ use crate::subscribers::Subscribers;
 use crate::{BuildError, ByOutcome, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 impl<P: Plan> Processor<P> {
-    /// Builds a machine for these limits. This is the only call that allocates: exactly
-    /// [`Limits::footprint`]. Before, it asks for all of that in one piece and gives it back, so that limits which are
-    /// too large for the memory are an error and do not abort the process. (An operating system that promises more
-    /// memory than it has can still end the process later.) O(limits).
+    /// Builds a machine for these limits. This is the only call that allocates: exactly [`Limits::footprint`]. First it
+    /// asks for all of that in one piece and frees it, so limits that are too large for the memory are an error instead
+    /// of aborting the process. (An operating system that overcommits memory can still kill the process later.)
+    /// O(limits).
     ///
     /// # Errors
-    /// [`BuildError`]: the first limit that is out of its bounds, or too little memory.
+    /// [`BuildError`]: the first limit that is out of range, or too little memory.
     pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {
         Self::with_generation_bits(limits, now, u64::BITS)
     }
 
-    /// Like [`Processor::new`], with generations of fewer bits for task slots than there is room for.
+    /// Like [`Processor::new`], but the generations of task slots have at most `bits` bits.
     pub(crate) fn with_generation_bits(limits: Limits, now: Instant, bits: u32) -> Result<Self, BuildError> {
         limits.check()?;
         try_reserve(limits.footprint::<P>().total())?;
@@ -71,11 +71,11 @@ impl<P: Plan> Processor<P> {
     }
 }
 
-/// Asks the allocator for this much memory, and gives it back.
+/// Asks the allocator for this much memory, and frees it.
 fn try_reserve(bytes: usize) -> Result<(), BuildError> {
     let mut trial = Vec::<u8>::new();
     trial.try_reserve_exact(bytes).map_err(|_| BuildError::Memory { bytes })?;
-    // Memory that nobody uses need not be asked for, thinks the compiler.
+    // Without this the compiler may drop the allocation, because the memory is not used.
     black_box(&mut trial);
     Ok(())
 }

@@ -1,14 +1,15 @@
-//! When what falls due: every timer of the machine, by whose it is.
+//! All deadlines of the machine, by owner.
 
 use crate::time::NEVER;
 use crate::timers::{Step, Timers};
 use crate::{Account, Instant, Limits};
 
-/// Whose deadline it is. Each owner has one timer.
+/// The owner of a deadline. Each owner has one timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// The task in this slot.
     Task(u32),
+    /// The machine itself.
     Own(OwnTimer),
     /// The sleep in this slot.
     Sleep(u32),
@@ -26,7 +27,7 @@ pub(super) enum OwnTimer {
 impl OwnTimer {
     const ALL: [Self; 3] = [Self::Health, Self::Sweep, Self::Drain];
 
-    /// Whether it comes again and again.
+    /// Whether the timer repeats.
     pub(super) const fn is_interval(self) -> bool {
         matches!(self, Self::Health | Self::Sweep)
     }
@@ -35,13 +36,14 @@ impl OwnTimer {
 /// How many timers belong to the machine itself.
 const OWN: u32 = OwnTimer::ALL.len() as u32;
 
-/// All timers. The wheel knows them by numbers: those of tasks are their slots, then come those of the machine itself, then
-/// those of sleeps. The deadlines of a task are worked out by [`Task::deadline_in`](crate::task::Task::deadline_in).
+/// All timers. The wheel knows a timer by its number. The number of a task's timer is the task's slot. Then come the
+/// machine's own timers, then those of sleeps, by slot. [`Task::deadline_in`](crate::task::Task::deadline_in) computes
+/// the deadlines of tasks.
 pub(crate) struct Deadlines {
     timers: Timers,
     first_own: u32,
     first_sleep: u32,
-    /// Of the tasks' timers.
+    /// The account of the tasks' timers.
     account: Account,
 }
 
@@ -55,7 +57,7 @@ impl Deadlines {
         limits.task_slots().saturating_add(OWN)
     }
 
-    /// None is set. Those of tasks are entered in this account.
+    /// No deadline is set. `account` counts the timers of tasks. Allocates like [`Timers::new`].
     pub(super) fn new(limits: &Limits, account: Account, now: Instant) -> Self {
         Self {
             timers: Timers::new(Self::timers(limits), now),
@@ -85,7 +87,7 @@ impl Deadlines {
         }
     }
 
-    /// Sets the deadline of an owner that has none.
+    /// Sets the deadline of an owner that has none. [`NEVER`] sets none for a task.
     #[inline]
     pub(super) fn add(&mut self, owner: Owner, at: Instant) {
         if !is_none(owner, at) {
@@ -93,7 +95,7 @@ impl Deadlines {
         }
     }
 
-    /// Sets the deadline of an owner, in place of the one that it has, if it has one.
+    /// Sets or replaces the deadline of an owner. [`NEVER`] clears that of a task.
     #[inline]
     pub(super) fn set(&mut self, owner: Owner, at: Instant) {
         if is_none(owner, at) {
@@ -104,7 +106,7 @@ impl Deadlines {
         }
     }
 
-    /// Takes the deadline of an owner back, if it has one.
+    /// Clears the deadline of an owner, if it has one.
     #[inline]
     pub(super) fn clear(&mut self, owner: Owner) {
         if self.timers.disarm(self.number(owner)) && matches!(owner, Owner::Task(_)) {
@@ -112,7 +114,7 @@ impl Deadlines {
         }
     }
 
-    /// Does one unit of work that is due at `now`: see [`Timers::step`].
+    /// Does one unit of work that is due at `now`. See [`Timers::step`].
     pub(super) fn step(&mut self, now: Instant) -> Step<Owner> {
         match self.timers.step(now) {
             Step::Fired(number) => {
@@ -138,30 +140,30 @@ impl Deadlines {
         self.timers.is_armed(self.number(owner))
     }
 
-    /// How many are set.
+    /// How many deadlines are set.
     #[inline]
     pub(super) const fn len(&self) -> u32 {
         self.timers.len()
     }
 
-    /// How many of the machine's intervals are.
+    /// How many intervals of the machine are armed.
     pub(super) fn intervals(&self) -> u32 {
         let intervals = OwnTimer::ALL.into_iter().filter(|timer| timer.is_interval());
         intervals.map(|timer| u32::from(self.is_armed(Owner::Own(timer)))).sum()
     }
 
-    /// Of the tasks' timers.
+    /// The account of the tasks' timers.
     pub(super) const fn account(&self) -> Account {
         self.account
     }
 
-    /// The owners that have a deadline, by walking. O(timers).
+    /// The owners that have a deadline, by walking all timers. O(timers).
     pub(super) fn iter(&self) -> impl Iterator<Item = Owner> {
         self.timers.iter().map(|number| self.owner(number))
     }
 }
 
-/// Whether this is no deadline: that of a task which never comes.
+/// Whether `at` means that there is no deadline. Only for a task does [`NEVER`] mean that.
 #[inline]
 fn is_none(owner: Owner, at: Instant) -> bool {
     at == NEVER && matches!(owner, Owner::Task(_))
@@ -172,7 +174,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// For so many tasks and sleeps.
+    /// Deadlines for `tasks` task slots and `sleeps` sleep slots.
     fn deadlines(tasks: u32, sleeps: u32) -> Deadlines {
         let limits = Limits {
             queue: 0,
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_a_deadline_is_is_known_when_it_falls_due() {
+    fn a_due_deadline_names_its_owner() {
         let mut deadlines = deadlines(2, 3);
         let own = OwnTimer::ALL.map(Owner::Own);
         let all: Vec<Owner> =
@@ -195,7 +197,7 @@ mod tests {
         for (at, owner) in (1..).zip(&all) {
             deadlines.set(*owner, Instant::from_millis(at));
         }
-        assert!(deadlines.iter().eq(all.iter().copied()), "there is one number for each");
+        assert!(deadlines.iter().eq(all.iter().copied()), "each owner has a number");
         assert_eq!((deadlines.len(), deadlines.intervals(), deadlines.account().live()), (8, 2, 2));
         let mut due = Vec::new();
         loop {
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_taken_back_once_and_a_task_has_none_at_the_end_of_time() {
+    fn a_deadline_is_cleared_once_and_never_means_none_for_a_task() {
         let mut deadlines = deadlines(1, 0);
         let task = Owner::Task(0);
         deadlines.clear(task);

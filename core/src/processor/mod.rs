@@ -1,27 +1,27 @@
-//! The machine itself: what it is made of, and the few steps that all of its calls share.
+//! The machine: its parts, and the few steps that all of its calls share.
 //!
-//! Its calls stand in files of their own:
+//! Its calls are in files of their own:
 //!
-//! | what for | files |
+//! | purpose | files |
 //! |---|---|
-//! | it is made | [`build`] |
+//! | construction | [`build`] |
 //! | commands of the host | [`submit`], [`feed`], [`room`], [`sleep`], [`control`], [`events`] |
 //! | reports of the host about attempts | [`report`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
-//! | outcomes: shown to the host first, kept for a handle, swept | [`observe`], [`keep`], [`sweep`] |
+//! | outcomes: observed by the host, kept for a handle, swept | [`observe`], [`keep`], [`sweep`] |
 //! | the end | [`ending`] |
-//! | what there is | [`getters`], [`inspect`] |
+//! | observation | [`getters`], [`inspect`] |
 //!
-//! Parts that only the machine has: the [`gate`] says whether an attempt may start, [`admission`] whether a task may come in,
-//! [`deadlines`] whose timer is when, the [`tally`] counts tasks by state. [`settle`] is the one way by which an outcome is
-//! fixed and released, [`retry`] the one into a further attempt.
+//! Parts that only the machine has: the [`gate`] decides whether an attempt may start, and [`admission`] whether a task
+//! may be admitted. [`deadlines`] has the timer of each owner, and the [`tally`] counts tasks by state. Only [`settle`]
+//! fixes and releases outcomes, and only [`retry`] leads to a further attempt.
 
 // The calls that every task needs are always inlined into the host: `submit`, `start_next`, `completed`, `poll_settlement`,
-// `try_claim` and what they have in common. What they take and give stays in registers then, and the host's own branches on
-// it fold: 5 % of a whole task in the engine of the adapters. All others leave it to the compiler.
+// `try_claim` and what they have in common. Their arguments and results stay in registers then, and the host's branches on
+// them fold: 5 % of a whole task in the engine of the adapters. All other calls leave it to the compiler.
 
-// The first ones in the order in which the documentation shows their methods.
+// The first modules are in the order in which the documentation shows their methods.
 mod build;
 
 mod submit;
@@ -91,14 +91,14 @@ use tally::Tally;
 
 /// A bounded task processor as a state machine without clock, threads or I/O. See the [crate docs](crate).
 ///
-/// Every call is O(1) unless its documentation says otherwise, none allocates, and none calls code of the
-/// host, except `Eq` of a cache key inside [`Cache`].
+/// Every call is O(1) unless its documentation says otherwise. Only [`new`](Self::new) allocates. No call runs code of
+/// the host, except `Eq` of a cache key inside [`Cache`].
 pub struct Processor<P: Plan> {
     limits: Limits,
-    /// The latest instant it was told.
+    /// The latest instant that the host has passed.
     now: Instant,
     ending: Ending,
-    /// Whether the host sees outcomes before their claimants do.
+    /// Whether the host observes outcomes before their claimants get them.
     observes: bool,
     gate: Gate,
     admission: Admission<P::Waiter>,
@@ -133,14 +133,14 @@ pub struct Processor<P: Plan> {
 }
 
 impl<P: Plan> Processor<P> {
-    /// Moves the clock on, never back, and tells what time it is.
+    /// Advances the machine's time to `now`, never back, and returns it.
     #[inline]
     fn observe_time(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }
 
-    /// Shows an event to all subscribers; without any it is not even made.
+    /// Publishes an event to all subscribers. Without subscribers it is not constructed.
     #[inline]
     fn publish(&mut self, event: impl FnOnce() -> Event<P::Meta>) {
         if self.subscribers.len() > 0 {
@@ -162,7 +162,7 @@ impl<P: Plan> Processor<P> {
 }
 
 impl<P: Plan> fmt::Debug for Processor<P> {
-    /// Counts, never contents.
+    /// Shows counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Processor")
             .field("now", &self.now)

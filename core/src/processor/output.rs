@@ -1,4 +1,4 @@
-//! What leaves the machine: attempts to start, and effects.
+//! The outputs of the machine: attempts to start, and effects.
 
 use super::Processor;
 use super::deadlines::Owner;
@@ -8,7 +8,7 @@ use crate::task::{Claimant, Payload, Pending, Task};
 use crate::time::NEVER;
 use crate::{AttemptId, Effect, Event, Instant, OutcomeKind, Plan, Settlement, Start, Stop, TaskId};
 
-/// How many tasks that have waited too long are passed over in one call of `start_next`.
+/// How many overdue tasks one call of `start_next` settles at most.
 const PASSED_OVER: u32 = 64;
 
 impl<P: Plan> Processor<P> {
@@ -19,12 +19,12 @@ impl<P: Plan> Processor<P> {
         self.tally.of(State::Queued).min(self.gate.free(&self.tally))
     }
 
-    /// Starts the next attempt: its job leaves for the host, its concurrency place is taken, and its
-    /// start-to-close time-out counts from `now`, or from the instant that [`began`](Self::began) reports. `None` when
-    /// nothing can be started.
+    /// Starts the next attempt: its job leaves for the host, it takes a concurrency place, and its start-to-close
+    /// time-out counts from `now`, or from the instant that [`began`](Self::began) reports. `None` if nothing can be
+    /// started.
     ///
-    /// A task whose deadline is over is settled instead, at most 64 in one call. If there are more, the
-    /// answer is `None` although [`startable`](Self::startable) is not 0: call again, or call
+    /// A task whose deadline has passed is settled instead, at most 64 tasks in one call. If there are more, the call
+    /// returns `None` although [`startable`](Self::startable) is not 0: call it again, or call
     /// [`advance`](Self::advance).
     ///
     /// May change: [`next_wake`](Self::next_wake), room, effects (of tasks that expired), events.
@@ -59,7 +59,7 @@ impl<P: Plan> Processor<P> {
         Some(Start { task, attempt, number, job, meta, deadline, further })
     }
 
-    /// Settles tasks that have waited too long, until it is the turn of another one.
+    /// Settles overdue tasks until the next task to start is in time. `None` if there is none, or the bound is reached.
     #[cold]
     fn next_in_time(&mut self, now: Instant) -> Option<u32> {
         for _ in 0..PASSED_OVER {
@@ -72,19 +72,19 @@ impl<P: Plan> Processor<P> {
         None
     }
 
-    /// The id of the attempt that was the last of so many to be started. The first one has the task's own generation, so
-    /// that tasks that are tried once wear their slot out no faster, the others those that follow.
+    /// The id of the last of `starts` attempts. The first attempt has the task's own generation, so a task with one
+    /// attempt takes no further generation of its slot. Later attempts have the generations that follow.
     #[inline]
     pub(super) fn attempt(&self, task: TaskId, starts: u32) -> Option<AttemptId> {
         self.tasks.further(task, starts.checked_sub(1)?)
     }
 
-    /// Whether to call [`poll_effect`](Self::poll_effect). In the course of the end it may have nothing to hand
-    /// out although it was asked for; it has made progress then.
+    /// Whether to call [`poll_effect`](Self::poll_effect). While the machine is ending, that call may return `None`
+    /// even so; then it has made progress.
     #[must_use]
     #[inline]
     pub fn has_effect(&self) -> bool {
-        // No list has anything when no head differs from `NIL`, which is all ones: one comparison for four lists.
+        // All four lists are empty if every head is `NIL`, which has all bits set. So one comparison does for all.
         let heads = self.outbox.head()
             & self.sleeps.first_wake()
             & self.admission.line.first()
@@ -92,15 +92,15 @@ impl<P: Plan> Processor<P> {
         (heads != NIL && self.lists_have_effect()) || self.sweep_due || self.has_end_effect()
     }
 
-    /// How many effects there are, as far as that is known: those of tasks are counted, all others together as one. 0 only
-    /// when [`has_effect`](Self::has_effect) is false. For a host with several threads that perform effects. O(1).
+    /// Roughly how many effects are pending: the number of tasks that owe any, or 1 if there are only others. 0 only if
+    /// [`has_effect`](Self::has_effect) is false. For a host with several threads that perform effects. O(1).
     #[must_use]
     #[inline]
     pub fn pending_effects(&self) -> u32 {
         if self.has_effect() { self.outbox.len().max(1) } else { 0 }
     }
 
-    /// Whether there is an effect in a list.
+    /// Whether one of the lists has an effect.
     #[cold]
     fn lists_have_effect(&self) -> bool {
         !self.outbox.is_empty()
@@ -109,15 +109,16 @@ impl<P: Plan> Processor<P> {
             || self.subscribers.has_wake()
     }
 
-    /// Takes the next thing the host has to do, starts apart. Call it until `None` after every call that
-    /// may change effects. What is pending is a state of the slots, so nothing is lost and nothing grows
-    /// if you do not; but settled tasks keep their slots until then.
+    /// Takes the next effect: something that the host has to do, other than starting attempts. Call it until `None`
+    /// after every call that may change effects. Pending effects are states of the slots, so none is lost and nothing
+    /// grows if you do not; but settled tasks keep their slots until then.
     ///
-    /// Effects of tasks come first, in the order in which the tasks were settled, or timed out to be tried again; for one
-    /// task `Stop` comes before its settlement, and `Observe` before any wake for its outcome. Then come wakes of sleeps, grants of room (or, while draining, the end of the line and of the
-    /// sources), wakes of subscribers, the request to sweep, and the end.
+    /// The effects of tasks come first, in the order in which the tasks began to owe one. For one task, `Stop` comes
+    /// before its settlement, and `Observe` before a wake for its outcome, unless the end discards the outcome. Then
+    /// come the wakes of sleeps, the grants of room (or, while draining, the end of the line and of the sources), the
+    /// wakes of subscribers, the request to sweep, and the end.
     ///
-    /// May change: what the effect was about: slots are freed, and with them room.
+    /// May change: the object of the effect. Slots are freed, and with them room.
     #[inline]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
         if let Some(settlement) = self.poll_settlement() {
@@ -126,7 +127,7 @@ impl<P: Plan> Processor<P> {
         if self.has_effect() { self.poll_any() } else { None }
     }
 
-    /// [`poll_effect`](Self::poll_effect), whatever the effect is.
+    /// [`poll_effect`](Self::poll_effect), for effects of any kind. Not inlined.
     #[inline(never)]
     fn poll_any(&mut self) -> Option<Effect<P>> {
         while !self.outbox.is_empty() {
@@ -140,8 +141,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// The callback that the next effect hands out, if that is the settlement of a task with one whose attempt is over. A host
-    /// that has a quick way for some of its callbacks looks here before it calls [`poll_settlement`](Self::poll_settlement).
+    /// The callback that [`poll_settlement`](Self::poll_settlement) would hand out; `None` if it would return `None`,
+    /// or a settlement without a callback. A host that has a quick way for some of its callbacks asks this first.
     #[must_use]
     #[inline]
     pub fn next_callback(&self) -> Option<&P::Callback> {
@@ -152,8 +153,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// As [`poll_effect`](Self::poll_effect) where the next effect is the settlement of a task whose attempt is over, which then
-    /// need not be moved as one of many kinds of effects; `None` where it is another one.
+    /// As [`poll_effect`](Self::poll_effect), but only if the next effect is the settlement of a task whose attempt is
+    /// over. Otherwise `None`. This saves moving the settlement as one variant of [`Effect`].
     ///
     /// May change: as [`poll_effect`](Self::poll_effect).
     #[inline(always)]
@@ -169,7 +170,7 @@ impl<P: Plan> Processor<P> {
         Some(settlement)
     }
 
-    /// The effects that are not those of tasks.
+    /// The next effect other than those of tasks and sleeps.
     fn poll_others(&mut self) -> Option<Effect<P>> {
         if self.is_open() {
             if self.can_call_first() {
@@ -189,12 +190,13 @@ impl<P: Plan> Processor<P> {
         self.poll_end()
     }
 
-    /// Whether the first of those in line is to be called.
+    /// Whether the first waiter in line is to be called.
     #[inline]
     fn can_call_first(&self) -> bool {
         self.is_open() && self.admission.can_call_first(&self.tally, &self.gate, self.tasks.free())
     }
-    /// Takes the first effect that the task in slot `index`, the first in the outbox, owes.
+
+    /// Takes the next effect of the task in slot `index`, which is the first in the outbox.
     fn poll_task(&mut self, index: u32) -> Option<Effect<P>> {
         let (id, task) = self.tasks.entry(index)?;
         if task.pending.has(Pending::STOP) {

@@ -131,7 +131,7 @@ impl<P: Plan> Processor<P> {
         let failure = match self.retry(index, job, ErrorKind::Failed, delay) {
             Ok(delay) => Failure::Retrying { value: error, delay },
             Err(job) => {
-                self.end(index, Input::Fail, Some(Payload::Error(error)), false);
+                self.settle_out_of_line(index, Input::Fail, Some(Payload::Error(error)), false);
                 Failure::Settled { job }
             }
         };
@@ -161,7 +161,7 @@ impl<P: Plan> Processor<P> {
         let failure = match self.retry(index, job, ErrorKind::Panicked, None) {
             Ok(delay) => Failure::Retrying { value: panic, delay },
             Err(job) => {
-                self.end(index, Input::Panic, Some(Payload::Panic(panic)), false);
+                self.settle_out_of_line(index, Input::Panic, Some(Payload::Panic(panic)), false);
                 Failure::Settled { job }
             }
         };

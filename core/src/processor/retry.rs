@@ -53,7 +53,7 @@ impl<P: Plan> Processor<P> {
             return Failure::Settled { job: Some(job) };
         }
         if let Err(job) = self.back_off(index, job, delay) {
-            self.end(index, Input::TimeOut, None, true);
+            self.settle_out_of_line(index, Input::TimeOut, None, true);
             return Failure::Settled { job };
         }
         self.totals.snoozed = self.totals.snoozed.wrapping_add(1);
@@ -144,7 +144,7 @@ impl<P: Plan> Processor<P> {
         match self.retry(index, job, ErrorKind::TimedOut, None) {
             Ok(delay) => Failure::Retrying { value: (), delay },
             Err(job) => {
-                self.end(index, Input::TimeOut, None, true);
+                self.settle_out_of_line(index, Input::TimeOut, None, true);
                 Failure::Settled { job }
             }
         }

@@ -1,4 +1,4 @@
-//! The one way by which a task's outcome is fixed, and the one by which it is released.
+//! Outcomes are fixed and released here, and nowhere else.
 
 use super::Processor;
 use super::deadlines::Owner;
@@ -9,15 +9,15 @@ use crate::task::{Claimant, Payload, Pending, Record, Task};
 use crate::{CancelReason, Event, Message, Outcome, OutcomeKind, Plan, Settlement, SourceId, TaskId};
 
 impl<P: Plan> Processor<P> {
-    /// Fixes the outcome of the unsettled task in slot `index`, with its `value` if it has one, and notes which
-    /// effects the task owes the host. An attempt that `input` leaves running becomes an orphan, unless it
-    /// has `stopped` all the same.
+    /// Fixes the outcome of the unsettled task in slot `index`, with its `value` if it has one, and notes the effects
+    /// that the task owes the host. An attempt that `input` leaves running becomes an orphan, unless `stopped` says
+    /// that it has stopped.
     ///
-    /// Always inlined, so that the compiler knows the outcome of a completed attempt, and leaves out what that cannot
-    /// need: 5 % of a task's instructions. What settles a task in another way calls [`end`](Self::end).
+    /// Always inlined, because where an attempt completes the compiler then omits the code that other outcomes need: 5
+    /// % of a task's instructions. All other callers use [`settle_out_of_line`](Self::settle_out_of_line).
     #[inline(always)]
     pub(super) fn settle(&mut self, index: u32, input: Input, value: Option<Payload<P>>, stopped: bool) {
-        let asks = !input.can_end_a_wait() || self.leave_list(index);
+        let asks_to_stop = !input.can_end_a_wait() || self.leave_list(index);
         let (Some(kind), Some((id, task))) = (kind_of(input), self.tasks.entry(index)) else { return };
         let (from, meta) = (task.state, task.meta);
         let Some(next) = self.tally.step(task, input) else {
@@ -34,7 +34,7 @@ impl<P: Plan> Processor<P> {
         if let Some(value) = value {
             task.payload = value;
         }
-        let mut pending = if runs_on && asks { Pending::STOP } else { Pending::NONE };
+        let mut pending = if runs_on && asks_to_stop { Pending::STOP } else { Pending::NONE };
         let mut is_retained = false;
         match &task.claimant {
             Claimant::Nobody | Claimant::Callback(_) => pending = pending.with(Pending::SETTLE),
@@ -67,7 +67,7 @@ impl<P: Plan> Processor<P> {
         self.settled_since_health.add(kind);
         self.totals.orphaned = self.totals.orphaned.wrapping_add(u64::from(runs_on));
         match kind {
-            // What has stopped was noted when it was asked to.
+            // The time-out was noted when the attempt was asked to stop.
             OutcomeKind::TimedOut if stopped && from == State::Halting => {}
             OutcomeKind::TimedOut => self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY),
             OutcomeKind::Expired => self.note_task_error(ErrorKind::Expired, index, &Message::EMPTY),
@@ -79,20 +79,26 @@ impl<P: Plan> Processor<P> {
 
     /// [`settle`](Self::settle), not inlined.
     #[inline(never)]
-    pub(super) fn end(&mut self, index: u32, input: Input, value: Option<Payload<P>>, stopped: bool) {
+    pub(super) fn settle_out_of_line(
+        &mut self,
+        index: u32,
+        input: Input,
+        value: Option<Payload<P>>,
+        stopped: bool,
+    ) {
         self.settle(index, input, value, stopped);
     }
 
-    /// [Ends](Self::end) the unsettled task in slot `index` as cancelled.
+    /// Settles the unsettled task in slot `index` as cancelled.
     pub(super) fn end_cancelled(&mut self, index: u32, reason: Option<CancelReason>, stopped: bool) {
-        self.end(index, Input::Cancel, None, stopped);
+        self.settle_out_of_line(index, Input::Cancel, None, stopped);
         if let Some((task, reason)) = self.tasks.at_mut(index).zip(reason) {
             task.set_reason(reason);
         }
     }
 
-    /// Takes the unsettled task in slot `index` out of the queue or the outbox, if it is there. Whether its attempt, if it
-    /// has one that runs, has yet to be asked to stop: that happens once.
+    /// Removes the unsettled task in slot `index` from the queue or the outbox, if it is there. Returns whether its
+    /// running attempt, if it has one, has yet to be asked to stop: it is asked only once.
     fn leave_list(&mut self, index: u32) -> bool {
         let Some(task) = self.tasks.at(index) else { return true };
         let (state, pending) = (task.state, task.pending);
@@ -104,7 +110,7 @@ impl<P: Plan> Processor<P> {
         state != State::Halting || pending.has(Pending::STOP)
     }
 
-    /// Adds an effect to those that the task in slot `index` owes the host.
+    /// Adds an effect that the task in slot `index` owes the host.
     pub(super) fn owe(&mut self, index: u32, effect: Pending) {
         let Some(task) = self.tasks.at_mut(index) else { return };
         let is_first = task.pending.is_empty();
@@ -114,7 +120,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Takes effects back from those that the task in slot `index` owes the host.
+    /// Removes effects that the task in slot `index` owes the host.
     #[cold]
     pub(super) fn withdraw(&mut self, index: u32, effects: Pending) {
         let Some(task) = self.tasks.at_mut(index) else { return };
@@ -126,8 +132,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Takes the outcome of the settled task in slot `index`, with all that leaves with it, out of the
-    /// machine, and frees the slot if no attempt runs on.
+    /// Releases the outcome of the settled task in slot `index`, with the values that leave with it, and frees the slot
+    /// if no attempt is running on.
     #[inline(always)]
     pub(super) fn release_outcome(&mut self, index: u32) -> Option<Settlement<P>> {
         if self.tasks.at(index)?.pending.has(Pending::OF_OUTCOME) {
@@ -141,7 +147,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// [`release_outcome`](Self::release_outcome) of a task that owes nothing, and whose attempt is over: all of it leaves.
+    /// [`release_outcome`](Self::release_outcome) of a task that owes nothing and whose attempt is over. The slot is
+    /// freed.
     #[inline(always)]
     pub(super) fn release_whole(&mut self, index: u32) -> Option<Settlement<P>> {
         let (id, task) = self.tasks.entry(index)?;
@@ -151,8 +158,8 @@ impl<P: Plan> Processor<P> {
         Some(self.hand_out(record, claimant, payload, None))
     }
 
-    /// [`release_outcome`](Self::release_outcome) of a task whose attempt has not stopped yet, or that was cancelled for a
-    /// reason: all others need not ask for one.
+    /// [`release_outcome`](Self::release_outcome) of a task whose attempt has not stopped yet, or that was cancelled
+    /// for a reason. No other task has a reason, so only this function looks for one.
     #[cold]
     fn release_in_place(&mut self, index: u32) -> Option<Settlement<P>> {
         let (id, task) = self.tasks.entry(index)?;
@@ -161,14 +168,14 @@ impl<P: Plan> Processor<P> {
         let payload = core::mem::replace(&mut task.payload, Payload::Away);
         task.pending = task.pending.without(Pending::REASON);
         let next = self.tally.step(task, Input::Release);
-        debug_assert!(next.is_some(), "only what is settled is released");
+        debug_assert!(next.is_some(), "only a settled task is released");
         if next == Some(Next::Free) {
             self.free(index, starts);
         }
         Some(self.hand_out(record, claimant, payload, reason))
     }
 
-    /// What leaves with the outcome of a task.
+    /// Makes the settlement of a task whose outcome leaves.
     #[inline]
     pub(super) fn hand_out(
         &mut self,
@@ -205,24 +212,24 @@ impl<P: Plan> Processor<P> {
         Settlement { task, meta, attempts, times, outcome, job, callback, waiter }
     }
 
-    /// Empties the slot of a task that is over and whose outcome has left, after so many starts.
+    /// Frees the slot of a task whose outcome has left and whose attempt is over. `starts` is the number of its starts.
     pub(super) fn free(&mut self, index: u32, starts: u32) {
         self.take_out(index, starts);
     }
 
-    /// Empties the slot of a task that is over, after so many starts: the task.
+    /// As [`free`](Self::free), and returns the task.
     #[inline]
     fn take_out(&mut self, index: u32, starts: u32) -> Option<Task<P>> {
         debug_assert!(
             !self.deadlines.is_armed(Owner::Task(index))
                 && self.tasks.at(index).is_some_and(|task| task.pending.is_empty()),
-            "what is freed has nothing armed and owes nothing"
+            "a freed task has no timer armed and owes nothing"
         );
         // The first attempt has the generation of the task itself.
         self.tasks.take(index, starts.saturating_sub(1))
     }
 
-    /// Retains the outcome of the task in slot `index`, unless the host has to see it first, or the machine ends.
+    /// Retains the outcome of the task in slot `index`, unless the host observes it first, or the machine is ending.
     #[cold]
     fn keep_result(&mut self, index: u32) {
         let is_ending = self.ending.is_ending();
@@ -237,7 +244,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Keeps the outcome of the task in slot `index`; the oldest makes room.
+    /// Retains the outcome of the task in slot `index`. If there are as many results as allowed, the oldest is
+    /// discarded.
     #[cold]
     pub(super) fn retain(&mut self, index: u32) {
         if self.results.len() >= self.limits.results.entries {
@@ -253,13 +261,13 @@ impl<P: Plan> Processor<P> {
         self.ledger.results.enter();
     }
 
-    /// Takes the task in slot `index` out of the retained results.
+    /// Removes the task in slot `index` from the retained results.
     pub(super) fn unretain(&mut self, index: u32) {
         self.results.remove(index);
         self.ledger.results.leave();
     }
 
-    /// Writes down what went wrong with the task in slot `index`.
+    /// Notes an error of the task in slot `index`.
     #[inline(never)]
     pub(super) fn note_task_error(&mut self, kind: ErrorKind, index: u32, message: &Message) {
         let Some((id, task)) = self.tasks.entry(index) else { return };
@@ -267,7 +275,7 @@ impl<P: Plan> Processor<P> {
         self.note_error(kind, (Some(id), None), attempt, Some(meta), message);
     }
 
-    /// Writes down what went wrong with a task or a source. It is written in place, for as a whole it is large.
+    /// Notes an error of a task or a source. It is large, so it is written in place.
     #[inline]
     pub(super) fn note_error(
         &mut self,
@@ -293,7 +301,7 @@ impl<P: Plan> Processor<P> {
     }
 }
 
-/// Which outcome an input fixes, if it does.
+/// The kind of the outcome that an input fixes; `None` if it fixes none.
 #[inline]
 const fn kind_of(input: Input) -> Option<OutcomeKind> {
     match input {
@@ -316,7 +324,7 @@ fn outcome_without_value<O, E, P>(
         Some(OutcomeKind::Expired) => Outcome::Expired,
         Some(OutcomeKind::Cancelled) => Outcome::Cancelled(reason),
         Some(OutcomeKind::Completed | OutcomeKind::Failed | OutcomeKind::Panicked) | None => {
-            debug_assert!(false, "an outcome with a value has it in the slot");
+            debug_assert!(false, "the value of an outcome is in the slot");
             Outcome::Cancelled(None)
         }
     }

@@ -1,4 +1,4 @@
-//! Sleeping, for running attempts.
+//! Sleeps of running attempts: begun, asked about, ended.
 
 use super::Processor;
 use super::deadlines::Owner;
@@ -9,12 +9,12 @@ use crate::sleeps::{Ended, SleepStatus};
 use crate::{Instant, Plan, Refused, SleepRefusal};
 
 impl<P: Plan> Processor<P> {
-    /// Lets a running attempt wait until an instant, on the machine's own timers. When that has come, the waiter
-    /// leaves by [`Effect::Wake`](crate::Effect::Wake); an instant that has passed has come at once. Then ask
+    /// Begins a sleep: a running attempt waits until an instant, on the machine's own timers. When the instant has
+    /// come, the waiter leaves by [`Effect::Wake`](crate::Effect::Wake), at once if it is not in the future. Then call
     /// [`resleep`](Self::resleep).
     ///
-    /// A sleep ends with its attempt: when that is reported, stopped, abandoned, or asked to stop. Its waiter is
-    /// woken then, too, and finds the sleep [`Gone`](SleepStatus::Gone).
+    /// A sleep ends with its attempt: when the attempt is reported, stopped, abandoned, or asked to stop. Then its
+    /// waiter is woken, too, and `resleep` returns [`Gone`](SleepStatus::Gone).
     ///
     /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
     ///
@@ -59,8 +59,8 @@ impl<P: Plan> Processor<P> {
         Ok(id)
     }
 
-    /// Asks how it stands with a sleep, and leaves a new waiter there if it goes on. A sleep whose time has come
-    /// is over by this, whether or not [`advance`](Self::advance) has run.
+    /// The state of a sleep. If it goes on, `waiter` replaces the earlier one. If its time has come, this call ends it,
+    /// whether or not [`advance`](Self::advance) has run.
     ///
     /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
     pub fn resleep(&mut self, now: Instant, id: SleepId, waiter: P::Waiter) -> SleepStatus<P::Waiter> {
@@ -75,8 +75,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Ends a sleep early, and hands its waiter out, if it was not woken yet. `None` when there is no such sleep:
-    /// its attempt is over, or it was ended before.
+    /// Ends a sleep early, and hands out its waiter if it was not woken yet. `None` if there is no such sleep: its
+    /// attempt is over, or it was ended before.
     ///
     /// May change: [`next_wake`](Self::next_wake), effects. O([`Limits::sleeps`](crate::Limits::sleeps)).
     pub fn end_sleep(&mut self, id: SleepId) -> Option<Option<P::Waiter>> {
@@ -89,7 +89,7 @@ impl<P: Plan> Processor<P> {
         Some(waiter)
     }
 
-    /// Ends all sleeps of an attempt that is over, from the one in slot `first` on.
+    /// Ends all sleeps of an attempt that is over. The first one is in slot `first`.
     #[cold]
     pub(super) fn end_sleeps(&mut self, first: u32) {
         let mut index = first;
@@ -102,7 +102,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Takes out the next waiter of a sleep that is to be woken.
+    /// Takes the waiter of the next sleep to wake.
     #[inline]
     pub(super) fn wake_sleeper(&mut self) -> Option<P::Waiter> {
         if !self.sleeps.has_wake() {

@@ -1,4 +1,4 @@
-//! Taking tasks in.
+//! Submitting tasks.
 
 use super::Processor;
 use super::deadlines::Owner;
@@ -8,9 +8,10 @@ use crate::time::NEVER;
 use crate::{Event, Instant, Offer, Plan, Refusal, Refused, Route, TaskId, Terms};
 
 impl<P: Plan> Processor<P> {
-    /// Takes a task in, on these terms, or hands it back whole.
+    /// Admits a task on these terms, or hands the offer back.
     ///
-    /// Whatever its later effects need is reserved here: an admitted task never fails for lack of room.
+    /// Everything that its later effects need is reserved here, so an admitted task never fails for lack of room.
+    ///
     /// May change: the queue, [`startable`](Self::startable), [`next_wake`](Self::next_wake), events.
     ///
     /// ```
@@ -23,7 +24,7 @@ impl<P: Plan> Processor<P> {
     /// ```
     ///
     /// # Errors
-    /// [`Refusal`] says why, and what to do about it. Nothing else has changed.
+    /// [`Refusal`] with the offer; it says why, and what to do about it. Only counts and events have changed.
     #[inline(always)]
     pub fn submit(
         &mut self,
@@ -36,13 +37,13 @@ impl<P: Plan> Processor<P> {
         self.admit(now, offer, terms, refusal)
     }
 
-    /// As [`submit`](Self::submit), for those who wait for room if there is none: a task that comes back with
-    /// [`Refusal::Full`] or [`Refusal::Backlog`] counts as not offered, and no event tells of it.
+    /// As [`submit`](Self::submit), for a caller that waits for room if there is none. A refusal with [`Refusal::Full`]
+    /// or [`Refusal::Backlog`] is not counted as an offer, and publishes no event.
     ///
     /// May change: as [`submit`](Self::submit).
     ///
     /// # Errors
-    /// [`Refusal`], with the offer.
+    /// [`Refusal`] with the offer.
     #[inline(always)]
     pub fn try_submit(
         &mut self,
@@ -60,15 +61,15 @@ impl<P: Plan> Processor<P> {
         self.admit(now, offer, terms, refusal)
     }
 
-    /// Why a task of this route on these terms would not be taken now even if there was room. Whoever wants to wait for
-    /// room asks this first: waiting does not help against it.
+    /// Why a task with this route and these terms would be refused now even if there were room. Ask this before you
+    /// wait for room: waiting does not help against these reasons.
     #[must_use]
     #[inline]
     pub fn refusal(&self, route: &Route<P::Callback>, terms: &Terms) -> Option<Refusal> {
         self.refusal_beside(route, terms, self.admission.line.held())
     }
 
-    /// [`refusal`](Self::refusal) beside so many places that permits hold.
+    /// As [`refusal`](Self::refusal), while permits hold `held` places.
     #[inline]
     pub(super) fn refusal_beside(
         &self,
@@ -82,13 +83,13 @@ impl<P: Plan> Processor<P> {
         self.admission.refusal(route, terms, &self.tally, held)
     }
 
-    /// Why there is no room for one more task on these terms.
+    /// Why there is no room for one more task with these terms.
     #[inline]
     fn room_refusal(&self, terms: &Terms) -> Option<Refusal> {
         self.admission.room_refusal(terms.is_delayed(), &self.tally, &self.gate, self.tasks.free())
     }
 
-    /// Counts the offer, and takes it in unless there is a reason not to.
+    /// Counts the offer, and admits it unless there is a refusal.
     #[inline(always)]
     pub(super) fn admit(
         &mut self,
@@ -106,7 +107,7 @@ impl<P: Plan> Processor<P> {
         let for_handle = matches!(offer.route, Route::Handle);
         let meta = offer.meta;
         let Some(vacant) = self.tasks.vacant() else {
-            debug_assert!(false, "there is a slot where there is room");
+            debug_assert!(false, "if there is room, there is a free slot");
             return Err(self.refuse(Refusal::Backlog, offer));
         };
         let (id, index) = (vacant.id(), vacant.index());
