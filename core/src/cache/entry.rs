@@ -1,15 +1,15 @@
-//! What a place of the cache holds.
+//! An entry of the cache.
 
 use super::Inserted;
 
 pub(super) struct Entry<K, V> {
     pub(super) key: K,
     pub(super) value: V,
-    /// Kept, so that a removal does not run the key's code.
+    /// Stored, so that a removal does not run the key's code.
     pub(super) tag: u32,
 }
 
-/// The shape of a slot of `slab`, for its size.
+/// A type with the layout of a slot of `slab`, for its size.
 #[allow(dead_code, reason = "never built, only measured")]
 pub(super) enum Slot<T> {
     Vacant(usize),
@@ -25,7 +25,7 @@ impl<K, V> Entry<K, V> {
         (self.key, self.value)
     }
 
-    /// What becomes of an entry that found no place.
+    /// Hands back the entry of a refused insert.
     pub(super) fn refused(self) -> Inserted<K, V> {
         Inserted::Refused(self.key, self.value)
     }

@@ -1,4 +1,4 @@
-//! What was evicted lately, by fingerprint.
+//! The ghost queue: fingerprints of the keys that were evicted lately.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,40 +6,41 @@ use alloc::vec::Vec;
 /// How many fingerprints are in a line.
 const LINE: usize = 16;
 
-/// One line of the processor's cache, the latest fingerprint first.
+/// A CPU cache line of fingerprints, the latest first.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Line([u32; LINE]);
 
-/// As many lines as this are searched as one queue, more are a queue each.
+/// Up to this many lines are one queue. If there are more, each line is a queue of its own.
 const JOINED: usize = 4;
 
-/// Where there is no fingerprint.
+/// No fingerprint.
 const NONE: u32 = 0;
 
-/// How far back to remember.
+/// How far back a key is recalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
+    /// All fingerprints.
     Whole,
-    /// The latest third of what is remembered.
+    /// The latest third of them.
     Third,
 }
 
-/// The keys evicted last as fingerprints of 32 bits (Yang et al., SOSP '23, section 4.2), in lines that are a queue
-/// each: the oldest of a line makes room. Up to 64 keys are one exact queue. Above, their number is rounded up to
-/// whole lines, and a fingerprint is forgotten after as many evictions on average, give or take a quarter.
+/// The keys evicted last, as fingerprints of 32 bits (Yang et al., SOSP '23, section 4.2). A window of up to 64 keys is
+/// one exact queue. A larger window is rounded up to whole lines, each a queue in which the oldest fingerprint makes
+/// room. Then a fingerprint is forgotten after as many evictions on average, give or take a quarter.
 ///
-/// O(1) whatever the keys. The line is chosen by bits of the fingerprint, so that among `n` lines a stranger is taken
-/// for a ghost with a probability of at most `16 n / 2^32`. That, as everything else in here, costs a hit at worst.
+/// Every call is O(1) whatever the keys. Bits of the fingerprint choose the line, so with `n` lines a key that was not
+/// evicted is taken for a ghost with a probability of at most `16 n / 2^32`. An error in here costs a hit at worst.
 #[derive(Debug)]
 pub(super) struct Ghost {
     lines: Vec<Line>,
-    /// How many places there are, if these are one queue.
+    /// How many evictions are remembered. Exact if the lines are one queue.
     window: u32,
 }
 
 impl Ghost {
-    /// Remembers `window` evictions. Allocates [`Ghost::bytes`].
+    /// Remembers `window` evictions. Allocates [`Ghost::bytes`], O(window).
     pub(super) fn new(window: u32) -> Self {
         Self { lines: vec![Line([NONE; LINE]); lines(window)], window }
     }
@@ -54,7 +55,7 @@ impl Ghost {
         self.lines.capacity() * size_of::<Line>()
     }
 
-    /// Remembers that the key of this tag was evicted.
+    /// Remembers that a key with this tag was evicted.
     pub(super) fn remember(&mut self, tag: u32) {
         let mut moving = fingerprint(tag);
         for Line(line) in self.queue(tag) {
@@ -69,7 +70,7 @@ impl Ghost {
         }
     }
 
-    /// Whether the key of this tag is remembered, within this reach; in any case it is forgotten.
+    /// Whether a key with this tag is remembered within `reach`. Forgets the key in any case.
     pub(super) fn recall(&mut self, tag: u32, reach: Reach) -> bool {
         let fingerprint = fingerprint(tag);
         let mut reach = match reach {
@@ -80,11 +81,11 @@ impl Ghost {
         let mut is_known = false;
         for Line(line) in self.queue(tag) {
             let mut found = 0;
-            // All of the line, whatever is found: a few vectors are compared, with no branch to mispredict.
+            // The loop visits the whole line, without a break: that becomes a few vector comparisons and no branches.
             for (other, from_end) in line.iter_mut().zip((1..=LINE as u32).rev()) {
-                let is_it = *other == fingerprint;
-                found |= if is_it { from_end } else { 0 };
-                *other = if is_it { NONE } else { *other };
+                let is_match = *other == fingerprint;
+                found |= if is_match { from_end } else { 0 };
+                *other = if is_match { NONE } else { *other };
             }
             is_known |= found > (LINE as u32).saturating_sub(reach);
             reach = reach.saturating_sub(LINE as u32);
@@ -92,7 +93,7 @@ impl Ghost {
         is_known
     }
 
-    /// The queue that the key of this tag would be in.
+    /// The queue for keys with this tag.
     #[inline]
     fn queue(&mut self, tag: u32) -> &mut [Line] {
         if self.lines.len() <= JOINED {
@@ -103,12 +104,12 @@ impl Ghost {
     }
 }
 
-/// Of a key: its tag, which is not quite every `u32`.
+/// The fingerprint of a key: its tag, or 1 if the tag is [`NONE`].
 const fn fingerprint(tag: u32) -> u32 {
     if tag == NONE { 1 } else { tag }
 }
 
-/// How many lines hold so many fingerprints.
+/// How many lines hold `window` fingerprints.
 const fn lines(window: u32) -> usize {
     (window as usize).div_ceil(LINE)
 }
@@ -117,13 +118,13 @@ const fn lines(window: u32) -> usize {
 mod tests {
     use super::*;
 
-    /// As far apart as the hashes of keys.
+    /// A tag that is as well spread as the hash of a key.
     fn tag(key: u32) -> u32 {
         key.wrapping_mul(0x9E37_79B9).rotate_left(7).wrapping_mul(0x85EB_CA6B)
     }
 
     #[test]
-    fn a_small_one_remembers_exactly_the_last_and_each_once() {
+    fn a_small_window_is_exact_and_recalls_each_key_once() {
         for window in 1..=64 {
             let mut ghost = Ghost::new(window);
             (0..100).for_each(|key| ghost.remember(tag(key)));
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_one_remembers_about_the_last() {
+    fn a_large_window_is_about_as_long_as_promised() {
         for window in [100, 1_000, 90_000] {
             let mut ghost = Ghost::new(window);
             (0..4 * window).for_each(|key| ghost.remember(tag(key)));
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_third_reaches_back_a_third() {
+    fn the_reach_of_a_third_is_a_third_of_the_window() {
         for window in [3, 10, 48, 64, 90_000] {
             let mut ghost = Ghost::new(window);
             (0..2 * window).for_each(|key| ghost.remember(tag(key)));
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tag_can_be_remembered_and_none_is_by_itself() {
+    fn every_tag_can_be_remembered_and_a_new_ghost_has_none() {
         let mut ghost = Ghost::new(10);
         for tag in [0, 1, u32::MAX] {
             assert!(!ghost.recall(tag, Reach::Whole));

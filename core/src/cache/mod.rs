@@ -1,20 +1,20 @@
-//! A cache that is bounded by the number of its entries and by their age.
+//! A cache with a bounded number of entries and a bounded age.
 //!
-//! Hashes are computed outside, by the cache's own [`CacheHasher`], and passed in: the only code of a user that runs
-//! in here is `Eq` of a key, and that before anything is changed. Whatever is moved in comes out by value exactly
-//! once.
+//! The caller computes hashes with the cache's own [`CacheHasher`] and passes them in. So the only code of the caller
+//! that runs in here is `Eq` of a key, and that before any change. Every key and value that is moved in comes out by
+//! value, exactly once.
 //!
 //! # Time to live
 //!
 //! An entry has expired when its age since its last write has reached the time to live. From then on it is treated as
 //! absent: a read is a miss, and an insert of its key counts as a new one. It keeps its place until
-//! [`sweep`](Cache::sweep), or an insert that needs one, frees it; no timer is armed for it. A clock that goes
-//! backwards is taken to stand still.
+//! [`sweep`](Cache::sweep), or an insert that needs a place, frees it. No timer is armed for it. A clock that goes
+//! backwards is treated as standing still.
 
 mod age;
+mod cache_mut;
 mod entry;
 mod ghost;
-mod guest;
 mod hasher;
 mod index;
 mod policy;
@@ -35,12 +35,12 @@ use entry::{Entry, Slot};
 use index::{Index, tag};
 use policy::Order;
 
-pub use guest::CacheMut;
+pub use cache_mut::CacheMut;
 pub use hasher::CacheHasher;
 pub use policy::Policy;
 pub use report::{CacheStats, Inserted};
 
-/// What a [`Cache`] may hold, fixed when it is built. By default it holds nothing. Further limits may be added: end a
+/// The limits of a [`Cache`], fixed when it is built. By default it holds nothing. Further limits may be added: end a
 /// literal with `..CacheLimits::default()`.
 ///
 /// ```
@@ -51,18 +51,18 @@ pub use report::{CacheStats, Inserted};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CacheLimits {
-    /// The most entries it holds. Zero refuses every insert and takes no memory.
+    /// The most entries that the cache holds. With 0 it refuses every insert and takes no memory.
     pub entries: u32,
-    /// The age at which an entry expires; `None` for never. Zero: at once.
+    /// The age at which an entry expires. With 0 it expires at once; with `None` it never does.
     pub ttl: Option<Duration>,
-    /// Which entry makes room when it is full.
+    /// Which entry a full cache evicts.
     pub policy: Policy,
-    /// The seed of its hasher.
+    /// The seed of the hasher.
     pub seed: u64,
 }
 
 impl CacheLimits {
-    /// So many entries, which never expire, first in, first out.
+    /// At most `entries` entries, which never expire, with [`Policy::Fifo`].
     #[must_use]
     pub const fn new(entries: u32) -> Self {
         Self { entries, ttl: None, policy: Policy::Fifo, seed: 0 }
@@ -75,7 +75,7 @@ impl CacheLimits {
         self
     }
 
-    /// Sets which entry makes room when it is full.
+    /// Sets which entry a full cache evicts.
     #[must_use]
     pub const fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -83,10 +83,11 @@ impl CacheLimits {
     }
 }
 
-/// A bounded map from keys to values that forgets by [`Policy`] and by age.
+/// A bounded map from keys to values. A full cache evicts by [`Policy`], and entries expire by age.
 ///
-/// [`new`](Self::new) is the only call that allocates, exactly [`Cache::bytes`]. Every other call is expected O(1),
-/// [`audit`](Self::audit) apart: a policy looks at a bounded number of entries. One insert in very many sorts the table in anew, O(entries).
+/// [`new`](Self::new) is the only call that allocates, exactly [`Cache::bytes`]. Every other call except
+/// [`audit`](Self::audit) is expected O(1); an eviction looks at a bounded number of entries. Very rarely, an insert
+/// rehashes the table in place, O(entries).
 pub struct Cache<K, V> {
     entries: Slab<Entry<K, V>>,
     capacity: u32,
@@ -126,13 +127,13 @@ impl<K, V> Cache<K, V> {
             .saturating_add(ages)
     }
 
-    /// What hashes its keys.
+    /// The hasher for the keys.
     #[must_use]
     pub const fn hasher(&self) -> CacheHasher {
         self.hasher
     }
 
-    /// The live value of `key`, which counts as a hit or a miss, and as a use of the entry.
+    /// The live value of `key`. Counts a hit and a use of the entry, or a miss.
     #[inline]
     pub fn get<Q>(&mut self, now: Instant, hash: u64, key: &Q) -> Option<&V>
     where
@@ -143,7 +144,7 @@ impl<K, V> Cache<K, V> {
         let live = match &mut self.ages {
             None => found,
             Some(ages) => {
-                ages.tell(now);
+                ages.observe_time(now);
                 found.filter(|&(index, _)| !ages.has_expired(index, now))
             }
         };
@@ -156,7 +157,7 @@ impl<K, V> Cache<K, V> {
         Some(&entry.value)
     }
 
-    /// The live value of `key`; changes nothing and is not counted.
+    /// The live value of `key`. Changes nothing and is not counted.
     #[inline]
     pub fn peek<Q>(&self, now: Instant, hash: u64, key: &Q) -> Option<&V>
     where
@@ -170,13 +171,14 @@ impl<K, V> Cache<K, V> {
 
     /// Stores `value` under `key`, with a fresh time to live.
     ///
-    /// A live entry of the same key is overwritten: nobody is evicted, and under [`Policy::Fifo`] it keeps its
-    /// position. Otherwise a full cache gives up an expired entry if there is one, or else the policy's choice.
+    /// A live entry of the same key is overwritten: nothing is evicted, and under [`Policy::Fifo`] it keeps its
+    /// position. An expired entry of the same key is replaced by a new one. Otherwise a full cache replaces the entry
+    /// that expired first, or evicts the policy's choice if none has expired.
     pub fn insert(&mut self, now: Instant, hash: u64, key: K, value: V) -> Inserted<K, V>
     where
         K: Eq,
     {
-        self.tell(now);
+        self.observe_time(now);
         if self.closed || self.capacity == 0 {
             return Inserted::Refused(key, value);
         }
@@ -184,13 +186,13 @@ impl<K, V> Cache<K, V> {
         let found = self.index.find(&self.entries, tag, |other| *other == key).map(|(index, _)| index);
         match found {
             None if self.len() < self.capacity() => self.add(Entry::new(key, value, tag)),
-            None => self.push_out(Entry::new(key, value, tag)),
+            None => self.make_room_for(Entry::new(key, value, tag)),
             Some(index) if self.has_expired(index) => self.renew(index, Entry::new(key, value, tag)),
             Some(index) => self.overwrite(index, key, value),
         }
     }
 
-    /// Takes `key` and its value out, expired or not.
+    /// Removes `key` and its value, expired or not.
     pub fn remove<Q>(&mut self, hash: u64, key: &Q) -> Option<(K, V)>
     where
         K: Borrow<Q>,
@@ -200,20 +202,20 @@ impl<K, V> Cache<K, V> {
         self.take(index).inspect(|_| count(&mut self.stats.removed))
     }
 
-    /// Refuses every insert from now on: the first step of its end, which [`pop`](Self::pop) brings about.
+    /// Refuses every insert from now on. Call [`pop`](Self::pop) until `None` to empty the cache for good.
     pub const fn close(&mut self) {
         self.closed = true;
     }
 
-    /// Takes any entry out: called until `None`, it empties the cache one bounded step at a time.
+    /// Removes any one entry. Called until `None`, it empties the cache one bounded step at a time.
     pub fn pop(&mut self) -> Option<(K, V)> {
         let index = self.order.any()?;
         self.take(index).inspect(|_| count(&mut self.stats.removed))
     }
 
-    /// Takes one expired entry out, the one that expired first; `None` when there is none.
+    /// Removes the entry that expired first. `None` if none has expired.
     pub fn sweep(&mut self, now: Instant) -> Option<(K, V)> {
-        self.tell(now);
+        self.observe_time(now);
         let index = self.expired(now)?;
         self.take(index).inspect(|_| count(&mut self.stats.expired))
     }
@@ -224,32 +226,32 @@ impl<K, V> Cache<K, V> {
         self.expired(now).is_some()
     }
 
-    /// How many entries it holds, expired ones included.
+    /// How many entries the cache holds, expired ones included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it holds nothing.
+    /// Whether the cache holds no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The most entries that it was built to hold.
+    /// The most entries that the cache holds: [`CacheLimits::entries`].
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.capacity as usize
     }
 
-    /// What happened so far.
+    /// Counts of all that has happened.
     #[must_use]
     pub const fn stats(&self) -> CacheStats {
         self.stats
     }
 
-    /// Counts the entries by walking all of them, O(entries): those that the index leads to. Equal to
-    /// [`len`](Self::len), or the cache is broken.
+    /// Counts the entries that the index leads to, by walking all entries. O(entries). If this differs from
+    /// [`len`](Self::len), the cache is broken.
     #[must_use]
     pub fn audit(&self) -> usize {
         let indexed = |entry: &Entry<K, V>| {
@@ -258,14 +260,14 @@ impl<K, V> Cache<K, V> {
         self.entries.iter().filter(|(_, entry)| indexed(entry)).count()
     }
 
-    /// Moves the clock on, never back.
-    fn tell(&mut self, now: Instant) {
+    /// Advances the cache's time to `now`, never back.
+    fn observe_time(&mut self, now: Instant) {
         if let Some(ages) = &mut self.ages {
-            ages.tell(now);
+            ages.observe_time(now);
         }
     }
 
-    /// The entry that expired first.
+    /// The entry that expired first; `None` if none has expired.
     fn expired(&self, now: Instant) -> Option<u32> {
         self.ages.as_ref()?.expired(now)
     }
@@ -274,10 +276,10 @@ impl<K, V> Cache<K, V> {
         self.ages.as_ref().is_some_and(|ages| ages.has_expired(index, Instant::ZERO))
     }
 
-    /// A new entry in a free place.
+    /// Inserts a new entry in a free place.
     fn add(&mut self, entry: Entry<K, V>) -> Inserted<K, V> {
         let is_known = self.order.recalls(entry.tag);
-        // A capacity is a `u32`.
+        // The index is below the capacity, which is a `u32`.
         let index = self.entries.insert(entry) as u32;
         self.index.link(&self.entries, index);
         self.order.inserted(index, is_known);
@@ -289,8 +291,8 @@ impl<K, V> Cache<K, V> {
         Inserted::New
     }
 
-    /// A new entry in the place of the one that expired first, or else of the policy's choice.
-    fn push_out(&mut self, entry: Entry<K, V>) -> Inserted<K, V> {
+    /// Inserts a new entry in the place of the entry that expired first, or else of the policy's choice.
+    fn make_room_for(&mut self, entry: Entry<K, V>) -> Inserted<K, V> {
         let is_known = self.order.recalls(entry.tag);
         let expired = self.expired(Instant::ZERO);
         let chosen = match expired {
@@ -300,28 +302,27 @@ impl<K, V> Cache<K, V> {
             }
             None => {
                 let tag_of = |index| self.entries.get(index as usize).map_or(0, |entry| entry.tag);
-                self.order.give_up(tag_of)
+                self.order.evict(tag_of)
             }
         };
         match chosen {
             Some(index) => self.exchange(index, entry, is_known, expired.is_some()),
             None => {
-                debug_assert!(false, "a full cache has an entry to give up");
+                debug_assert!(false, "a full cache has an entry to evict");
                 entry.refused()
             }
         }
     }
 
-    /// A new entry in the place of the expired one of the same key at `index`.
+    /// Inserts a new entry in the place of the expired one of the same key at `index`.
     #[cold]
     fn renew(&mut self, index: u32, entry: Entry<K, V>) -> Inserted<K, V> {
         self.order.removed(index);
         self.exchange(index, entry, false, true)
     }
 
-    /// Puts a new entry where an old one is that the policy has unlinked, and hands that out. The place is never
-    /// empty in between, so there is no step at which it could be lost. Inlined, because what it takes and gives are
-    /// many words.
+    /// Replaces the entry at `index`, which the policy has unlinked, by a new one, and hands out the old one. The place
+    /// is never empty in between, so no step can lose it. Inlined, because the arguments and the result are many words.
     #[inline]
     fn exchange(
         &mut self,
@@ -332,7 +333,7 @@ impl<K, V> Cache<K, V> {
     ) -> Inserted<K, V> {
         self.index.unlink(&self.entries, index);
         let Some(place) = self.entries.get_mut(index as usize) else {
-            debug_assert!(false, "what the lists and the index lead to is there");
+            debug_assert!(false, "the lists and the index lead to entries");
             return entry.refused();
         };
         let (key, value) = core::mem::replace(place, entry).into_pair();
@@ -351,10 +352,10 @@ impl<K, V> Cache<K, V> {
         }
     }
 
-    /// A new value for the live entry at `index`.
+    /// Overwrites the live entry at `index`.
     fn overwrite(&mut self, index: u32, key: K, value: V) -> Inserted<K, V> {
         let Some(entry) = self.entries.get_mut(index as usize) else {
-            debug_assert!(false, "what the index leads to is there");
+            debug_assert!(false, "the index leads to entries");
             return Inserted::Refused(key, value);
         };
         let key = core::mem::replace(&mut entry.key, key);
@@ -367,7 +368,7 @@ impl<K, V> Cache<K, V> {
         Inserted::Replaced(key, value)
     }
 
-    /// Takes the entry at `index` out.
+    /// Removes the entry at `index`.
     fn take(&mut self, index: u32) -> Option<(K, V)> {
         self.index.unlink(&self.entries, index);
         self.order.removed(index);
@@ -378,7 +379,7 @@ impl<K, V> Cache<K, V> {
     }
 }
 
-/// Counts only: neither keys nor values need to be printable, nor are they shown.
+/// Shows counts, never contents. Keys and values need not implement `Debug`.
 impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")

@@ -1,32 +1,40 @@
-//! Which entry makes room for the next one.
+//! The eviction policies.
 
 use super::s3fifo::{MOST_PASSED, S3Fifo};
 use crate::list::{Links, List};
 
-/// Which entry a full [`Cache`](super::Cache) gives up for a new one. Expired entries go before any other.
+/// Which entry a full [`Cache`](super::Cache) evicts for a new one. It replaces expired entries before it evicts any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {
-    /// First in, first out: the key that was inserted first. A read or an overwrite changes nothing.
+    /// First in, first out: evicts the key that was inserted first. Reads and overwrites do not change the order.
     #[default]
     Fifo,
-    /// Least recently used: the key whose last read, insert or overwrite is the longest ago.
+    /// Least recently used: evicts the key whose last read, insert or overwrite is the longest ago.
     Lru,
-    /// Three FIFO queues, of which a new key enters the small one and is soon given up unless it is used there (Yang,
-    /// Zhang, Qiu, Yue and Vinayak, "FIFO queues are all you need for cache eviction", SOSP '23): a far better hit
-    /// ratio than the other two where many keys are asked for once, and reads are as cheap as with FIFO.
+    /// Two FIFO queues of entries, a small one and a main one, and a queue of fingerprints (Yang, Zhang, Qiu, Yue and
+    /// Vinayak, "FIFO queues are all you need for cache eviction", SOSP '23). The hit ratio is far better than that of
+    /// the other two where many keys are asked for once, and reads are as cheap as with FIFO.
     ///
-    /// A tenth of the places are the small queue's, as long as the main queue has filled the others; as long as nothing was
-    /// given up, what finds no place there fills the main queue. The first entry of the small queue
-    /// moves on to the main queue if it was read or overwritten twice, and otherwise leaves; about as many of those
-    /// keys as nine tenths of the places are remembered by a fingerprint, and enter the main queue when they come
-    /// back. There the first leaves unless it was used, which takes it to the end again, up to three times. Where
-    /// that lets in the wrong ones, because some keys are always asked for more than others, it notices: then seven
-    /// hundredths are the small queue's, one use there is enough, up to 15 count in the main queue, and only a third
-    /// of the fingerprints do. One insert passes over at most [`MOST_PASSED`](Policy::MOST_PASSED) entries, and gives
-    /// up the next whether it was used or not.
+    /// A new key enters the small queue, which has a tenth of the places, at least one. Until the first eviction, a key
+    /// that finds the small queue full enters the main queue. An eviction looks at the first entry of the main queue if
+    /// that has more than its places, or else of the small queue. In the small queue, an entry that was used twice,
+    /// that is read or overwritten, moves on to the main queue; any other is evicted, and the cache remembers a
+    /// fingerprint of its key. There are as many fingerprints as nine tenths of the places. A remembered key that comes
+    /// back enters the main queue. There, an entry that was used moves to the end and loses one use, of which at most
+    /// three count; any other is evicted.
     ///
-    /// It takes up to 6 bytes more for each place.
+    /// Where some keys are always asked for more often than others, that lets the wrong keys into the main queue. The
+    /// cache measures this and adapts: then the small queue has seven hundredths of the places, one use there is
+    /// enough, and up to 15 uses count in the main queue. Once this is certain, only the latest third of the
+    /// fingerprints counts. A cache of 16 or more entries begins with these parameters, and a smaller one with those
+    /// above.
+    ///
+    /// One insert passes over at most [`MOST_PASSED`](Policy::MOST_PASSED) entries, and then evicts the next one
+    /// whether or not it was used.
+    ///
+    /// This policy takes 2 bytes more for each place, and 4 bytes for each fingerprint; the latter rounded up to 64
+    /// bytes in all.
     S3Fifo,
 }
 
@@ -35,18 +43,18 @@ impl Policy {
     pub const MOST_PASSED: u32 = MOST_PASSED;
 }
 
-/// A policy at work: told of everything that happens to an entry, asked for a victim.
+/// The eviction order of the entries. The cache reports each event of an entry here, and asks for a victim.
 ///
-/// A further policy is a further [`Kind`] with what it keeps; the cache only knows these methods. Each is O(1), within
-/// [`Policy::MOST_PASSED`].
+/// To add a policy, add a [`Kind`]; the cache knows only these methods. Each is O(1), except that
+/// [`evict`](Self::evict) may pass over [`Policy::MOST_PASSED`] entries.
 #[derive(Debug)]
 pub(super) struct Order {
     kind: Kind,
-    /// Of each entry, in the one list that it is in.
+    /// The links of each entry in its list. An entry is in one list only.
     links: Links,
 }
 
-/// Its tag is a byte of its own: every read asks for it.
+/// The discriminant is a byte of its own, because every read looks at it.
 #[derive(Debug)]
 #[repr(u8)]
 enum Kind {
@@ -56,7 +64,7 @@ enum Kind {
 }
 
 impl Order {
-    /// Allocates [`Order::bytes`].
+    /// The order of no entries. Allocates [`Order::bytes`], O(entries).
     pub(super) fn new(policy: Policy, entries: u32) -> Self {
         let kind = match policy {
             Policy::Fifo => Kind::Fifo(List::new()),
@@ -81,7 +89,7 @@ impl Order {
         self.links.allocated() + own
     }
 
-    /// Whether a key of this tag, which is about to be inserted, is remembered from before.
+    /// Whether a key with this tag, which is about to be inserted, is remembered from an eviction. Forgets the key.
     #[inline]
     pub(super) fn recalls(&mut self, tag: u32) -> bool {
         match &mut self.kind {
@@ -90,7 +98,7 @@ impl Order {
         }
     }
 
-    /// There is a new entry at `index`; `is_known` is what [`recalls`](Self::recalls) said.
+    /// Notes a new entry at `index`. `is_known` is the result of [`recalls`](Self::recalls).
     #[inline]
     pub(super) fn inserted(&mut self, index: u32, is_known: bool) {
         match &mut self.kind {
@@ -99,7 +107,7 @@ impl Order {
         }
     }
 
-    /// The entry at `index` was read, or has a new value.
+    /// Notes that the entry at `index` was read or overwritten.
     #[inline]
     pub(super) fn used(&mut self, index: u32) {
         match &mut self.kind {
@@ -109,7 +117,7 @@ impl Order {
         }
     }
 
-    /// Unlinks the entry at `index`, which goes for another reason than [`give_up`](Self::give_up).
+    /// Unlinks the entry at `index`, which is removed for another reason than eviction.
     #[inline]
     pub(super) fn removed(&mut self, index: u32) {
         match &mut self.kind {
@@ -118,7 +126,7 @@ impl Order {
         }
     }
 
-    /// Any entry.
+    /// Any one entry; `None` if there is none.
     pub(super) fn any(&self) -> Option<u32> {
         match &self.kind {
             Kind::Fifo(list) | Kind::Lru(list) => list.front(),
@@ -126,12 +134,12 @@ impl Order {
         }
     }
 
-    /// Chooses an entry to give up for a new one, and unlinks it.
+    /// Chooses the entry to evict, and unlinks it.
     #[inline]
-    pub(super) fn give_up(&mut self, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
+    pub(super) fn evict(&mut self, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
         match &mut self.kind {
             Kind::Fifo(list) | Kind::Lru(list) => list.pop_front(&mut self.links),
-            Kind::S3Fifo(queues) => queues.give_up(&mut self.links, tag_of),
+            Kind::S3Fifo(queues) => queues.evict(&mut self.links, tag_of),
         }
     }
 }

@@ -1,21 +1,21 @@
-//! What a cache tells: of an insert, and of all that happened.
+//! The result of an insert, and the counts of a cache.
 
 use core::fmt;
 
-/// What came out of a [`Cache`](crate::Cache) when something was put in: at most one entry, the caller's to drop.
+/// The result of an insert into a [`Cache`](crate::Cache). At most one entry comes out; the caller drops it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "dropping this drops a key and a value: do it outside any lock"]
 #[non_exhaustive]
 pub enum Inserted<K, V> {
-    /// A new entry in a free place; nothing came out.
+    /// The entry is new and took a free place. Nothing came out.
     New,
-    /// The key was there: its old key and value.
+    /// The key had a live entry, which was overwritten: its old key and value.
     Replaced(K, V),
-    /// A new entry; this one was live and made room.
+    /// The entry is new, and this live one was evicted.
     Evicted(K, V),
-    /// A new entry; this one had expired and made room. It may have had the same key.
+    /// The entry is new and took the place of this expired one, which may have the same key.
     Expired(K, V),
-    /// Nothing was inserted, for the cache has no place at all or was closed: the key and value given.
+    /// Nothing was inserted, because the cache is closed or may hold no entries: the given key and value.
     Refused(K, V),
 }
 
@@ -44,7 +44,8 @@ impl<K, V> fmt::Debug for Inserted<K, V> {
     }
 }
 
-/// What happened in a [`Cache`](crate::Cache) so far. Always `inserted = evicted + expired + removed + entries held`.
+/// Counts of all that has happened in a [`Cache`](crate::Cache). Always `inserted = evicted + expired + removed +
+/// entries held`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CacheStats {
@@ -56,12 +57,12 @@ pub struct CacheStats {
     pub inserted: u64,
     /// Inserts that overwrote a live entry.
     pub replaced: u64,
-    /// Live entries that made room for another.
+    /// Live entries that were evicted for another.
     pub evicted: u64,
-    /// Entries that left after they had expired, by a sweep or for an insert.
+    /// Expired entries that a sweep removed or an insert replaced.
     pub expired: u64,
-    /// Entries that left by [`Cache::remove`](crate::Cache::remove) or [`Cache::pop`](crate::Cache::pop).
+    /// Entries that [`Cache::remove`](crate::Cache::remove) or [`Cache::pop`](crate::Cache::pop) removed.
     pub removed: u64,
-    /// The most entries ever held at once.
+    /// The most entries that the cache held at the same time.
     pub highest: usize,
 }

@@ -1,12 +1,12 @@
-//! S3-FIFO: Yang, Zhang, Qiu, Yue and Vinayak, "FIFO queues are all you need for cache eviction", SOSP '23, which
-//! learns its parameters.
+//! S3-FIFO (Yang, Zhang, Qiu, Yue and Vinayak, "FIFO queues are all you need for cache eviction", SOSP '23), with
+//! parameters that adapt to the load.
 //!
-//! Two doors lead to the main queue: use in the small queue, and coming back after it. Which one lets in what is
-//! worth it depends on the load. Where interest comes and goes (as in the web and database traces of the paper) it is
-//! those that come back, and the parameters of the authors' libCacheSim are hard to better. Where popularity is
-//! steady (Zipf) it is those used early, and those that come back mostly waste their place. So it is counted whether
-//! what came in by each door has been used by its first turn in the main queue, and that decides between [`AUTHORS`]
-//! and [`STEADY`].
+//! An entry gets into the main queue in two ways: it is used in the small queue (*promoted*), or its key comes back
+//! after its eviction (*recalled*). Which of them deserve their place depends on the load. Where interest comes and
+//! goes, as in the web and database traces of the paper, it is the recalled entries, and the parameters of the authors'
+//! libCacheSim are hard to improve. Where popularity is steady (Zipf), it is the promoted entries, and recalled entries
+//! mostly waste their place. So this policy counts, for both, whether an entry has been used by its first turn in the
+//! main queue. That decides between [`AUTHORS`] and [`STEADY`].
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,47 +14,48 @@ use alloc::vec::Vec;
 use super::ghost::{Ghost, Reach};
 use crate::list::{Links, List};
 
-/// What suits a load.
+/// The parameters that adapt to the load.
 #[derive(Debug)]
 struct Parameters {
-    /// Places of the small queue, in hundredths of all.
+    /// The share of the small queue, in hundredths of all places.
     small: u8,
-    /// As many uses take an entry from the small queue to the main queue.
+    /// How many uses move an entry from the small queue to the main queue.
     to_main: u8,
-    /// More uses than this do not count in the main queue.
+    /// How many uses count at most in the main queue.
     most_uses: u8,
 }
 
-/// The most entries that are passed over to find one to give up.
+/// How many entries one eviction passes over at most.
 pub(super) const MOST_PASSED: u32 = 64;
 
 /// The parameters of libCacheSim.
 const AUTHORS: Parameters = Parameters { small: 10, to_main: 2, most_uses: 3 };
 
-/// For steady popularity.
+/// The parameters for steady popularity.
 const STEADY: Parameters = Parameters { small: 7, to_main: 1, most_uses: 15 };
 
-/// More uses of an entry than this are not counted.
+/// How many uses of an entry are counted at most.
 const MOST_USES: u8 = 15;
 
-/// What speaks against steady popularity weighs as much until it is assumed: it takes three quarters to believe in it.
-const DOUBT: i32 = 3;
+/// The weight of an observation against steady popularity, while this is not assumed. It is 3, so that more than three
+/// quarters of the observations have to be for it.
+const WEIGHT_AGAINST: i32 = 3;
 
-/// How an entry came to where it is.
+/// The queue of an entry, and how it got there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Small,
-    /// In the main queue for the first time round, from the small one.
+    /// In the main queue before its first turn there, from the small queue.
     Promoted,
-    /// In the main queue for the first time round, because its key came back.
+    /// In the main queue before its first turn there, because its key came back.
     Recalled,
     Main,
 }
 
-/// What is known of an entry.
+/// The state of an entry.
 #[derive(Clone, Copy, Debug)]
 struct State {
-    /// Uses that were counted and have not saved it from eviction yet.
+    /// Counted uses that have not saved the entry from eviction yet.
     uses: u8,
     place: Place,
 }
@@ -67,26 +68,26 @@ pub(super) struct S3Fifo {
     main: List,
     ghost: Ghost,
     places: u32,
-    /// Whether one was ever given up. Until then there is room in the main queue for what the small one has no place for.
-    has_given_up: bool,
-    /// Above zero where popularity seems steady.
+    /// Whether an entry was ever evicted. Until then a new entry that finds the small queue full enters the main queue.
+    has_evicted: bool,
+    /// The evidence for steady popularity, which is assumed while this is above 0.
     evidence: i32,
-    /// As far as the evidence can go to each side, so that what was long ago counts no more.
+    /// The bound of the evidence on both sides, so that old observations stop counting.
     most_evidence: i32,
 }
 
 impl S3Fifo {
-    /// Allocates [`S3Fifo::bytes`].
+    /// Empty queues for `entries` entries. Allocates [`S3Fifo::bytes`], O(entries).
     pub(super) fn new(entries: u32) -> Self {
         let quarter = i32::try_from(entries / 4).unwrap_or(i32::MAX);
         Self {
             states: vec![State { uses: 0, place: Place::Small }; entries as usize],
             small: List::new(),
             main: List::new(),
-            ghost: Ghost::new(ghosts(entries)),
+            ghost: Ghost::new(ghost_places(entries)),
             places: entries,
-            has_given_up: false,
-            // Until there is any, one use counts: a large cache takes long to judge.
+            has_evicted: false,
+            // Above 0 for 16 or more entries: a large cache takes long to judge, and until then one use is enough.
             evidence: quarter / 4,
             most_evidence: quarter.saturating_add(64),
         }
@@ -94,7 +95,8 @@ impl S3Fifo {
 
     /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
     pub(super) const fn bytes(entries: u32) -> usize {
-        Ghost::bytes(ghosts(entries)).saturating_add((entries as usize).saturating_mul(size_of::<State>()))
+        Ghost::bytes(ghost_places(entries))
+            .saturating_add((entries as usize).saturating_mul(size_of::<State>()))
     }
 
     #[cfg(test)]
@@ -102,18 +104,18 @@ impl S3Fifo {
         self.states.capacity() * size_of::<State>() + self.ghost.allocated()
     }
 
-    /// Whether a key of this tag, which is new, left the small queue lately. Answers yes once.
+    /// Whether a new key with this tag was lately evicted from the small queue. Forgets the key.
     pub(super) fn recalls(&mut self, tag: u32) -> bool {
         let is_certain = self.evidence > self.most_evidence / 2;
         self.ghost.recall(tag, if is_certain { Reach::Third } else { Reach::Whole })
     }
 
-    /// Links the new entry at `index`: into the main queue if its key is known, or if that is being filled for the first
-    /// time.
+    /// Links the new entry at `index`: into the main queue if its key is known, or if nothing was evicted so far and
+    /// the small queue is full; otherwise into the small queue.
     pub(super) fn inserted(&mut self, links: &mut Links, index: u32, is_known: bool) {
         let place = match is_known {
             true => Place::Recalled,
-            false if !self.has_given_up && self.small.len() >= self.small_places() => Place::Main,
+            false if !self.has_evicted && self.small.len() >= self.small_places() => Place::Main,
             false => Place::Small,
         };
         if let Some(state) = self.states.get_mut(index as usize) {
@@ -140,9 +142,9 @@ impl S3Fifo {
         self.small.front().or_else(|| self.main.front())
     }
 
-    /// Unlinks an entry to give it up. O([`MOST_PASSED`]), and O(1) amortised over the uses that were counted.
-    pub(super) fn give_up(&mut self, links: &mut Links, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
-        self.has_given_up = true;
+    /// Chooses the entry to evict, and unlinks it. O([`MOST_PASSED`]), and amortised O(1) over the counted uses.
+    pub(super) fn evict(&mut self, links: &mut Links, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
+        self.has_evicted = true;
         let Parameters { to_main, most_uses, .. } = *self.parameters();
         let main_places = self.places.saturating_sub(self.small_places());
         let mut left = MOST_PASSED;
@@ -174,19 +176,19 @@ impl S3Fifo {
         if self.evidence > 0 { &STEADY } else { &AUTHORS }
     }
 
-    /// How many places are the small queue's.
+    /// How many places the small queue has.
     fn small_places(&self) -> u32 {
         hundredths(self.places, self.parameters().small).max(1)
     }
 
-    /// An entry had its turn in its queue, and was used before or not.
+    /// Learns from an entry that has its turn in its queue, and whether it was used before.
     fn learn(&mut self, place: Place, is_used: bool) {
         let is_steady = match place {
             Place::Small | Place::Main => return,
             Place::Promoted => is_used,
             Place::Recalled => !is_used,
         };
-        let against = if self.evidence > 0 { -1 } else { -DOUBT };
+        let against = if self.evidence > 0 { -1 } else { -WEIGHT_AGAINST };
         let weight = if is_steady { 1 } else { against };
         self.evidence = self.evidence.saturating_add(weight).clamp(-self.most_evidence, self.most_evidence);
     }
@@ -200,12 +202,12 @@ impl S3Fifo {
     }
 }
 
-/// So many hundredths of `places`, rounded down.
+/// The given number of hundredths of `places`, rounded down.
 fn hundredths(places: u32, hundredths: u8) -> u32 {
     u32::try_from(u64::from(places) * u64::from(hundredths) / 100).unwrap_or(places)
 }
 
-/// As many fingerprints as nine tenths of the places.
-const fn ghosts(entries: u32) -> u32 {
+/// The number of fingerprints: nine tenths of the places, rounded down.
+const fn ghost_places(entries: u32) -> u32 {
     entries - entries.div_ceil(10)
 }

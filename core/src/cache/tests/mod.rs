@@ -21,7 +21,7 @@ fn limits(entries: u32, ttl: Option<u32>, policy: Policy) -> CacheLimits {
     CacheLimits { entries, ttl: ttl.map(|ttl| MS * ttl), policy, seed: 1 }
 }
 
-/// Hashes and asks in one step.
+/// A cache that hashes each key itself.
 struct Hashing<K, V>(Cache<K, V>);
 
 impl<K: Hash + Eq, V: Copy> Hashing<K, V> {
@@ -47,7 +47,7 @@ impl<K: Hash + Eq, V: Copy> Hashing<K, V> {
 }
 
 #[test]
-fn fifo_gives_up_the_first_in_whatever_was_read_or_overwritten() {
+fn fifo_evicts_the_first_in_despite_reads_and_overwrites() {
     let mut cache = Hashing::new(limits(2, None, Policy::Fifo));
     assert_eq!((cache.insert(0, 1, 10), cache.insert(0, 2, 20)), (Inserted::New, Inserted::New));
     assert_eq!(cache.get(0, 1), Some(10));
@@ -57,7 +57,7 @@ fn fifo_gives_up_the_first_in_whatever_was_read_or_overwritten() {
 }
 
 #[test]
-fn lru_gives_up_the_one_not_used_for_longest() {
+fn lru_evicts_the_least_recently_used() {
     let mut cache = Hashing::new(limits(3, None, Policy::Lru));
     for key in [1, 2, 3] {
         let _ = cache.insert(0, key, 0);
@@ -65,18 +65,18 @@ fn lru_gives_up_the_one_not_used_for_longest() {
     assert_eq!(cache.get(0, 1), Some(0));
     assert_eq!(cache.insert(0, 2, 1), Inserted::Replaced(2, 0));
     let three = cache.0.hasher().hash_of(&3);
-    assert_eq!(cache.0.peek(at(0), three, &3), Some(&0), "peeking is no use");
+    assert_eq!(cache.0.peek(at(0), three, &3), Some(&0), "peeking does not count as a use");
     assert_eq!(cache.insert(0, 4, 0), Inserted::Evicted(3, 0));
     assert_eq!(cache.insert(0, 5, 0), Inserted::Evicted(1, 0));
 }
 
 #[test]
-fn s3_fifo_keeps_what_is_used_and_what_comes_back() {
+fn s3_fifo_keeps_used_keys_and_keys_that_come_back() {
     let mut cache = Hashing::new(limits(10, None, Policy::S3Fifo));
     for key in 0..10 {
         assert_eq!(cache.insert(0, key, key), Inserted::New);
     }
-    // The small queue has one place, and 0 has it; the others fill the main queue.
+    // Key 0 has the only place of the small queue; the others fill the main queue.
     assert_eq!(cache.insert(0, 10, 10), Inserted::Evicted(0, 0));
     assert_eq!([cache.get(0, 10), cache.get(0, 10)], [Some(10); 2]);
     assert_eq!(
@@ -89,7 +89,7 @@ fn s3_fifo_keeps_what_is_used_and_what_comes_back() {
         Inserted::Evicted(11, 11),
         "0 is remembered: it enters the main queue"
     );
-    assert_eq!(cache.insert(0, 12, 12), Inserted::Evicted(2, 2), "which has one too many");
+    assert_eq!(cache.insert(0, 12, 12), Inserted::Evicted(2, 2), "the main queue had one entry too many");
     for key in 200..300 {
         let _ = cache.insert(0, key, 0);
     }
@@ -101,7 +101,7 @@ fn s3_fifo_keeps_what_is_used_and_what_comes_back() {
     for key in [11, 300, 301, 302, 303, 304, 305, 306] {
         assert!(matches!(cache.insert(0, key, 0), Inserted::Evicted(..)));
     }
-    assert_eq!(cache.insert(0, 307, 0), Inserted::Evicted(306, 0), "11 was long forgotten when it came back");
+    assert_eq!(cache.insert(0, 307, 0), Inserted::Evicted(306, 0), "11 was forgotten before it came back");
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn one_insert_passes_over_a_bounded_number_of_entries() {
         let _ = cache.insert(0, key, ());
         assert_eq!([cache.get(0, key), cache.get(0, key)], [Some(()); 2]);
     }
-    // Seven hundredths are the small queue's, the first key among them: it moves on, and then those of the main queue are passed
-    // over.
+    // The small queue has seven hundredths of the places, and the first key is in it. It moves on to the main queue,
+    // and then entries of the main queue are passed over.
     let in_small = places * 7 / 100;
     assert_eq!(
         cache.insert(0, places, ()),
@@ -128,7 +128,7 @@ fn the_index_never_grows() {
         let mut rng = fastrand::Rng::with_seed(entries.into());
         let mut cache = Hashing::new(limits(entries, None, Policy::Fifo));
         let before = cache.0.index.allocated();
-        // What is removed leaves marks, until the table is sorted anew.
+        // Removed entries leave tombstones, until the table is rehashed.
         for value in 0..40 * entries {
             let _ = cache.insert(0, rng.u32(..), value);
             if rng.bool() {
@@ -142,14 +142,14 @@ fn the_index_never_grows() {
 }
 
 #[test]
-fn what_has_expired_is_absent() {
+fn an_expired_entry_is_absent() {
     let mut cache = Hashing::new(limits(2, Some(10), Policy::Fifo));
     let _ = cache.insert(0, 1, 10);
     let _ = cache.insert(5, 2, 20);
     assert_eq!((cache.get(9, 1), cache.get(10, 1), cache.get(10, 2)), (Some(10), None, Some(20)));
     assert_eq!(cache.get(9, 1), None, "a clock that goes back stands still");
-    assert_eq!(cache.insert(10, 1, 11), Inserted::Expired(1, 10), "as good as new");
-    assert_eq!(cache.insert(10, 3, 30), Inserted::Evicted(2, 20), "so it is behind 2");
+    assert_eq!(cache.insert(10, 1, 11), Inserted::Expired(1, 10), "counts as new");
+    assert_eq!(cache.insert(10, 3, 30), Inserted::Evicted(2, 20), "so 1 is behind 2");
     let stats = cache.0.stats();
     assert_eq!((stats.inserted, stats.expired, stats.evicted, stats.replaced), (4, 1, 1, 0));
 }
@@ -166,16 +166,16 @@ fn overwriting_restarts_the_time_to_live() {
 }
 
 #[test]
-fn the_expired_go_before_the_victim() {
+fn an_expired_entry_goes_before_the_victim() {
     let mut cache = Hashing::new(limits(2, Some(10), Policy::Fifo));
     let _ = cache.insert(0, 1, 10);
     let _ = cache.insert(1, 2, 20);
     let _ = cache.insert(9, 1, 11);
-    assert_eq!(cache.insert(11, 3, 30), Inserted::Expired(2, 20), "1 would be the first in");
+    assert_eq!(cache.insert(11, 3, 30), Inserted::Expired(2, 20), "1 is the first in, but is live");
 }
 
 #[test]
-fn sweeping_takes_one_a_call_oldest_first() {
+fn a_sweep_removes_one_entry_the_oldest_first() {
     let mut cache = Hashing::new(limits(4, Some(10), Policy::Lru));
     for key in 0..4u32 {
         let _ = cache.insert(u64::from(key), key, key);
@@ -189,7 +189,7 @@ fn sweeping_takes_one_a_call_oldest_first() {
 }
 
 #[test]
-fn a_cache_of_none_refuses_all() {
+fn a_cache_without_places_refuses_every_insert() {
     let mut cache = Hashing::new(CacheLimits::default());
     assert_eq!(cache.insert(0, 1, 10), Inserted::Refused(1, 10));
     assert_eq!(
@@ -215,7 +215,7 @@ fn times_at_the_ends_of_their_range_are_legal() {
 }
 
 #[test]
-fn keys_of_one_hash_stay_apart_and_borrowed_ones_do() {
+fn keys_with_the_same_hash_stay_apart_even_borrowed() {
     let mut cache = Cache::<String, u32>::new(limits(3, None, Policy::Fifo));
     assert_eq!(cache.hasher().hash_of("a"), cache.hasher().hash_of(&String::from("a")));
     for (value, key) in ["a", "b", "c"].into_iter().enumerate() {
@@ -239,7 +239,7 @@ fn debug_shows_counts_only() {
     assert!(shown.contains("len: 1, capacity: 3") && !shown.contains("424242"), "{shown}");
 }
 
-/// What it holds of the allocator.
+/// The bytes that the cache has allocated.
 fn allocated<K, V>(cache: &Cache<K, V>) -> usize {
     cache.entries.capacity() * size_of::<Slot<Entry<K, V>>>()
         + cache.index.allocated()
@@ -248,7 +248,7 @@ fn allocated<K, V>(cache: &Cache<K, V>) -> usize {
 }
 
 #[test]
-fn it_is_as_large_as_promised_and_never_grows() {
+fn the_cache_is_as_large_as_promised_and_never_grows() {
     for entries in [0, 1, 2, 3, 4, 7, 10, 100, 448, 1_000] {
         for policy in POLICIES {
             let limits = limits(entries, (entries % 2 == 0).then_some(1_000), policy);
@@ -275,7 +275,7 @@ fn an_entry_of_two_words_takes_three() {
     assert_eq!(size_of::<Entry<u64, u64>>(), 24);
 }
 
-/// A key or a value that counts how many of its kind live.
+/// A key or a value that counts the live ones of its kind.
 struct Counted(u32, Rc<Cell<i64>>);
 
 impl Counted {
@@ -306,7 +306,7 @@ impl Borrow<u32> for Counted {
 }
 
 #[test]
-fn whatever_goes_in_comes_out_once() {
+fn every_key_and_value_comes_out_once() {
     for seed in 0..100 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let policy = POLICIES[rng.usize(..3)];

@@ -1,4 +1,4 @@
-//! The cache in step with the most obvious way to write one.
+//! The cache compared with a naive one, step by step.
 
 use super::*;
 
@@ -9,19 +9,18 @@ struct Held {
     written: u64,
     uses: u8,
     in_main: bool,
-    /// Not judged yet, and if so whether it was evicted before.
+    /// Until the entry is judged in the main queue: whether it is there because its key came back.
     on_trial: Option<bool>,
 }
 
-/// The same in the most obvious way: a list in the order of the policy, the first to go first, the two queues of
-/// S3-FIFO mixed.
+/// The naive cache: one list in the order of eviction. The two queues of S3-FIFO are mixed in it.
 struct Naive {
     limits: CacheLimits,
     entries: Vec<Held>,
-    /// The last of them the latest.
+    /// The evicted keys, the latest last, with gaps for the keys that came back.
     ghosts: Vec<Option<u32>>,
     evidence: i32,
-    /// Nothing was given up so far.
+    /// Whether nothing was evicted so far.
     fills_main: bool,
     stats: CacheStats,
 }
@@ -36,7 +35,7 @@ impl Naive {
         self.entries.iter().position(|entry| entry.key == key)
     }
 
-    /// When the expired entry that was written first was. Those written at the same instant may leave in any order.
+    /// The oldest write of an expired entry. Expired entries written at the same instant may leave in any order.
     fn stale(&self, now: u64) -> Option<u64> {
         (0..self.entries.len())
             .filter(|&position| self.expired(position, now))
@@ -105,7 +104,7 @@ impl Naive {
         }
     }
 
-    /// Whether it is a ghost that counts, which it is no more.
+    /// Whether the key is a ghost that counts. It is none afterwards.
     fn recall(&mut self, key: u32) -> bool {
         if self.limits.policy != Policy::S3Fifo {
             return false;
@@ -121,7 +120,8 @@ impl Naive {
         !is_certain || all - (first + from) <= window / 3
     }
 
-    /// Inserts, given what the cache did where it had a choice among entries written at one instant.
+    /// Inserts. `did` is the result of the real cache, which may choose among expired entries written at the same
+    /// instant.
     fn insert(&mut self, now: u64, key: u32, value: u32, did: Inserted<u32, u32>) -> Inserted<u32, u32> {
         let room = self.entries.len() < self.limits.entries as usize;
         let position = self.position(key);
@@ -154,7 +154,7 @@ impl Naive {
                 Inserted::Evicted(key, value)
             }
         };
-        // So small a cache has one place for the small queue.
+        // In a cache this small, the small queue has one place.
         let fills_main = self.fills_main && self.entries.iter().any(|entry| !entry.in_main);
         let in_main = is_known || self.limits.policy == Policy::S3Fifo && fills_main;
         let on_trial = is_known.then_some(true);
@@ -168,7 +168,7 @@ impl Naive {
 }
 
 #[test]
-fn it_behaves_as_the_obvious_list_does() {
+fn the_cache_behaves_like_the_naive_list() {
     for seed in 0..300 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let policy = POLICIES[rng.usize(..3)];

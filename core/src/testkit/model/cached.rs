@@ -1,4 +1,4 @@
-//! The cache as a list of entries and a list of keys that left it.
+//! The model of the cache: a list of entries, and a list of evicted keys.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -11,33 +11,34 @@ struct Cached {
     token: u32,
     value: u32,
     written: Instant,
-    /// When it was last moved to the end of the queue that it is in.
+    /// The turn at which the entry was last moved to the end of its queue.
     turn: u64,
-    /// When it was last written, as a number.
+    /// The turn of the last write.
     write: u64,
-    /// Under S3-FIFO: uses that count, whether it is in the main queue, and, until it is judged there, whether it is so
-    /// because its key came back.
+    /// S3-FIFO: the uses that count.
     uses: u32,
+    /// S3-FIFO: whether the entry is in the main queue.
     is_main: bool,
+    /// S3-FIFO: until the entry is judged in the main queue, whether it is there because its key came back.
     on_trial: Option<bool>,
 }
 
-/// The cache as a list.
+/// The model of the cache.
 #[derive(Debug, Default)]
 pub(super) struct CacheModel {
     entries: Vec<Cached>,
-    /// Under S3-FIFO: the keys that left the small queue, the latest first, and gaps where one came back.
+    /// S3-FIFO: the keys evicted from the small queue, the latest first, with gaps for the keys that came back.
     ghosts: VecDeque<Option<u8>>,
     now: Instant,
     turns: u64,
-    /// Under S3-FIFO: how much more speaks for steady popularity than against it.
+    /// S3-FIFO: the evidence for steady popularity, which is assumed while this is above 0.
     evidence: i64,
-    /// Whether one was ever given up.
-    has_given_up: bool,
+    /// Whether an entry was ever evicted.
+    has_evicted: bool,
     pub(super) is_closed: bool,
 }
 
-/// Key, its token, and the value's token.
+/// A key, its token, and the token of its value.
 pub(super) type Pair = (u8, u32, u32);
 
 impl Cached {
@@ -49,7 +50,7 @@ impl Cached {
         limits.ttl.is_some_and(|ttl| now.saturating_since(self.written) >= ttl)
     }
 
-    /// It was read or overwritten.
+    /// Notes that the entry was read or overwritten.
     fn used(&mut self, policy: Policy, turn: u64) {
         match policy {
             Policy::Fifo => {}
@@ -64,19 +65,19 @@ impl CacheModel {
         self.entries.len()
     }
 
-    /// Its time is never behind the machine's.
-    pub(super) fn tell(&mut self, now: Instant) {
+    /// Advances the time of the cache to `now`, never back.
+    pub(super) fn observe_time(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
 
-    /// Stores, and says what came out and why.
+    /// Inserts an entry. Returns the name of the result, and the pair that came out.
     pub(super) fn insert(
         &mut self,
         limits: &CacheLimits,
         now: Instant,
         (key, token, value): Pair,
     ) -> (&'static str, Option<Pair>) {
-        self.tell(now);
+        self.observe_time(now);
         if self.is_closed || limits.entries == 0 {
             return ("Refused", Some((key, token, value)));
         }
@@ -126,10 +127,10 @@ impl CacheModel {
         out
     }
 
-    /// Whether a new entry finds the small queue full, and the main queue is being filled for the first time.
+    /// Whether a new entry enters the main queue because the small queue is full and nothing was evicted so far.
     fn fills_main(&self, limits: &CacheLimits) -> bool {
         let small = self.entries.iter().filter(|entry| !entry.is_main).count();
-        limits.policy == Policy::S3Fifo && !self.has_given_up && small >= self.small_places(limits)
+        limits.policy == Policy::S3Fifo && !self.has_evicted && small >= self.small_places(limits)
     }
 
     fn small_places(&self, limits: &CacheLimits) -> usize {
@@ -156,14 +157,14 @@ impl CacheModel {
         Some(self.entries.remove(at).pair())
     }
 
-    /// The one that has been in its queue for longest, those of the main queue after all others.
+    /// Removes the entry that has been in the small queue for longest, or else in the main queue.
     pub(super) fn pop(&mut self) -> Option<Pair> {
         let first = self.first(false).or_else(|| self.first(true))?;
         Some(self.entries.remove(first).pair())
     }
 
     pub(super) fn sweep(&mut self, limits: &CacheLimits, now: Instant) -> Option<Pair> {
-        self.tell(now);
+        self.observe_time(now);
         let at = self.expired(limits)?;
         Some(self.entries.remove(at).pair())
     }
@@ -172,15 +173,15 @@ impl CacheModel {
         self.entries.iter().any(|entry| entry.has_expired(limits, self.now.max(now)))
     }
 
-    /// The one whose last write is the longest ago, if it has expired.
+    /// The entry with the oldest write, if it has expired.
     fn expired(&self, limits: &CacheLimits) -> Option<usize> {
         let oldest = self.entries.iter().enumerate().min_by_key(|(_, entry)| entry.write);
         oldest.filter(|(_, entry)| entry.has_expired(limits, self.now)).map(|(at, _)| at)
     }
 
-    /// The one to give up. Without S3-FIFO nothing is used or in the main queue.
+    /// The entry to evict. Without S3-FIFO no entry has uses or is in the main queue.
     fn victim(&mut self, limits: &CacheLimits) -> Option<usize> {
-        self.has_given_up = true;
+        self.has_evicted = true;
         let (places, small) = (limits.entries as usize, self.small_places(limits));
         let (promoting, most) = if self.evidence > 0 { (1, 15) } else { (2, 3) };
         for passed in 0.. {
@@ -223,7 +224,7 @@ impl CacheModel {
     }
 }
 
-/// Scripts have caches so small that the evidence begins at zero.
+/// The bound of the evidence. The caches of scripts are so small that the evidence begins at 0.
 fn most_evidence(limits: &CacheLimits) -> i64 {
     debug_assert!(limits.entries < 16);
     i64::from(limits.entries / 4) + 64

@@ -191,7 +191,7 @@ impl Model {
             call,
             Call::CacheInsert { .. } | Call::CacheGet { .. } | Call::CacheRemove { .. } | Call::CachePop
         ) {
-            self.cache.tell(self.now);
+            self.cache.observe_time(self.now);
         }
         let answer = self.command(call, given);
         self.note_highest();

@@ -1,4 +1,4 @@
-//! The cache as a machine lends it to its host.
+//! The host's mutable access to the cache of its machine.
 
 use core::borrow::Borrow;
 use core::fmt;
@@ -7,13 +7,13 @@ use core::ops::Deref;
 use super::{Cache, Inserted};
 use crate::Instant;
 
-/// The cache of a [`Processor`](crate::Processor), to read and write. It keeps the machine's time, and cannot be
-/// taken out of it or replaced.
+/// Mutable access to the cache of a [`Processor`](crate::Processor). The cache keeps up with the machine's time, and
+/// cannot be moved out of the machine or replaced.
 pub struct CacheMut<'a, K, V>(&'a mut Cache<K, V>);
 
 impl<'a, K, V> CacheMut<'a, K, V> {
     pub(crate) fn new(cache: &'a mut Cache<K, V>, now: Instant) -> Self {
-        cache.tell(now);
+        cache.observe_time(now);
         Self(cache)
     }
 
