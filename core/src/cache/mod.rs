@@ -186,7 +186,7 @@ impl<K, V> Cache<K, V> {
         let found = self.index.find(&self.entries, tag, |other| *other == key).map(|(index, _)| index);
         match found {
             None if self.len() < self.capacity() => self.add(Entry::new(key, value, tag)),
-            None => self.make_room_for(Entry::new(key, value, tag)),
+            None => self.replace_victim(Entry::new(key, value, tag)),
             Some(index) if self.has_expired(index) => self.renew(index, Entry::new(key, value, tag)),
             Some(index) => self.overwrite(index, key, value),
         }
@@ -292,7 +292,7 @@ impl<K, V> Cache<K, V> {
     }
 
     /// Inserts a new entry in the place of the entry that expired first, or else of the policy's choice.
-    fn make_room_for(&mut self, entry: Entry<K, V>) -> Inserted<K, V> {
+    fn replace_victim(&mut self, entry: Entry<K, V>) -> Inserted<K, V> {
         let is_known = self.order.recalls(entry.tag);
         let expired = self.expired(Instant::ZERO);
         let chosen = match expired {

@@ -6,7 +6,7 @@ use crate::lifecycle::State;
 use crate::line::Line;
 use crate::{Account, Limits, Refusal, ReserveRefusal, Route, Terms};
 
-/// Counts what takes room, apart from the tasks that the [`Tally`] counts. Whether the machine is open is checked by
+/// Counts handles, waiters and permits; the [`Tally`] counts tasks. Whether the machine is open is checked by
 /// its callers.
 pub(super) struct Admission<W> {
     queue: u32,
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_are_refused_for_reasons_of_their_own() {
+    fn a_route_or_terms_can_be_refused_despite_room() {
         let mut rig = Rig::new(|limits| limits.attempts = 2);
         let (plain, greedy) = (Terms::new(), Terms::new().retry(Retry::times(2)));
         let later = plain.delay(Duration::from_millis(1));
@@ -264,7 +264,7 @@ mod tests {
         rig.admission.enter_handle();
         assert_eq!(rig.refusal(&Route::Handle, &plain), None);
         rig.admission.line.reserve(ONE).unwrap();
-        assert_eq!(rig.refusal(&Route::Handle, &plain), Some(Refusal::Unclaimed), "one is promised");
+        assert_eq!(rig.refusal(&Route::Handle, &plain), Some(Refusal::Unclaimed), "a permit holds one");
         rig.admission.leave_handle();
         assert_eq!(rig.refusal(&Route::Handle, &plain), None);
     }
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(
             (rig.room(), rig.room_refusal(false, PLENTY)),
             (0, Some(Refusal::Full)),
-            "nobody overtakes"
+            "the waiter comes first"
         );
         assert!(!rig.admission.can_call_first(&rig.tally, &rig.gate, 0));
         assert!(rig.admission.can_call_first(&rig.tally, &rig.gate, PLENTY));
@@ -317,6 +317,6 @@ mod tests {
         assert_eq!(refusal(&rig, 3, 2), Some(ReserveRefusal::Backlog));
         assert_eq!(refusal(&rig, 3, PLENTY), Some(ReserveRefusal::Unclaimed));
         rig.admission.line.join(7, ONE).unwrap();
-        assert_eq!(refusal(&rig, 1, PLENTY), Some(ReserveRefusal::Full), "nobody overtakes");
+        assert_eq!(refusal(&rig, 1, PLENTY), Some(ReserveRefusal::Full), "the waiter comes first");
     }
 }

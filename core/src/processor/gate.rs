@@ -1,7 +1,7 @@
-//! May an attempt start now? The concurrency limit, and whatever else holds attempts back.
+//! May an attempt start now? The concurrency limit, and all other reasons to hold attempts back.
 //!
-//! [`Gate::free`] also counts as room for [`Admission`](super::admission::Admission), beside the queue: whatever holds
-//! attempts back takes that room, too.
+//! [`Gate::free`] also counts as room for [`Admission`](super::admission::Admission), beside the queue. So every
+//! reason to hold attempts back takes that room, too.
 
 use super::tally::Tally;
 use crate::{Hold, Limits};
@@ -39,7 +39,7 @@ impl Gate {
         self.is_paused
     }
 
-    /// Sets the concurrency, at most to what the machine was built for, and returns it.
+    /// Sets the concurrency, at most to [`Limits::concurrency`], and returns it.
     pub(super) fn set_concurrency(&mut self, concurrency: u32) -> u32 {
         self.concurrency = concurrency.min(self.most_concurrency);
         self.set_places();
@@ -70,7 +70,7 @@ impl Gate {
         self.places.saturating_sub(tally.placed())
     }
 
-    /// What holds attempts back, other than running attempts.
+    /// The reason that holds attempts back, other than running attempts.
     pub(super) fn hold(&self, tally: &Tally) -> Hold {
         if self.is_ending {
             Hold::Ending
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn causes_of_a_shut_gate_are_told_apart() {
         let (mut gate, tally) = (gate(4, 4), Tally::default());
-        assert_eq!(gate.set_concurrency(9), 4, "no more than it was built for");
+        assert_eq!(gate.set_concurrency(9), 4, "no more than the limit");
         assert_eq!(
             (gate.set_concurrency(0), gate.free(&tally), gate.hold(&tally)),
             (0, 0, Hold::Concurrency)

@@ -72,7 +72,7 @@ impl Naive {
         (entry.key, entry.value)
     }
 
-    /// The position of the one to give up.
+    /// The position of the entry to evict.
     fn victim(&mut self) -> usize {
         let places = self.limits.entries as usize;
         let (to_main, most) = if self.evidence > 0 { (1, 15) } else { (2, 3) };
