@@ -1,12 +1,12 @@
 //! S3-FIFO (Yang, Zhang, Qiu, Yue and Vinayak, "FIFO queues are all you need for cache eviction", SOSP '23), with
 //! parameters that adapt to the load.
 //!
-//! An entry gets into the main queue in two ways: it is used in the small queue (*promoted*), or its key comes back
-//! after its eviction (*recalled*). Which of them deserve their place depends on the load. Where interest comes and
-//! goes, as in the web and database traces of the paper, it is the recalled entries, and the parameters of the authors'
-//! libCacheSim are hard to improve. Where popularity is steady (Zipf), it is the promoted entries, and recalled entries
-//! mostly waste their place. So this policy counts, for both, whether an entry has been used by its first turn in the
-//! main queue. That decides between [`AUTHORS`] and [`STEADY`].
+//! Once the cache has evicted, an entry gets into the main queue in two ways: it is used in the small queue
+//! (*promoted*), or its key comes back after its eviction (*recalled*). Which of them deserve their place depends on
+//! the load. Where interest comes and goes, as in the web and database traces of the paper, it is the recalled entries,
+//! and the parameters of the authors' libCacheSim are hard to improve. Where popularity is steady (Zipf), it is the
+//! promoted entries, and recalled entries mostly waste their place. So this policy counts, for both, whether an entry
+//! has been used by its first turn in the main queue. That decides between [`AUTHORS`] and [`STEADY`].
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -49,6 +49,7 @@ enum Place {
     Promoted,
     /// In the main queue before its first turn there, because its key came back.
     Recalled,
+    /// In the main queue after its first turn there, or because it came before the first eviction.
     Main,
 }
 
