@@ -188,7 +188,7 @@ impl<I: Id, T> Slots<I, T> {
 
     /// Removes the value in slot `index`, and frees the slot, or retires it if no generation is left for another stay.
     /// `drawn` is the number of further generations that this stay had.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, index: u32, drawn: u32) -> Option<T> {
         let slot = self.slots.get_mut(index as usize)?;
         slot.value()?;
@@ -310,7 +310,7 @@ impl<'a, I: Id, T> Vacant<'a, I, T> {
     /// Fills the slot. Construct the value in the argument: then the compiler writes it into the slot field by field. A
     /// value constructed before is copied as a whole right after it was written in pieces, which stalls the processor.
     /// That is why this method cannot fail: a value that may have to be dropped instead needs memory of its own.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(self, value: T) -> Option<&'a mut T> {
         self.slot.kept = Kept::Here(value);
         *self.free = self.next;

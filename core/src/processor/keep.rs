@@ -54,7 +54,7 @@ impl<P: Plan> Processor<P> {
     /// settled yet, it leaves a waiter, which is woken when it is.
     ///
     /// May change: room, task slots.
-    #[inline]
+    #[inline(always)]
     pub fn claim(&mut self, now: Instant, task: TaskId, waiter: P::Waiter) -> Claim<P> {
         self.observe_time(now);
         let Some(found) = self.tasks.get_mut(task) else { return Claim::Gone(waiter) };

@@ -17,9 +17,9 @@
 //! may be admitted. [`deadlines`] has the timer of each owner, and the [`tally`] counts tasks by state. Only [`settle`]
 //! fixes and releases outcomes, and only [`retry`] leads to a further attempt.
 
-// The calls that every task needs are always inlined into the host: `submit`, `start_next`, `completed`, `poll_settlement`,
-// `try_claim` and what they have in common. Their arguments and results stay in registers then, and the host's branches on
-// them fold: 5 % of a whole task in the engine of the adapters. All other calls leave it to the compiler.
+// The calls that every task needs are always inlined into the host: `submit`, `start_next`, `completed`, `claim` and what they
+// have in common. Their arguments and results stay in registers then, and the host's branches on them fold: 5 % of a whole
+// task in the engine of the adapters. All other calls leave it to the compiler.
 
 // The first modules are in the order in which the documentation shows their methods.
 mod build;

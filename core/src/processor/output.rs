@@ -157,7 +157,7 @@ impl<P: Plan> Processor<P> {
     /// over. Otherwise `None`. This saves moving the settlement as one variant of [`Effect`].
     ///
     /// May change: as [`poll_effect`](Self::poll_effect).
-    #[inline(always)]
+    #[inline]
     pub fn poll_settlement(&mut self) -> Option<Settlement<P>> {
         let index = self.outbox.head();
         let (_, task) = self.tasks.entry(index)?;

@@ -176,7 +176,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Makes the settlement of a task whose outcome leaves.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hand_out(
         &mut self,
         record: Record<P::Meta>,
@@ -218,7 +218,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// As [`free`](Self::free), and returns the task.
-    #[inline]
+    #[inline(always)]
     fn take_out(&mut self, index: u32, starts: u32) -> Option<Task<P>> {
         debug_assert!(
             !self.deadlines.is_armed(Owner::Task(index))
