@@ -85,9 +85,8 @@ impl Terms {
     }
 
     /// Whether the task has a delay before it is queued.
-    #[must_use]
     #[inline]
-    pub const fn is_delayed(&self) -> bool {
+    pub(crate) const fn is_delayed(&self) -> bool {
         self.delay != 0
     }
 
