@@ -92,6 +92,7 @@ impl<P: Plan> Processor<P> {
         let load =
             u64::from(self.admission.waiting_now(&self.tally)).saturating_add(u64::from(self.tally.placed()));
         let line = u64::from(self.limits.queue).saturating_add(u64::from(self.limits.concurrency));
+        let longest_waiting = self.queue.longest_waiting().and_then(|index| self.tasks.at(index));
         Health {
             phase: self.phase(),
             hold: self.gate.hold(&self.tally),
@@ -102,12 +103,8 @@ impl<P: Plan> Processor<P> {
             free_room: self.free_room(),
             permits: self.admission.line.held(),
             settled: self.settled_since_health,
-            oldest_wait: self
-                .queue
-                .longest_waiting()
-                .and_then(|index| self.tasks.at(index))
-                .map(|task| task.since)
-                .map_or(core::time::Duration::ZERO, |since| now.saturating_since(since)),
+            oldest_wait: longest_waiting
+                .map_or(core::time::Duration::ZERO, |task| now.saturating_since(task.since)),
             last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
             saturation: u32::try_from(load.saturating_mul(1_000) / line.max(1)).unwrap_or(u32::MAX),
             retired: self.retired(),
@@ -150,12 +147,12 @@ impl<P: Plan> Processor<P> {
             timers: self.deadlines.len(),
             intervals: self.deadlines.intervals(),
             sleeps: self.sleeps.len(),
-            sources: self.ledger.listeners.live() / 3,
-            subscribers: self.ledger.subscribers.live(),
+            sources: self.sources.len(),
+            subscribers: self.subscribers.len(),
             waiters: self.admission.line.len(),
             permits: self.admission.line.held(),
             observed: self.ledger.observed.live(),
-            cached: self.ledger().cache.live(),
+            cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired(),
         }
     }
