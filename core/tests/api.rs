@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use plimsoll_core::*;
 
@@ -13,20 +14,23 @@ impl Debug for Secret {
     }
 }
 
-struct Secrets;
+/// A plan whose values are all of one type.
+struct Of<T, K>(PhantomData<(T, K)>);
 
-impl Plan for Secrets {
-    type Job = Secret;
-    type Output = Secret;
-    type Error = Secret;
-    type Panic = Secret;
+impl<T, K> Plan for Of<T, K> {
+    type Job = T;
+    type Output = T;
+    type Error = T;
+    type Panic = T;
     type Meta = u8;
-    type Callback = Secret;
-    type Waiter = Secret;
-    type Listener = Secret;
-    type Key = u8;
-    type Value = Secret;
+    type Callback = T;
+    type Waiter = T;
+    type Listener = T;
+    type Key = K;
+    type Value = T;
 }
+
+type Secrets = Of<Secret, u8>;
 
 const fn plain<T: Send + Sync + Unpin + 'static>() {}
 const fn value<T: Send + Sync + Unpin + Debug + Clone + Copy + PartialEq + 'static>() {}
@@ -120,20 +124,7 @@ fn debug_shows_counts_and_never_contents() -> Result<(), Box<dyn Error>> {
 /// These types have no `Debug`. So an impl that does not require it cannot show their values.
 struct Opaque;
 
-struct Opaques;
-
-impl Plan for Opaques {
-    type Job = Opaque;
-    type Output = Opaque;
-    type Error = Opaque;
-    type Panic = Opaque;
-    type Meta = u8;
-    type Callback = Opaque;
-    type Waiter = Opaque;
-    type Listener = Opaque;
-    type Key = Opaque;
-    type Value = Opaque;
-}
+type Opaques = Of<Opaque, Opaque>;
 
 const fn shown<T: Debug>() {}
 
