@@ -134,6 +134,38 @@ mod tests {
         Input::Abandon,
     ];
 
+    /// A further state or input does not compile here, until it is in the lists above.
+    #[test]
+    fn every_state_and_input_is_listed() {
+        let state = |state| match state {
+            State::Delayed => 0,
+            State::Queued => 1,
+            State::Running => 2,
+            State::Halting => 3,
+            State::Backoff => 4,
+            State::Stopping => 5,
+            State::Orphan => 6,
+            State::Settled => 7,
+        };
+        let input = |input| match input {
+            Input::Ready => 0,
+            Input::Start => 1,
+            Input::Halt => 2,
+            Input::Complete => 3,
+            Input::Fail => 4,
+            Input::Retry => 5,
+            Input::Panic => 6,
+            Input::TimeOut => 7,
+            Input::Cancel => 8,
+            Input::Expire => 9,
+            Input::Stopped => 10,
+            Input::Release => 11,
+            Input::Abandon => 12,
+        };
+        assert!(STATES.map(state).into_iter().eq(0..State::COUNT));
+        assert!(INPUTS.map(input).into_iter().eq(0..INPUTS.len()));
+    }
+
     /// The transitions that the crate's documentation draws: `state input next`.
     fn drawn() -> BTreeSet<String> {
         let section = include_str!("lib.rs").split("//! # The life of a task\n").nth(1).unwrap();
