@@ -13,8 +13,6 @@ pub(super) struct Gate {
     most_orphans: u32,
     is_paused: bool,
     is_ending: bool,
-    /// How many attempts may run at the same time: `concurrency`, or 0 while the gate is shut.
-    places: u32,
 }
 
 impl Gate {
@@ -26,7 +24,6 @@ impl Gate {
             most_orphans: orphans,
             is_paused: false,
             is_ending: false,
-            places: concurrency,
         }
     }
 
@@ -42,32 +39,26 @@ impl Gate {
     /// Sets the concurrency, at most to [`Limits::concurrency`], and returns it.
     pub(super) fn set_concurrency(&mut self, concurrency: u32) -> u32 {
         self.concurrency = concurrency.min(self.most_concurrency);
-        self.set_places();
         self.concurrency
     }
 
     pub(super) fn set_paused(&mut self, is_paused: bool) {
         self.is_paused = is_paused;
-        self.set_places();
     }
 
     /// Shuts the gate for good.
     pub(super) fn end(&mut self) {
         self.is_ending = true;
-        self.set_places();
-    }
-
-    fn set_places(&mut self) {
-        self.places = if self.is_paused || self.is_ending { 0 } else { self.concurrency };
     }
 
     /// How many attempts may start now, if tasks are queued: the free concurrency places.
     #[inline]
     pub(super) fn free(&self, tally: &Tally) -> u32 {
-        if tally.orphans() >= self.most_orphans {
+        // Not `||`: both are compared at once.
+        if (self.is_paused | self.is_ending) || tally.orphans() >= self.most_orphans {
             return 0;
         }
-        self.places.saturating_sub(tally.placed())
+        self.concurrency.saturating_sub(tally.placed())
     }
 
     /// The reason that holds attempts back, other than running attempts.
