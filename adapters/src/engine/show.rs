@@ -58,12 +58,12 @@ impl<W: AnyWork> Shared<W> {
         }
     }
 
-    /// After the end nobody looks for effects any more, and a handle may wait for what was shown.
+    /// Takes the effects that come after the end, such as the wake of a handle whose outcome the hook was shown: no worker
+    /// takes them any more.
     fn take_last_effects(&self) {
-        let mut aftermath = Aftermath::new();
         loop {
-            let took_any = self.lock().take_effects(self, &mut aftermath);
-            if !took_any {
+            let mut aftermath = Aftermath::new();
+            if !self.change(|state| state.take_effects(self, &mut aftermath)) {
                 return;
             }
             self.perform(&mut aftermath);
