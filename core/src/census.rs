@@ -47,6 +47,8 @@ pub struct Census {
     pub waiters: u32,
     /// Places that permits hold.
     pub permits: u32,
+    /// Lanes.
+    pub lanes: u32,
     /// Outcomes that the host has taken to observe and not given back yet.
     pub observed: u32,
     /// Cache entries.

@@ -143,6 +143,12 @@ reasons! {
         Attempts => "more attempts asked for than are allowed: ask for fewer, or build with `retry` and a larger limit `attempts`",
         /// The terms ask for the result to be retained, but the limit `results.entries` is 0: build with a larger one.
         NotRetained => "no results are retained: build with a larger limit `results.entries`",
+        /// As many lanes exist as the limit `lanes.lanes` allows: submit it later, or build with a larger limit, which is 0
+        /// unless it is set. Waiting for room does not help.
+        Lanes => "too many lanes: submit it later, or build with a larger limit `lanes.lanes`",
+        /// As many tasks of its lane wait as the limit `lanes.queue` allows: submit it later, shed load, or build with a
+        /// larger limit. Waiting for room does not help.
+        LaneFull => "no room: the lane is full: submit it later, shed load, or build with a larger limit `lanes.queue`",
         /// A time-out is zero and would end the task before it began: leave it out for no limit. Given by hosts, never
         /// by the core, where a report can come at the very instant of a start.
         ZeroTimeout => "a time-out of zero would end the task before it began: leave it out for no limit",
@@ -217,6 +223,16 @@ reasons! {
         Waiters => "too many wait for room or hold a permit: shed load, or build with a larger limit `waiters`",
         /// The machine is draining or has ended: no retry will help.
         Closed => "the processor is draining or has ended",
+    }
+}
+
+reasons! {
+    /// Why [`hold_lane`](crate::Processor::hold_lane) did not hold a lane.
+    HoldRefusal {
+        /// The lane does not exist, and there are as many as the limit `lanes.lanes` allows: build with a larger limit.
+        Lanes => "too many lanes: build with a larger limit `lanes.lanes`",
+        /// The machine is ending or has ended: nothing is started any more.
+        Closed => "the processor is ending or has ended",
     }
 }
 

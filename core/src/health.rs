@@ -48,6 +48,10 @@ pub enum Hold {
     None,
     /// The machine is paused.
     Paused,
+    /// [`hold`](crate::Processor::hold) shuts the machine for a time.
+    Held,
+    /// The rate allows no start yet.
+    Rate,
     /// Orphans are at their limit, or take every concurrency place: attempts that were asked to stop and still run.
     Orphans,
     /// The concurrency limit is set to 0.

@@ -2,7 +2,7 @@
 //! `classes!`.
 //!
 //! An account is counted in one of three ways: where things come and go (`enter` and `leave`); by the part that has
-//! them (`waiters`, `permits` and `timers`); or from counts that exist anyway, by
+//! them (`waiters`, `permits`, `timers` and `lanes`); or from counts that exist anyway, by
 //! [`Processor::ledger`](crate::Processor::ledger).
 
 use crate::Limits;
@@ -120,6 +120,8 @@ classes! {
     permits: "permits", limits => limits.reservable();
     /// Sleeps of running attempts.
     sleeps: "sleeps", limits => limits.sleep_slots();
+    /// Lanes.
+    lanes: "lanes", limits => limits.lanes.lanes;
     /// Outcomes that the host is observing.
     observed: "observed", limits => limits.task_slots();
 }

@@ -210,6 +210,7 @@ mod limits;
 mod message;
 mod offer;
 mod plan;
+mod rate;
 mod retry;
 mod simple;
 mod terms;
@@ -229,6 +230,8 @@ mod outcome;
 // The machine: `processor` has its calls, `lifecycle` the states of a task, and the others are the parts.
 mod backoff;
 mod cache;
+mod index;
+mod lanes;
 mod lifecycle;
 mod line;
 mod list;
@@ -250,12 +253,13 @@ pub use census::{Census, Remains, Totals};
 pub use clock::Clock;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
 pub use error::{
-    AttachRefusal, BuildError, CancelError, FeedRefusal, InvalidLimits, Late, PermitRefusal, Refusal,
-    Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
+    AttachRefusal, BuildError, CancelError, FeedRefusal, HoldRefusal, InvalidLimits, Late, PermitRefusal,
+    Refusal, Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
 };
 pub use event::Event;
 pub use health::{Health, Hold};
 pub use ids::{AttemptId, PermitId, SleepId, SourceId, SubscriberId, TaskId};
+pub use lanes::{Lane, LaneLimits, LaneView};
 pub use last_error::{ErrorKind, LastError};
 pub use ledger::{Account, Ledger};
 pub use limits::{Footprint, Limits, ResultLimits};
@@ -268,6 +272,7 @@ pub use processor::{
     Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Reserved, Stage, Sweep, Swept,
     TaskView,
 };
+pub use rate::Rate;
 pub use retry::{Jitter, Retry};
 pub use simple::Simple;
 pub use sleeps::SleepStatus;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::processor::Deadlines;
-use crate::{CacheLimits, InvalidLimits, Plan};
+use crate::{CacheLimits, InvalidLimits, LaneLimits, Plan, Rate};
 
 mod footprint;
 
@@ -53,6 +53,11 @@ pub struct Limits {
     pub subscribers: u32,
     /// How many events are kept for subscribers that have not read them yet. Default 128.
     pub events: u32,
+    /// How many attempts may be started in a time. [`set_rate`](crate::Processor::set_rate) changes it. Default: any
+    /// number.
+    pub rate: Option<Rate>,
+    /// How many lanes there may be, and how many tasks of one may wait. Default: none.
+    pub lanes: LaneLimits,
     /// The cache. Default: none.
     pub cache: CacheLimits,
     /// The highest number of attempts that the terms of a task may ask for. With
@@ -110,6 +115,8 @@ impl Default for Limits {
             sources: 8,
             subscribers: 8,
             events: 128,
+            rate: None,
+            lanes: LaneLimits::default(),
             cache: CacheLimits::default(),
             attempts: 16,
             health_every: None,
@@ -122,7 +129,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The highest legal sum `queue + concurrency + delayed + unclaimed + results.entries`, and the highest legal value
-    /// of each of `waiters`, `sources`, `subscribers`, `events` and `cache.entries`.
+    /// of each of `waiters`, `sources`, `subscribers`, `events`, `lanes.lanes` and `cache.entries`.
     pub const MOST: u32 = 1 << 28;
     /// The highest legal product `concurrency * sleeps`: the default `sleeps` at the highest possible concurrency.
     pub const MOST_SLEEPS: u32 = 1 << 30;
@@ -165,6 +172,7 @@ impl Limits {
             ("sources", self.sources),
             ("subscribers", self.subscribers),
             ("events", self.events),
+            ("lanes.lanes", self.lanes.lanes),
             ("cache.entries", self.cache.entries),
         ] {
             if value > Self::MOST {
@@ -215,8 +223,21 @@ impl Limits {
         self.concurrency.saturating_mul(self.sleeps)
     }
 
-    /// How many timers there are, armed or not: one for each task slot, one for each sleep, two for the intervals, and
-    /// one for the deadline of a drain.
+    /// How many tasks of one lane may wait: [`LaneLimits::queue`] if it is set, otherwise half of the queue.
+    pub(crate) const fn lane_queue(&self) -> u32 {
+        match self.lanes.queue {
+            Some(queue) => queue,
+            None => self.queue.div_ceil(2),
+        }
+    }
+
+    /// The numbers of lanes are below this. One lane always exists if there may be others, and has no timer.
+    pub(crate) const fn lane_slots(&self) -> u32 {
+        if self.lanes.lanes == 0 { 0 } else { self.lanes.lanes.saturating_add(1) }
+    }
+
+    /// How many timers there are, armed or not: one for each task slot, one for each sleep, one for each lane, two for
+    /// the intervals, one for the rate or a hold, and one for the deadline of a drain.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
         Deadlines::timers(self)

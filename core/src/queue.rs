@@ -6,30 +6,104 @@ use alloc::vec::Vec;
 use crate::Priority;
 use crate::list::{Links, List, NIL};
 
-/// The slots of the queued tasks, by class and in order of arrival. Every call is O(1).
-pub(crate) struct Queue {
-    classes: [List; Priority::CLASSES],
-    links: Links,
-    /// The arrival number of each queued slot.
-    arrived: Vec<u64>,
-    /// Bit *n* is set while class *n* has a queued task.
+/// The order of waiting tasks: a list for each priority class, in order of arrival. The caller keeps the links, and the
+/// arrival number of each slot. Every call is O(1).
+#[derive(Debug)]
+pub(crate) struct Classes {
+    lists: [List; Priority::CLASSES],
+    /// Bit *n* is set while class *n* has a task.
     occupied: u8,
-    /// How many tasks were ever queued: the next arrival number.
-    arrivals: u64,
     /// Starts since the last turn of the longest waiting task.
     passed: u32,
+}
+
+impl Classes {
+    pub(crate) const fn new() -> Self {
+        Self { lists: [const { List::new() }; Priority::CLASSES], occupied: 0, passed: 0 }
+    }
+
+    /// Appends the task in slot `index` to its class.
+    #[inline]
+    pub(crate) fn push(&mut self, links: &mut Links, index: u32, priority: Priority) {
+        self.occupied |= 1 << priority.class();
+        if let Some(class) = self.lists.get_mut(usize::from(priority.class())) {
+            class.push_back(links, index);
+        }
+    }
+
+    /// Removes the task in slot `index`, wherever it stands.
+    #[inline]
+    pub(crate) fn remove(&mut self, links: &mut Links, index: u32, priority: Priority) {
+        let Some(class) = self.lists.get_mut(usize::from(priority.class())) else { return };
+        class.remove(links, index);
+        self.note_removed(priority);
+    }
+
+    /// Removes the first task of a class, because it is started now. [`next`](Self::next) named it.
+    #[inline]
+    pub(crate) fn start(&mut self, links: &mut Links, priority: Priority) {
+        let Some(class) = self.lists.get_mut(usize::from(priority.class())) else { return };
+        class.pop_front(links);
+        self.note_removed(priority);
+        self.passed = (self.passed + 1) % Priority::FAIR_EVERY;
+    }
+
+    #[inline]
+    fn note_removed(&mut self, priority: Priority) {
+        if self.lists.get(usize::from(priority.class())).is_some_and(List::is_empty) {
+            self.occupied &= !(1 << priority.class());
+        }
+    }
+
+    /// The slot of the task to start next, which is the first of its class; [`NIL`] if there is none. Every
+    /// [`Priority::FAIR_EVERY`]th start goes to the longest waiting task.
+    #[inline]
+    pub(crate) fn next(&self, arrivals: &Arrivals) -> u32 {
+        if self.passed == Priority::FAIR_EVERY - 1 {
+            return self.longest_waiting(arrivals).unwrap_or(NIL);
+        }
+        let first = self.occupied.trailing_zeros() as usize;
+        self.lists.get(first).map_or(NIL, List::head)
+    }
+
+    /// The slot of the longest waiting task.
+    #[cold]
+    pub(crate) fn longest_waiting(&self, arrivals: &Arrivals) -> Option<u32> {
+        if self.occupied.is_power_of_two() {
+            return self.lists.get(self.occupied.trailing_zeros() as usize).and_then(List::front);
+        }
+        self.lists.iter().filter_map(List::front).min_by_key(|index| arrivals.of(*index))
+    }
+}
+
+/// The arrival number of each queued slot.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    numbers: Vec<u64>,
+    /// How many tasks were ever queued: the next number.
+    count: u64,
+}
+
+impl Arrivals {
+    fn of(&self, index: u32) -> u64 {
+        self.numbers.get(index as usize).copied().unwrap_or(u64::MAX)
+    }
+}
+
+/// The slots of all queued tasks. Every call is O(1).
+pub(crate) struct Queue {
+    classes: Classes,
+    links: Links,
+    arrivals: Arrivals,
 }
 
 impl Queue {
     /// An empty queue for `slots` slots. Allocates [`Queue::bytes`].
     pub(crate) fn new(slots: u32) -> Self {
         Self {
-            classes: [const { List::new() }; Priority::CLASSES],
+            classes: Classes::new(),
             links: Links::new(slots),
-            arrived: vec![0; slots as usize],
-            occupied: 0,
-            arrivals: 0,
-            passed: 0,
+            arrivals: Arrivals { numbers: vec![0; slots as usize], count: 0 },
         }
     }
 
@@ -38,64 +112,47 @@ impl Queue {
         Links::bytes(slots).saturating_add((slots as usize).saturating_mul(size_of::<u64>()))
     }
 
+    /// The arrival numbers.
+    pub(crate) const fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
+    }
+
     /// How many tasks were ever queued.
-    pub(crate) const fn arrivals(&self) -> u64 {
-        self.arrivals
+    pub(crate) const fn arrived(&self) -> u64 {
+        self.arrivals.count
     }
 
     /// Appends the task in slot `index` to its class.
     #[inline]
     pub(crate) fn push(&mut self, index: u32, priority: Priority) {
-        if let Some(arrived) = self.arrived.get_mut(index as usize) {
-            *arrived = self.arrivals;
+        if let Some(number) = self.arrivals.numbers.get_mut(index as usize) {
+            *number = self.arrivals.count;
         }
-        self.arrivals = self.arrivals.wrapping_add(1);
-        self.occupied |= 1 << priority.class();
-        if let Some(class) = self.classes.get_mut(usize::from(priority.class())) {
-            class.push_back(&mut self.links, index);
-        }
+        self.arrivals.count = self.arrivals.count.wrapping_add(1);
+        self.classes.push(&mut self.links, index, priority);
     }
 
     /// Removes the queued task in slot `index`, wherever it stands.
     #[inline]
     pub(crate) fn remove(&mut self, index: u32, priority: Priority) {
-        let Some(class) = self.classes.get_mut(usize::from(priority.class())) else { return };
-        class.remove(&mut self.links, index);
-        self.note_removed(priority);
+        self.classes.remove(&mut self.links, index, priority);
     }
 
     /// Removes the first task of a class, because it is started now. [`next`](Self::next) named it.
     #[inline]
     pub(crate) fn start(&mut self, priority: Priority) {
-        let Some(class) = self.classes.get_mut(usize::from(priority.class())) else { return };
-        class.pop_front(&mut self.links);
-        self.note_removed(priority);
-        self.passed = (self.passed + 1) % Priority::FAIR_EVERY;
+        self.classes.start(&mut self.links, priority);
     }
 
-    #[inline]
-    fn note_removed(&mut self, priority: Priority) {
-        if self.classes.get(usize::from(priority.class())).is_some_and(List::is_empty) {
-            self.occupied &= !(1 << priority.class());
-        }
-    }
-
-    /// The slot of the task to start next, which is the first of its class; [`NIL`] if the queue is empty. Every
-    /// [`Priority::FAIR_EVERY`]th start goes to the longest waiting task.
+    /// The slot of the task to start next; [`NIL`] if the queue is empty. See [`Classes::next`].
     #[inline]
     pub(crate) fn next(&self) -> u32 {
-        if self.passed == Priority::FAIR_EVERY - 1 {
-            return self.longest_waiting().unwrap_or(NIL);
-        }
-        let first = self.occupied.trailing_zeros() as usize;
-        self.classes.get(first).map_or(NIL, List::head)
+        self.classes.next(&self.arrivals)
     }
 
     /// The slot of the longest waiting task.
-    #[cold]
     pub(crate) fn longest_waiting(&self) -> Option<u32> {
-        let arrived = |index: &u32| self.arrived.get(*index as usize).copied();
-        self.classes.iter().filter_map(List::front).min_by_key(arrived)
+        self.classes.longest_waiting(&self.arrivals)
     }
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::backoff::Backoff;
 use crate::retry::Tries;
 use crate::time::{NEVER, after};
-use crate::{Instant, Retry};
+use crate::{Instant, Lane, Retry};
 
 /// How the machine treats a task. Terms are made once, in the form in which the machine keeps them, and passed by
 /// reference with each task.
@@ -31,6 +31,7 @@ pub struct Terms {
     pub(crate) schedule_to_start: u64,
     pub(crate) start_to_close: u64,
     pub(crate) schedule_to_close: u64,
+    pub(crate) lane: Option<Lane>,
 }
 
 impl Terms {
@@ -45,6 +46,7 @@ impl Terms {
             schedule_to_start: NEVER.as_nanos(),
             start_to_close: NEVER.as_nanos(),
             schedule_to_close: NEVER.as_nanos(),
+            lane: None,
         }
     }
 
@@ -74,6 +76,13 @@ impl Terms {
     pub const fn retry(mut self, retry: Retry) -> Self {
         self.tries = retry.tries;
         self.backoff = retry.backoff;
+        self
+    }
+
+    /// Sets the lane to which the task belongs. The lane is treated as these terms say from then on. Default: the lane of
+    /// all tasks without a key.
+    pub const fn lane(mut self, lane: Lane) -> Self {
+        self.lane = Some(lane);
         self
     }
 

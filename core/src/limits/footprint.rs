@@ -2,6 +2,7 @@
 
 use crate::cache::Cache;
 use crate::ids::TaskId;
+use crate::lanes::Lanes;
 use crate::line::Line;
 use crate::list::ListWithLinks;
 use crate::queue::Queue;
@@ -49,6 +50,8 @@ parts! {
     /// The queue, and the lists of tasks that owe an effect or are retained.
     lists: limits => Queue::bytes(limits.task_slots())
         .saturating_add(ListWithLinks::bytes(limits.task_slots()).saturating_mul(2));
+    /// Lanes, and the lists of their tasks.
+    lanes: limits => Lanes::bytes(limits);
     /// The timer store.
     timers: limits => Timers::bytes(limits.timer_slots());
     /// Sleeps of running attempts.

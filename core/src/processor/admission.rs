@@ -177,7 +177,7 @@ impl<W> Admission<W> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{Ledger, Retry};
+    use crate::{Instant, Ledger, Retry};
     use core::num::NonZeroU32;
     use core::time::Duration;
 
@@ -197,7 +197,7 @@ mod tests {
             change(&mut limits);
             let Ledger { waiters, permits, .. } = Ledger::new(&limits);
             let admission = Admission::new(&limits, waiters, permits);
-            Self { admission, tally: Tally::default(), gate: Gate::new(&limits) }
+            Self { admission, tally: Tally::default(), gate: Gate::new(&limits, Instant::ZERO) }
         }
 
         fn room(&self) -> u32 {

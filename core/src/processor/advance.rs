@@ -74,6 +74,8 @@ impl<P: Plan> Processor<P> {
                 self.sweep_due = true;
             }
             Owner::Own(OwnTimer::Drain) => self.fire_drain(),
+            Owner::Own(OwnTimer::Gate) => self.fire_gate(),
+            Owner::Lane(number) => self.fire_lane(number),
             Owner::Sleep(index) => {
                 let task = self.sleeps.fall_due(index);
                 // The attempt will soon go on and needs its task, which is cold in the caches if there are many tasks.
@@ -101,7 +103,8 @@ impl<P: Plan> Processor<P> {
         if self.tally.step(task, Input::Ready).is_some() {
             task.since = self.now;
             let deadline = task.deadline_in(State::Queued);
-            self.queue.push(index, task.priority);
+            let priority = task.priority;
+            self.enqueue(index, priority);
             self.ledger.queued.note(self.tally.of(State::Queued));
             self.deadlines.add(Owner::Task(index), deadline);
         }

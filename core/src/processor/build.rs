@@ -12,6 +12,7 @@ use super::ending::Ending;
 use super::gate::Gate;
 use super::tally::Tally;
 use crate::cache::Cache;
+use crate::lanes::Lanes;
 use crate::list::ListWithLinks;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
@@ -41,12 +42,13 @@ impl<P: Plan> Processor<P> {
             now,
             ending: Ending::default(),
             observes: false,
-            gate: Gate::new(&limits),
+            gate: Gate::new(&limits, now),
             admission: Admission::new(&limits, ledger.waiters, ledger.permits),
             rng: Rng::with_seed(limits.seed),
             tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(limits.task_slots()),
+            lanes: Lanes::new(&limits, ledger.lanes, now),
             outbox: ListWithLinks::new(limits.task_slots()),
             results: ListWithLinks::new(limits.task_slots()),
             deadlines: Deadlines::new(&limits, ledger.timers, now),

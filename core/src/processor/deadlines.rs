@@ -13,6 +13,8 @@ pub(super) enum Owner {
     Own(OwnTimer),
     /// The sleep in this slot.
     Sleep(u32),
+    /// The lane with this number.
+    Lane(u32),
 }
 
 /// A timer of the machine itself.
@@ -22,10 +24,12 @@ pub(super) enum OwnTimer {
     Sweep,
     /// The deadline of a graceful drain.
     Drain,
+    /// The end of what shuts the gate for a time.
+    Gate,
 }
 
 impl OwnTimer {
-    const ALL: [Self; 3] = [Self::Health, Self::Sweep, Self::Drain];
+    const ALL: [Self; 4] = [Self::Health, Self::Sweep, Self::Drain, Self::Gate];
 
     /// Whether the timer repeats.
     pub(super) const fn is_interval(self) -> bool {
@@ -37,12 +41,13 @@ impl OwnTimer {
 const OWN: u32 = OwnTimer::ALL.len() as u32;
 
 /// All timers. The wheel knows a timer by its number. The number of a task's timer is the task's slot. Then come the
-/// machine's own timers, then those of sleeps, by slot. [`Task::deadline_in`](crate::task::Task::deadline_in) computes
+/// machine's own timers, then those of sleeps, by slot, then those of lanes. [`Task::deadline_in`](crate::task::Task::deadline_in) computes
 /// the deadlines of tasks.
 pub(crate) struct Deadlines {
     timers: Timers,
     first_own: u32,
     first_sleep: u32,
+    first_lane: u32,
     /// The account of the tasks' timers.
     account: Account,
 }
@@ -50,6 +55,10 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     /// How many timers there are for these limits.
     pub(crate) const fn timers(limits: &Limits) -> u32 {
+        Self::first_lane(limits).saturating_add(limits.lane_slots())
+    }
+
+    const fn first_lane(limits: &Limits) -> u32 {
         Self::first_sleep(limits).saturating_add(limits.sleep_slots())
     }
 
@@ -63,6 +72,7 @@ impl Deadlines {
             timers: Timers::new(Self::timers(limits), now),
             first_own: limits.task_slots(),
             first_sleep: Self::first_sleep(limits),
+            first_lane: Self::first_lane(limits),
             account,
         }
     }
@@ -71,8 +81,18 @@ impl Deadlines {
     const fn number(&self, owner: Owner) -> u32 {
         match owner {
             Owner::Task(slot) => slot,
+            _ => self.other_number(owner),
+        }
+    }
+
+    /// The number of the timer of an owner. Not inlined, because most owners are tasks.
+    #[cold]
+    const fn other_number(&self, owner: Owner) -> u32 {
+        match owner {
+            Owner::Task(slot) => slot,
             Owner::Own(timer) => self.first_own.saturating_add(timer as u32),
             Owner::Sleep(slot) => self.first_sleep.saturating_add(slot),
+            Owner::Lane(number) => self.first_lane.saturating_add(number),
         }
     }
 
@@ -83,6 +103,7 @@ impl Deadlines {
         }
         match OwnTimer::ALL.get(number.saturating_sub(self.first_own) as usize) {
             Some(timer) => Owner::Own(*timer),
+            None if number >= self.first_lane => Owner::Lane(number.saturating_sub(self.first_lane)),
             None => Owner::Sleep(number.saturating_sub(self.first_sleep)),
         }
     }
@@ -172,9 +193,10 @@ fn is_none(owner: Owner, at: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LaneLimits;
     use alloc::vec::Vec;
 
-    /// Deadlines for `tasks` task slots and `sleeps` sleep slots.
+    /// Deadlines for `tasks` task slots, `sleeps` sleep slots and two lanes.
     fn deadlines(tasks: u32, sleeps: u32) -> Deadlines {
         let limits = Limits {
             queue: 0,
@@ -182,6 +204,7 @@ mod tests {
             delayed: 0,
             unclaimed: Some(tasks - 1),
             sleeps,
+            lanes: LaneLimits::new(1),
             ..Limits::default()
         };
         assert_eq!((limits.task_slots(), limits.sleep_slots()), (tasks, sleeps));
@@ -192,13 +215,17 @@ mod tests {
     fn a_due_deadline_names_its_owner() {
         let mut deadlines = deadlines(2, 3);
         let own = OwnTimer::ALL.map(Owner::Own);
-        let all: Vec<Owner> =
-            [Owner::Task(0), Owner::Task(1)].into_iter().chain(own).chain((0..3).map(Owner::Sleep)).collect();
+        let all: Vec<Owner> = [Owner::Task(0), Owner::Task(1)]
+            .into_iter()
+            .chain(own)
+            .chain((0..3).map(Owner::Sleep))
+            .chain((0..2).map(Owner::Lane))
+            .collect();
         for (at, owner) in (1..).zip(&all) {
             deadlines.set(*owner, Instant::from_millis(at));
         }
         assert!(deadlines.iter().eq(all.iter().copied()), "each owner has a number");
-        assert_eq!((deadlines.len(), deadlines.intervals(), deadlines.account().live()), (8, 2, 2));
+        assert_eq!((deadlines.len(), deadlines.intervals(), deadlines.account().live()), (11, 2, 2));
         let mut due = Vec::new();
         loop {
             match deadlines.step(Instant::from_millis(20)) {

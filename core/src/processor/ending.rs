@@ -7,7 +7,8 @@
 //! ```
 //!
 //! While the machine is *ending*, two walks go over the task slots. Each slot costs one unit of the budget of
-//! `advance`. The first walk settles the unsettled tasks and discards outcomes that do not outlive the end. Then
+//! `advance`. The first walk settles the unsettled tasks and discards outcomes that do not outlive the end; then it
+//! removes the lanes that have no task. Then
 //! `poll_effect` hands out their effects, and the cache. When no effect is owed any more, the second walk abandons the
 //! attempts that still run: until then the host could report them. Last come the subscribers and `Drained`.
 //!
@@ -21,6 +22,7 @@ use core::time::Duration;
 use super::Processor;
 use super::deadlines::{OwnTimer, Owner};
 use crate::effect::Effect;
+use crate::lanes::Lanes;
 use crate::lifecycle::{Input, Next, State};
 use crate::task::{Claimant, Pending};
 use crate::{CancelReason, Event, Instant, Plan, Remains};
@@ -200,6 +202,7 @@ impl<P: Plan> Processor<P> {
     fn end_now(&mut self, discards: bool) {
         if !self.ending.is_ending() {
             self.deadlines.clear(Owner::Own(OwnTimer::Drain));
+            self.deadlines.clear(Owner::Own(OwnTimer::Gate));
             self.ending.deadline = None;
             self.ending.walk = Walk::Settling(0);
             self.gate.end();
@@ -246,17 +249,22 @@ impl<P: Plan> Processor<P> {
 
     /// The first walk, from slot `start` on. Returns the number of slots visited.
     fn settle_slots(&mut self, start: u32, budget: u32) -> u32 {
-        let all = self.tasks.capacity();
+        let tasks = self.tasks.capacity();
+        let all = tasks.saturating_add(self.lanes.as_deref().map_or(0, Lanes::capacity));
         let nothing_left = if self.ending.discards {
             self.tasks.is_empty()
         } else {
             self.is_all_settled() && self.results.is_empty() && self.tally.unretained == 0
-        };
+        } && self.lanes.as_ref().is_none_or(|lanes| lanes.len() == 0);
         let steps = all.saturating_sub(start).min(budget);
         let end = start.saturating_add(steps);
         if !nothing_left {
             for index in start..end {
-                self.end_task(index);
+                if index < tasks {
+                    self.end_task(index);
+                } else {
+                    self.end_lane(index - tasks);
+                }
             }
         }
         self.ending.walk = if nothing_left || end >= all { Walk::Abandoning(0) } else { Walk::Settling(end) };
@@ -310,6 +318,7 @@ impl<P: Plan> Processor<P> {
         let Some(task) = self.tasks.at_mut(index) else { return };
         let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Abandon) else { return };
+        self.leave_lane(index);
         self.remains.abandoned = self.remains.abandoned.saturating_add(1);
         if next == Next::Free {
             self.free(index, starts);

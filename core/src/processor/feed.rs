@@ -152,6 +152,13 @@ impl<P: Plan> Processor<P> {
 const fn stops_a_batch(reason: FeedRefusal) -> bool {
     !matches!(
         reason,
-        FeedRefusal::Task(Refusal::Attempts | Refusal::NotRetained | Refusal::Unclaimed | Refusal::Delayed)
+        FeedRefusal::Task(
+            Refusal::Attempts
+                | Refusal::NotRetained
+                | Refusal::Unclaimed
+                | Refusal::Delayed
+                | Refusal::Lanes
+                | Refusal::LaneFull
+        )
     )
 }

@@ -4,26 +4,44 @@
 //! reason to hold attempts back takes that room, too.
 
 use super::tally::Tally;
-use crate::{Hold, Limits};
+use crate::rate::Meter;
+use crate::{Hold, Instant, Limits, Rate};
 
 /// Lets an attempt start while a concurrency place is free.
 pub(super) struct Gate {
+    /// `PAUSED` and so on, in one byte because they are asked for together.
+    flags: u8,
     concurrency: u32,
     most_concurrency: u32,
     most_orphans: u32,
-    is_paused: bool,
-    is_ending: bool,
+    rate: Option<Rate>,
+    meter: Meter,
+    held_until: Instant,
 }
 
+const PAUSED: u8 = 1;
+/// Shut until the timer fires, by a hold or the rate.
+const SHUT: u8 = 2;
+const ENDING: u8 = 4;
+/// What shuts it.
+const CLOSED: u8 = PAUSED | SHUT | ENDING;
+/// There are lanes.
+const LANES: u8 = 8;
+/// There is a rate.
+const RATE: u8 = 16;
+
 impl Gate {
-    pub(super) const fn new(limits: &Limits) -> Self {
-        let Limits { concurrency, orphans, .. } = *limits;
+    pub(super) const fn new(limits: &Limits, now: Instant) -> Self {
+        let Limits { concurrency, orphans, rate, .. } = *limits;
+        let lanes = if limits.lanes.lanes > 0 { LANES } else { 0 };
         Self {
+            flags: lanes | if rate.is_some() { RATE } else { 0 },
             concurrency,
             most_concurrency: concurrency,
             most_orphans: orphans,
-            is_paused: false,
-            is_ending: false,
+            rate,
+            meter: Meter::new(now),
+            held_until: Instant::ZERO,
         }
     }
 
@@ -33,7 +51,7 @@ impl Gate {
     }
 
     pub(super) const fn is_paused(&self) -> bool {
-        self.is_paused
+        self.flags & PAUSED != 0
     }
 
     /// Sets the concurrency, at most to [`Limits::concurrency`], and returns it.
@@ -43,19 +61,61 @@ impl Gate {
     }
 
     pub(super) fn set_paused(&mut self, is_paused: bool) {
-        self.is_paused = is_paused;
+        self.set(PAUSED, is_paused);
     }
 
     /// Shuts the gate for good.
     pub(super) fn end(&mut self) {
-        self.is_ending = true;
+        self.flags |= ENDING;
+    }
+
+    /// Whether starts have to be counted, by the gate or by lanes.
+    #[inline]
+    pub(super) const fn counts_starts(&self) -> bool {
+        self.flags & (LANES | RATE) != 0
+    }
+
+    /// Sets the rate of starts. Returns the instant at which the gate opens; `None` if it is open.
+    pub(super) fn set_rate(&mut self, rate: Option<Rate>, now: Instant) -> Option<Instant> {
+        self.rate = rate;
+        self.set(RATE, rate.is_some());
+        self.shut_or_open(now)
+    }
+
+    /// Counts a start. Returns the instant at which the gate opens, if this start shuts it.
+    pub(super) fn start(&mut self, now: Instant) -> Option<Instant> {
+        self.meter.start(self.rate?, now);
+        self.shut_or_open(now)
+    }
+
+    /// Shuts the gate until an instant, or ends such a hold. Returns the instant at which the gate opens; `None` if it
+    /// is open.
+    pub(super) fn hold_until(&mut self, until: Instant, now: Instant) -> Option<Instant> {
+        self.held_until = until;
+        self.shut_or_open(now)
+    }
+
+    /// Shuts or opens the gate, as the rate and the hold say at this instant. Returns when it opens; `None` if it is
+    /// open.
+    pub(super) fn shut_or_open(&mut self, now: Instant) -> Option<Instant> {
+        let opens_at = self.by_rate().max(self.held_until);
+        self.set(SHUT, opens_at > now);
+        (opens_at > now).then_some(opens_at)
+    }
+
+    /// When the rate allows the next start.
+    fn by_rate(&self) -> Instant {
+        self.rate.map_or(Instant::ZERO, |rate| self.meter.opens_at(rate))
+    }
+
+    fn set(&mut self, flag: u8, is_set: bool) {
+        self.flags = if is_set { self.flags | flag } else { self.flags & !flag };
     }
 
     /// How many attempts may start now, if tasks are queued: the free concurrency places.
     #[inline]
     pub(super) fn free(&self, tally: &Tally) -> u32 {
-        // Not `||`: both are compared at once.
-        if (self.is_paused | self.is_ending) || tally.orphans() >= self.most_orphans {
+        if self.flags & CLOSED != 0 || tally.orphans() >= self.most_orphans {
             return 0;
         }
         self.concurrency.saturating_sub(tally.placed())
@@ -63,10 +123,12 @@ impl Gate {
 
     /// The reason that holds attempts back, other than running attempts.
     pub(super) fn hold(&self, tally: &Tally) -> Hold {
-        if self.is_ending {
+        if self.flags & ENDING != 0 {
             Hold::Ending
-        } else if self.is_paused {
+        } else if self.is_paused() {
             Hold::Paused
+        } else if self.flags & SHUT != 0 {
+            if self.held_until >= self.by_rate() { Hold::Held } else { Hold::Rate }
         } else if self.concurrency == 0 {
             Hold::Concurrency
         } else if tally.orphans() >= self.most_orphans.min(self.concurrency) {
@@ -81,9 +143,10 @@ impl Gate {
 mod tests {
     use super::*;
     use crate::lifecycle::State;
+    use core::time::Duration;
 
     fn gate(concurrency: u32, orphans: u32) -> Gate {
-        Gate::new(&Limits { concurrency, orphans, ..Limits::default() })
+        Gate::new(&Limits { concurrency, orphans, ..Limits::default() }, Instant::ZERO)
     }
 
     #[test]
@@ -136,5 +199,22 @@ mod tests {
         (0..4).for_each(|_| tally.enter(State::Running));
         gate.set_concurrency(1);
         assert_eq!((gate.free(&tally), gate.concurrency()), (0, 1));
+    }
+
+    #[test]
+    fn a_rate_and_a_hold_shut_it_for_a_time() {
+        let (mut gate, tally) = (gate(4, 4), Tally::default());
+        let at = Instant::from_millis;
+        let state = |gate: &Gate| (gate.free(&tally), gate.hold(&tally));
+        assert_eq!(gate.set_rate(Some(Rate::new(100, Duration::from_secs(1))), at(0)), None);
+        assert_eq!((gate.start(at(0)), state(&gate)), (Some(at(10)), (0, Hold::Rate)));
+        assert_eq!((gate.hold_until(at(50), at(1)), state(&gate)), (Some(at(50)), (0, Hold::Held)));
+        assert_eq!((gate.hold_until(at(1), at(1)), state(&gate)), (Some(at(10)), (0, Hold::Rate)));
+        assert_eq!((gate.shut_or_open(at(10)), state(&gate)), (None, (4, Hold::None)));
+        assert_eq!(
+            (gate.start(at(10)), gate.set_rate(None, at(10)), state(&gate)),
+            (Some(at(20)), None, (4, Hold::None))
+        );
+        assert_eq!((gate.start(at(10)), state(&gate)), (None, (4, Hold::None)), "nothing is counted");
     }
 }

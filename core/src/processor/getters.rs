@@ -3,6 +3,7 @@
 use super::Processor;
 use super::deadlines::Owner;
 use crate::cache::CacheMut;
+use crate::lanes::Lanes;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
 use crate::task::{Claimant, Pending};
@@ -76,9 +77,10 @@ impl<P: Plan> Processor<P> {
             waiters,
             permits,
             tasks: tasks.with(self.totals.admitted, self.tasks.len()),
-            queued: queued.with(self.queue.arrivals(), self.tally.of(State::Queued)),
+            queued: queued.with(self.queue.arrived(), self.tally.of(State::Queued)),
             timers: self.deadlines.account(),
             running: running.with(self.totals.started, self.tally.placed()),
+            lanes: self.lanes.as_deref().map_or(self.ledger.lanes, Lanes::account),
             cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
             ..self.ledger
         }
@@ -152,6 +154,7 @@ impl<P: Plan> Processor<P> {
             waiters: self.admission.line.len(),
             permits: self.admission.line.held(),
             observed: self.ledger.observed.live(),
+            lanes: self.lanes.as_deref().map_or(0, Lanes::len),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired(),
         }
@@ -201,6 +204,8 @@ impl<P: Plan> Processor<P> {
         found.sources = self.sources.audit();
         found.subscribers = self.subscribers.audit().0;
         (found.waiters, found.permits) = self.admission.line.audit();
+        found.lanes =
+            self.lanes.as_ref().map_or(0, |lanes| lanes.audit(self.tasks.iter().map(|(index, _)| index)));
         found.cached = u32::try_from(self.cache.audit()).unwrap_or(u32::MAX);
         found
     }

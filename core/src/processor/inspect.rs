@@ -17,6 +17,8 @@ pub struct TaskView<M> {
     pub meta: M,
     /// Its class in the queue.
     pub priority: Priority,
+    /// The key of its lane. `None`: it has no key, or it is settled and its attempt is over.
+    pub lane: Option<u64>,
     /// How many attempts were started, without the snoozed ones.
     pub attempts: u32,
     /// Where it stands.
@@ -85,7 +87,7 @@ impl<P: Plan> Processor<P> {
     /// ```
     pub fn inspect(&self, slots: Range<u32>) -> impl Iterator<Item = TaskView<P::Meta>> {
         let slots = slots.start..slots.end.min(self.tasks.capacity());
-        slots.filter_map(|slot| Some(view(self.tasks.id_at(slot)?, self.tasks.at(slot)?)))
+        slots.filter_map(|slot| Some(self.view_of(self.tasks.id_at(slot)?, self.tasks.at(slot)?)))
     }
 
     /// One task; `None` if it is gone. This shows how a task ended without taking its outcome, as long as that is kept.
@@ -101,13 +103,14 @@ impl<P: Plan> Processor<P> {
     /// ```
     #[must_use]
     pub fn view(&self, task: TaskId) -> Option<TaskView<P::Meta>> {
-        self.tasks.get(task).map(|found| view(task, found))
+        self.tasks.get(task).map(|found| self.view_of(task, found))
     }
-}
 
-fn view<P: Plan>(id: TaskId, task: &Task<P>) -> TaskView<P::Meta> {
-    let Task { meta, priority, attempts, .. } = *task;
-    TaskView { task: id, meta, priority, attempts, stage: stage(task) }
+    fn view_of(&self, id: TaskId, task: &Task<P>) -> TaskView<P::Meta> {
+        let Task { meta, priority, attempts, .. } = *task;
+        let lane = self.lanes.as_ref().and_then(|lanes| lanes.key_of(self.tasks.index_of(id)));
+        TaskView { task: id, meta, priority, lane, attempts, stage: stage(task) }
+    }
 }
 
 fn stage<P: Plan>(task: &Task<P>) -> Stage {

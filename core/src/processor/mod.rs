@@ -5,7 +5,7 @@
 //! | purpose | files |
 //! |---|---|
 //! | construction | [`build`] |
-//! | commands of the host | [`submit`], [`feed`], [`room`], [`sleep`], [`control`], [`events`] |
+//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`sleep`], [`control`], [`events`] |
 //! | reports of the host about attempts | [`report`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
@@ -36,6 +36,8 @@ mod keep;
 
 mod room;
 
+mod lane;
+
 mod control;
 
 mod ending;
@@ -57,12 +59,14 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use fastrand::Rng;
 
 use crate::cache::Cache;
 use crate::ids::TaskId;
+use crate::lanes::Lanes;
 use crate::last_error::LastError;
 use crate::list::ListWithLinks;
 use crate::queue::Queue;
@@ -107,6 +111,8 @@ pub struct Processor<P: Plan> {
     tasks: Slots<TaskId, Task<P>>,
     tally: Tally,
     queue: Queue,
+    /// `None` without lanes: then the queue alone says which task is next.
+    lanes: Option<Box<Lanes>>,
     /// Tasks that owe the host an effect.
     outbox: ListWithLinks,
     /// Retained results, oldest first.

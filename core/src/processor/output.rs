@@ -12,11 +12,16 @@ use crate::{AttemptId, Effect, Event, Instant, OutcomeKind, Plan, Settlement, St
 const PASSED_OVER: u32 = 64;
 
 impl<P: Plan> Processor<P> {
-    /// How many attempts could be started now.
+    /// How many attempts could be started now. With rates it may be fewer: a rate that allows one start counts as if it
+    /// allowed any number. 0 is exact.
     #[must_use]
     #[inline]
     pub fn startable(&self) -> u32 {
-        self.tally.of(State::Queued).min(self.gate.free(&self.tally))
+        let waiting = match &self.lanes {
+            Some(lanes) => lanes.startable(),
+            None => self.tally.of(State::Queued),
+        };
+        waiting.min(self.gate.free(&self.tally))
     }
 
     /// Starts the next attempt: its job leaves for the host, it takes a concurrency place, and its start-to-close
@@ -34,11 +39,16 @@ impl<P: Plan> Processor<P> {
         if self.gate.free(&self.tally) == 0 {
             return None;
         }
-        let mut index = self.queue.next();
-        if self.tasks.at(index)?.deadline_in(State::Queued) < now {
-            index = self.next_in_time(now)?;
-        }
-        let (task, started) = self.tasks.entry(index)?;
+        let (index, task, started) = loop {
+            let index = if self.gate.counts_starts() { self.next_of_lanes() } else { self.queue.next() };
+            match self.tasks.entry(index) {
+                Some((task, queued)) if queued.deadline_in(State::Queued) >= now => {
+                    break (index, task, queued);
+                }
+                Some(_) => self.pass_over_overdue(now)?,
+                None => return None,
+            }
+        };
         let Payload::Job(job) = core::mem::replace(&mut started.payload, Payload::Away) else {
             debug_assert!(false, "a queued task has its job");
             return None;
@@ -48,7 +58,12 @@ impl<P: Plan> Processor<P> {
         let (number, starts, meta) = (started.attempts, started.starts, started.meta);
         let deadline = started.deadline_in(State::Running);
         let further = started.tries.total().saturating_sub(number);
-        self.queue.start(started.priority);
+        let priority = started.priority;
+        if self.gate.counts_starts() {
+            self.count_start(index, priority, now);
+        } else {
+            self.queue.start(priority);
+        }
         self.deadlines.set(Owner::Task(index), deadline);
         let attempt = self.attempt(task, starts)?;
         self.totals.started = self.totals.started.wrapping_add(1);
@@ -61,11 +76,11 @@ impl<P: Plan> Processor<P> {
 
     /// Settles overdue tasks until the next task to start is in time. `None` if there is none, or the bound is reached.
     #[cold]
-    fn next_in_time(&mut self, now: Instant) -> Option<u32> {
+    fn pass_over_overdue(&mut self, now: Instant) -> Option<()> {
         for _ in 0..PASSED_OVER {
-            let index = self.queue.next();
+            let index = self.next_of_lanes();
             if self.tasks.at(index)?.deadline_in(State::Queued) >= now {
-                return Some(index);
+                return Some(());
             }
             self.overdue(index);
         }

@@ -287,6 +287,7 @@ impl<P: Plan> Processor<P> {
         let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Stopped) else { return false };
         self.withdraw(index, Pending::STOP);
+        self.leave_lane(index);
         self.publish(|| Event::OrphanStopped { task: id });
         if next == Next::Free {
             self.free(index, starts);

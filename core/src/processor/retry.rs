@@ -92,6 +92,7 @@ impl<P: Plan> Processor<P> {
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
+        self.stop_in_lane(index);
         self.deadlines.set(Owner::Task(index), ready_by);
         self.ledger.jobs.enter();
         Ok(())

@@ -60,6 +60,9 @@ impl<P: Plan> Processor<P> {
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
+        if self.lanes.is_some() && !runs_on {
+            self.leave_lane(index);
+        }
         if is_retained {
             self.keep_result(index);
         }
@@ -103,7 +106,7 @@ impl<P: Plan> Processor<P> {
         let Some(task) = self.tasks.at(index) else { return true };
         let (state, pending) = (task.state, task.pending);
         match state {
-            State::Queued => self.queue.remove(index, task.priority),
+            State::Queued => self.dequeue(index, task.priority),
             State::Halting => self.withdraw(index, Pending::STOP),
             _ => {}
         }

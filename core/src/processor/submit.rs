@@ -80,7 +80,18 @@ impl<P: Plan> Processor<P> {
         if !self.is_open() {
             return Some(Refusal::Closed);
         }
-        self.admission.refusal(route, terms, &self.tally, held)
+        let refusal = self.admission.refusal(route, terms, &self.tally, held);
+        if terms.lane.is_some() { refusal.or_else(|| self.lane_refusal(terms)) } else { refusal }
+    }
+
+    /// Why the lane of a task with these terms refuses it.
+    #[cold]
+    fn lane_refusal(&self, terms: &Terms) -> Option<Refusal> {
+        let lane = terms.lane.as_ref()?;
+        match &self.lanes {
+            Some(lanes) => lanes.refusal(lane, terms.is_delayed(), self.gate.free(&self.tally)),
+            None => Some(Refusal::Lanes),
+        }
     }
 
     /// Why there is no room for one more task with these terms.
@@ -113,6 +124,9 @@ impl<P: Plan> Processor<P> {
         let (id, index) = (vacant.id(), vacant.index());
         let task = vacant.insert(Task::new(now, offer, terms, state));
         let deadline = task.as_ref().map_or(NEVER, |task| task.deadline_in(state));
+        if self.lanes.is_some() {
+            self.admit_to_lane(index, terms);
+        }
         if state == State::Queued {
             self.queue.push(index, terms.priority);
         }

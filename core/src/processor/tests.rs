@@ -5,6 +5,7 @@
 mod admission;
 mod attempts;
 mod ending;
+mod lanes;
 mod observe;
 mod permits;
 mod sleep;

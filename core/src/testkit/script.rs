@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Order;
-use crate::{CacheLimits, Drain, Instant, Limits, Policy, ResultLimits};
+use crate::{CacheLimits, Drain, Instant, LaneLimits, Limits, Policy, ResultLimits};
 
 /// Limits, and the steps of a host under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,8 @@ impl Setup {
             sources: u32::from(sources % 3).max(u32::from(is_long)),
             subscribers: u32::from(subscribers % 3),
             events: u32::from(events % 6) + 1,
+            rate: None,
+            lanes: LaneLimits::default(),
             cache: CacheLimits {
                 entries: u32::from(cache % 4),
                 ttl: pick(&ttls, cache_ttl),

@@ -29,6 +29,7 @@ impl Model {
             subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
             waiters: size(self.line.iter()),
             permits: self.permits(),
+            lanes: 0,
             observed: self.count(|task| task.out),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired,
@@ -172,6 +173,7 @@ impl Task {
             task: self.id.unwrap_or(STAND_IN),
             meta: self.meta,
             priority: self.order.priority(),
+            lane: None,
             attempts: self.attempts,
             stage,
         }

@@ -1,0 +1,88 @@
+//! An index: from a hash to the numbers of the entries that may have the key.
+
+use hashbrown::HashTable;
+
+/// A hash table of the numbers of entries. The caller keeps the entries, and passes what is asked of them with each call.
+///
+/// Its capacity is twice the number of entries and one more, so it never grows. **The longest step**: removed entries
+/// leave tombstones, and when these have filled the table, an insert rehashes it in place: O(entries), without
+/// allocating. There are at least as many inserts between two rehashes as there are places. Any other step is O(1),
+/// unless keys are chosen to collide.
+#[derive(Debug)]
+pub(crate) struct Index {
+    numbers: HashTable<u32>,
+}
+
+impl Index {
+    /// An empty index for `entries` entries. Allocates [`Index::bytes`], O(entries).
+    pub(crate) fn new(entries: u32) -> Self {
+        let numbers =
+            if entries == 0 { HashTable::new() } else { HashTable::with_capacity(capacity(entries)) };
+        Self { numbers }
+    }
+
+    /// The bytes that [`new`](Self::new) asks of the allocator. Exact where `hashbrown` has groups of 16 control bytes,
+    /// as on x86_64; a few bytes too many elsewhere.
+    pub(crate) const fn bytes(entries: u32) -> usize {
+        if entries == 0 {
+            return 0;
+        }
+        let buckets = buckets(capacity(entries));
+        // One place for each bucket, padded to a whole group; then one control byte for each bucket, and one more
+        // group.
+        (buckets * size_of::<u32>()).next_multiple_of(GROUP) + buckets + GROUP
+    }
+
+    #[cfg(test)]
+    pub(crate) fn allocated(&self) -> usize {
+        self.numbers.allocation_size()
+    }
+
+    /// The number with this hash for which `is_it` is true. Expected O(1).
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.numbers.find(spread(hash), |number| is_it(*number)).copied()
+    }
+
+    /// Adds a number, which must not be in the index. `hash_of` gives the hash of every number. Expected O(1), except
+    /// for a rehash.
+    #[inline]
+    pub(crate) fn link(&mut self, number: u32, hash_of: impl Fn(u32) -> u64) {
+        let hash = |number: &u32| spread(hash_of(*number));
+        self.numbers.insert_unique(hash(&number), number, hash);
+    }
+
+    /// Removes a number with this hash. Expected O(1).
+    #[inline]
+    pub(crate) fn unlink(&mut self, number: u32, hash: u64) {
+        match self.numbers.find_entry(spread(hash), |other| *other == number) {
+            Ok(found) => drop(found.remove()),
+            Err(_) => debug_assert!(false, "every entry is in the index"),
+        }
+    }
+}
+
+/// The hash for the table, which takes the bucket from the low bits and the control byte from the high bits.
+const fn spread(hash: u64) -> u64 {
+    // Fibonacci hashing: the factor is 2^64 divided by the golden ratio.
+    hash.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)
+}
+
+/// How many control bytes are in a group.
+const GROUP: usize = 16;
+
+/// The capacity with which the table never grows. `hashbrown` rehashes a table in place, instead of growing it, while
+/// at most half of its capacity is in use.
+const fn capacity(entries: u32) -> usize {
+    2 * entries as usize + 1
+}
+
+/// How many buckets `hashbrown` makes for this capacity. At least an eighth of them stays empty.
+const fn buckets(capacity: usize) -> usize {
+    match capacity {
+        0..4 => 4,
+        4..8 => 8,
+        8..15 => 16,
+        _ => (capacity * 8 / 7).next_power_of_two(),
+    }
+}
