@@ -59,24 +59,16 @@ impl Step {
     }
 
     pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
-        if let Self::Sleep { attempt, until, asks } = self {
-            return sleep(oracle, attempt, until, asks);
-        }
-        let call = self.call(oracle);
-        oracle.call_if(call)
-    }
-
-    fn call(self, oracle: &mut Oracle) -> Option<Call> {
-        let now = oracle.now();
-        // One of the last few, because sleeps do not last.
         match self {
-            Self::Sleep { .. } => None,
+            Self::Sleep { attempt, until, asks } => sleep(oracle, attempt, until, asks),
             Self::Resleep { sleep } => {
-                let id = oracle.memory.ids.sleeps.chosen_of(2, sleep)?;
-                Some(Call::Resleep { now, id, waiter: oracle.token() })
+                let (now, Some(id)) = (oracle.now(), newest(oracle, sleep)) else { return Ok(()) };
+                let waiter = oracle.token();
+                oracle.call(Call::Resleep { now, id, waiter }).map(drop)
             }
             Self::EndSleep { sleep } => {
-                Some(Call::EndSleep { id: oracle.memory.ids.sleeps.chosen_of(2, sleep)? })
+                oracle.now();
+                oracle.call_if(newest(oracle, sleep).map(|id| Call::EndSleep { id }))
             }
         }
     }
@@ -91,6 +83,11 @@ fn sleep(oracle: &mut Oracle, attempt: u8, until: u8, asks: bool) -> Result<(), 
         oracle.call(Call::Resleep { now, id, waiter })?;
     }
     Ok(())
+}
+
+/// One of the last few, because sleeps do not last.
+fn newest(oracle: &Oracle, choice: u8) -> Option<SleepId> {
+    oracle.memory.ids.sleeps.chosen_of(2, choice)
 }
 
 impl Call {

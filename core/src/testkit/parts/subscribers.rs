@@ -49,12 +49,12 @@ impl Step {
             let Some(id) = oracle.memory.ids.subscribers.chosen(subscriber) else { return Ok(()) };
             return (0..count).try_for_each(|_| oracle.call(Call::NextEvent { id }).map(drop));
         }
+        oracle.now();
         let call = self.call(oracle);
         oracle.call_if(call)
     }
 
     fn call(self, oracle: &mut Oracle) -> Option<Call> {
-        oracle.now();
         let known = &oracle.memory.ids.subscribers;
         Some(match self {
             Self::Subscribe => Call::Subscribe,
