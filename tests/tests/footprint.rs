@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use plimsoll_core::testkit::parts::{sources, time};
 use plimsoll_core::testkit::{Call, Host, Kit, Script, Setup, Step, trace};
 use plimsoll_core::{
     CacheLimits, Effect, Instant, Limits, Offer, Outcome, Plan, Policy, Processor, ResultLimits, Route,
@@ -83,7 +84,10 @@ fn scripts_do_not_allocate() {
         let mut host = Host::new(&script.setup).unwrap();
         for (call, _) in &calls {
             // For these two the host itself collects what comes back.
-            if matches!(call, Call::FeedBatch { .. } | Call::Sweep { .. }) {
+            if matches!(
+                call,
+                Call::Sources(sources::Call::FeedBatch { .. }) | Call::Time(time::Call::Sweep { .. })
+            ) {
                 continue;
             }
             let before = here();

@@ -13,118 +13,39 @@
 //! let script = Script::from_bytes(b"any bytes will do, and the more there are the longer is the script");
 //! check(&script).unwrap();
 //! ```
+//!
+//! Steps, calls and answers are enums of the machine's [parts], and what belongs to one part is in a file of its
+//! name: the bytes of its steps, the calls that they make, how the host makes a call on the machine, and the answers.
+//! The answer that the model must give is in the file beside it, in `model/`. What all parts share:
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `parts/mod.rs` | the table of parts, with the bytes that choose each |
+//! | `script.rs`, `order.rs` | the bytes that choose the limits, and those that choose the terms of a task |
+//! | `oracle/memory.rs` | the ids that were given out, a line each kind, and what a host has in hand |
+//! | `oracle/` | what is compared, the turns of a host that behaves, and the end |
+//! | `model/accounts.rs`, `model/inspect.rs` | the model's ledger and census, a row each class |
+//! | `flaws.rs` | what the comparison must find: a flaw or a class of limits is a line |
 
-mod answer;
-mod call;
+mod flaws;
 mod host;
 mod model;
 mod oracle;
 mod order;
+pub mod parts;
 mod script;
 mod token;
 mod wheel;
 
-pub use answer::{
-    Answer, Claimed, Detached, Done, Failure, Returned, Room, Settled, Slept, Started, Stopped, Swept,
-    Unwanted, Why,
-};
-pub use call::{Call, Offer};
+pub use flaws::{Class, Flaw};
 pub use host::Host;
 pub use model::Model;
 pub use oracle::{Fault, Oracle, Summary, check, check_flawed, trace};
 pub use order::Order;
-pub use script::{Script, Setup, Step};
+pub use parts::{Answer, Call, Step};
+pub use script::{Script, Setup};
 pub use token::{Books, Key, Kit, Token};
 pub use wheel::Wheel;
 
-use crate::Ledger;
-
 /// A budget that no test uses up.
 const AMPLE: u32 = 1 << 20;
-
-/// The flaws that need nothing to be told of them.
-macro_rules! flaws {
-    ($($name:ident),* $(,)?) => {
-        /// A deliberate fault, in the model or in the host that finishes all work. A test sees that the comparison finds it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "the names say what is wrong")]
-        pub enum Flaw {
-            $($name,)*
-            RefusesTooSoon(Class),
-            RefusesTooLate(Class),
-            /// The class of the ledger with this number.
-            ForgetsHighest(usize),
-        }
-
-        impl Flaw {
-            /// All flaws.
-            pub fn all() -> impl Iterator<Item = Self> {
-                [$(Self::$name),*]
-                    .into_iter()
-                    .chain(Class::ALL.map(Self::RefusesTooSoon))
-                    .chain(Class::ALL.map(Self::RefusesTooLate))
-                    .chain((0..Ledger::CLASSES).map(Self::ForgetsHighest))
-            }
-        }
-    };
-}
-
-flaws! {
-    ServesNewest,
-    OneTooMany,
-    ForgetsTimers,
-    ForgetsOrphans,
-    ForgetsCallbacks,
-    ExpiresEarly,
-    JudgesReports,
-    IgnoresBegan,
-    KeepsNothing,
-    AbandonsAtOnce,
-    DelayedTakesRoom,
-    ForgetsOverflow,
-    PermitsTakeNoHandles,
-    UsesTwoPlaces,
-    GrantsRoomForOne,
-    LeavesOnePlace,
-    NeverHalts,
-    HaltingTakesNoPlace,
-    HaltsTooLate,
-    ClaimsUnseen,
-    FreesWhatIsShown,
-    ForgetsWhoWaits,
-    ShowsTwice,
-    CountsSnoozes,
-    WearsNothingOut,
-    ForgetsReasons,
-    ComparesHalvesOfIds,
-    NarrowsWheels,
-    LosesOrderInLongQueues,
-    TakesTermsOfFirst,
-    CutsBatches,
-    StaysPaused,
-    ReportsNothing,
-    GivesNoTime,
-}
-
-/// The classes of things, other than tasks, with a limit.
-macro_rules! classes {
-    ($($name:ident),* $(,)?) => {
-        /// A class of things, other than tasks, with a limit.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "named as in the limits")]
-        pub enum Class {
-            $($name,)*
-        }
-
-        impl Class {
-            const ALL: [Self; [$(stringify!($name)),*].len()] = [$(Self::$name),*];
-        }
-    };
-}
-
-classes! {
-    Waiters,
-    Sources,
-    Subscribers,
-    Sleeps,
-}

@@ -3,11 +3,12 @@
 use core::time::Duration;
 
 use super::script::pick;
-use crate::{Jitter, Priority, Retry, Timeouts};
+use crate::{Jitter, Priority, Retry, Terms, Timeouts};
 
-/// Bytes that choose the terms of a task.
+/// Bytes that choose the terms of a task. The last two are free for further terms: zero must choose none of them, so that
+/// a script that was kept before does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Order(pub [u8; 3]);
+pub struct Order(pub [u8; 5]);
 
 /// Where an order sends its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,15 @@ pub(super) enum Way {
 }
 
 impl Order {
+    /// The terms that these bytes choose.
+    pub(super) fn terms(self) -> Terms {
+        Terms::new()
+            .priority(self.priority())
+            .delay(self.delay())
+            .timeouts(self.timeouts())
+            .retry(self.retry())
+    }
+
     pub(super) const fn priority(self) -> Priority {
         Priority::new(self.0[0] & 7)
     }
@@ -34,11 +44,15 @@ impl Order {
 
     /// The order of the task at this place of a batch, if each task has terms of its own.
     pub(super) const fn at(self, place: u8) -> Self {
-        let Self([a, b, c]) = self;
+        let Self([a, b, c, d, e]) = self;
+        // An odd factor keeps zero zero, and all else something else.
+        let odd = place.wrapping_mul(2).wrapping_add(1);
         Self([
             a.wrapping_add(place.wrapping_mul(37)),
             b.wrapping_add(place.wrapping_mul(16)),
             c ^ place.wrapping_mul(5),
+            d.wrapping_mul(odd),
+            e.wrapping_mul(odd),
         ])
     }
 
@@ -46,7 +60,10 @@ impl Order {
     /// instead.
     pub(super) const fn in_batch(self) -> Self {
         match self.way() {
-            Way::Handle => Self([self.0[0] | 3 << 3, self.0[1], self.0[2]]),
+            Way::Handle => {
+                let Self([a, b, c, d, e]) = self;
+                Self([a | 3 << 3, b, c, d, e])
+            }
             _ => self,
         }
     }

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Order;
+use super::parts::Step;
 use crate::{CacheLimits, Drain, Instant, LaneLimits, Limits, Policy, ResultLimits};
 
 /// Limits, and the steps of a host under them.
@@ -40,12 +40,15 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
 
 /// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
 /// there are so many sleeps that the machine has a wide timer wheel.
+///
+/// The first 16 bytes are in use. The others are free for the limits of further parts: zero must choose the limit with
+/// which the part does nothing, so that a script that was kept before does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
 
 impl Setup {
     /// How many bytes choose the limits.
-    pub const BYTES: usize = 16;
+    pub const BYTES: usize = 32;
 
     /// With this many timers the wheel is wide.
     const MANY_TIMERS: u32 = 1 << 13;
@@ -54,7 +57,7 @@ impl Setup {
     #[must_use]
     pub fn limits(&self) -> Limits {
         let [queue, concurrency, orphans, unclaimed, results, ttl, waiters, sources, rest @ ..] = self.0;
-        let [subscribers, events, cache, cache_ttl, attempts, health, sweep, _] = rest;
+        let [subscribers, events, cache, cache_ttl, attempts, health, sweep, _, ..] = rest;
         let ms = Duration::from_millis;
         let ttls = [None, Some(ms(5)), Some(ms(1_000)), Some(Duration::ZERO), Some(Duration::MAX)];
         let every = [None, Some(ms(1)), Some(ms(10)), Some(Duration::from_micros(2_500)), Some(ms(1_000))];
@@ -131,7 +134,7 @@ impl Setup {
     /// How the machine is ended after the last step.
     #[must_use]
     pub const fn end(&self) -> Drain {
-        match self.0[Self::BYTES - 1] % 3 {
+        match self.0[15] % 3 {
             0 => Drain::Abort,
             1 => Drain::Cancel,
             _ => Drain::Graceful(Duration::from_millis(20)),
@@ -141,259 +144,12 @@ impl Setup {
     /// When the run begins.
     #[must_use]
     pub fn start(&self) -> Instant {
-        let [.., last] = self.0;
-        match last {
+        match self.0[15] {
             0..=127 => Instant::ZERO,
             128..=191 => Instant::from_nanos(1_234_567_890),
             192..=247 => Instant::from_millis((1 << 42) - 3),
             _ => Instant::from_nanos(u64::MAX - 10_000_000),
         }
-    }
-}
-
-/// One action of a host. Numbers choose ids by position from the newest, and times and counts from short tables. A
-/// number above 240 chooses an id that was never given out, mostly one that differs from a real id in a high bit only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the calls that they make")]
-pub enum Step {
-    Submit(Order),
-    TrySubmit(Order),
-    SubmitReserved {
-        permit: u8,
-        order: Order,
-    },
-    Reserve {
-        count: u8,
-    },
-    WaitForRoom {
-        count: u8,
-    },
-    Rewait {
-        permit: u8,
-    },
-    GiveBack {
-        permit: u8,
-        count: u8,
-    },
-    Leave {
-        permit: u8,
-    },
-    Cancel {
-        task: u8,
-        with_reason: bool,
-    },
-    Claim {
-        task: u8,
-    },
-    TryClaim {
-        task: u8,
-    },
-    Release {
-        task: u8,
-    },
-    TakeResult {
-        task: u8,
-    },
-    /// An attempt sleeps, and may ask for the status of the sleep at once.
-    Sleep {
-        attempt: u8,
-        until: u8,
-        asks: bool,
-    },
-    Resleep {
-        sleep: u8,
-    },
-    EndSleep {
-        sleep: u8,
-    },
-    Attach,
-    Detach {
-        source: u8,
-    },
-    Feed {
-        source: u8,
-        order: Order,
-    },
-    FeedBatch {
-        source: u8,
-        order: Order,
-        count: u8,
-        /// Whether each task has terms of its own.
-        is_mixed: bool,
-    },
-    FeedError {
-        source: u8,
-    },
-    Subscribe,
-    Unsubscribe {
-        subscriber: u8,
-    },
-    NextEvent {
-        subscriber: u8,
-        count: u8,
-    },
-    WaitEvent {
-        subscriber: u8,
-    },
-    /// Whether outcomes are observed from now on.
-    Observe {
-        on: bool,
-    },
-    /// An observed outcome is given back, or one that only looks like it.
-    Observed {
-        shown: u8,
-        how: u8,
-    },
-    Pause,
-    Resume,
-    SetConcurrency {
-        to: u8,
-    },
-    DrainGracefully {
-        within: u8,
-    },
-    CancelAll,
-    Abort,
-    Start {
-        count: u8,
-    },
-    /// The clock moves on, and the handler of an attempt is called.
-    Began {
-        attempt: u8,
-        jump: u8,
-        at: u8,
-    },
-    Complete {
-        attempt: u8,
-    },
-    Fail {
-        attempt: u8,
-        with_job: bool,
-    },
-    Panic {
-        attempt: u8,
-        with_job: bool,
-    },
-    Stopped {
-        attempt: u8,
-        with_job: bool,
-    },
-    /// An attempt is snoozed.
-    Snooze {
-        attempt: u8,
-        delay: u8,
-    },
-    LatePanic,
-    /// The clock moves on, and the machine is not told.
-    Wait {
-        jump: u8,
-    },
-    /// The next call passes in a time that lies this far back.
-    Regress {
-        jump: u8,
-    },
-    /// The clock moves on, and `advance` is called with a budget.
-    Advance {
-        jump: u8,
-        budget: u8,
-    },
-    /// The clock moves on to `next_wake`, then `advance` is called.
-    Reach,
-    Poll {
-        count: u8,
-    },
-    Sweep {
-        budget: u8,
-    },
-    CacheInsert {
-        key: u8,
-    },
-    CacheGet {
-        key: u8,
-    },
-    CachePeek {
-        key: u8,
-    },
-    CacheRemove {
-        key: u8,
-    },
-    CachePop,
-    /// All actions of a good host at one instant: advance, poll and start until nothing is left.
-    Settle,
-}
-
-impl Step {
-    /// How many bytes are one step.
-    pub const BYTES: usize = 5;
-
-    /// The step in these bytes. Actions that are frequent in life are frequent here.
-    #[must_use]
-    pub const fn from_bytes([kind, a, b, c, d]: [u8; Self::BYTES]) -> Self {
-        let order = Order([a, b, c]);
-        match kind {
-            0..=31 if d >= 192 => Self::TrySubmit(order),
-            0..=31 => Self::Submit(order),
-            32..=39 => Self::Sleep { attempt: a, until: b, asks: c < 128 },
-            40..=45 => Self::SubmitReserved { permit: d, order },
-            46..=51 if b >= 160 => Self::Reserve { count: a % 3 + 1 },
-            46..=51 => Self::WaitForRoom { count: a % 3 + 1 },
-            52..=54 | 107 | 108 => Self::Resleep { sleep: a },
-            55..=57 => Self::Rewait { permit: a },
-            58..=60 if b >= 160 => Self::GiveBack { permit: a, count: c % 4 },
-            58..=60 => Self::Leave { permit: a },
-            61..=68 => Self::Cancel { task: a, with_reason: b >= 128 },
-            69..=74 => Self::Claim { task: a },
-            75 | 76 => Self::TryClaim { task: a },
-            77..=82 => Self::Release { task: a },
-            83..=86 => Self::TakeResult { task: a },
-            87..=89 => Self::Attach,
-            90 => Self::Detach { source: a },
-            91..=94 => Self::Feed { source: d, order },
-            95..=97 => Self::FeedBatch { source: d & 7, order, count: batch(d >> 3), is_mixed: kind == 97 },
-            98 => Self::FeedError { source: a },
-            99..=101 => Self::Subscribe,
-            102 => Self::Unsubscribe { subscriber: a },
-            103..=106 => Self::NextEvent { subscriber: a, count: b % 8 },
-            109..=112 => Self::WaitEvent { subscriber: a },
-            113 | 114 => Self::Pause,
-            115..=117 => Self::Resume,
-            118..=120 => Self::SetConcurrency { to: a % 6 },
-            121 if a < 32 => Self::DrainGracefully { within: b },
-            122 if a < 16 => Self::Abort,
-            122 if a < 48 => Self::CancelAll,
-            121..=142 => Self::Start { count: a % 4 },
-            149..=151 => Self::Snooze { attempt: a, delay: b },
-            143..=148 => Self::Began { attempt: a, jump: b % 200, at: c },
-            152..=166 => Self::Complete { attempt: a },
-            167..=176 => Self::Fail { attempt: a, with_job: b < 192 },
-            177..=181 => Self::Panic { attempt: a, with_job: b < 192 },
-            182..=186 => Self::Stopped { attempt: a, with_job: b < 192 },
-            187 => Self::LatePanic,
-            193 => Self::Observe { on: a < 192 },
-            188..=192 => Self::Wait { jump: a },
-            194..=196 => Self::Regress { jump: a },
-            197..=212 => Self::Advance { jump: a, budget: b },
-            213..=219 => Self::Reach,
-            228..=230 => Self::Observed { shown: a, how: b },
-            220..=227 => Self::Poll { count: a % 8 },
-            231 | 232 => Self::Sweep { budget: a % 4 },
-            233..=239 => Self::CacheInsert { key: a % 6 },
-            240..=243 => Self::CacheGet { key: a % 6 },
-            244 => Self::CachePeek { key: a % 6 },
-            245 => Self::CacheRemove { key: a % 6 },
-            246 => Self::CachePop,
-            247..=253 => Self::Settle,
-            254 | 255 => Self::EndSleep { sleep: a },
-        }
-    }
-}
-
-/// How many tasks a batch has beside the first: mostly few, now and then more than a host submits under one lock.
-const fn batch(choice: u8) -> u8 {
-    match choice {
-        0..=23 => choice % 4,
-        24..=29 => choice % 8 + 4,
-        _ => 40 + choice,
     }
 }
 

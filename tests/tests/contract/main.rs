@@ -8,16 +8,20 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plimsoll_core::testkit::parts::attempts::{self, Stopped};
+use plimsoll_core::testkit::parts::effects::{self, Done, Settled};
+use plimsoll_core::testkit::parts::permits::{self, Room};
+use plimsoll_core::testkit::parts::sleeps::{self, Slept};
+use plimsoll_core::testkit::parts::{gate, observer, sources, subscribers, tasks, time};
 use plimsoll_core::testkit::{
-    Answer, Call, Done, Flaw, Host, Oracle, Room, Script, Settled, Setup, Slept, Step, Stopped, check,
-    check_flawed, trace,
+    Answer, Call, Flaw, Host, Oracle, Script, Setup, Step, check, check_flawed, trace,
 };
 use plimsoll_core::{Drain, OutcomeKind, Phase, Wake};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-use values::{Values, admissions, settlements};
+use values::{Values, admissions, offered, settlements};
 
 const STEPS: usize = 200;
 
@@ -104,7 +108,7 @@ proptest! {
         let mut shown: BTreeMap<u32, Settled> = BTreeMap::new();
         for (call, answer) in trace(&script).unwrap() {
             admitted.extend(admissions(&call, &answer));
-            if let Answer::Effect(Some(Done::Observe(outcome))) = answer {
+            if let Answer::Effects(effects::Answer::Effect(Some(Done::Observe(outcome)))) = answer {
                 prop_assert!(!settled.contains_key(&outcome.meta), "shown too late: {:?}", outcome);
                 prop_assert!(shown.insert(outcome.meta, outcome).is_none(), "shown twice: {:?}", outcome);
             }
@@ -126,12 +130,15 @@ proptest! {
     #[test]
     fn an_observer_sees_every_task_once_and_first(mut script in scripts(STEPS)) {
         script.setup.0[6] |= 4;
-        script.steps.retain(|step| !matches!(step, Step::Observe { on: false }));
+        script.steps.retain(|step| !matches!(step, Step::Observer(observer::Step::Observe { on: false })));
         prop_assert!(script.setup.observes());
         let (mut admitted, mut seen) = (BTreeSet::new(), BTreeSet::new());
         for (call, answer) in trace(&script).unwrap() {
             admitted.extend(admissions(&call, &answer).into_iter().map(|(meta, _)| meta));
-            if let Answer::Effect(Some(Done::Observe(outcome) | Done::Settle(outcome))) = answer {
+            if let Answer::Effects(effects::Answer::Effect(Some(
+                Done::Observe(outcome) | Done::Settle(outcome),
+            ))) = answer
+            {
                 prop_assert!(seen.insert(outcome.meta), "seen twice: {:?}", outcome);
             }
             for outcome in settlements(&answer) {
@@ -159,17 +166,18 @@ proptest! {
         let mut host = Host::new(&script.setup).unwrap();
         let (mut tasks, mut subscribers) = (Vec::new(), Vec::new());
         for (call, _) in trace(&script).unwrap() {
-            if matches!(call, Call::Drain { .. }) {
+            if matches!(call, Call::Gate(gate::Call::Drain { .. })) {
                 break;
             }
-            match host.call(&call) {
-                Answer::Task(Ok(task)) => tasks.push(task),
-                Answer::Subscriber(Ok(id)) => subscribers.push(id),
-                _ => {}
+            let answer = host.call(&call);
+            tasks.extend(offered(&answer).into_iter().flatten());
+            if let Answer::Subscribers(subscribers::Answer::Subscriber(Ok(id))) = answer {
+                subscribers.push(id);
             }
         }
         let now = host.machine().now();
-        host.call(&Call::Drain { now, mode: if keeps { Drain::Cancel } else { Drain::Abort } });
+        let mode = if keeps { Drain::Cancel } else { Drain::Abort };
+        host.call(&gate::Call::Drain { now, mode }.into());
         let most_units = 2 * limits.task_slots() + 8 * host.machine().census().timers;
         let most_effects = 3 * limits.task_slots()
             + limits.waiters
@@ -181,9 +189,9 @@ proptest! {
         let (mut units, mut effects) = (0, 0);
         while host.machine().phase() != Phase::Drained {
             prop_assert!(matches!(host.machine().next_wake(), Wake::Now(_)));
-            if host.call(&Call::Poll) == Answer::Effect(None) {
-                let answer = host.call(&Call::Advance { now, budget: 1 });
-                let goes_on = matches!(answer, Answer::Progress { used: 1, .. });
+            if host.call(&effects::Call::Poll.into()) == effects::Answer::Effect(None).into() {
+                let answer = host.call(&time::Call::Advance { now, budget: 1 }.into());
+                let goes_on = matches!(answer, Answer::Time(time::Answer::Progress { used: 1, .. }));
                 prop_assert!(goes_on, "{:?}", answer);
                 units += 1;
                 prop_assert!(units <= most_units);
@@ -195,12 +203,13 @@ proptest! {
         prop_assert!(keeps || host.machine().census().is_empty());
         prop_assert_eq!(host.machine().next_wake(), Wake::Never);
         for task in tasks {
-            host.call(&Call::TryClaim { task });
+            host.call(&tasks::Call::TryClaim { task }.into());
             // What the host has to observe, and does not give back, goes with its handle.
-            host.call(&Call::Release { now, task });
+            host.call(&tasks::Call::Release { now, task }.into());
         }
         for id in subscribers {
-            let reads = || host.call(&Call::NextEvent { id }) != Answer::Event(None);
+            let (read, last) = (subscribers::Call::NextEvent { id }.into(), subscribers::Answer::Event(None));
+            let reads = || host.call(&read) != last.into();
             prop_assert!(std::iter::repeat_with(reads).take_while(|&reads| reads).count() < 10);
         }
         prop_assert!(host.machine().census().is_empty(), "{:?}", host.machine().census());
@@ -223,7 +232,8 @@ fn canary_every_flaw_is_found() {
 #[test]
 fn scripts_reach_everything() {
     let (mut calls, mut answers) = (BTreeMap::new(), BTreeMap::new());
-    let word = |text: String| text.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
+    // The part, and the call or the answer.
+    let words = |text: String| text.split([' ', '{', '(', ')']).take(2).collect::<Vec<_>>().join(" ");
     let mut kinds: BTreeMap<OutcomeKind, u32> = BTreeMap::new();
     let (mut retried, mut orphaned, mut stops, mut remains) = (0, 0, 0, 0);
     let (mut waited, mut ran, mut tried_again) = (0, 0, 0);
@@ -236,35 +246,37 @@ fn scripts_reach_everything() {
     for script in seeded(300) {
         wide += u32::from(script.setup.limits().timer_slots() >= 1 << 13);
         for (call, answer) in trace(&script).unwrap() {
-            if let Call::FeedBatch { offers, .. } = &call {
+            if let Call::Sources(sources::Call::FeedBatch { offers, .. }) = &call {
                 longest_batch = longest_batch.max(offers.len());
                 let mut orders = offers.iter().flatten().map(|offer| offer.order);
                 let first = orders.next();
                 mixed += u32::from(orders.any(|order| Some(order) != first));
             }
-            *calls.entry(word(format!("{call:?}"))).or_insert(0) += 1;
-            *answers.entry(word(format!("{answer:?}"))).or_insert(0) += 1;
+            *calls.entry(words(format!("{call:?}"))).or_insert(0) += 1;
+            *answers.entry(words(format!("{answer:?}"))).or_insert(0) += 1;
             for settled in settlements(&answer) {
                 *kinds.entry(settled.kind).or_default() += 1;
                 waited += u32::from(!settled.waited.is_zero());
                 ran += u32::from(!settled.ran.is_zero());
             }
             match answer {
-                Answer::Effect(Some(Done::Stop(_))) => stops += 1,
-                Answer::Stopped(Ok(Stopped::Retrying { .. })) => tried_again += 1,
-                Answer::Snoozed(Ok(Stopped::Retrying { .. })) => snoozed += 1,
-                Answer::Snoozed(Ok(Stopped::Settled { .. })) => cut_off += 1,
-                Answer::Effect(Some(Done::Observe(_))) => shown += 1,
-                Answer::Observed(Ok(())) => taken_back += 1,
-                Answer::Observed(Err(_)) => unwanted += 1,
-                Answer::Permit(Ok(_)) => reserved += 1,
-                Answer::Permit(Err(reason)) => drop(permits.insert(reason.to_string())),
-                Answer::Room(Room::Granted(_)) => granted += 1,
-                Answer::Room(Room::Unclaimed(_)) => denied += 1,
-                Answer::GivenBack(places) => given_back += places,
-                Answer::Slept(Slept::Over(..)) => slept += 1,
-                Answer::Slept(Slept::Sleeping(_)) => slept_on += 1,
-                Answer::Slept(Slept::Gone(_)) => cut_short += 1,
+                Answer::Effects(effects::Answer::Effect(Some(Done::Stop(_)))) => stops += 1,
+                Answer::Attempts(attempts::Answer::Stopped(Ok(Stopped::Retrying { .. }))) => tried_again += 1,
+                Answer::Attempts(attempts::Answer::Snoozed(Ok(Stopped::Retrying { .. }))) => snoozed += 1,
+                Answer::Attempts(attempts::Answer::Snoozed(Ok(Stopped::Settled { .. }))) => cut_off += 1,
+                Answer::Effects(effects::Answer::Effect(Some(Done::Observe(_)))) => shown += 1,
+                Answer::Observer(observer::Answer::Observed(Ok(()))) => taken_back += 1,
+                Answer::Observer(observer::Answer::Observed(Err(_))) => unwanted += 1,
+                Answer::Permits(permits::Answer::Permit(Ok(_))) => reserved += 1,
+                Answer::Permits(permits::Answer::Permit(Err(reason))) => {
+                    permits.insert(reason.to_string());
+                }
+                Answer::Permits(permits::Answer::Room(Room::Granted(_))) => granted += 1,
+                Answer::Permits(permits::Answer::Room(Room::Unclaimed(_))) => denied += 1,
+                Answer::Permits(permits::Answer::GivenBack(places)) => given_back += places,
+                Answer::Sleeps(sleeps::Answer::Slept(Slept::Over(..))) => slept += 1,
+                Answer::Sleeps(sleeps::Answer::Slept(Slept::Sleeping(_))) => slept_on += 1,
+                Answer::Sleeps(sleeps::Answer::Slept(Slept::Gone(_))) => cut_short += 1,
                 _ => {}
             }
         }
@@ -282,7 +294,7 @@ fn scripts_reach_everything() {
         orphaned += totals.orphaned;
     }
     assert_eq!(calls.len(), 46, "{calls:?}");
-    assert_eq!(answers.len(), 35, "{answers:?}");
+    assert_eq!(answers.len(), 41, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");

@@ -1,5 +1,6 @@
 //! All scripts of a few steps: no chance is involved.
 
+use plimsoll_core::testkit::parts::{attempts, effects, gate, permits, submissions, tasks, time};
 use plimsoll_core::testkit::{Order, Script, Setup, Step, check};
 
 /// All that five steps out of twelve can do to machines of these limits.
@@ -19,35 +20,46 @@ fn check_all(steps: [Step; 12], setups: &[[u8; Setup::BYTES]]) {
     }
 }
 
+/// These bytes, and nothing of what is chosen after them.
+const fn setup(first: [u8; 10]) -> [u8; Setup::BYTES] {
+    let mut bytes = [0; Setup::BYTES];
+    let mut at = 0;
+    while at < first.len() {
+        bytes[at] = first[at];
+        at += 1;
+    }
+    bytes
+}
+
 /// A queue of one; the same, and two outcomes that are not taken; no queue, and no second orphan; room for everything.
-const TIGHT: [u8; Setup::BYTES] = [1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-const PAIR: [u8; Setup::BYTES] = [1, 0, 0, 0, 1, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-const NONE: [u8; Setup::BYTES] = [0, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-const ROOMY: [u8; Setup::BYTES] = [6, 1, 0, 3, 2, 0, 3, 2, 1, 2, 0, 0, 0, 0, 0, 0];
+const TIGHT: [u8; Setup::BYTES] = setup([1, 0, 0, 1, 1, 0, 1, 1, 0, 0]);
+const PAIR: [u8; Setup::BYTES] = setup([1, 0, 0, 0, 1, 0, 2, 1, 0, 0]);
+const NONE: [u8; Setup::BYTES] = setup([0, 0, 1, 1, 1, 0, 1, 1, 0, 0]);
+const ROOMY: [u8; Setup::BYTES] = setup([6, 1, 0, 3, 2, 0, 3, 2, 1, 2]);
 
 /// Tried twice, 2 ms for each attempt; for a handle, after 1 ms; retained, at most 3 ms in the queue.
-const CALLBACK: Order = Order([0x24, 0, 9]);
+const CALLBACK: Order = Order([0x24, 0, 9, 0, 0]);
 /// As the first one, also after a time-out; the same, within 3 ms in all.
-const TIMED: Order = Order([0x22, 0, 9]);
-const TIMED_IN_ALL: Order = Order([0x2a, 0, 0xa9]);
-const HANDLE: Order = Order([0x0c, 8, 0]);
-const RETAINED: Order = Order([0x10, 0xa0, 0]);
+const TIMED: Order = Order([0x22, 0, 9, 0, 0]);
+const TIMED_IN_ALL: Order = Order([0x2a, 0, 0xa9, 0, 0]);
+const HANDLE: Order = Order([0x0c, 8, 0, 0, 0]);
+const RETAINED: Order = Order([0x10, 0xa0, 0, 0, 0]);
 
 #[test]
 fn all_short_lives() {
     let steps = [
-        Step::Submit(CALLBACK),
-        Step::Submit(HANDLE),
-        Step::Submit(RETAINED),
-        Step::Start { count: 1 },
-        Step::Complete { attempt: 0 },
-        Step::Fail { attempt: 0, with_job: true },
-        Step::Cancel { task: 0, with_reason: true },
-        Step::Claim { task: 0 },
-        Step::Advance { jump: 4, budget: 0 },
-        Step::Poll { count: 1 },
-        Step::WaitForRoom { count: 1 },
-        Step::Abort,
+        submissions::Step::Submit(CALLBACK).into(),
+        submissions::Step::Submit(HANDLE).into(),
+        submissions::Step::Submit(RETAINED).into(),
+        gate::Step::Start { count: 1 }.into(),
+        attempts::Step::Complete { attempt: 0 }.into(),
+        attempts::Step::Fail { attempt: 0, with_job: true }.into(),
+        tasks::Step::Cancel { task: 0, with_reason: true }.into(),
+        tasks::Step::Claim { task: 0 }.into(),
+        time::Step::Advance { jump: 4, budget: 0 }.into(),
+        effects::Step::Poll { count: 1 }.into(),
+        permits::Step::WaitForRoom { count: 1 }.into(),
+        gate::Step::Abort.into(),
     ];
     check_all(steps, &[TIGHT, NONE, ROOMY]);
 }
@@ -55,18 +67,18 @@ fn all_short_lives() {
 #[test]
 fn all_short_permits() {
     let steps = [
-        Step::Submit(CALLBACK),
-        Step::Submit(HANDLE),
-        Step::Start { count: 1 },
-        Step::Complete { attempt: 0 },
-        Step::TryClaim { task: 0 },
-        Step::Reserve { count: 2 },
-        Step::WaitForRoom { count: 2 },
-        Step::WaitForRoom { count: 1 },
-        Step::SubmitReserved { permit: 0, order: HANDLE },
-        Step::Rewait { permit: 0 },
-        Step::Leave { permit: 0 },
-        Step::Poll { count: 1 },
+        submissions::Step::Submit(CALLBACK).into(),
+        submissions::Step::Submit(HANDLE).into(),
+        gate::Step::Start { count: 1 }.into(),
+        attempts::Step::Complete { attempt: 0 }.into(),
+        tasks::Step::TryClaim { task: 0 }.into(),
+        permits::Step::Reserve { count: 2 }.into(),
+        permits::Step::WaitForRoom { count: 2 }.into(),
+        permits::Step::WaitForRoom { count: 1 }.into(),
+        permits::Step::SubmitReserved { permit: 0, order: HANDLE }.into(),
+        permits::Step::Rewait { permit: 0 }.into(),
+        permits::Step::Leave { permit: 0 }.into(),
+        effects::Step::Poll { count: 1 }.into(),
     ];
     check_all(steps, &[TIGHT, PAIR, ROOMY]);
 }
@@ -74,18 +86,18 @@ fn all_short_permits() {
 #[test]
 fn all_short_time_outs() {
     let steps = [
-        Step::Submit(TIMED),
-        Step::Submit(TIMED_IN_ALL),
-        Step::Start { count: 1 },
-        Step::Advance { jump: 6, budget: 0 },
-        Step::Advance { jump: 4, budget: 145 },
-        Step::Poll { count: 1 },
-        Step::Stopped { attempt: 0, with_job: true },
-        Step::Stopped { attempt: 0, with_job: false },
-        Step::Complete { attempt: 0 },
-        Step::Fail { attempt: 0, with_job: true },
-        Step::Cancel { task: 0, with_reason: true },
-        Step::CancelAll,
+        submissions::Step::Submit(TIMED).into(),
+        submissions::Step::Submit(TIMED_IN_ALL).into(),
+        gate::Step::Start { count: 1 }.into(),
+        time::Step::Advance { jump: 6, budget: 0 }.into(),
+        time::Step::Advance { jump: 4, budget: 145 }.into(),
+        effects::Step::Poll { count: 1 }.into(),
+        attempts::Step::Stopped { attempt: 0, with_job: true }.into(),
+        attempts::Step::Stopped { attempt: 0, with_job: false }.into(),
+        attempts::Step::Complete { attempt: 0 }.into(),
+        attempts::Step::Fail { attempt: 0, with_job: true }.into(),
+        tasks::Step::Cancel { task: 0, with_reason: true }.into(),
+        gate::Step::CancelAll.into(),
     ];
     check_all(steps, &[TIGHT, ROOMY]);
 }
@@ -93,18 +105,18 @@ fn all_short_time_outs() {
 #[test]
 fn all_short_ends() {
     let steps = [
-        Step::Submit(CALLBACK),
-        Step::Submit(HANDLE),
-        Step::Start { count: 1 },
-        Step::Stopped { attempt: 0, with_job: false },
-        Step::Release { task: 0 },
-        Step::CancelAll,
-        Step::Advance { jump: 4, budget: 0 },
-        Step::Advance { jump: 0, budget: 145 },
-        Step::Poll { count: 1 },
-        Step::DrainGracefully { within: 7 },
-        Step::DrainGracefully { within: 4 },
-        Step::Abort,
+        submissions::Step::Submit(CALLBACK).into(),
+        submissions::Step::Submit(HANDLE).into(),
+        gate::Step::Start { count: 1 }.into(),
+        attempts::Step::Stopped { attempt: 0, with_job: false }.into(),
+        tasks::Step::Release { task: 0 }.into(),
+        gate::Step::CancelAll.into(),
+        time::Step::Advance { jump: 4, budget: 0 }.into(),
+        time::Step::Advance { jump: 0, budget: 145 }.into(),
+        effects::Step::Poll { count: 1 }.into(),
+        gate::Step::DrainGracefully { within: 7 }.into(),
+        gate::Step::DrainGracefully { within: 4 }.into(),
+        gate::Step::Abort.into(),
     ];
     check_all(steps, &[TIGHT, ROOMY]);
 }

@@ -2,7 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_core::testkit::{Answer, Call, Claimed, Done, Failure, Room, Settled, Slept, Stopped, Swept};
+use plimsoll_core::testkit::parts::attempts::{self, Failure, Stopped};
+use plimsoll_core::testkit::parts::effects::{self, Done, Settled};
+use plimsoll_core::testkit::parts::permits::{self, Room};
+use plimsoll_core::testkit::parts::sleeps::{self, Slept};
+use plimsoll_core::testkit::parts::sources;
+use plimsoll_core::testkit::parts::submissions::{self, Offer, Offered, Returned};
+use plimsoll_core::testkit::parts::tasks::{self, Claimed};
+use plimsoll_core::testkit::parts::time::{self, Swept};
+use plimsoll_core::testkit::parts::{cache, gate, observer, subscribers};
+use plimsoll_core::testkit::{Answer, Call};
 
 /// The tokens that are in the machine, as seen from the calls and answers alone.
 #[derive(Default)]
@@ -20,44 +29,25 @@ impl Values {
     }
 
     pub fn note(&mut self, call: &Call, answer: &Answer) {
+        for offer in offers(call) {
+            self.enter(offer.job, "job");
+            offer.callback.into_iter().for_each(|callback| self.enter(callback, "callback"));
+        }
         match *call {
-            Call::Submit { offer, .. }
-            | Call::TrySubmit { offer, .. }
-            | Call::SubmitReserved { offer, .. }
-            | Call::Feed { offer, .. } => {
-                self.enter(offer.job, "job");
-                offer.callback.into_iter().for_each(|callback| self.enter(callback, "callback"));
+            Call::Permits(
+                permits::Call::WaitForRoom { waiter, .. } | permits::Call::Rewait { waiter, .. },
+            )
+            | Call::Tasks(tasks::Call::Claim { waiter, .. })
+            | Call::Sleeps(sleeps::Call::Sleep { waiter, .. } | sleeps::Call::Resleep { waiter, .. })
+            | Call::Subscribers(subscribers::Call::WaitEvent { waiter, .. }) => self.enter(waiter, "waiter"),
+            Call::Sources(sources::Call::Attach { guard, .. }) => {
+                guard.into_iter().for_each(|listener| self.enter(listener, "listener"));
             }
-            Call::FeedBatch { ref offers, .. } => {
-                for offer in offers.iter().flatten() {
-                    self.enter(offer.job, "job");
-                    offer.callback.into_iter().for_each(|callback| self.enter(callback, "callback"));
-                }
-            }
-            Call::WaitForRoom { waiter, .. }
-            | Call::Rewait { waiter, .. }
-            | Call::Claim { waiter, .. }
-            | Call::Sleep { waiter, .. }
-            | Call::Resleep { waiter, .. }
-            | Call::WaitEvent { waiter, .. } => self.enter(waiter, "waiter"),
-            Call::Attach { guard, .. } => {
-                guard.into_iter().for_each(|listener| self.enter(listener, "listener"))
-            }
-            Call::Completed { output, .. } => self.enter(output, "output"),
-            Call::Failed { error, job, .. } => {
-                self.enter(error, "error");
-                job.into_iter().for_each(|job| self.enter(job, "job"));
-            }
-            Call::Panicked { panic, job, .. } => {
-                self.enter(panic, "panic");
-                job.into_iter().for_each(|job| self.enter(job, "job"));
-            }
-            Call::Observed { value, job, .. } => {
+            Call::Attempts(ref call) => self.note_report(call),
+            Call::Observer(observer::Call::Observed { value, job, .. }) => {
                 value.into_iter().chain(job).for_each(|token| self.enter(token, "shown"));
             }
-            Call::Snoozed { job, .. } => self.enter(job, "job"),
-            Call::Stopped { job, .. } => job.into_iter().for_each(|job| self.enter(job, "job")),
-            Call::CacheInsert { token, value, .. } => {
+            Call::Cache(cache::Call::Insert { token, value, .. }) => {
                 self.enter(token, "key");
                 self.enter(value, "value");
             }
@@ -65,58 +55,76 @@ impl Values {
         }
         returned(answer).into_iter().for_each(|token| self.leave(token));
     }
+
+    fn note_report(&mut self, call: &attempts::Call) {
+        let (value, job) = match *call {
+            attempts::Call::Completed { output, .. } => (Some((output, "output")), None),
+            attempts::Call::Failed { error, job, .. } => (Some((error, "error")), job),
+            attempts::Call::Panicked { panic, job, .. } => (Some((panic, "panic")), job),
+            attempts::Call::Snoozed { job, .. } => (None, Some(job)),
+            attempts::Call::Stopped { job, .. } => (None, job),
+            attempts::Call::Began { .. } | attempts::Call::LatePanic => (None, None),
+        };
+        value.into_iter().for_each(|(value, what)| self.enter(value, what));
+        job.into_iter().for_each(|job| self.enter(job, "job"));
+    }
 }
 
 /// The tokens that an answer hands back.
 fn returned(answer: &Answer) -> Vec<u32> {
     let mut out: Vec<u32> = Vec::new();
+    if let Some(Err((_, (job, callback)))) = offered(answer) {
+        out.extend([Some(job), callback].into_iter().flatten());
+    }
     match answer {
-        Answer::Task(Err((_, (job, callback)))) => out.extend([Some(*job), *callback].into_iter().flatten()),
-        Answer::Batch { left, .. } => {
-            for (job, callback) in left.iter().flatten() {
-                out.extend([Some(*job), *callback].into_iter().flatten());
+        Answer::Sources(answer) => returned_by_source(answer, &mut out),
+        Answer::Attempts(answer) => returned_by_report(answer, &mut out),
+        Answer::Effects(effects::Answer::Effect(Some(done))) => returned_by_effect(done, &mut out),
+        Answer::Permits(answer) => match answer {
+            permits::Answer::Waiter(Err((_, waiter)))
+            | permits::Answer::Room(Room::Granted(waiter) | Room::Unclaimed(waiter) | Room::Gone(waiter)) => {
+                out.push(*waiter);
             }
-        }
-        Answer::Waiter(Err((_, waiter))) | Answer::Waits(Err(waiter)) => out.push(*waiter),
-        Answer::Room(Room::Granted(waiter) | Room::Unclaimed(waiter) | Room::Gone(waiter)) => {
-            out.push(*waiter)
-        }
-        Answer::Room(Room::Waiting(waiter)) | Answer::Waits(Ok(waiter)) => out.extend(*waiter),
-        Answer::Sleep(Err((_, waiter))) | Answer::Slept(Slept::Gone(waiter)) => out.push(*waiter),
-        Answer::Slept(Slept::Over(waiter, old)) => out.extend([Some(*waiter), *old].into_iter().flatten()),
-        Answer::Slept(Slept::Sleeping(old)) => out.extend(*old),
-        Answer::Left(waiter) => out.extend(waiter.iter().copied().flatten()),
-        Answer::Claimed(Claimed::Ready(_, waiter) | Claimed::Gone(waiter)) => out.push(*waiter),
-        Answer::Claimed(Claimed::Pending(waiter)) => out.extend(*waiter),
-        Answer::Released { waiter, .. } => out.extend(*waiter),
-        Answer::Source(Err((_, guard))) => out.extend(guard),
-        Answer::Detached(Some(detached)) | Answer::Effect(Some(Done::Detach(detached))) => {
-            out.extend(detached.guard)
-        }
-        Answer::Completed(Err((_, output))) => out.push(*output),
-        Answer::Failed(Ok(failure)) | Answer::Panicked(Ok(failure)) => match failure {
-            Failure::Retrying { value, .. } => out.push(*value),
-            Failure::Settled { job } => out.extend(*job),
+            permits::Answer::Room(Room::Waiting(waiter)) => out.extend(*waiter),
+            permits::Answer::Left(waiter) => out.extend(waiter.iter().copied().flatten()),
+            _ => {}
         },
-        Answer::Failed(Err((_, value, job))) | Answer::Panicked(Err((_, value, job))) => {
-            out.extend([Some(*value), *job].into_iter().flatten());
-        }
-        Answer::Stopped(Ok(Stopped::Settled { job }) | Err((_, job)))
-        | Answer::Snoozed(Ok(Stopped::Settled { job })) => out.extend(*job),
-        Answer::Snoozed(Err((_, job))) => out.push(*job),
-        Answer::Swept { items, .. } => {
+        Answer::Sleeps(answer) => match answer {
+            sleeps::Answer::Sleep(Err((_, waiter))) | sleeps::Answer::Slept(Slept::Gone(waiter)) => {
+                out.push(*waiter);
+            }
+            sleeps::Answer::Slept(Slept::Over(waiter, old)) => {
+                out.extend([Some(*waiter), *old].into_iter().flatten());
+            }
+            sleeps::Answer::Slept(Slept::Sleeping(old)) => out.extend(*old),
+            sleeps::Answer::Ended(waiter) => out.extend(waiter.iter().copied().flatten()),
+            sleeps::Answer::Sleep(Ok(_)) => {}
+        },
+        Answer::Subscribers(answer) => match answer {
+            subscribers::Answer::Waits(Err(waiter)) => out.push(*waiter),
+            subscribers::Answer::Waits(Ok(waiter)) => out.extend(*waiter),
+            subscribers::Answer::Left(waiter) => out.extend(waiter.iter().copied().flatten()),
+            _ => {}
+        },
+        Answer::Tasks(answer) => match answer {
+            tasks::Answer::Claimed(Claimed::Ready(_, waiter) | Claimed::Gone(waiter)) => out.push(*waiter),
+            tasks::Answer::Claimed(Claimed::Pending(waiter)) | tasks::Answer::Released { waiter, .. } => {
+                out.extend(*waiter);
+            }
+            _ => {}
+        },
+        Answer::Time(time::Answer::Swept { items, .. }) => {
             for item in items {
                 if let Swept::Cached(_, key, value) = item {
                     out.extend([*key, *value]);
                 }
             }
         }
-        Answer::Effect(Some(Done::Observe(shown))) => out.extend(shown.value.into_iter().chain(shown.job)),
-        Answer::Observed(Err((_, value, job))) => out.extend(value.iter().chain(job)),
-        Answer::Effect(Some(Done::Wake(waiter))) => out.push(*waiter),
-        Answer::Effect(Some(Done::Uncache(_, key, value))) => out.extend([*key, *value]),
-        Answer::Started(Some(started)) => out.push(started.job),
-        Answer::Inserted(_, pair) | Answer::Removed(pair) => {
+        Answer::Observer(observer::Answer::Observed(Err((_, value, job)))) => {
+            out.extend(value.iter().chain(job));
+        }
+        Answer::Gate(gate::Answer::Started(Some(started))) => out.push(started.job),
+        Answer::Cache(cache::Answer::Inserted(_, pair) | cache::Answer::Removed(pair)) => {
             out.extend(pair.iter().flat_map(|(_, key, value)| [*key, *value]));
         }
         _ => {}
@@ -127,14 +135,56 @@ fn returned(answer: &Answer) -> Vec<u32> {
     out
 }
 
+fn returned_by_source(answer: &sources::Answer, out: &mut Vec<u32>) {
+    match answer {
+        sources::Answer::Source(Err((_, guard))) => out.extend(guard),
+        sources::Answer::Detached(Some(detached)) => out.extend(detached.guard),
+        sources::Answer::Batch { left, .. } => {
+            for (job, callback) in left.iter().flatten() {
+                out.extend([Some(*job), *callback].into_iter().flatten());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn returned_by_report(answer: &attempts::Answer, out: &mut Vec<u32>) {
+    match answer {
+        attempts::Answer::Completed(Err((_, output))) => out.push(*output),
+        attempts::Answer::Failed(Ok(failure)) | attempts::Answer::Panicked(Ok(failure)) => match failure {
+            Failure::Retrying { value, .. } => out.push(*value),
+            Failure::Settled { job } => out.extend(*job),
+        },
+        attempts::Answer::Failed(Err((_, value, job))) | attempts::Answer::Panicked(Err((_, value, job))) => {
+            out.extend([Some(*value), *job].into_iter().flatten());
+        }
+        attempts::Answer::Stopped(Ok(Stopped::Settled { job }) | Err((_, job)))
+        | attempts::Answer::Snoozed(Ok(Stopped::Settled { job })) => out.extend(*job),
+        attempts::Answer::Snoozed(Err((_, job))) => out.push(*job),
+        _ => {}
+    }
+}
+
+fn returned_by_effect(done: &Done, out: &mut Vec<u32>) {
+    match done {
+        Done::Detach(detached) => out.extend(detached.guard),
+        Done::Observe(shown) => out.extend(shown.value.into_iter().chain(shown.job)),
+        Done::Wake(waiter) => out.push(*waiter),
+        Done::Uncache(_, key, value) => out.extend([*key, *value]),
+        _ => {}
+    }
+}
+
 pub fn settlements(answer: &Answer) -> Vec<Settled> {
     match answer {
-        Answer::Claimed(Claimed::Ready(settled, _)) => vec![*settled],
-        Answer::Released { settlement, .. } | Answer::Result(settlement) => {
+        Answer::Tasks(tasks::Answer::Claimed(Claimed::Ready(settled, _)))
+        | Answer::Effects(effects::Answer::Effect(Some(Done::Settle(settled) | Done::Discard(settled)))) => {
+            vec![*settled]
+        }
+        Answer::Tasks(tasks::Answer::Released { settlement, .. } | tasks::Answer::Result(settlement)) => {
             settlement.iter().copied().collect()
         }
-        Answer::Effect(Some(Done::Settle(settled) | Done::Discard(settled))) => vec![*settled],
-        Answer::Swept { items, .. } => items
+        Answer::Time(time::Answer::Swept { items, .. }) => items
             .iter()
             .filter_map(|item| match item {
                 Swept::Result(settled) => Some(*settled),
@@ -145,22 +195,38 @@ pub fn settlements(answer: &Answer) -> Vec<Settled> {
     }
 }
 
-/// The tasks that a call brought in, with their callbacks.
-pub fn admissions(call: &Call, answer: &Answer) -> Vec<(u32, Option<u32>)> {
-    match (call, answer) {
-        (
-            Call::Submit { offer, .. }
-            | Call::TrySubmit { offer, .. }
-            | Call::SubmitReserved { offer, .. }
-            | Call::Feed { offer, .. },
-            Answer::Task(Ok(_)),
-        ) => vec![(offer.meta, offer.callback)],
-        (Call::FeedBatch { offers, .. }, Answer::Batch { left, .. }) => offers
-            .iter()
-            .zip(left)
-            .filter(|(_, left)| left.is_none())
-            .filter_map(|(offer, _)| offer.map(|offer| (offer.meta, offer.callback)))
-            .collect(),
+/// The tasks that a call offers.
+fn offers(call: &Call) -> Vec<Offer> {
+    match call {
+        Call::Submissions(
+            submissions::Call::Submit { offer, .. } | submissions::Call::TrySubmit { offer, .. },
+        )
+        | Call::Permits(permits::Call::SubmitReserved { offer, .. })
+        | Call::Sources(sources::Call::Feed { offer, .. }) => vec![*offer],
+        Call::Sources(sources::Call::FeedBatch { offers, .. }) => offers.iter().flatten().copied().collect(),
         _ => Vec::new(),
     }
+}
+
+/// What became of the one task that was offered.
+pub const fn offered(answer: &Answer) -> Option<Offered> {
+    match *answer {
+        Answer::Submissions(submissions::Answer::Task(offered))
+        | Answer::Permits(permits::Answer::Task(offered))
+        | Answer::Sources(sources::Answer::Task(offered)) => Some(offered),
+        _ => None,
+    }
+}
+
+/// The tasks that a call brought in, with their callbacks.
+pub fn admissions(call: &Call, answer: &Answer) -> Vec<(u32, Option<u32>)> {
+    let is_left = |offer: &Offer, left: &[Option<Returned>]| {
+        left.iter().flatten().any(|returned| *returned == (offer.job, offer.callback))
+    };
+    let admitted = |offer: &Offer| match (offered(answer), answer) {
+        (Some(offered), _) => offered.is_ok(),
+        (None, Answer::Sources(sources::Answer::Batch { left, .. })) => !is_left(offer, left),
+        _ => false,
+    };
+    offers(call).into_iter().filter(admitted).map(|offer| (offer.meta, offer.callback)).collect()
 }

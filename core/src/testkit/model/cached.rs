@@ -3,6 +3,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::Model;
+use crate::testkit::parts::cache::{Answer, Call, Pair};
 use crate::{CacheLimits, Instant, Policy};
 
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +40,21 @@ pub(super) struct CacheModel {
     pub(super) is_closed: bool,
 }
 
-/// A key, its token, and the token of its value.
-pub(super) type Pair = (u8, u32, u32);
+impl Call {
+    pub(in crate::testkit) fn predict(&self, model: &mut Model, _: &Answer) -> Answer {
+        let (cache, limits) = (&mut model.cache, &model.limits.cache);
+        cache.observe_time(model.now);
+        match *self {
+            Self::Insert { now, key, token, value } => {
+                let (how, out) = cache.insert(limits, now, (key, token, value));
+                Answer::Inserted(how, out)
+            }
+            Self::Get { now, key, counted } => Answer::Value(cache.get(limits, now, key, counted)),
+            Self::Remove { key } => Answer::Removed(cache.remove(key)),
+            Self::Pop => Answer::Removed(cache.pop()),
+        }
+    }
+}
 
 impl Cached {
     fn pair(&self) -> Pair {
@@ -66,12 +81,12 @@ impl CacheModel {
     }
 
     /// Advances the time of the cache to `now`, never back.
-    pub(super) fn observe_time(&mut self, now: Instant) {
+    fn observe_time(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
 
     /// Inserts an entry. Returns the name of the result, and the pair that came out.
-    pub(super) fn insert(
+    fn insert(
         &mut self,
         limits: &CacheLimits,
         now: Instant,
@@ -138,7 +153,7 @@ impl CacheModel {
         (if self.evidence > 0 { places * 7 / 100 } else { places / 10 }).max(1)
     }
 
-    pub(super) fn get(&mut self, limits: &CacheLimits, now: Instant, key: u8, counted: bool) -> Option<u32> {
+    fn get(&mut self, limits: &CacheLimits, now: Instant, key: u8, counted: bool) -> Option<u32> {
         let now = self.now.max(now);
         if counted {
             self.now = now;
@@ -152,7 +167,7 @@ impl CacheModel {
         Some(found.value)
     }
 
-    pub(super) fn remove(&mut self, key: u8) -> Option<Pair> {
+    fn remove(&mut self, key: u8) -> Option<Pair> {
         let at = self.entries.iter().position(|entry| entry.key == key)?;
         Some(self.entries.remove(at).pair())
     }

@@ -4,14 +4,14 @@ use core::time::Duration;
 
 use super::{Model, Owner, Parting, Stage, Task};
 use crate::testkit::Flaw;
-use crate::testkit::answer::{Answer, Done};
 use crate::testkit::order::Way;
+use crate::testkit::parts::effects::Done;
 use crate::{CancelReason, Drain, Event, Phase};
 
 impl Model {
-    pub(super) fn drain(&mut self, mode: Drain) -> Answer {
+    pub(super) fn drain(&mut self, mode: Drain) {
         if self.phase == Phase::Drained {
-            return Answer::Nothing;
+            return;
         }
         if self.phase == Phase::Open {
             self.phase = Phase::Draining;
@@ -26,7 +26,6 @@ impl Model {
             Drain::Cancel => self.end_now(false),
             Drain::Abort => self.end_now(true),
         }
-        Answer::Nothing
     }
 
     /// The earlier deadline wins.

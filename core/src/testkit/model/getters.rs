@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use super::comparison::Comparison;
 use super::{Model, Task};
-use crate::testkit::call::Offer;
 use crate::testkit::order::Order;
-use crate::testkit::{Kit, Token, host};
+use crate::testkit::parts::submissions::Offer;
+use crate::testkit::{Kit, Token};
 use crate::{Processor, Route, SourceId, TaskId, Terms};
 
 /// Routes and terms, each refused for a reason of its own.
@@ -16,13 +16,14 @@ pub(in crate::testkit) struct Probes([(Order, Route<Token>, Terms); 4]);
 impl Probes {
     /// They ask for a handle, for retention, for a delay, and for attempts without bound.
     pub(in crate::testkit) fn new() -> Self {
-        let orders = [[1 << 3, 0, 0], [2 << 3, 0, 0], [3 << 3, 9, 0], [3 << 3 | 3 << 5, 1, 0]].map(Order);
+        let orders = [[1 << 3, 0], [2 << 3, 0], [3 << 3, 9], [3 << 3 | 3 << 5, 1]];
+        let orders = orders.map(|[a, b]| Order([a, b, 0, 0, 0]));
         let [handle, retention, delay, attempts] = orders;
         Self([
-            (handle, Route::Handle, host::terms(handle)),
-            (retention, Route::Retain, host::terms(retention)),
-            (delay, Route::Nowhere, host::terms(delay)),
-            (attempts, Route::Nowhere, host::terms(attempts)),
+            (handle, Route::Handle, handle.terms()),
+            (retention, Route::Retain, retention.terms()),
+            (delay, Route::Nowhere, delay.terms()),
+            (attempts, Route::Nowhere, attempts.terms()),
         ])
     }
 }

@@ -5,20 +5,23 @@
 //! The machine chooses the ids. The model learns them from the answers, and checks that no id is given out twice.
 
 mod accounts;
+mod attempts;
 mod cached;
-mod commands;
 mod comparison;
 mod effects;
 mod ending;
+mod gate;
 mod getters;
-mod observe;
-mod reports;
-mod room;
+mod inspect;
+mod observer;
+mod permits;
 mod settle;
-mod show;
 mod sleeps;
-mod stores;
+mod sources;
+mod submissions;
+mod subscribers;
 mod task;
+mod tasks;
 mod time;
 mod wheel;
 
@@ -27,8 +30,7 @@ use alloc::vec::Vec;
 
 use fastrand::Rng;
 
-use super::answer::Answer;
-use super::call::Call;
+use super::parts::{Answer, Call};
 use super::script::Setup;
 use super::{Class, Flaw};
 use crate::{
@@ -38,9 +40,10 @@ use crate::{
 use cached::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
 pub(super) use getters::Probes;
-use room::Permit;
+use permits::Permit;
 use sleeps::Sleepers;
-use stores::{Ring, SourceModel};
+use sources::SourceModel;
+use subscribers::Ring;
 use task::{Parting, Stage, Task, after};
 use wheel::Timers;
 
@@ -187,13 +190,7 @@ impl Model {
         if let Some(now) = call.now() {
             self.now = self.now.max(now);
         }
-        if matches!(
-            call,
-            Call::CacheInsert { .. } | Call::CacheGet { .. } | Call::CacheRemove { .. } | Call::CachePop
-        ) {
-            self.cache.observe_time(self.now);
-        }
-        let answer = self.command(call, given);
+        let answer = call.predict(self, given);
         self.note_highest();
         answer
     }
@@ -212,7 +209,7 @@ impl Model {
         }
     }
 
-    fn complain(&mut self, complaint: &'static str) {
+    pub(super) fn complain(&mut self, complaint: &'static str) {
         self.complaint.get_or_insert(complaint);
     }
 

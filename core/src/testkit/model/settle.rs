@@ -2,8 +2,8 @@
 
 use super::{Model, Owner, Parting, STAND_IN, Stage, Task};
 use crate::testkit::Flaw;
-use crate::testkit::answer::Settled;
 use crate::testkit::order::Way;
+use crate::testkit::parts::effects::Settled;
 use crate::{CancelReason, ErrorKind, Event, LastError, Message, OutcomeKind, SourceId, TaskId};
 
 impl Model {

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::{Model, Owner, Task, size};
 use crate::testkit::Class;
-use crate::testkit::answer::{Answer, Done, Slept};
+use crate::testkit::parts::effects::Done;
+use crate::testkit::parts::sleeps::{Answer, Call, Slept};
 use crate::{AttemptId, Instant, SleepId, SleepRefusal};
 
 /// All sleeps in the order in which they began, and the sleeps whose waiters are to be woken, in that order.
@@ -54,14 +55,18 @@ impl Sleepers {
     }
 }
 
+impl Call {
+    pub(in crate::testkit) fn predict(&self, model: &mut Model, given: &Answer) -> Answer {
+        match *self {
+            Self::Sleep { attempt, until, waiter, .. } => model.sleep(attempt, until, waiter, given),
+            Self::Resleep { id, waiter, .. } => model.resleep(id, waiter),
+            Self::EndSleep { id } => Answer::Ended(model.end_sleep(id)),
+        }
+    }
+}
+
 impl Model {
-    pub(super) fn sleep(
-        &mut self,
-        attempt: AttemptId,
-        until: Instant,
-        waiter: u32,
-        given: &Answer,
-    ) -> Answer {
+    fn sleep(&mut self, attempt: AttemptId, until: Instant, waiter: u32, given: &Answer) -> Answer {
         let runs = |task: &&Task| task.attempt == Some(attempt) && task.is_running() && !task.is_halting();
         let Some(meta) = self.tasks.iter().find(runs).map(|task| task.meta) else {
             return Answer::Sleep(Err((SleepRefusal::Over, waiter)));
@@ -74,7 +79,7 @@ impl Model {
         }
         let Answer::Sleep(Ok(id)) = *given else {
             self.complain("there is room for a sleep, and it was refused");
-            return given.clone();
+            return *given;
         };
         if self.sleeps.get(id).is_some() {
             self.complain("a sleep's id was given out twice");
@@ -88,7 +93,7 @@ impl Model {
         Answer::Sleep(Ok(id))
     }
 
-    pub(super) fn resleep(&mut self, id: SleepId, waiter: u32) -> Answer {
+    fn resleep(&mut self, id: SleepId, waiter: u32) -> Answer {
         let now = self.now;
         let fell_due = !self.timers.has(Owner::Sleep(id));
         Answer::Slept(match self.sleeps.get(id).filter(|sleeper| sleeper.meta.is_some()) {
@@ -100,7 +105,7 @@ impl Model {
         })
     }
 
-    pub(super) fn end_sleep(&mut self, id: SleepId) -> Option<Option<u32>> {
+    fn end_sleep(&mut self, id: SleepId) -> Option<Option<u32>> {
         let at = self.sleeps.all.iter().position(|sleeper| sleeper.id == id && sleeper.meta.is_some())?;
         self.disarm(Owner::Sleep(id));
         self.sleeps.to_wake.retain(|&other| other != id);

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::testkit::answer::Settled;
 use crate::testkit::order::{Order, Way};
+use crate::testkit::parts::effects::Settled;
 use crate::{AttemptId, CancelReason, Instant, OutcomeKind, TaskId};
 
 /// A task that has a slot.

@@ -1,10 +1,22 @@
 //! The changes that time makes.
 
+use alloc::vec::Vec;
+
 use super::wheel::{Timer, Unit};
 use super::{Model, Owner, Stage, Task};
 use crate::testkit::Flaw;
-use crate::testkit::answer::Answer;
-use crate::{Instant, OutcomeKind, Reason, Wake};
+use crate::testkit::parts::effects::Settled;
+use crate::testkit::parts::time::{Answer, Call, Swept};
+use crate::{Instant, OutcomeKind, Reason, TaskId, Wake};
+
+impl Call {
+    pub(in crate::testkit) fn predict(&self, model: &mut Model, given: &Answer) -> Answer {
+        match *self {
+            Self::Advance { budget, .. } => model.advance(budget),
+            Self::Sweep { budget, .. } => model.sweep(budget, given),
+        }
+    }
+}
 
 impl Model {
     fn timer_is_due(&self) -> bool {
@@ -16,7 +28,7 @@ impl Model {
     }
 
     /// One unit of the budget is a timer that fires or moves, or a step of the end.
-    pub(super) fn advance(&mut self, budget: u32) -> Answer {
+    fn advance(&mut self, budget: u32) -> Answer {
         let mut used = 0;
         while used < budget {
             match self.timers.step(self.now) {
@@ -120,5 +132,40 @@ impl Model {
 
     pub(super) fn is_late(&self, deadline: Instant) -> bool {
         if self.has(Flaw::ExpiresEarly) { self.now >= deadline } else { self.now > deadline }
+    }
+
+    /// A value expires when its age reaches the time to live.
+    fn too_old(&self, meta: u32, now: Instant) -> bool {
+        let age = self.task(meta).map(|task| now.saturating_since(task.retained_at));
+        self.limits.results.ttl.zip(age).is_some_and(|(ttl, age)| age >= ttl)
+    }
+
+    fn sweep(&mut self, budget: u32, given: &Answer) -> Answer {
+        let mut items = Vec::new();
+        for turn in 0..budget as usize {
+            if let Some(&oldest) = self.kept.front().filter(|&&oldest| self.too_old(oldest, self.now)) {
+                let given = given_result(given, turn);
+                items.extend(self.release(oldest, given).map(Swept::Result));
+            } else if let Some((key, token, value)) = self.cache.sweep(&self.limits.cache, self.now) {
+                items.push(Swept::Cached(key, token, value));
+            } else {
+                break;
+            }
+        }
+        let due = self.sweep_finds(self.now);
+        Answer::Swept { items, due }
+    }
+
+    pub(super) fn sweep_finds(&self, now: Instant) -> bool {
+        self.kept.front().is_some_and(|&oldest| self.too_old(oldest, now))
+            || self.cache.sweep_due(&self.limits.cache, now)
+    }
+}
+
+fn given_result(given: &Answer, turn: usize) -> Option<TaskId> {
+    let Answer::Swept { items, .. } = given else { return None };
+    match items.get(turn) {
+        Some(Swept::Result(Settled { task, .. })) => Some(*task),
+        _ => None,
     }
 }

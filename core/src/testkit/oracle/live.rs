@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Fault, Oracle};
-use crate::testkit::call::Call;
+use crate::testkit::parts::{attempts, effects, gate};
 use crate::testkit::{AMPLE, Flaw};
 use crate::{Reason, Wake};
 
@@ -28,7 +28,7 @@ impl Oracle {
         let of_tasks = 4 * census.unsettled() + 4 * u64::from(census.tasks);
         let waiters = u64::from(census.waiters) + u64::from(census.sleeps) + u64::from(census.subscribers);
         let of_end = u64::from(census.sources) + u64::from(census.cached) + 3;
-        let most = self.calls + 2 + self.running.len() as u64 + of_tasks + waiters + of_end + 1;
+        let most = self.calls + 2 + self.memory.running.len() as u64 + of_tasks + waiters + of_end + 1;
         if self.flaw != Some(Flaw::StaysPaused) {
             self.let_starts_happen()?;
         }
@@ -46,10 +46,10 @@ impl Oracle {
         let (is_paused, has_none) = (machine.is_paused(), machine.concurrency() == 0);
         // Only the calls that are needed: an extra one could hide a fault of the other.
         if has_none {
-            self.call(Call::SetConcurrency { now, to: 1 })?;
+            self.call(gate::Call::SetConcurrency { now, to: 1 })?;
         }
         if is_paused {
-            self.call(Call::Resume { now })?;
+            self.call(gate::Call::Resume { now })?;
         }
         Ok(())
     }
@@ -58,18 +58,17 @@ impl Oracle {
     fn work(&mut self) -> Result<bool, Fault> {
         let (now, wake) = (self.clock, self.host.machine().next_wake());
         match wake {
-            Wake::Now(Reason::Effect) => self.call(Call::Poll)?,
+            Wake::Now(Reason::Effect) => self.call(effects::Call::Poll)?,
             Wake::Now(Reason::Start) => self.start()?,
             Wake::Now(_) => self.advance(AMPLE)?,
             Wake::At(..) | Wake::Never => {
-                if !self.shown.is_empty() {
+                if !self.memory.shown.is_empty() {
                     return self.give_back(0, 0).map(|()| true);
                 }
-                let reported = self.running.pop().filter(|_| self.flaw != Some(Flaw::ReportsNothing));
-                if let Some((attempt, _)) = reported {
-                    self.stopping.retain(|other| *other != attempt);
+                let reported = self.memory.take_newest().filter(|_| self.flaw != Some(Flaw::ReportsNothing));
+                if let Some(attempt) = reported {
                     let output = self.token();
-                    return self.call(Call::Completed { now, attempt, output }).map(|_| true);
+                    return self.call(attempts::Call::Completed { now, attempt, output }).map(|_| true);
                 }
                 // Intervals and sleeps can fire much more often: those that are due on the way are handled together.
                 let Some(next) = self.model.next_of_tasks().filter(|_| self.flaw != Some(Flaw::GivesNoTime))

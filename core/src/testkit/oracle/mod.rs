@@ -1,27 +1,22 @@
 //! Runs scripts on the machine and on the model in lock step.
 
+mod ending;
 mod live;
-mod steps;
+mod memory;
+mod turns;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::answer::{Answer, Done, Settled, Started};
-use super::call::{Call, Offer};
+use super::Flaw;
 use super::host::Host;
 use super::model::{Comparison, Difference, Model, Probes};
-use super::order::{Order, Way};
-use super::script::{Script, Setup, Step};
-use super::{AMPLE, Flaw};
-use crate::{
-    AttemptId, BuildError, Drain, Instant, PermitId, Phase, SleepId, SourceId, SubscriberId, TaskId, Totals,
-    Wake,
-};
-
-/// How often a host is woken at most before a graceful drain reaches its deadline.
-const MOST_WAKES: u32 = 1_000;
+use super::parts::{Answer, Call, Step, observer, sources};
+use super::script::{Script, Setup};
+use crate::{BuildError, Instant, Totals};
+pub(super) use memory::Memory;
 
 /// How many of the last steps are repeated after all work is finished.
 const MOST_AGAIN: usize = 40;
@@ -104,7 +99,7 @@ pub struct Oracle {
     flaw: Option<Flaw>,
     probes: Probes,
     clock: Instant,
-    has_long_batches: bool,
+    pub(super) has_long_batches: bool,
     /// How far the time of the next call lies back.
     regress: Duration,
     step: usize,
@@ -112,18 +107,7 @@ pub struct Oracle {
     /// The number of the last token, and of the last task.
     tokens: u32,
     metas: u32,
-    tasks: Vec<TaskId>,
-    permits: Vec<PermitId>,
-    sleeps: Vec<SleepId>,
-    sources: Vec<SourceId>,
-    subscribers: Vec<SubscriberId>,
-    attempts: Vec<AttemptId>,
-    /// Attempts that the host runs, each with its job.
-    running: Vec<(AttemptId, u32)>,
-    /// Attempts that were asked to stop.
-    stopping: Vec<AttemptId>,
-    /// Outcomes that the host is observing.
-    shown: Vec<Settled>,
+    pub(super) memory: Memory,
     trace: Option<Vec<(Call, Answer)>>,
 }
 
@@ -153,15 +137,7 @@ impl Oracle {
             calls: 0,
             tokens: 0,
             metas: 0,
-            tasks: Vec::new(),
-            permits: Vec::new(),
-            sleeps: Vec::new(),
-            sources: Vec::new(),
-            subscribers: Vec::new(),
-            attempts: Vec::new(),
-            running: Vec::new(),
-            stopping: Vec::new(),
-            shown: Vec::new(),
+            memory: Memory::default(),
             trace: None,
         })
     }
@@ -173,20 +149,20 @@ impl Oracle {
     pub fn run(&mut self, script: &Script) -> Result<(), Fault> {
         self.compare()?;
         if script.setup.observes() {
-            self.call(Call::Observe { on: true })?;
+            self.call(observer::Call::Observe { on: true })?;
         }
         if script.setup.has_long_queue() {
-            self.step(Step::Attach)?;
+            Step::from(sources::Step::Attach).take(self)?;
         }
         for &step in &script.steps {
-            self.step(step)?;
+            step.take(self)?;
             self.compare()?;
             self.step += 1;
         }
         self.work_off()?;
         // So that the end has tasks to end.
         for &step in script.steps.iter().skip(script.steps.len().saturating_sub(MOST_AGAIN)) {
-            self.step(step)?;
+            step.take(self)?;
         }
         self.finish(script.setup.end())
     }
@@ -203,7 +179,8 @@ impl Oracle {
     }
 
     /// Makes a call and compares the answers.
-    fn call(&mut self, call: Call) -> Result<Answer, Fault> {
+    pub(super) fn call(&mut self, call: impl Into<Call>) -> Result<Answer, Fault> {
+        let call = call.into();
         self.calls += 1;
         let given = self.host.call(&call);
         let expected = self.model.answer(&call, &given);
@@ -224,8 +201,13 @@ impl Oracle {
         if let Some(trace) = &mut self.trace {
             trace.push((call, given.clone()));
         }
-        self.learn(&given);
+        given.learn(&mut self.memory);
         Ok(given)
+    }
+
+    /// Makes the call of a step whose arguments exist.
+    pub(super) fn call_if(&mut self, call: Option<impl Into<Call>>) -> Result<(), Fault> {
+        call.map_or(Ok(()), |call| self.call(call).map(drop))
     }
 
     fn fault(
@@ -259,123 +241,5 @@ impl Oracle {
                 machine,
             }),
         }
-    }
-
-    /// Remembers the ids in an answer.
-    fn learn(&mut self, answer: &Answer) {
-        match *answer {
-            Answer::Task(Ok(id)) => self.tasks.push(id),
-            Answer::Permit(Ok(id)) | Answer::Waiter(Ok(id)) => self.permits.push(id),
-            Answer::Sleep(Ok(id)) => self.sleeps.push(id),
-            Answer::Source(Ok(id)) => self.sources.push(id),
-            Answer::Subscriber(Ok(id)) => self.subscribers.push(id),
-            Answer::Started(Some(Started { task, attempt, job, .. })) => {
-                if !self.tasks.contains(&task) {
-                    self.tasks.push(task);
-                }
-                self.attempts.push(attempt);
-                self.running.push((attempt, job));
-            }
-            Answer::Effect(Some(Done::Stop(stop))) => self.stopping.push(stop.attempt),
-            Answer::Effect(Some(Done::Observe(settled))) => {
-                if !self.tasks.contains(&settled.task) {
-                    self.tasks.push(settled.task);
-                }
-                self.shown.push(settled);
-            }
-            _ => {}
-        }
-    }
-
-    fn token(&mut self) -> u32 {
-        self.tokens += 1;
-        self.tokens
-    }
-
-    fn offer(&mut self, order: Order) -> Offer {
-        self.metas += 1;
-        let callback = (order.way() == Way::Callback).then(|| self.token());
-        Offer { job: self.token(), meta: self.metas, callback, order }
-    }
-
-    /// The time that the next call passes in.
-    fn now(&mut self) -> Instant {
-        let back = core::mem::take(&mut self.regress);
-        Instant::ZERO.saturating_add(self.clock.saturating_since(Instant::ZERO).saturating_sub(back))
-    }
-
-    /// Ends the machine. A graceful drain ends by time alone.
-    fn end(&mut self, mode: Drain) -> Result<(), Fault> {
-        let now = self.now();
-        self.call(Call::Drain { now, mode })?;
-        self.compare()?;
-        self.settle(false)?;
-        for _ in 0..MOST_WAKES {
-            if self.host.machine().phase() == Phase::Drained {
-                break;
-            }
-            self.reach()?;
-            self.settle(false)?;
-        }
-        self.compare()
-    }
-
-    /// Releases the handles and reads the events that the end kept.
-    fn take_what_is_kept(&mut self) -> Result<(), Fault> {
-        let now = self.now();
-        for _ in 0..self.shown.len() / 2 {
-            self.give_back(0, 0)?;
-        }
-        self.settle(false)?;
-        for task in self.tasks.clone() {
-            let call = if self.host.machine().census().handles % 2 == 0 {
-                Call::TryClaim { task }
-            } else {
-                Call::Release { now, task }
-            };
-            self.call(call)?;
-        }
-        for task in self.shown.iter().map(|settled| settled.task).collect::<Vec<_>>() {
-            self.call(Call::Release { now, task })?;
-            self.give_back(0, 0)?;
-        }
-        for id in self.subscribers.clone() {
-            while self.call(Call::NextEvent { id })? != Answer::Event(None) {
-                self.call(Call::Poll)?;
-            }
-        }
-        self.compare()
-    }
-
-    /// Ends the machine, without help of the host, and checks that nothing is left.
-    fn finish(&mut self, mode: Drain) -> Result<(), Fault> {
-        for _ in 0..3 {
-            self.settle(false)?;
-            self.compare()?;
-            self.reach()?;
-        }
-        self.end(mode)?;
-        self.take_what_is_kept()?;
-        let now = self.now();
-        for (attempt, job) in core::mem::take(&mut self.running) {
-            let error = self.token();
-            self.call(Call::Failed { now, attempt, error, job: Some(job), delay: None, text: 0 })?;
-        }
-        self.clock = self.clock.saturating_add(Duration::from_secs(1_000_000));
-        let call = Call::Advance { now: self.clock, budget: AMPLE };
-        let answer = self.call(call.clone())?;
-        self.compare()?;
-        let (machine, books) = (self.host.machine(), self.host.books());
-        let rests = machine.phase() == Phase::Drained
-            && machine.census().is_empty()
-            && machine.next_wake() == Wake::Never
-            && answer == Answer::Progress { used: 0, more: false };
-        if !rests {
-            return Err(self.fault(&call, "the end is not an end", &"", &(machine, answer)));
-        }
-        if books.inside() > 0 {
-            return Err(self.fault(&call, "values are left in the machine", &0, &books.inside()));
-        }
-        Ok(())
     }
 }

@@ -165,7 +165,7 @@ fn episode(seed: u64, fault: Option<Fault>) -> Result<Totals, String> {
 
 /// Whether the machine does what its model says, in a script that is drawn as well.
 fn machine_is_right(rng: &mut fastrand::Rng) -> Result<(), String> {
-    let mut bytes = [0; 200];
+    let mut bytes = [0; 320];
     rng.fill(&mut bytes);
     check(&Script::from_bytes(&bytes)).map(drop).map_err(|fault| format!("this is not the host: {fault}"))
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Model, Stage, after, one};
 use crate::testkit::Flaw;
-use crate::testkit::answer::{Answer, Failure, Stopped};
+use crate::testkit::parts::attempts::{Answer, Call, Failure, Stopped};
 use crate::{AttemptId, CancelReason, ErrorKind, Event, Instant, Message, OutcomeKind};
 
 /// How the machine takes a report.
@@ -13,6 +13,25 @@ enum Verdict {
     Counts(u32),
     /// The attempt is over. Has the outcome of the task, if it is still known.
     Late(Option<OutcomeKind>),
+}
+
+impl Call {
+    pub(in crate::testkit) fn predict(&self, model: &mut Model, _: &Answer) -> Answer {
+        match *self {
+            Self::Began { attempt, at, .. } => Answer::Runs(model.began(attempt, at)),
+            Self::Completed { attempt, output, .. } => model.completed(attempt, output),
+            Self::Failed { attempt, error, job, delay, text, .. } => {
+                model.failed(attempt, error, job, delay, text)
+            }
+            Self::Panicked { attempt, panic, job, text, .. } => model.panicked(attempt, panic, job, text),
+            Self::Stopped { attempt, job, .. } => model.stopped(attempt, job),
+            Self::Snoozed { attempt, job, delay, .. } => model.snoozed(attempt, job, delay),
+            Self::LatePanic => {
+                one(&mut model.totals.late_panics);
+                Answer::Nothing
+            }
+        }
+    }
 }
 
 impl Model {
@@ -53,7 +72,7 @@ impl Model {
         self.forget_if_over(meta);
     }
 
-    pub(super) fn began(&mut self, attempt: AttemptId, at: Instant) -> bool {
+    fn began(&mut self, attempt: AttemptId, at: Instant) -> bool {
         let (now, ignores) = (self.now, self.has(Flaw::IgnoresBegan));
         let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
             return false;
@@ -68,7 +87,7 @@ impl Model {
         true
     }
 
-    pub(super) fn completed(&mut self, attempt: AttemptId, output: u32) -> Answer {
+    fn completed(&mut self, attempt: AttemptId, output: u32) -> Answer {
         Answer::Completed(match self.judge(attempt) {
             Verdict::Counts(meta) => {
                 self.settle(meta, OutcomeKind::Completed, Some(output));
@@ -81,7 +100,7 @@ impl Model {
         })
     }
 
-    pub(super) fn failed(
+    fn failed(
         &mut self,
         attempt: AttemptId,
         error: u32,
@@ -109,7 +128,7 @@ impl Model {
         }))
     }
 
-    pub(super) fn panicked(&mut self, attempt: AttemptId, panic: u32, job: Option<u32>, text: u32) -> Answer {
+    fn panicked(&mut self, attempt: AttemptId, panic: u32, job: Option<u32>, text: u32) -> Answer {
         let meta = match self.judge(attempt) {
             Verdict::Counts(meta) => meta,
             Verdict::Late(kind) => {
@@ -129,7 +148,7 @@ impl Model {
         Answer::Panicked(Ok(failure))
     }
 
-    pub(super) fn stopped(&mut self, attempt: AttemptId, job: Option<u32>) -> Answer {
+    fn stopped(&mut self, attempt: AttemptId, job: Option<u32>) -> Answer {
         let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
             return Answer::Stopped(Err((None, job)));
         };
@@ -177,7 +196,7 @@ impl Model {
         self.task_error(ErrorKind::TimedOut, meta, Message::default());
     }
 
-    pub(super) fn snoozed(&mut self, attempt: AttemptId, job: u32, delay: Duration) -> Answer {
+    fn snoozed(&mut self, attempt: AttemptId, job: u32, delay: Duration) -> Answer {
         let meta = match self.judge(attempt) {
             Verdict::Counts(meta) => meta,
             Verdict::Late(kind) => {

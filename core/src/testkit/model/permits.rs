@@ -3,8 +3,9 @@
 use core::num::NonZeroU32;
 
 use super::{Model, size};
-use crate::testkit::answer::{Answer, Done, Room, Why};
-use crate::testkit::call::Offer;
+use crate::testkit::parts::effects::Done;
+use crate::testkit::parts::permits::{Answer, Call, Room};
+use crate::testkit::parts::submissions::{Offer, Why};
 use crate::testkit::{Class, Flaw};
 use crate::{PermitId, PermitRefusal, Phase, Refusal, ReserveRefusal, WaitRefusal};
 
@@ -22,6 +23,19 @@ enum Turn {
     InLine,
     Granted,
     Denied,
+}
+
+impl Call {
+    pub(in crate::testkit) fn predict(&self, model: &mut Model, given: &Answer) -> Answer {
+        match *self {
+            Self::SubmitReserved { permit, offer, .. } => model.submit_reserved(permit, offer, given),
+            Self::Reserve { count, .. } => model.reserve(count, given),
+            Self::WaitForRoom { waiter, count, .. } => model.wait_for_room(waiter, count, given),
+            Self::Rewait { id, waiter } => model.rewait(id, waiter),
+            Self::GiveBack { id, count, .. } => model.give_back(id, count),
+            Self::Leave { id, .. } => Answer::Left(model.leave(id)),
+        }
+    }
 }
 
 impl Model {
@@ -66,7 +80,7 @@ impl Model {
         count.get() > room || count.get() > unclaimed
     }
 
-    pub(super) fn reserve(&mut self, count: NonZeroU32, given: &Answer) -> Answer {
+    fn reserve(&mut self, count: NonZeroU32, given: &Answer) -> Answer {
         let all = size(self.line.iter());
         let refusal = if self.phase != Phase::Open {
             ReserveRefusal::Closed
@@ -85,12 +99,12 @@ impl Model {
             return Answer::Permit(Ok(id));
         } else {
             self.complain("there was room, and none was reserved");
-            return given.clone();
+            return *given;
         };
         Answer::Permit(Err(refusal))
     }
 
-    pub(super) fn wait_for_room(&mut self, waiter: u32, count: NonZeroU32, given: &Answer) -> Answer {
+    fn wait_for_room(&mut self, waiter: u32, count: NonZeroU32, given: &Answer) -> Answer {
         let all = size(self.line.iter());
         let refusal = if self.phase != Phase::Open {
             WaitRefusal::Closed
@@ -103,7 +117,7 @@ impl Model {
             return Answer::Waiter(Ok(id));
         } else {
             self.complain("the line is not full, and a waiter was refused");
-            return given.clone();
+            return *given;
         };
         Answer::Waiter(Err((refusal, waiter)))
     }
@@ -115,7 +129,7 @@ impl Model {
         self.line.push(Permit { id, waiter, count: count.get(), turn });
     }
 
-    pub(super) fn rewait(&mut self, id: PermitId, waiter: u32) -> Answer {
+    fn rewait(&mut self, id: PermitId, waiter: u32) -> Answer {
         let Some(permit) = self.line.iter_mut().find(|permit| permit.id == id) else {
             return Answer::Room(Room::Gone(waiter));
         };
@@ -134,16 +148,16 @@ impl Model {
     }
 
     /// The terms are checked as if the place had been given back before.
-    pub(super) fn submit_reserved(&mut self, id: PermitId, offer: Offer, given: &Answer) -> Answer {
+    fn submit_reserved(&mut self, id: PermitId, offer: Offer, given: &Answer) -> Answer {
+        let Answer::Task(given) = *given else { return *given };
         let uses = if self.has(Flaw::UsesTwoPlaces) { 2 } else { 1 };
         let why = |reason| Why::Permit(PermitRefusal::Task(reason));
         let is_open = self.phase == Phase::Open;
         let Some(permit) = self.granted(id) else {
             if !is_open {
-                return self.offered(offer, Some(Refusal::Closed), given, why);
+                return Answer::Task(self.offered(offer, Some(Refusal::Closed), given, why));
             }
-            let returned = (offer.job, offer.callback);
-            return Answer::Task(Err((Why::Permit(PermitRefusal::NotGranted), returned)));
+            return Answer::Task(Err((Why::Permit(PermitRefusal::NotGranted), offer.returned())));
         };
         let count = permit.count;
         permit.count = count - 1;
@@ -152,10 +166,10 @@ impl Model {
             permit.count = if refusal.is_none() { count.saturating_sub(uses) } else { count };
         }
         self.line.retain(|permit| permit.count > 0);
-        self.offered(offer, refusal, given, why)
+        Answer::Task(self.offered(offer, refusal, given, why))
     }
 
-    pub(super) fn give_back(&mut self, id: PermitId, count: u32) -> Answer {
+    fn give_back(&mut self, id: PermitId, count: u32) -> Answer {
         let Some(permit) = self.granted(id) else { return Answer::GivenBack(0) };
         let given = count.min(permit.count);
         permit.count -= given;
@@ -163,7 +177,7 @@ impl Model {
         Answer::GivenBack(given)
     }
 
-    pub(super) fn leave(&mut self, id: PermitId) -> Option<Option<u32>> {
+    fn leave(&mut self, id: PermitId) -> Option<Option<u32>> {
         let gives_one = self.has(Flaw::LeavesOnePlace);
         let place = self.line.iter().position(|permit| permit.id == id)?;
         match self.line.get_mut(place) {

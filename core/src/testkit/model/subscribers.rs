@@ -1,16 +1,12 @@
-//! The sources and the subscribers of the model.
+//! The events, and the answers to their subscribers.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::{Event, Fed, Next, SourceId, SubscriberId};
-
-#[derive(Debug)]
-pub(super) struct SourceModel {
-    pub(super) id: SourceId,
-    pub(super) guard: [u32; 3],
-    pub(super) fed: Fed,
-}
+use super::{Model, STAND_IN};
+use crate::testkit::Class;
+use crate::testkit::parts::subscribers::{Answer, Call};
+use crate::{Event, Next, SubscribeRefusal, SubscriberId, TaskId};
 
 #[derive(Debug)]
 struct Subscriber {
@@ -123,5 +119,65 @@ impl Ring {
 
     fn get(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
         self.subscribers.iter_mut().find(|subscriber| subscriber.id == id)
+    }
+}
+
+impl Call {
+    pub(in crate::testkit) fn predict(&self, model: &mut Model, given: &Answer) -> Answer {
+        match *self {
+            Self::Subscribe => model.subscribe(given),
+            Self::Unsubscribe { id } => Answer::Left(model.ring.unsubscribe(id)),
+            Self::NextEvent { id } => model.next_event(id, given),
+            Self::WaitEvent { id, waiter } => Answer::Waits(model.ring.wait(id, waiter)),
+        }
+    }
+}
+
+impl Model {
+    fn subscribe(&mut self, given: &Answer) -> Answer {
+        if self.ending {
+            return Answer::Subscriber(Err(SubscribeRefusal::Closed));
+        }
+        if self.ring.len() >= self.most(self.limits.subscribers, Class::Subscribers) as usize {
+            return Answer::Subscriber(Err(SubscribeRefusal::Full));
+        }
+        let Answer::Subscriber(Ok(id)) = *given else {
+            self.complain("there is room for a subscriber, and it was refused");
+            return *given;
+        };
+        self.ring.subscribe(id);
+        Answer::Subscriber(Ok(id))
+    }
+
+    pub(super) fn next_event(&mut self, id: SubscriberId, given: &Answer) -> Answer {
+        let next = self.ring.next(id).map(|next| match (next, given) {
+            (Next::Event(event), Answer::Event(Some(Next::Event(given)))) => {
+                Next::Event(self.identified(event, *given))
+            }
+            (next, _) => next,
+        });
+        Answer::Event(next)
+    }
+
+    /// An event may name a task whose id no answer has named before: then this answer names it.
+    fn identified(&mut self, mut event: Event<u32>, mut given: Event<u32>) -> Event<u32> {
+        if let (Some(task), Some(given)) = (task_in(&mut event), task_in(&mut given)) {
+            if *task == STAND_IN {
+                *task = *given;
+            }
+        }
+        event
+    }
+}
+
+fn task_in(event: &mut Event<u32>) -> Option<&mut TaskId> {
+    match event {
+        Event::Admitted { task, .. }
+        | Event::Started { task, .. }
+        | Event::Retrying { task, .. }
+        | Event::Snoozed { task, .. }
+        | Event::Settled { task, .. }
+        | Event::OrphanStopped { task } => Some(task),
+        _ => None,
     }
 }

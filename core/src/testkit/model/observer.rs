@@ -2,14 +2,29 @@
 
 use super::{Model, Parting};
 use crate::testkit::Flaw;
-use crate::testkit::answer::{Answer, Done, Unwanted};
 use crate::testkit::order::Way;
+use crate::testkit::parts::effects::Done;
+use crate::testkit::parts::observer::{Answer, Call, Unwanted};
 use crate::{OutcomeKind, TaskId};
+
+impl Call {
+    pub(in crate::testkit) fn predict(&self, model: &mut Model, _: &Answer) -> Answer {
+        match *self {
+            Self::Observe { on } => {
+                model.observes = on;
+                Answer::Nothing
+            }
+            Self::Observed { task, kind, value, job, .. } => {
+                Answer::Observed(model.observed(task, kind, (value, job)))
+            }
+        }
+    }
+}
 
 impl Model {
     /// The next effect of a task whose outcome is to be observed or with the host; the effect of another task if it has
     /// none.
-    pub(super) fn held_effect(&mut self, meta: u32, given: &Answer) -> Option<Done> {
+    pub(super) fn held_effect(&mut self, meta: u32, given: Option<Done>) -> Option<Done> {
         let task = self.at(meta)?;
         let (unseen, discarded) = (task.owes_to(Parting::Observe), task.owes_to(Parting::Discard));
         self.remains.discarded += u32::from(discarded);
@@ -35,7 +50,7 @@ impl Model {
         Some(Done::Observe(settled))
     }
 
-    pub(super) fn observed(
+    fn observed(
         &mut self,
         id: TaskId,
         kind: OutcomeKind,

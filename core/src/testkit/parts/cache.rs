@@ -1,0 +1,108 @@
+//! The cache.
+
+use crate::testkit::oracle::{Fault, Memory, Oracle};
+use crate::testkit::{Host, Key, Token};
+use crate::{Inserted, Instant};
+
+/// Writes, reads or removes an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the methods")]
+pub enum Step {
+    Insert { key: u8 },
+    Get { key: u8 },
+    Peek { key: u8 },
+    Remove { key: u8 },
+    Pop,
+}
+
+/// Writes, reads or removes an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the methods")]
+pub enum Call {
+    Insert { now: Instant, key: u8, token: u32, value: u32 },
+    Get { now: Instant, key: u8, counted: bool },
+    Remove { key: u8 },
+    Pop,
+}
+
+/// What became of the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "one for each kind of answer, fields in the order of the machine's")]
+pub enum Answer {
+    Inserted(&'static str, Option<Pair>),
+    Value(Option<u32>),
+    Removed(Option<Pair>),
+}
+
+/// A key, its token, and the token of its value.
+pub type Pair = (u8, u32, u32);
+
+impl Step {
+    pub(super) const fn from_bytes(kind: u8, [a, ..]: [u8; 6]) -> Self {
+        let key = a % 6;
+        match kind {
+            233..=239 => Self::Insert { key },
+            240..=243 => Self::Get { key },
+            244 => Self::Peek { key },
+            245 => Self::Remove { key },
+            _ => Self::Pop,
+        }
+    }
+
+    pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
+        let now = oracle.now();
+        let call = match self {
+            Self::Insert { key } => Call::Insert { now, key, token: oracle.token(), value: oracle.token() },
+            Self::Get { key } => Call::Get { now, key, counted: true },
+            Self::Peek { key } => Call::Get { now, key, counted: false },
+            Self::Remove { key } => Call::Remove { key },
+            Self::Pop => Call::Pop,
+        };
+        oracle.call(call).map(drop)
+    }
+}
+
+impl Call {
+    /// The cache has a clock of its own.
+    pub(super) const fn now(&self) -> Option<Instant> {
+        None
+    }
+
+    pub(super) fn make(&self, host: &mut Host) -> Answer {
+        let books = &host.books;
+        let mut cache = host.machine.cache();
+        match *self {
+            Self::Insert { now, key, token, value } => {
+                let (name, token, value) = (key, books.token(token), books.token(value));
+                let hash = cache.hasher().hash_of(&name);
+                let inserted = cache.insert(now, hash, Key { name, token }, value);
+                let how = match inserted {
+                    Inserted::New => "New",
+                    Inserted::Replaced(..) => "Replaced",
+                    Inserted::Evicted(..) => "Evicted",
+                    Inserted::Expired(..) => "Expired",
+                    Inserted::Refused(..) => "Refused",
+                };
+                Answer::Inserted(how, inserted.into_pair().map(pair))
+            }
+            Self::Get { now, key, counted } => {
+                let hash = cache.hasher().hash_of(&key);
+                let found = if counted { cache.get(now, hash, &key) } else { cache.peek(now, hash, &key) };
+                Answer::Value(found.map(Token::number))
+            }
+            Self::Remove { key } => {
+                let hash = cache.hasher().hash_of(&key);
+                Answer::Removed(cache.remove(hash, &key).map(pair))
+            }
+            Self::Pop => Answer::Removed(cache.pop().map(pair)),
+        }
+    }
+}
+
+impl Answer {
+    pub(super) const fn learn(&self, _: &mut Memory) {}
+}
+
+pub(super) fn pair((key, value): (Key, Token)) -> Pair {
+    (key.name, key.token.out(), value.out())
+}

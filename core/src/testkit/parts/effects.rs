@@ -1,0 +1,156 @@
+//! Effects.
+
+use core::time::Duration;
+
+use super::cache::pair;
+use super::sources::{Detached, detached};
+use crate::testkit::oracle::{Fault, Memory, Oracle};
+use crate::testkit::{Host, Kit, Token};
+use crate::{CancelReason, Effect, Instant, Outcome, OutcomeKind, Settlement, TaskId};
+
+/// Takes effects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the methods")]
+pub enum Step {
+    Poll {
+        count: u8,
+    },
+    /// All actions of a good host at one instant: advance, poll and start until nothing is left.
+    Settle,
+}
+
+/// Takes an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "there is one")]
+pub enum Call {
+    Poll,
+}
+
+/// The effect, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "there is one")]
+pub enum Answer {
+    Effect(Option<Done>),
+}
+
+/// See [`Effect`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as there")]
+pub enum Done {
+    Stop(crate::Stop),
+    Observe(Settled),
+    Settle(Settled),
+    Wake(u32),
+    Discard(Settled),
+    Detach(Detached),
+    Uncache(u8, u32, u32),
+    Sweep,
+    Drained,
+}
+
+/// See [`Settlement`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as there")]
+pub struct Settled {
+    pub task: TaskId,
+    pub meta: u32,
+    pub attempts: u32,
+    pub waited: Duration,
+    pub ran: Duration,
+    pub kind: OutcomeKind,
+    pub reason: Option<CancelReason>,
+    pub value: Option<u32>,
+    pub job: Option<u32>,
+    pub callback: Option<u32>,
+    pub waiter: Option<u32>,
+}
+
+impl Step {
+    pub(super) const fn from_bytes(kind: u8, [a, ..]: [u8; 6]) -> Self {
+        match kind {
+            220..=227 => Self::Poll { count: a % 8 },
+            _ => Self::Settle,
+        }
+    }
+
+    pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
+        match self {
+            Self::Poll { count } => (0..count).try_for_each(|_| oracle.call(Call::Poll).map(drop)),
+            Self::Settle => oracle.settle(true),
+        }
+    }
+}
+
+impl Call {
+    pub(super) const fn now(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Takes the next effect, by `poll_settlement` if that has it.
+    pub(super) fn make(&self, host: &mut Host) -> Answer {
+        let effect = match host.machine.next_callback() {
+            Some(_) => host.machine.poll_settlement().map(Effect::Settle),
+            None => host.machine.poll_effect(),
+        };
+        Answer::Effect(effect.map(done))
+    }
+}
+
+impl Answer {
+    pub(super) fn learn(&self, memory: &mut Memory) {
+        let Self::Effect(effect) = *self;
+        match effect {
+            Some(Done::Stop(stop)) => memory.stopping.push(stop.attempt),
+            Some(Done::Observe(settled)) => {
+                memory.ids.tasks.add_once(settled.task);
+                memory.shown.push(settled);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn done(effect: Effect<Kit>) -> Done {
+    match effect {
+        Effect::Stop(stop) => Done::Stop(stop),
+        Effect::Observe(settlement) => Done::Observe(settled(settlement)),
+        Effect::Settle(settlement) => Done::Settle(settled(settlement)),
+        Effect::Wake(waiter) => Done::Wake(waiter.out()),
+        Effect::Discard(settlement) => Done::Discard(settled(settlement)),
+        Effect::Detach(source) => Done::Detach(detached(source)),
+        Effect::Uncache(key, value) => {
+            let (key, token, value) = pair((key, value));
+            Done::Uncache(key, token, value)
+        }
+        Effect::Sweep => Done::Sweep,
+        Effect::Drained => Done::Drained,
+    }
+}
+
+pub(super) fn settled(settlement: Settlement<Kit>) -> Settled {
+    let kind = settlement.outcome.kind();
+    let reason = match settlement.outcome {
+        Outcome::Cancelled(reason) => reason,
+        _ => None,
+    };
+    Settled {
+        task: settlement.task,
+        meta: settlement.meta,
+        attempts: settlement.attempts,
+        waited: settlement.times.waited(),
+        ran: settlement.times.ran(),
+        kind,
+        reason,
+        value: value_of(settlement.outcome),
+        job: settlement.job.map(Token::out),
+        callback: settlement.callback.map(Token::out),
+        waiter: settlement.waiter.map(Token::out),
+    }
+}
+
+pub(super) fn value_of(outcome: Outcome<Token, Token, Token>) -> Option<u32> {
+    match outcome {
+        Outcome::Completed(value) | Outcome::Failed(value) | Outcome::Panicked(value) => Some(value.out()),
+        _ => None,
+    }
+}
