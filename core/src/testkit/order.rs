@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::script::pick;
 use crate::{Jitter, Priority, Retry, Terms, Timeouts};
 
-/// Bytes that choose the terms of a task. The last two are free for further terms: zero must choose none of them, so that
-/// a script that was kept before does what it did.
+/// Bytes that choose the terms of a task. The last two are free for further terms: zero must choose none of them, so
+/// that a script that was kept before does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Order(pub [u8; 5]);
 

@@ -2,8 +2,8 @@
 //! its name, with:
 //!
 //! - `Step`, an action of a host: `from_bytes` makes it, and `take` makes its calls by the oracle;
-//! - `Call`, as plain data: `now` is the time that it passes in, `make` performs it on the machine, and `predict`, beside
-//!   the part's model in `model/`, gives the answer that the machine must give;
+//! - `Call`, as plain data: `now` is the time that it passes in, `make` performs it on the machine, and `predict`,
+//!   beside the part's model in `model/`, gives the answer that the machine must give;
 //! - `Answer`, as plain data: `learn` notes what a host has to remember of it, such as ids.
 //!
 //! Every payload in a call or an answer is the number of its token.
