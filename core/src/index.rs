@@ -86,3 +86,31 @@ const fn buckets(capacity: usize) -> usize {
         _ => (capacity * 8 / 7).next_power_of_two(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn it_never_grows_and_finds_what_is_there() {
+        for entries in [1_u32, 7, 100, 1_000] {
+            let (mut rng, mut index) = (fastrand::Rng::with_seed(entries.into()), Index::new(entries));
+            let before = index.allocated();
+            assert!(before <= Index::bytes(entries), "{before} for {entries}");
+            let mut keys: Vec<u64> = (0..u64::from(entries)).collect();
+            (0..entries).for_each(|number| index.link(number, |number| keys[number as usize]));
+            // Removed numbers leave tombstones, until the table is rehashed.
+            for _ in 0..40 * entries {
+                let number = rng.u32(..entries);
+                index.unlink(number, keys[number as usize]);
+                assert_eq!(index.find(keys[number as usize], |other| other == number), None);
+                keys[number as usize] = rng.u64(..) << rng.u32(..40);
+                index.link(number, |number| keys[number as usize]);
+                let other = rng.u32(..entries);
+                assert_eq!(index.find(keys[other as usize], |found| found == other), Some(other));
+            }
+            assert_eq!(index.allocated(), before);
+        }
+    }
+}

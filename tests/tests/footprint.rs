@@ -7,8 +7,8 @@ use std::time::Duration;
 use plimsoll_core::testkit::parts::{sources, time};
 use plimsoll_core::testkit::{Call, Host, Kit, Script, Setup, Step, trace};
 use plimsoll_core::{
-    CacheLimits, Effect, Instant, Limits, Offer, Outcome, Plan, Policy, Processor, ResultLimits, Route,
-    Terms, Timeouts,
+    CacheLimits, Effect, Instant, LaneLimits, Limits, Offer, Outcome, Plan, Policy, Processor, ResultLimits,
+    Route, Terms, Timeouts,
 };
 use plimsoll_tests::alloc::{Counting, here, reset_peak};
 
@@ -53,6 +53,7 @@ fn many_limits() -> Vec<Limits> {
         limits.sources = rng.u32(..20);
         limits.subscribers = rng.u32(..20);
         limits.events = rng.u32(1..300);
+        limits.lanes = LaneLimits::new(rng.u32(..300));
         let policy = [Policy::Fifo, Policy::Lru, Policy::S3Fifo][rng.usize(..3)];
         let ttl = rng.bool().then_some(Duration::from_secs(1));
         limits.cache = CacheLimits { entries: rng.u32(..3_000), ttl, policy, seed: 1 };

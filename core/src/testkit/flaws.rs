@@ -61,6 +61,11 @@ flaws! {
     LosesOrderInLongQueues,
     TakesTermsOfFirst,
     CutsBatches,
+    OrphansLeaveLanes,
+    ForgetsHolds,
+    CountsStarts,
+    CreditsAbsence,
+    ForgivesLateness,
     StaysPaused,
     ReportsNothing,
     GivesNoTime,
@@ -87,4 +92,5 @@ classes! {
     Sources,
     Subscribers,
     Sleeps,
+    Lanes,
 }

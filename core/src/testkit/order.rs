@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use super::script::pick;
-use crate::{Jitter, Priority, Retry, Terms, Timeouts};
+use crate::{Jitter, Lane, Priority, Rate, Retry, Terms, Timeouts};
 
-/// Bytes that choose the terms of a task. The last two are free for further terms: zero must choose none of them, so
-/// that a script that was kept before does what it did.
+/// Bytes that choose the terms of a task. The last two choose its lane: zero chooses none, so that a script that was kept
+/// before does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Order(pub [u8; 5]);
 
@@ -22,11 +22,35 @@ pub(super) enum Way {
 impl Order {
     /// The terms that these bytes choose.
     pub(super) fn terms(self) -> Terms {
-        Terms::new()
+        let terms = Terms::new()
             .priority(self.priority())
             .delay(self.delay())
             .timeouts(self.timeouts())
-            .retry(self.retry())
+            .retry(self.retry());
+        match self.lane() {
+            Some(lane) => terms.lane(lane),
+            None => terms,
+        }
+    }
+
+    /// This order, for a machine without lanes: most orders with one would be refused for nothing else.
+    pub(super) const fn mostly_without_lane(self) -> Self {
+        let [a, b, c, key_choice, how] = self.0;
+        Self([a, b, c, if key_choice < 248 { 0 } else { key_choice }, how])
+    }
+
+    /// Its lane. The keys begin at zero.
+    pub(super) fn lane(self) -> Option<Lane> {
+        let [_, _, _, key_choice, how] = self.0;
+        if key_choice < 64 {
+            return None;
+        }
+        let concurrency = pick(&[u32::MAX, 3, 2, 1], how >> 2 & 3);
+        let lane = Lane::new(key(key_choice)).weight(pick(&[1, 1, 2, 3], how & 3)).concurrency(concurrency);
+        Some(match rate(how) {
+            Some(rate) => lane.rate(rate),
+            None => lane,
+        })
     }
 
     pub(super) const fn priority(self) -> Priority {
@@ -120,6 +144,28 @@ impl Order {
             start_to_close: span(self.0[2] & 15),
             schedule_to_close: span(self.0[2] >> 4),
         }
+    }
+}
+
+/// How many keys of lanes scripts use.
+pub(super) const KEYS: u64 = 3;
+
+/// The key of a lane.
+pub(super) fn key(choice: u8) -> u64 {
+    u64::from(choice) % KEYS
+}
+
+/// A rate, mostly none.
+pub(super) fn rate(choice: u8) -> Option<Rate> {
+    let second = Duration::from_secs(1);
+    match choice {
+        0..208 => None,
+        208..216 => Some(Rate::new(1, Duration::from_millis(2))),
+        216..224 => Some(Rate::new(3, Duration::from_millis(10)).burst(2)),
+        224..232 => Some(Rate::new(7_000, second)),
+        232..240 => Some(Rate::new(300, second).burst(3)),
+        240..248 => Some(Rate::new(1, Duration::MAX).burst(2)),
+        248.. => Some(Rate::new(0, Duration::ZERO)),
     }
 }
 

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::order::rate;
 use super::parts::Step;
 use crate::{CacheLimits, Drain, Instant, LaneLimits, Limits, Policy, ResultLimits};
 
@@ -41,7 +42,7 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
 /// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
 /// there are so many sleeps that the machine has a wide timer wheel.
 ///
-/// The first 16 bytes are in use. The others are free for the limits of further parts: zero must choose the limit with
+/// The first 18 bytes are in use. The others are free for the limits of further parts: zero must choose the limit with
 /// which the part does nothing, so that a script that was kept before does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
@@ -66,11 +67,16 @@ impl Setup {
             64..128 => Policy::S3Fifo,
             128.. => Policy::Lru,
         };
-        let concurrency_limit = u32::from(concurrency % 4) + 1;
+        let has_lanes = self.0[16] >= 128;
+        let concurrency_limit = u32::from(concurrency % 4) + if has_lanes { 3 } else { 1 };
         let is_long = self.has_long_queue();
         let sleeps = pick(&[2, 1, 4, 0], concurrency >> 2);
         Limits {
-            queue: if is_long { u32::from(queue) + 100 } else { u32::from(queue % 7) },
+            queue: match (is_long, has_lanes) {
+                (true, _) => u32::from(queue) + 100,
+                (false, true) => u32::from(queue % 13),
+                (false, false) => u32::from(queue % 7),
+            },
             delayed: pick(&[2, 1, 3, 0, 5], queue / 7) + if is_long { 100 } else { 0 },
             concurrency: concurrency_limit,
             sleeps: if self.has_wide_wheel() {
@@ -85,8 +91,11 @@ impl Setup {
             sources: u32::from(sources % 3).max(u32::from(is_long)),
             subscribers: u32::from(subscribers % 3),
             events: u32::from(events % 6) + 1,
-            rate: None,
-            lanes: LaneLimits::default(),
+            rate: rate(self.0[17]),
+            lanes: LaneLimits {
+                lanes: if has_lanes { u32::from(self.0[16] % 3) + 1 } else { 0 },
+                queue: if is_long { None } else { pick(&[None, Some(0), Some(1), Some(4)], self.0[16] >> 2) },
+            },
             cache: CacheLimits {
                 entries: u32::from(cache % 4),
                 ttl: pick(&ttls, cache_ttl),

@@ -178,7 +178,8 @@ proptest! {
         let now = host.machine().now();
         let mode = if keeps { Drain::Cancel } else { Drain::Abort };
         host.call(&gate::Call::Drain { now, mode }.into());
-        let most_units = 2 * limits.task_slots() + 8 * host.machine().census().timers;
+        let lanes = limits.lanes.lanes + 1;
+        let most_units = 2 * limits.task_slots() + lanes + 8 * host.machine().census().timers;
         let most_effects = 3 * limits.task_slots()
             + limits.waiters
             + limits.sleep_slots()
@@ -293,8 +294,8 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 46, "{calls:?}");
-    assert_eq!(answers.len(), 41, "{answers:?}");
+    assert_eq!(calls.len(), 49, "{calls:?}");
+    assert_eq!(answers.len(), 43, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");

@@ -34,7 +34,7 @@ impl Model {
             ("waiters", size(self.line.iter())),
             ("permits", self.permits()),
             ("sleeps", size(0..self.sleeps.len())),
-            ("lanes", 0),
+            ("lanes", self.keyed_lanes()),
             ("observed", observed),
         ]
     }

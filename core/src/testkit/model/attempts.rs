@@ -68,6 +68,7 @@ impl Model {
 
     fn orphan_stopped(&mut self, meta: u32) {
         self.has_stopped(meta);
+        self.leave_lane(meta);
         self.publish(|model| Event::OrphanStopped { task: model.id_of(meta) });
         self.forget_if_over(meta);
     }

@@ -44,6 +44,7 @@ impl Model {
     pub(super) fn end_now(&mut self, discards: bool) {
         let discards = discards || self.has(Flaw::KeepsNothing);
         self.disarm(Owner::Drain);
+        self.disarm(Owner::Gate);
         self.ending = true;
         self.cache.is_closed = true;
         if discards && !self.discards {
@@ -70,7 +71,12 @@ impl Model {
     }
 
     fn is_walked(&self) -> bool {
-        self.ending && self.walked >= self.limits.task_slots()
+        self.ending && self.walked >= self.walk_length()
+    }
+
+    /// How many slots and lanes the first walk visits.
+    fn walk_length(&self) -> u32 {
+        self.limits.task_slots() + self.lane_numbers()
     }
 
     /// Visits as many slots as the budget allows. Returns how many.
@@ -81,21 +87,24 @@ impl Model {
         if !self.ending {
             self.end_now(false);
         }
-        let steps = budget.min(self.limits.task_slots() - self.walked);
+        let steps = budget.min(self.walk_length() - self.walked);
         // If nothing is left to settle or to discard, one step covers all slots that are left.
         let retained = self.count(|task| task.way == Way::Retain && task.held);
         let nothing_left = if self.discards {
             self.tasks.is_empty()
         } else {
             self.is_quiet() && self.kept.is_empty() && retained == 0
-        };
+        } && self.keyed_lanes() == 0;
         for _ in 0..steps {
             let slot = self.walked;
             self.walked += 1;
+            if let Some(number) = slot.checked_sub(self.limits.task_slots()) {
+                self.end_lane(number);
+            }
             self.in_slot(slot).into_iter().for_each(|meta| self.give_up(meta));
         }
         if nothing_left {
-            self.walked = self.limits.task_slots();
+            self.walked = self.walk_length();
         }
         let mut used = steps;
         while used < budget && self.is_walked() && self.end_goes_on() {
@@ -136,6 +145,7 @@ impl Model {
     pub(super) fn abandon(&mut self, meta: u32) {
         let Some(task) = self.at(meta).filter(|task| task.is_orphan()) else { return };
         task.placed = false;
+        self.leave_lane(meta);
         self.remains.abandoned += 1;
         self.forget_if_over(meta);
     }

@@ -29,8 +29,13 @@ impl Model {
 
     /// The queued task that starts next.
     fn next_queued(&self) -> Option<u32> {
-        let fair = (self.picks + 1) % u64::from(crate::Priority::FAIR_EVERY) == 0;
-        let queued = self.tasks.iter().filter_map(|task| match task.stage {
+        let (lane, fair) = if self.has_lanes() {
+            self.lane_in_turn().map(|(key, fair)| (Some(key), fair))?
+        } else {
+            (None, self.is_fair_start())
+        };
+        let in_turn = |task: &&Task| lane.is_none_or(|key| task.lane_key() == key);
+        let queued = self.tasks.iter().filter(in_turn).filter_map(|task| match task.stage {
             Stage::Queued { place, .. } => Some((task, place)),
             _ => None,
         });
@@ -93,6 +98,7 @@ impl Model {
             deadline,
             further: task.order.retry().total().saturating_sub(task.attempts),
         };
+        self.note_start(meta);
         self.rearm(meta);
         self.publish(|_| Event::Started { task: id, attempt: given.attempt, meta });
         Some(started)

@@ -29,7 +29,7 @@ impl Model {
             subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
             waiters: size(self.line.iter()),
             permits: self.permits(),
-            lanes: 0,
+            lanes: self.keyed_lanes(),
             observed: self.count(|task| task.out),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired,
@@ -52,6 +52,8 @@ impl Model {
                 Hold::Ending
             } else if self.paused {
                 Hold::Paused
+            } else if self.gate.is_shut {
+                if self.gate.is_held() { Hold::Held } else { Hold::Rate }
             } else if self.concurrency == 0 {
                 Hold::Concurrency
             } else if self.orphans() >= self.limits.orphans || self.orphans() >= self.concurrency {
@@ -173,7 +175,7 @@ impl Task {
             task: self.id.unwrap_or(STAND_IN),
             meta: self.meta,
             priority: self.order.priority(),
-            lane: None,
+            lane: self.lane_key().filter(|_| self.is_in_lane()),
             attempts: self.attempts,
             stage,
         }

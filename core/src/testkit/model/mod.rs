@@ -13,6 +13,7 @@ mod ending;
 mod gate;
 mod getters;
 mod inspect;
+mod lanes;
 mod observer;
 mod permits;
 mod settle;
@@ -40,6 +41,7 @@ use crate::{
 use cached::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
 pub(super) use getters::Probes;
+use lanes::{Lanes, Shutter};
 use permits::Permit;
 use sleeps::Sleepers;
 use sources::SourceModel;
@@ -92,6 +94,8 @@ pub struct Model {
     /// Whether the health and the sweep interval exist, until the machine drains. If the end of time comes before the
     /// next turn of one, it exists without a timer.
     intervals: [bool; 2],
+    gate: Shutter,
+    lanes: Lanes,
     sleeps: Sleepers,
     line: Vec<Permit>,
     sources: Vec<SourceModel>,
@@ -119,7 +123,10 @@ enum Owner {
     Health,
     Sweep,
     Drain,
+    Gate,
     Sleep(SleepId),
+    /// The lane with this key.
+    Lane(u64),
 }
 
 /// Adds one to a count.
@@ -162,6 +169,8 @@ impl Model {
             sweep_due: false,
             intervals: [limits.health_every, limits.sweep_every]
                 .map(|every| every.is_some_and(|every| now.checked_add(every).is_some())),
+            gate: Shutter::new(limits.rate, now),
+            lanes: Lanes::default(),
             sleeps: Sleepers::default(),
             line: Vec::new(),
             sources: Vec::new(),
@@ -181,6 +190,7 @@ impl Model {
         for (every, owner) in [(limits.health_every, Owner::Health), (limits.sweep_every, Owner::Sweep)] {
             model.arm(every.and_then(|every| now.checked_add(every)), owner);
         }
+        model.add_common_lane();
         model.note_highest();
         model
     }
@@ -287,7 +297,7 @@ impl Model {
     }
 
     fn free(&self) -> u32 {
-        if self.paused || self.ending || self.orphans() >= self.limits.orphans {
+        if self.paused || self.ending || self.gate.is_shut || self.orphans() >= self.limits.orphans {
             return 0;
         }
         let takes_place =

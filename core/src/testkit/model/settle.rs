@@ -58,6 +58,7 @@ impl Model {
             OutcomeKind::Completed => self.streak = 0,
             _ => {}
         }
+        self.leave_lane(meta);
         self.outbox.retain(|&other| other != meta);
         self.post(meta);
         if is_retained {

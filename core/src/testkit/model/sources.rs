@@ -94,8 +94,14 @@ impl Model {
             if let Err(reason) = self.fed(source, offer, None) {
                 refused = refused.or(Some(reason));
                 looked_at += 1;
-                let for_its_terms =
-                    [Refusal::Attempts, Refusal::NotRetained, Refusal::Unclaimed, Refusal::Delayed];
+                let for_its_terms = [
+                    Refusal::Attempts,
+                    Refusal::NotRetained,
+                    Refusal::Unclaimed,
+                    Refusal::Delayed,
+                    Refusal::Lanes,
+                    Refusal::LaneFull,
+                ];
                 if for_its_terms.iter().any(|own| reason == FeedRefusal::Task(*own)) {
                     continue;
                 }

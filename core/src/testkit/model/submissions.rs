@@ -44,7 +44,7 @@ impl Model {
             Way::Handle if self.unclaimed_room() == 0 => Some(Refusal::Unclaimed),
             Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ if !offer.order.delay().is_zero() && !self.has_delayed_room() => Some(Refusal::Delayed),
-            _ => None,
+            _ => self.lane_refusal(offer.order.lane(), !offer.order.delay().is_zero()),
         }
     }
 
@@ -122,6 +122,7 @@ impl Model {
             parting: Vec::new(),
         });
         self.name(meta, id);
+        self.enter_lane(order.lane());
         if order.delay().is_zero() {
             self.queue(meta);
         } else {

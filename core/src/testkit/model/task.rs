@@ -100,6 +100,16 @@ impl Task {
         matches!(self.stage, Stage::Halting { .. })
     }
 
+    /// The key of its lane.
+    pub(super) fn lane_key(&self) -> Option<u64> {
+        self.order.lane().map(|lane| lane.key())
+    }
+
+    /// Whether it counts in its lane: it is unsettled, or its attempt still runs.
+    pub(super) fn is_in_lane(&self) -> bool {
+        self.stage != Stage::Over || self.placed
+    }
+
     pub(super) fn is_queued(&self) -> bool {
         matches!(self.stage, Stage::Queued { .. })
     }

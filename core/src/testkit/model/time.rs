@@ -59,7 +59,9 @@ impl Model {
                 self.sweep_due = true;
             }
             Owner::Drain => self.end_now(!self.is_quiet()),
+            Owner::Gate => self.shut_or_open_gate(),
             Owner::Sleep(id) => self.sleeps.fall_due(id),
+            Owner::Lane(key) => self.fire_lane(key),
         }
     }
 
@@ -112,9 +114,10 @@ impl Model {
         self.timers.next().map_or(Wake::Never, |(at, reason)| Wake::At(at, reason))
     }
 
-    /// When the next timer of a task or of the drain fires.
+    /// When the next timer fires for which tasks wait.
     pub(in crate::testkit) fn next_of_tasks(&self) -> Option<Instant> {
-        self.timers.first_of(|owner| matches!(owner, Owner::Task(_) | Owner::Drain))
+        self.timers
+            .first_of(|owner| matches!(owner, Owner::Task(_) | Owner::Drain | Owner::Gate | Owner::Lane(_)))
     }
 
     pub(in crate::testkit) fn unsettled(&self) -> u32 {
@@ -127,7 +130,8 @@ impl Model {
     }
 
     pub(super) fn startable(&self) -> u32 {
-        self.count(Task::is_queued).min(self.free())
+        let waiting = if self.has_lanes() { self.startable_in_lanes() } else { self.count(Task::is_queued) };
+        waiting.min(self.free())
     }
 
     pub(super) fn is_late(&self, deadline: Instant) -> bool {

@@ -13,22 +13,23 @@ impl Oracle {
     ///
     /// The number of calls that this takes is known before:
     /// - two that allow starts, and one report for each attempt that the host runs;
-    /// - four for each unsettled task: its delay, its backoff or its deadline passes; a sweep that is due by then is
-    ///   requested; a start takes the task, or settles it because it is too late; its attempt, the last one, is
-    ///   reported;
+    /// - six for each unsettled task: its delay, its backoff or its deadline passes; a sweep that is due by then is
+    ///   requested; a start takes the task, or settles it because it is too late; it shuts the task's lane and the gate
+    ///   for a time; its attempt, the last one, is reported;
     /// - four for each task in a slot: its `Stop`, its `Observe`, giving that back, and its outcome;
     /// - one for each waiter, for room, in a sleep or for events: each is woken at most once, because none waits again;
     /// - if the script has begun the end, one for each source and each cache entry, and three for the end itself;
-    /// - one sweep that was due already.
+    /// - one sweep that was due already, one for each lane and one for the gate if they are shut already.
     ///
     /// A task that is delayed for ever without a deadline stays.
     pub(super) fn work_off(&mut self) -> Result<(), Fault> {
         self.regress = Duration::ZERO;
         let census = self.host.machine().census();
-        let of_tasks = 4 * census.unsettled() + 4 * u64::from(census.tasks);
+        let of_tasks = 6 * census.unsettled() + 4 * u64::from(census.tasks);
         let waiters = u64::from(census.waiters) + u64::from(census.sleeps) + u64::from(census.subscribers);
         let of_end = u64::from(census.sources) + u64::from(census.cached) + 3;
-        let most = self.calls + 2 + self.memory.running.len() as u64 + of_tasks + waiters + of_end + 1;
+        let shut = u64::from(census.lanes) + 1;
+        let most = self.calls + 2 + self.memory.running.len() as u64 + of_tasks + waiters + of_end + shut + 1;
         if self.flaw != Some(Flaw::StaysPaused) {
             self.let_starts_happen()?;
         }

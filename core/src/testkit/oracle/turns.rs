@@ -21,6 +21,8 @@ impl Oracle {
 
     pub(in crate::testkit) fn offer(&mut self, order: Order) -> Offer {
         self.metas += 1;
+        let has_lanes = self.host.machine().limits().lanes.lanes > 0;
+        let order = if has_lanes { order } else { order.mostly_without_lane() };
         let callback = (order.way() == Way::Callback).then(|| self.token());
         Offer { job: self.token(), meta: self.metas, callback, order }
     }

@@ -1,0 +1,91 @@
+//! Lanes, rates and holds.
+
+use super::submissions;
+use crate::testkit::{Host, Order};
+use crate::testkit::oracle::{Fault, Memory, Oracle};
+use crate::testkit::order::{key, rate};
+use crate::{HoldRefusal, Instant, Rate};
+
+/// Holds a lane or all starts up for a time, or sets the rate of starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the methods")]
+pub enum Step {
+    HoldLane { lane: u8, until: u8 },
+    Hold { until: u8 },
+    SetRate { rate: u8 },
+    /// Tasks of several lanes, with all else as in this order, and then some starts.
+    Crowd { order: Order, count: u8, starts: u8 },
+}
+
+/// Holds a lane or all starts up for a time, or sets the rate of starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the methods")]
+pub enum Call {
+    HoldLane { now: Instant, key: u64, until: Instant },
+    Hold { now: Instant, until: Instant },
+    SetRate { now: Instant, rate: Option<Rate> },
+}
+
+/// Whether the lane is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "one for each kind of answer")]
+pub enum Answer {
+    Nothing,
+    Held(Result<(), HoldRefusal>),
+}
+
+impl Step {
+    pub(super) const fn from_bytes(kind: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
+        match kind {
+            0..=127 => Self::Crowd { order: Order([a, b, c, d, e]), count: f & 7, starts: f >> 6 },
+            128..=207 => Self::HoldLane { lane: a, until: b },
+            208..=223 => Self::Hold { until: b },
+            _ => Self::SetRate { rate: a },
+        }
+    }
+
+    pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
+        let now = oracle.now();
+        let call = match self {
+            Self::HoldLane { lane, until } => {
+                Call::HoldLane { now, key: key(lane), until: oracle.instant(until) }
+            }
+            Self::Hold { until } => Call::Hold { now, until: oracle.instant(until) },
+            Self::Crowd { order, count, starts } => return crowd(oracle, order, count, starts),
+            Self::SetRate { rate: choice } => Call::SetRate { now, rate: rate(choice) },
+        };
+        oracle.call(call).map(drop)
+    }
+}
+
+fn crowd(oracle: &mut Oracle, order: Order, count: u8, starts: u8) -> Result<(), Fault> {
+    let Order([a, b, c, lane, how]) = order;
+    for place in 0..count {
+        let now = oracle.now();
+        let offer = oracle.offer(Order([a, b, c, lane.wrapping_add(place), how]));
+        oracle.call(submissions::Call::Submit { now, offer })?;
+    }
+    (0..starts).try_for_each(|_| oracle.start().map(drop))
+}
+
+impl Call {
+    pub(super) const fn now(&self) -> Option<Instant> {
+        let (Self::HoldLane { now, .. } | Self::Hold { now, .. } | Self::SetRate { now, .. }) = *self;
+        Some(now)
+    }
+
+    pub(super) fn make(&self, host: &mut Host) -> Answer {
+        match *self {
+            Self::HoldLane { now, key, until } => {
+                return Answer::Held(host.machine.hold_lane(now, key, until));
+            }
+            Self::Hold { now, until } => host.machine.hold(now, until),
+            Self::SetRate { now, rate } => host.machine.set_rate(now, rate),
+        }
+        Answer::Nothing
+    }
+}
+
+impl Answer {
+    pub(super) const fn learn(&self, _: &mut Memory) {}
+}
