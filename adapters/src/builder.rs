@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_core::{InvalidLimits, Limits, Priority, ResultLimits, Retry, Timeouts};
+use plimsoll_core::{InvalidLimits, LaneLimits, Limits, Priority, Rate, ResultLimits, Retry, Timeouts};
 
 use crate::cache::{Cache, CachePart, NoCache};
 use crate::engine::base::{MOST_IN_HAND, Shape};
@@ -125,12 +125,20 @@ impl<R> Builder<R> {
         subscribers: u32
         events: u32
         attempts: u32
+        lanes: LaneLimits
         seed: u64
     }
 
     /// Sets [`Limits::unclaimed`], which otherwise follows from the others.
     pub fn unclaimed(mut self, unclaimed: u32) -> Self {
         self.limits.unclaimed = Some(unclaimed);
+        self
+    }
+
+    /// Sets [`Limits::rate`]: how many attempts may be started in a time. [`Access::set_rate`](crate::Access::set_rate)
+    /// changes it. Default: any number.
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.limits.rate = Some(rate);
         self
     }
 

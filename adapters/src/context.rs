@@ -175,6 +175,37 @@ impl<M, S: Sharing> Context<M, S> {
         self.decide(Again::Never);
     }
 
+    /// Starts no further attempts of this task's lane for so long, and leaves those that run alone: what a server asks for that
+    /// sends a Retry-After. A later call replaces this one; zero ends a hold. Mostly with [`snooze`](Self::snooze) or
+    /// [`retry_after`](Self::retry_after), for the job itself. Whether it counts: not if the task has no lane, or the attempt is
+    /// over.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Lane, LaneLimits, Processor, Retry, Thread, lane_key};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder()
+    ///     .lanes(LaneLimits::new(100))
+    ///     .retry(Retry::NONE)
+    ///     .spawn_on(Thread::start()?, |_: u8, cx: Context| async move {
+    ///         if cx.now() < plimsoll::Instant::from_millis(5) {
+    ///             let pause = Duration::from_millis(5);
+    ///             cx.hold_lane(pause);
+    ///             cx.snooze(pause).map_err(std::io::Error::other)?;
+    ///             return Err(std::io::Error::other("429"));
+    ///         }
+    ///         Ok(cx.attempt())
+    ///     })?;
+    /// let lane = Lane::new(lane_key("example.com"));
+    /// assert_eq!(processor.task(1).lane(lane).submit()?.wait()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn hold_lane(&self, time: Duration) -> bool {
+        let is_running = self.signals.is_running(self.place, self.attempt);
+        is_running && self.signals.host().is_some_and(|host| host.hold_lane(self.task, time))
+    }
+
     /// Whether the attempt goes on, so that this counts.
     fn decide(&self, again: Again) -> bool {
         self.signals.host().is_some_and(|host| host.decide(self.place, self.attempt, again))

@@ -85,6 +85,7 @@ mod handle;
 mod handler;
 mod idle;
 mod inspect;
+mod lanes;
 mod options;
 mod panics;
 mod park;
@@ -127,6 +128,7 @@ pub use handle::{CancelOnDrop, Handle};
 pub use handler::{Handler, InfallibleHandler, NeverFails, Run, TypedHandler, infallible, running, typed};
 pub use idle::Idle;
 pub use inspect::Inspection;
+pub use lanes::lane_key;
 pub use options::Options;
 pub use panics::PanicMessage;
 pub use permit::{Permit, Reserve};
@@ -154,8 +156,8 @@ pub use work::{AnyWork, LocalWork, SendWork, Work};
 
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
-    CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant,
-    InvalidLimits, Jitter, LastError, Ledger, Limits, Message, OutcomeKind, Phase, Policy, Priority, Refusal,
-    Refused, Remains, ReserveRefusal, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal,
-    TaskId, TaskView, Timeouts, Times, Totals,
+    CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, HoldRefusal,
+    Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits, Message,
+    OutcomeKind, Phase, Policy, Priority, Rate, Refusal, Refused, Remains, ReserveRefusal, ResultLimits,
+    Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plimsoll_core::{Refusal, Terms};
 
-use crate::{Priority, Retry, Timeouts};
+use crate::{Lane, Priority, Retry, Timeouts};
 
 /// The terms of one task. What is `None` is as the [`Builder`](crate::Builder) was told.
 ///
@@ -32,12 +32,23 @@ pub struct Options<M = ()> {
     /// [`retry`](crate::Builder::retry), because only then is the job cloned; without it the task is
     /// [refused](crate::Refusal::Attempts).
     pub retry: Option<Retry>,
+    /// The lane to which it belongs. Needs a builder that was given [`lanes`](crate::Builder::lanes); without it the task is
+    /// [refused](crate::Refusal::Lanes).
+    pub lane: Option<Lane>,
 }
 
 impl<M> Options<M> {
     /// These metadata, and the builder's defaults for everything else.
     pub const fn new(meta: M) -> Self {
-        Self { meta, priority: None, delay: Duration::ZERO, timeouts: None, timeout: None, retry: None }
+        Self {
+            meta,
+            priority: None,
+            delay: Duration::ZERO,
+            timeouts: None,
+            timeout: None,
+            retry: None,
+            lane: None,
+        }
     }
 
     /// Sets the class of the queue.
@@ -62,6 +73,12 @@ impl<M> Options<M> {
     /// [refused](crate::Refusal::ZeroTimeout).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
+        self
+    }
+
+    /// Sets the lane to which it belongs. Default: the lane of all tasks without a key.
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.lane = Some(lane);
         self
     }
 
@@ -95,7 +112,11 @@ impl Defaults {
         let timeouts = options.timeouts_or(self.timeouts)?;
         let priority = options.priority.unwrap_or(self.priority);
         let retry = options.retry.unwrap_or(self.retry);
-        Ok(Terms::new().priority(priority).delay(options.delay).timeouts(timeouts).retry(retry))
+        let terms = Terms::new().priority(priority).delay(options.delay).timeouts(timeouts).retry(retry);
+        Ok(match options.lane {
+            Some(lane) => terms.lane(lane),
+            None => terms,
+        })
     }
 
     /// The terms that they come to themselves.

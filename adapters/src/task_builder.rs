@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_core::{Offer, Plan, Priority, Refused, Retry, Route, TaskId, Timeouts};
+use plimsoll_core::{Lane, Offer, Plan, Priority, Refused, Retry, Route, TaskId, Timeouts};
 
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
@@ -94,6 +94,12 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     /// See [`Options::retry`].
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options = self.options.retry(retry);
+        self
+    }
+
+    /// See [`Options::lane`].
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.options = self.options.lane(lane);
         self
     }
 

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, Effect, Instant, Limits, Offer, SleepId, SleepRefusal, SleepStatus, Start, Terms,
+    AttemptId, Effect, Instant, Limits, Offer, SleepId, SleepRefusal, SleepStatus, Start, TaskId, Terms,
 };
 
 use crate::context::Context;
@@ -119,6 +120,11 @@ impl<M: Copy + Send> AttemptHost for TestHost<M> {
     fn end_sleep(&self, id: SleepId) {
         let waker = self.lock().end_sleep(id);
         drop(waker);
+    }
+
+    /// Its lane, as far as a handler can tell, is held.
+    fn hold_lane(&self, _: TaskId, _: Duration) -> bool {
+        true
     }
 
     /// It always goes on, and nobody asks what it has decided.

@@ -1,8 +1,9 @@
 //! A processor as its attempts see it.
 
 use std::task::Waker;
+use std::time::Duration;
 
-use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal};
+use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal, TaskId};
 
 /// What an attempt that fails has decided about a further one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,9 @@ pub trait AttemptHost {
 
     /// Ends a sleep early.
     fn end_sleep(&self, id: SleepId);
+
+    /// Holds the lane of a task for so long: whether it has one.
+    fn hold_lane(&self, task: TaskId, time: Duration) -> bool;
 
     /// Notes what an attempt has decided about a further one, unless it is over or was asked to stop: whether it goes on.
     fn decide(&self, place: u32, attempt: AttemptId, again: Again) -> bool;

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::Ordering;
 use std::task::Waker;
+use std::time::Duration;
 
-use plimsoll_core::{AttemptId, Effect, Instant, SleepId, SleepRefusal, SleepStatus, Swept};
+use plimsoll_core::{AttemptId, Effect, Instant, SleepId, SleepRefusal, SleepStatus, Swept, TaskId};
 
 use super::attempt_host::{Again, AttemptHost};
 use super::completions::QueueKey;
@@ -348,6 +349,14 @@ impl<W: AnyWork> AttemptHost for Shared<W> {
     fn end_sleep(&self, id: SleepId) {
         let waker = self.act(|machine| machine.end_sleep(id));
         self.discard(waker);
+    }
+
+    fn hold_lane(&self, task: TaskId, time: Duration) -> bool {
+        let now = Self::now(self);
+        self.act(|machine| {
+            let lane = machine.view(task).and_then(|view| view.lane);
+            lane.is_some_and(|key| machine.hold_lane(now, key, now.saturating_add(time)).is_ok())
+        })
     }
 
     fn decide(&self, place: u32, attempt: AttemptId, again: Again) -> bool {

@@ -8,6 +8,7 @@ mod flow;
 mod foreign;
 mod handles;
 mod kit;
+mod lanes;
 mod loads;
 mod local;
 mod outcomes;

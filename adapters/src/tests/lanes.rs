@@ -1,0 +1,164 @@
+//! Lanes, rates and holds, as users see them.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::executor::block_on;
+
+use super::kit::{ms, on_every_runtime};
+use crate::runtime::sim::Sim;
+use crate::{
+    Context, Hold, HoldRefusal, Lane, LaneLimits, Processor, Rate, Refusal, Retry, Runtime, infallible,
+    lane_key,
+};
+
+on_every_runtime! {
+    a_stuck_lane_delays_no_other
+    a_rate_is_kept_and_lets_all_through
+}
+
+fn a_stuck_lane_delays_no_other(runtime: impl Runtime) {
+    let processor = Processor::builder()
+        .queue(20)
+        .concurrency(4)
+        .lanes(LaneLimits::new(10))
+        .spawn_on(
+            runtime,
+            infallible(|is_stuck: bool| async move {
+                if is_stuck {
+                    pending().await
+                }
+            }),
+        )
+        .unwrap();
+    let stuck = Lane::new(lane_key("stuck")).concurrency(2);
+    let mut handles = Vec::new();
+    let refused = loop {
+        match processor.task(true).lane(stuck).submit() {
+            Ok(handle) => handles.push(handle),
+            Err(refused) => break refused.reason,
+        }
+    };
+    assert_eq!(refused, Refusal::LaneFull);
+    for key in 0..100_u8 {
+        assert_eq!(processor.task(false).lane(Lane::new(lane_key(&key))).submit().unwrap().wait(), Ok(()));
+    }
+    assert_eq!(processor.task(false).submit().unwrap().wait(), Ok(()), "one without a key");
+    let view = processor.lane(stuck.key()).unwrap();
+    assert_eq!((view.running, view.queued as usize + 2), (2, handles.len()));
+    assert_eq!((processor.census().lanes, processor.census()), (1, processor.audit()));
+}
+
+fn a_rate_is_kept_and_lets_all_through(runtime: impl Runtime) {
+    let processor = Processor::builder()
+        .rate(Rate::new(1_000, Duration::from_secs(1)))
+        .spawn_on(runtime, infallible(|_: u32| async {}))
+        .unwrap();
+    let began = std::time::Instant::now();
+    let handles: Vec<_> = (0..30).map(|job| processor.submit(job).unwrap()).collect();
+    for handle in handles {
+        block_on(handle).unwrap();
+    }
+    assert!(began.elapsed() >= ms(28), "{:?}", began.elapsed());
+}
+
+/// A processor in virtual time that notes when each job, with its number, is begun.
+fn noted(
+    sim: &Sim,
+    build: impl FnOnce(crate::Builder) -> crate::Builder,
+) -> (Processor<fn(u32, Context) -> Result<(), &'static str>>, Arc<Mutex<Vec<(u64, u32)>>>) {
+    let begun = Arc::new(Mutex::new(Vec::new()));
+    let notes = begun.clone();
+    let handler = move |job: u32, cx: Context| {
+        let notes = notes.clone();
+        async move {
+            notes.lock().unwrap().push((cx.now().as_millis(), job));
+            cx.sleep(ms(1)).await.map_err(|_| "stopped")
+        }
+    };
+    (build(Processor::builder()).spawn_on(sim.clone(), handler).unwrap(), begun)
+}
+
+#[test]
+fn a_rate_is_exact_in_virtual_time() {
+    for seed in 0..5 {
+        let sim = Sim::new(seed);
+        let (processor, begun) = noted(&sim, |builder| builder.rate(Rate::new(100, Duration::from_secs(1))));
+        for job in 0..30 {
+            processor.task(job).post().unwrap();
+        }
+        sim.block_on(processor.idle()).unwrap();
+        let expected: Vec<_> = (0..30).map(|job| (10 * u64::from(job), job)).collect();
+        assert_eq!(*begun.lock().unwrap(), expected);
+        processor.set_rate(None);
+        begun.lock().unwrap().clear();
+        for job in 0..30 {
+            processor.task(job).post().unwrap();
+        }
+        sim.block_on(processor.idle()).unwrap();
+        assert!(begun.lock().unwrap().iter().all(|(at, _)| *at == 291));
+    }
+}
+
+#[test]
+fn a_hold_keeps_its_lane_and_no_other() {
+    let sim = Sim::new(1);
+    let (processor, begun) = noted(&sim, |builder| builder.lanes(LaneLimits::new(5)));
+    let [held, other] = [1, 2].map(Lane::new);
+    processor.hold_lane(held.key(), ms(50)).unwrap();
+    for (job, lane) in [(1, held), (2, other), (3, held)] {
+        processor.task(job).lane(lane).post().unwrap();
+    }
+    sim.block_on(processor.idle()).unwrap();
+    assert_eq!(*begun.lock().unwrap(), [(0, 2), (50, 1), (50, 3)]);
+    processor.hold(ms(20));
+    assert_eq!(processor.health().hold, Hold::Held);
+    processor.task(4).post().unwrap();
+    sim.block_on(processor.idle()).unwrap();
+    assert_eq!(begun.lock().unwrap().last(), Some(&(71, 4)));
+    assert_eq!((processor.lane(held.key()), processor.census().timers), (None, 0));
+}
+
+#[test]
+fn a_handler_holds_the_lane_of_its_task() {
+    let sim = Sim::new(1);
+    let begun = Arc::new(Mutex::new(Vec::new()));
+    let notes = begun.clone();
+    let processor = Processor::builder()
+        .lanes(LaneLimits::new(5))
+        .retry(Retry::NONE)
+        .spawn_on(sim.clone(), move |job: u32, cx: Context| {
+            let notes = notes.clone();
+            async move {
+                notes.lock().unwrap().push((cx.now().as_millis(), job));
+                if cx.now().as_millis() < 40 && job == 1 {
+                    assert!(cx.hold_lane(ms(40)));
+                    cx.snooze(ms(40)).map_err(|_| "no copy")?;
+                    return Err("429");
+                }
+                assert_eq!(cx.hold_lane(ms(0)), job != 3, "one of them has no lane");
+                Ok::<_, &str>(())
+            }
+        })
+        .unwrap();
+    let [slow, quick] = [1, 2].map(Lane::new);
+    let jobs = [(1, Some(slow.concurrency(1))), (2, Some(slow.concurrency(1))), (3, None), (4, Some(quick))];
+    for (job, lane) in jobs {
+        let task = processor.task(job);
+        if let Some(lane) = lane { task.lane(lane).post() } else { task.post() }.unwrap();
+    }
+    sim.block_on(processor.idle()).unwrap();
+    let mut begun = begun.lock().unwrap().clone();
+    begun.sort_unstable();
+    assert_eq!(begun, [(0, 1), (0, 3), (0, 4), (40, 1), (40, 2)]);
+}
+
+#[test]
+fn lanes_have_to_be_asked_for() {
+    let sim = Sim::new(1);
+    let (processor, _) = noted(&sim, |builder| builder);
+    let refused = processor.task(1).lane(Lane::new(1)).post().unwrap_err();
+    assert_eq!((refused.reason, refused.into_value()), (Refusal::Lanes, 1));
+    assert_eq!(processor.hold_lane(1, ms(1)), Err(HoldRefusal::Lanes));
+}
