@@ -4,6 +4,7 @@
 //!   [`requirements`] is what both have to show. `tests/nine_leaks.rs` runs the one against the other.
 //! - [`load`] drives the core for hours and days on a simulated clock; [`trace`] and [`replay`] read job logs and
 //!   replay them, and [`waits`] is how long their tasks waited.
+//! - [`tenants`] shares one machine among a thousand tenants, of which one floods it.
 //! - [`alloc`] counts bytes and allocations, and [`public`] finds the public traces.
 //! - [`engine`] drives the adapters from bytes on a simulated runtime, and checks everything that can be seen.
 
@@ -14,6 +15,7 @@ pub mod load;
 pub mod public;
 pub mod replay;
 pub mod requirements;
+pub mod tenants;
 pub mod trace;
 pub mod waits;
 
