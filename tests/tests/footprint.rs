@@ -56,7 +56,8 @@ fn many_limits() -> Vec<Limits> {
         limits.lanes = LaneLimits::new(rng.u32(..300));
         let policy = [Policy::Fifo, Policy::Lru, Policy::S3Fifo][rng.usize(..3)];
         let ttl = rng.bool().then_some(Duration::from_secs(1));
-        limits.cache = CacheLimits { entries: rng.u32(..3_000), ttl, policy, seed: 1 };
+        limits.cache =
+            CacheLimits { entries: rng.u32(..3_000), ttl, policy, seed: 1, ..CacheLimits::default() };
         all.push(limits);
     }
     all.push(Limits::default());
@@ -105,8 +106,13 @@ fn churn_does_not_allocate() {
     limits.queue = 100;
     limits.concurrency = 10;
     limits.results = ResultLimits::new(50, Some(Duration::from_millis(500)));
-    limits.cache =
-        CacheLimits { entries: 100, ttl: Some(Duration::from_millis(50)), policy: Policy::S3Fifo, seed: 3 };
+    limits.cache = CacheLimits {
+        entries: 100,
+        ttl: Some(Duration::from_millis(50)),
+        policy: Policy::S3Fifo,
+        seed: 3,
+        ..CacheLimits::default()
+    };
     limits.health_every = Some(Duration::from_millis(7));
     limits.sweep_every = Some(Duration::from_millis(70));
     let mut machine = Processor::<Odd>::new(limits, Instant::ZERO).unwrap();

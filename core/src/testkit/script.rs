@@ -101,6 +101,7 @@ impl Setup {
                 ttl: pick(&ttls, cache_ttl),
                 policy,
                 seed: 7,
+                ..CacheLimits::default()
             },
             attempts: pick(&[4, u32::MAX, 4, 2], attempts),
             health_every: pick(&every, health),

@@ -82,6 +82,8 @@ impl Call {
                     Inserted::Evicted(..) => "Evicted",
                     Inserted::Expired(..) => "Expired",
                     Inserted::Refused(..) => "Refused",
+                    Inserted::TooHeavy(..) => "TooHeavy",
+                    Inserted::NoRoom(..) => "NoRoom",
                 };
                 Answer::Inserted(how, inserted.into_pair().map(pair))
             }
