@@ -139,7 +139,7 @@ impl<K, V> Cache<K, V> {
         self.inner.clone()
     }
 
-    /// The live value of `key`: a hit, or else a miss. Expected O(1).
+    /// The live value of `key`: a hit, which restarts its time to idle, or else a miss. Expected O(1).
     pub fn get<Q>(&self, key: &Q) -> Option<Arc<V>>
     where
         K: Borrow<Q>,

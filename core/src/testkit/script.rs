@@ -99,7 +99,7 @@ impl Setup {
             },
             cache: CacheLimits {
                 entries: u32::from(cache % 4),
-                weight: pick(&[None, Some(12), Some(20), Some(6), Some(0)], cache_weight),
+                weight: pick(&[None, Some(12), Some(20), Some(12), Some(5)], cache_weight),
                 ttl: pick(&ttls, cache_ttl),
                 time_to_idle: pick(&ttls, cache_idle),
                 policy,

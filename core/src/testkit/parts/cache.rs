@@ -39,11 +39,14 @@ pub enum Answer {
 /// A key, its token, and the token of its value.
 pub type Pair = (u8, u32, u32);
 
+/// The weights of entries.
+const WEIGHTS: [u8; 8] = [1, 0, 0, 2, 3, 5, 11, 13];
+
 impl Step {
     pub(super) const fn from_bytes(kind: u8, [a, b, ..]: [u8; 6]) -> Self {
         let key = a % 6;
         match kind {
-            233..=239 => Self::Insert { key, weight: b % 16, rushes: b >= 192 },
+            233..=239 => Self::Insert { key, weight: WEIGHTS[(b % 8) as usize], rushes: b >= 192 },
             240..=243 => Self::Get { key },
             244 => Self::Peek { key },
             245 => Self::Remove { key },
