@@ -4,11 +4,13 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use plimsoll_core::{BuildError, CacheHasher, CacheLimits, CacheStats, Inserted, Instant, Limits};
 
 use crate::flights::Flights;
+use crate::panics::{catch, discard_panic};
 use crate::runtime::Clock;
 
 mod part;
@@ -181,7 +183,6 @@ impl<K, V> Cache<K, V> {
         let weight = (self.inner.weigher)(&key, &value);
         let (hash, now) = (self.inner.hasher().hash_of(&key), self.inner.now());
         let inserted = loop {
-            // Declared before the lock is taken, so that what has left is dropped after it is released.
             let mut evicted = [const { None }; EVICTED_A_HOLD];
             let mut entries = self.inner.lock();
             let has_evicted = |place: &mut Option<_>| {
@@ -189,8 +190,13 @@ impl<K, V> Cache<K, V> {
                 place.is_some()
             };
             if !evicted.iter_mut().all(has_evicted) {
-                break entries.insert_weighted(now, hash, key, value, weight);
+                let inserted = entries.insert_weighted(now, hash, key, value, weight);
+                drop(entries);
+                drop_each(evicted);
+                break inserted;
             }
+            drop(entries);
+            drop_each(evicted);
         };
         match inserted {
             Inserted::TooHeavy(key, value) | Inserted::NoRoom(key, value) => {
@@ -299,6 +305,21 @@ impl<K, V> Cache<K, V> {
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         self.inner.lock().stats()
+    }
+}
+
+/// Drops what has left. If several of them panic, the first panic goes on: two at the same time would abort the process.
+fn drop_each<T>(evicted: [Option<T>; EVICTED_A_HOLD]) {
+    let mut first = None;
+    for entry in evicted.into_iter().flatten() {
+        match catch(|| drop(entry)) {
+            Err(panic) if first.is_some() => discard_panic(panic),
+            Err(panic) => first = Some(panic),
+            Ok(()) => {}
+        }
+    }
+    if let Some(panic) = first {
+        resume_unwind(panic);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A cache that is bounded by weight, and one whose entries expire when they are not read.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -62,6 +63,27 @@ fn a_load_is_weighed_and_handed_out_even_if_it_is_too_heavy() {
     assert_eq!((cache.len(), cache.weight(), cache.peek(&2)), (2, 10, None));
     assert_eq!((load(2, 5), cache.len(), cache.stats().evicted), (5, 2, 1));
     assert_eq!(cache.stats().highest_weight, 10);
+}
+
+/// A value that panics when it is dropped, once.
+struct Bomb(u64);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(self.0 != 1, "light ones go off");
+    }
+}
+
+#[test]
+fn several_that_panic_when_they_leave_panic_once() {
+    let limits = CacheLimits::new(10).weight(4);
+    let cache = Cache::<u32, Bomb>::with_weigher(limits, |_, bomb| bomb.0).unwrap();
+    for key in 0..4 {
+        assert!(cache.insert(key, Bomb(1)));
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| cache.insert(9, Bomb(3)))).is_err());
+    assert_eq!((cache.len(), cache.weight(), cache.stats().evicted), (2, 4, 3));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(cache.remove(&3)))).is_err());
 }
 
 #[test]
