@@ -4,15 +4,25 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use plimsoll_core::{Account, BuildError, CacheHasher, CacheLimits, CacheStats, Inserted, Instant, Limits};
+use plimsoll_core::{BuildError, CacheHasher, CacheLimits, CacheStats, Inserted, Instant, Limits};
 
 use crate::flights::Flights;
 use crate::panics::{catch, discard_panic};
 use crate::runtime::Clock;
 
-/// A cache, bounded by entries and age, shared by cloning. [`Builder::cache`](crate::Builder::cache) makes it a part of a
+mod part;
+mod refusal;
+
+pub(crate) use part::{CachePart, NoCache};
+pub use refusal::CacheRefusal;
+
+/// The most entries that leave for another in one hold of the lock.
+const EVICTED_A_HOLD: usize = 16;
+
+/// A cache, bounded by entries, weight and age, shared by cloning. [`Builder::cache`](crate::Builder::cache) makes it a part of a
 /// processor, with which it ends.
 ///
 /// ```
@@ -40,6 +50,9 @@ use crate::runtime::Clock;
 /// # }
 /// ```
 ///
+/// With [`CacheLimits::weight`], a cache is bounded by what a function says that its entries weigh, such as their bytes; see
+/// [`with_weigher`](Self::with_weigher).
+///
 /// Values are `Arc`s, so that one that was read lives on when its entry goes. Everything that leaves the cache is
 /// dropped without its lock, and hashes are computed without it. Under the lock runs only the `Eq` of a key, which
 /// therefore must neither panic nor call back into the cache.
@@ -55,16 +68,48 @@ struct Inner<K, V> {
     flights: Flights<K, V>,
     hasher: OnceLock<CacheHasher>,
     limits: CacheLimits,
+    weigher: fn(&K, &V) -> u64,
     /// That of its processor; until there is one it is always the beginning.
     clock: OnceLock<Clock>,
 }
 
 impl<K, V> Cache<K, V> {
-    /// A cache for these limits. Allocates everything that it will ever need, but for the `Arc`s of values.
+    /// A cache for these limits, whose entries weigh 1 each. Allocates everything that it will ever need, but for the `Arc`s of
+    /// values.
     ///
     /// # Errors
     /// More entries than [`Limits::MOST`], or too little memory.
     pub fn new(limits: CacheLimits) -> Result<Self, BuildError> {
+        Self::with_weigher(limits, |_, _| 1)
+    }
+
+    /// [`new`](Self::new), with a function that weighs each entry when it is inserted, without the cache's lock. Without
+    /// [`CacheLimits::weight`] what it returns has no meaning.
+    ///
+    /// The limit is kept at every moment: before an entry is stored, as many others leave as it needs, expired ones first. One
+    /// that is heavier than the limit is refused, and nobody leaves for it.
+    ///
+    /// ```
+    /// use plimsoll::{Cache, CacheLimits, CacheRefusal};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // At most 1,000 pages, and of these at most 64 KiB; each for as long as it is read every ten minutes.
+    /// let limits = CacheLimits::new(1_000).weight(64 << 10).time_to_idle(Duration::from_secs(600));
+    /// let pages = Cache::<&str, String>::with_weigher(limits, |url, page| (url.len() + page.len()) as u64)?;
+    /// assert!(pages.insert("/", "x".repeat(40 << 10)) && pages.insert("/news", "x".repeat(20 << 10)));
+    /// assert!(pages.insert("/about", "x".repeat(10 << 10)));
+    /// assert_eq!((pages.len(), pages.peek("/")), (2, None));
+    /// let refused = pages.try_insert("/all", "x".repeat(64 << 10));
+    /// assert!(matches!(refused, Err(CacheRefusal::TooHeavy("/all", _))));
+    /// assert_eq!(pages.weight(), (30 << 10) + 11);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn with_weigher(limits: CacheLimits, weigher: fn(&K, &V) -> u64) -> Result<Self, BuildError> {
         let mut checked = Limits::default();
         checked.cache = limits;
         checked.check()?;
@@ -73,7 +118,7 @@ impl<K, V> Cache<K, V> {
         let entries = Mutex::new(plimsoll_core::Cache::new(limits));
         let (hasher, clock) = (OnceLock::new(), OnceLock::new());
         let flights = Flights::new();
-        Ok(Self { inner: Arc::new(Inner { entries, flights, hasher, limits, clock }) })
+        Ok(Self { inner: Arc::new(Inner { entries, flights, hasher, limits, weigher, clock }) })
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
@@ -96,7 +141,7 @@ impl<K, V> Cache<K, V> {
         self.inner.clone()
     }
 
-    /// The live value of `key`: a hit, or else a miss. Expected O(1).
+    /// The live value of `key`: a hit, which restarts its time to idle, or else a miss. Expected O(1).
     pub fn get<Q>(&self, key: &Q) -> Option<Arc<V>>
     where
         K: Borrow<Q>,
@@ -116,18 +161,50 @@ impl<K, V> Cache<K, V> {
         self.inner.lock().peek(now, hash, key).cloned()
     }
 
-    /// Stores a value with a fresh time to live. What had the key before, or what had to make room, is dropped; so is
-    /// the value itself when the cache holds nothing or the processor has ended. Whether it was stored. Expected O(1);
-    /// allocates the `Arc` of a value that is not one yet, and nothing else.
+    /// [`try_insert`](Self::try_insert), but drops a key and value that are refused. Whether they were stored.
     pub fn insert(&self, key: K, value: impl Into<Arc<V>>) -> bool
     where
         K: Hash + Eq,
     {
+        self.try_insert(key, value).is_ok()
+    }
+
+    /// Stores a value with a fresh time to live. What had the key before, or what had to make room, is dropped. Expected O(1),
+    /// and as much for each entry that has to leave, of which at most 16 leave in one hold of the lock. Allocates the `Arc` of
+    /// a value that is not one yet, and nothing else.
+    ///
+    /// # Errors
+    /// [`CacheRefusal`] with the key and the value.
+    pub fn try_insert(&self, key: K, value: impl Into<Arc<V>>) -> Result<(), CacheRefusal<K, V>>
+    where
+        K: Hash + Eq,
+    {
         let value = value.into();
+        let weight = (self.inner.weigher)(&key, &value);
         let (hash, now) = (self.inner.hasher().hash_of(&key), self.inner.now());
-        // Two statements: the lock is not held when what came out is dropped.
-        let inserted = self.inner.lock().insert(now, hash, key, value);
-        !matches!(inserted, Inserted::Refused(..))
+        let inserted = loop {
+            let mut evicted = [const { None }; EVICTED_A_HOLD];
+            let mut entries = self.inner.lock();
+            let has_evicted = |place: &mut Option<_>| {
+                *place = entries.make_room(now, hash, &key, weight);
+                place.is_some()
+            };
+            if !evicted.iter_mut().all(has_evicted) {
+                let inserted = entries.insert_weighted(now, hash, key, value, weight);
+                drop(entries);
+                drop_each(evicted);
+                break inserted;
+            }
+            drop(entries);
+            drop_each(evicted);
+        };
+        match inserted {
+            Inserted::TooHeavy(key, value) | Inserted::NoRoom(key, value) => {
+                Err(CacheRefusal::TooHeavy(key, value))
+            }
+            Inserted::Refused(key, value) => Err(CacheRefusal::Closed(key, value)),
+            _ => Ok(()),
+        }
     }
 
     /// The live value of `key`; if there is none, the one that `load` makes, which is stored. Of several callers at the same
@@ -211,6 +288,13 @@ impl<K, V> Cache<K, V> {
         self.inner.lock().capacity()
     }
 
+    /// What all entries together weigh, expired ones that were not swept yet included. Without a limit of the weight each
+    /// weighs 1.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.inner.lock().weight()
+    }
+
     /// The limits that it was built for.
     #[must_use]
     pub fn limits(&self) -> CacheLimits {
@@ -221,6 +305,21 @@ impl<K, V> Cache<K, V> {
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         self.inner.lock().stats()
+    }
+}
+
+/// Drops what has left. If several of them panic, the first panic goes on: two at the same time would abort the process.
+fn drop_each<T>(evicted: [Option<T>; EVICTED_A_HOLD]) {
+    let mut first = None;
+    for entry in evicted.into_iter().flatten() {
+        match catch(|| drop(entry)) {
+            Err(panic) if first.is_some() => discard_panic(panic),
+            Err(panic) => first = Some(panic),
+            Ok(()) => {}
+        }
+    }
+    if let Some(panic) = first {
+        resume_unwind(panic);
     }
 }
 
@@ -252,115 +351,5 @@ impl<K, V> fmt::Debug for Cache<K, V> {
             .field("limits", &self.limits())
             .field("stats", &self.stats())
             .finish_non_exhaustive()
-    }
-}
-
-/// A cache as the rest of the processor sees it.
-pub(crate) trait CachePart: Send + Sync {
-    /// What it was built for.
-    fn limits(&self) -> CacheLimits;
-    /// What it has asked of the allocator.
-    fn bytes(&self) -> usize;
-    /// Ages count on this clock, and hashes are drawn from the `seed` unless the limits have one, or it was used before.
-    /// Whether it had no clock yet.
-    fn begin(&self, clock: Clock, seed: u64) -> bool;
-    /// Drops up to `budget` expired entries; whether there may be more. Counts what panics in that.
-    fn sweep(&self, now: Instant, budget: u32, panics: &mut u32) -> bool;
-    /// Empties it for good. Counts what panics in that.
-    fn close(&self, panics: &mut u32);
-    /// What it holds, counted or recounted.
-    fn count(&self, audited: bool) -> CacheCount;
-}
-
-/// Drops foreign code's value; a panic of it is caught and counted.
-fn discard<T>(value: T, panics: &mut u32) {
-    if let Err(panic) = catch(|| drop(value)) {
-        discard_panic(panic);
-        *panics = panics.saturating_add(1);
-    }
-}
-
-/// The cache's part of the census and the ledger.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CacheCount {
-    pub(crate) held: u32,
-    pub(crate) account: Account,
-}
-
-impl<K: Send, V: Send + Sync> CachePart for Inner<K, V> {
-    fn limits(&self) -> CacheLimits {
-        self.limits
-    }
-
-    fn bytes(&self) -> usize {
-        Cache::<K, V>::bytes(&self.limits)
-    }
-
-    fn begin(&self, clock: Clock, seed: u64) -> bool {
-        let seed = if self.limits.seed == 0 { seed } else { self.limits.seed };
-        let _ = self.hasher.set(CacheHasher::with_seed(seed));
-        self.clock.set(clock).is_ok()
-    }
-
-    fn sweep(&self, now: Instant, budget: u32, panics: &mut u32) -> bool {
-        for _ in 0..budget {
-            // Two statements: the lock is not held when the entry is dropped.
-            let swept = self.lock().sweep(now);
-            let Some((key, value)) = swept else { return false };
-            discard(key, panics);
-            discard(value, panics);
-        }
-        true
-    }
-
-    fn close(&self, panics: &mut u32) {
-        self.lock().close();
-        loop {
-            let popped = self.lock().pop();
-            let Some((key, value)) = popped else { return };
-            discard(key, panics);
-            discard(value, panics);
-        }
-    }
-
-    fn count(&self, audited: bool) -> CacheCount {
-        let entries = self.lock();
-        let (stats, cache) = (entries.stats(), &*entries);
-        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let mut account = Account::default();
-        account.entered = stats.inserted;
-        account.left = stats.inserted.saturating_sub(cache.len() as u64);
-        account.highest = small(stats.highest);
-        account.bound = small(cache.capacity());
-        let held = if audited { cache.audit() } else { cache.len() };
-        CacheCount { held: small(held), account }
-    }
-}
-
-/// The cache of a processor that has none.
-pub(crate) struct NoCache;
-
-impl CachePart for NoCache {
-    fn limits(&self) -> CacheLimits {
-        CacheLimits::default()
-    }
-
-    fn bytes(&self) -> usize {
-        // The counts of the `Arc` that it is in.
-        2 * size_of::<usize>()
-    }
-
-    fn begin(&self, _: Clock, _: u64) -> bool {
-        true
-    }
-
-    fn sweep(&self, _: Instant, _: u32, _: &mut u32) -> bool {
-        false
-    }
-
-    fn close(&self, _: &mut u32) {}
-
-    fn count(&self, _: bool) -> CacheCount {
-        CacheCount { held: 0, account: Account::default() }
     }
 }

@@ -118,7 +118,7 @@ pub use access::Access;
 pub use batch::Submitted;
 pub use builder::{Builder, Cloning, Mode, Once};
 pub use building::{EngineFuture, LocalEngineFuture};
-pub use cache::Cache;
+pub use cache::{Cache, CacheRefusal};
 pub use completions::{CompletionQueue, Ready};
 pub use context::{Context, SnoozeRefusal};
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};

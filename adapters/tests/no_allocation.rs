@@ -276,7 +276,9 @@ fn the_footprint_is_exact() {
     {
         for is_local in [false, true] {
             let before = OWN.get();
-            let cache = CacheLimits { entries: cached, ..CacheLimits::default() };
+            let mut cache = CacheLimits::new(cached);
+            cache.weight = (cached > 1).then_some(1_000);
+            cache.time_to_idle = (cached > 100).then_some(Duration::from_secs(1));
             let captured = [7u64; 5];
             let builder = Processor::builder()
                 .queue(queue)

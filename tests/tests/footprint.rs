@@ -56,7 +56,8 @@ fn many_limits() -> Vec<Limits> {
         limits.lanes = LaneLimits::new(rng.u32(..300));
         let policy = [Policy::Fifo, Policy::Lru, Policy::S3Fifo][rng.usize(..3)];
         let ttl = rng.bool().then_some(Duration::from_secs(1));
-        limits.cache = CacheLimits { entries: rng.u32(..3_000), ttl, policy, seed: 1 };
+        let (weight, time_to_idle) = (rng.bool().then_some(9), rng.bool().then_some(Duration::from_secs(1)));
+        limits.cache = CacheLimits { entries: rng.u32(..3_000), weight, ttl, time_to_idle, policy, seed: 1 };
         all.push(limits);
     }
     all.push(Limits::default());
@@ -105,8 +106,8 @@ fn churn_does_not_allocate() {
     limits.queue = 100;
     limits.concurrency = 10;
     limits.results = ResultLimits::new(50, Some(Duration::from_millis(500)));
-    limits.cache =
-        CacheLimits { entries: 100, ttl: Some(Duration::from_millis(50)), policy: Policy::S3Fifo, seed: 3 };
+    limits.cache = CacheLimits::new(100).weight(500).policy(Policy::S3Fifo).ttl(Duration::from_millis(50));
+    limits.cache.time_to_idle = Some(Duration::from_millis(20));
     limits.health_every = Some(Duration::from_millis(7));
     limits.sweep_every = Some(Duration::from_millis(70));
     let mut machine = Processor::<Odd>::new(limits, Instant::ZERO).unwrap();
@@ -129,7 +130,8 @@ fn churn_does_not_allocate() {
         let key = rng.u64(..300);
         let hash = machine.cache().hasher().hash_of(&key);
         if machine.cache().get(now, hash, &key).is_none() {
-            let _ = machine.cache().insert(now, hash, key, [0; 40]);
+            while machine.cache().make_room(now, hash, &key, key % 10).is_some() {}
+            let _ = machine.cache().insert_weighted(now, hash, key, [0; 40], key % 10);
         }
         let _ = machine.advance(now, 1_000);
         while let Some(start) = machine.start_next(now) {

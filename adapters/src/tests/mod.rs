@@ -21,6 +21,7 @@ mod sleep;
 mod streams;
 mod timeouts;
 mod turns;
+mod weights;
 
 /// What users hold can be sent and shared, whatever their jobs are, as long as those can be sent.
 #[test]

@@ -34,6 +34,31 @@ impl<'a, K, V> CacheMut<'a, K, V> {
         self.0.insert(now, hash, key, value)
     }
 
+    /// See [`Cache::insert_weighted`].
+    pub fn insert_weighted(
+        &mut self,
+        now: Instant,
+        hash: u64,
+        key: K,
+        value: V,
+        weight: u64,
+    ) -> Inserted<K, V>
+    where
+        K: Eq,
+    {
+        self.0.insert_weighted(now, hash, key, value, weight)
+    }
+
+    /// See [`Cache::make_room`].
+    #[must_use = "dropping this drops a key and a value: do it outside any lock"]
+    pub fn make_room<Q>(&mut self, now: Instant, hash: u64, key: &Q, weight: u64) -> Option<(K, V)>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.0.make_room(now, hash, key, weight)
+    }
+
     /// See [`Cache::remove`].
     pub fn remove<Q>(&mut self, hash: u64, key: &Q) -> Option<(K, V)>
     where

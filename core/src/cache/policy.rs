@@ -1,6 +1,8 @@
 //! The eviction policies.
 
+use super::CacheLimits;
 use super::s3fifo::{MOST_PASSED, S3Fifo};
+use super::weight::Weights;
 use crate::list::{Links, List};
 
 /// Which entry a full [`Cache`](super::Cache) evicts for a new one. It replaces expired entries before it evicts any.
@@ -30,7 +32,11 @@ pub enum Policy {
     /// fingerprints counts. A cache of 16 or more entries begins with these parameters, and a smaller one with those
     /// above.
     ///
-    /// One insert passes over at most [`MOST_PASSED`](Policy::MOST_PASSED) entries, and then evicts the next one
+    /// With a limit of the weight, each queue has the same share of the weight as of the places, and has more than its
+    /// share if it has more of either. The authors' libCacheSim divides by weight alone (it counts bytes), and does not
+    /// admit an entry heavier than the small queue; here it is admitted, and soon leaves unless it is used.
+    ///
+    /// One eviction passes over at most [`MOST_PASSED`](Policy::MOST_PASSED) entries, and then evicts the next one
     /// whether or not it was used.
     ///
     /// This policy takes 2 bytes more for each place, and 4 bytes for each fingerprint; the latter rounded up to 64
@@ -39,7 +45,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// The most entries that one insert under [`Policy::S3Fifo`] passes over.
+    /// The most entries that one eviction under [`Policy::S3Fifo`] passes over.
     pub const MOST_PASSED: u32 = MOST_PASSED;
 }
 
@@ -65,28 +71,34 @@ enum Kind {
 
 impl Order {
     /// The order of no entries. Allocates [`Order::bytes`], O(entries).
-    pub(super) fn new(policy: Policy, entries: u32) -> Self {
-        let kind = match policy {
+    pub(super) fn new(limits: &CacheLimits) -> Self {
+        let kind = match limits.policy {
             Policy::Fifo => Kind::Fifo(List::new()),
             Policy::Lru => Kind::Lru(List::new()),
-            Policy::S3Fifo => Kind::S3Fifo(S3Fifo::new(entries)),
+            Policy::S3Fifo => Kind::S3Fifo(S3Fifo::new(limits)),
         };
-        Self { kind, links: Links::new(entries) }
+        Self { kind, links: Links::new(limits.entries) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator, exactly.
-    pub(super) const fn bytes(policy: Policy, entries: u32) -> usize {
-        let own = match policy {
+    pub(super) const fn bytes(limits: &CacheLimits) -> usize {
+        let own = match limits.policy {
             Policy::Fifo | Policy::Lru => 0,
-            Policy::S3Fifo => S3Fifo::bytes(entries),
+            Policy::S3Fifo => S3Fifo::bytes(limits.entries),
         };
-        Links::bytes(entries).saturating_add(own)
+        Links::bytes(limits.entries).saturating_add(own)
     }
 
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
         let own = if let Kind::S3Fifo(queues) = &self.kind { queues.allocated() } else { 0 };
         self.links.allocated() + own
+    }
+
+    /// Whether the weights of the lists are those of their entries.
+    #[cfg(test)]
+    pub(super) fn adds_up(&self, weights: &Weights) -> bool {
+        if let Kind::S3Fifo(queues) = &self.kind { queues.adds_up(&self.links, weights) } else { true }
     }
 
     /// Whether a key with this tag, which is about to be inserted, is remembered from an eviction. Forgets the key.
@@ -100,10 +112,10 @@ impl Order {
 
     /// Notes a new entry at `index`. `is_known` is the result of [`recalls`](Self::recalls).
     #[inline]
-    pub(super) fn inserted(&mut self, index: u32, is_known: bool) {
+    pub(super) fn inserted(&mut self, weights: &Weights, index: u32, is_known: bool) {
         match &mut self.kind {
             Kind::Fifo(list) | Kind::Lru(list) => list.push_back(&mut self.links, index),
-            Kind::S3Fifo(queues) => queues.inserted(&mut self.links, index, is_known),
+            Kind::S3Fifo(queues) => queues.inserted(&mut self.links, weights, index, is_known),
         }
     }
 
@@ -119,10 +131,10 @@ impl Order {
 
     /// Unlinks the entry at `index`, which is removed for another reason than eviction.
     #[inline]
-    pub(super) fn removed(&mut self, index: u32) {
+    pub(super) fn removed(&mut self, weights: &Weights, index: u32) {
         match &mut self.kind {
             Kind::Fifo(list) | Kind::Lru(list) => list.remove(&mut self.links, index),
-            Kind::S3Fifo(queues) => queues.removed(&mut self.links, index),
+            Kind::S3Fifo(queues) => queues.removed(&mut self.links, weights, index),
         }
     }
 
@@ -134,12 +146,36 @@ impl Order {
         }
     }
 
+    /// Notes that the weight of the entry at `index` has changed.
+    pub(super) fn reweighed(&mut self, index: u32, old: u64, new: u64) {
+        if let Kind::S3Fifo(queues) = &mut self.kind {
+            queues.reweighed(index, old, new);
+        }
+    }
+
     /// Chooses the entry to evict, and unlinks it.
     #[inline]
-    pub(super) fn evict(&mut self, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
+    pub(super) fn evict(&mut self, weights: &Weights, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
         match &mut self.kind {
             Kind::Fifo(list) | Kind::Lru(list) => list.pop_front(&mut self.links),
-            Kind::S3Fifo(queues) => queues.evict(&mut self.links, tag_of),
+            Kind::S3Fifo(queues) => queues.evict(&mut self.links, weights, tag_of),
         }
+    }
+
+    /// Chooses the entry to evict among all but the one at `spared`, and unlinks it. The spared one moves to the end of
+    /// its list.
+    pub(super) fn evict_beside(
+        &mut self,
+        weights: &Weights,
+        spared: u32,
+        tag_of: impl FnOnce(u32) -> u32,
+    ) -> Option<u32> {
+        self.removed(weights, spared);
+        let chosen = self.evict(weights, tag_of);
+        match &mut self.kind {
+            Kind::Fifo(list) | Kind::Lru(list) => list.push_back(&mut self.links, spared),
+            Kind::S3Fifo(queues) => queues.put_back(&mut self.links, weights, spared),
+        }
+        chosen
     }
 }

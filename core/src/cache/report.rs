@@ -17,6 +17,11 @@ pub enum Inserted<K, V> {
     Expired(K, V),
     /// Nothing was inserted, because the cache is closed or may hold no entries: the given key and value.
     Refused(K, V),
+    /// Nothing was inserted, because the entry alone is heavier than the cache may be: the given key and value.
+    TooHeavy(K, V),
+    /// Nothing was inserted, because the other entries leave too little weight:
+    /// [`make_room`](crate::Cache::make_room) was not called until `None`. The given key and value.
+    NoRoom(K, V),
 }
 
 impl<K, V> Inserted<K, V> {
@@ -27,7 +32,9 @@ impl<K, V> Inserted<K, V> {
             Self::Replaced(key, value)
             | Self::Evicted(key, value)
             | Self::Expired(key, value)
-            | Self::Refused(key, value) => Some((key, value)),
+            | Self::Refused(key, value)
+            | Self::TooHeavy(key, value)
+            | Self::NoRoom(key, value) => Some((key, value)),
         }
     }
 }
@@ -40,6 +47,8 @@ impl<K, V> fmt::Debug for Inserted<K, V> {
             Self::Evicted(..) => "Evicted",
             Self::Expired(..) => "Expired",
             Self::Refused(..) => "Refused",
+            Self::TooHeavy(..) => "TooHeavy",
+            Self::NoRoom(..) => "NoRoom",
         })
     }
 }
@@ -59,10 +68,12 @@ pub struct CacheStats {
     pub replaced: u64,
     /// Live entries that were evicted for another.
     pub evicted: u64,
-    /// Expired entries that a sweep removed or an insert replaced.
+    /// Expired entries that a sweep removed, an insert replaced, or that had to make room.
     pub expired: u64,
     /// Entries that [`Cache::remove`](crate::Cache::remove) or [`Cache::pop`](crate::Cache::pop) removed.
     pub removed: u64,
     /// The most entries that the cache held at the same time.
     pub highest: usize,
+    /// The most that the entries weighed together at any moment.
+    pub highest_weight: u64,
 }

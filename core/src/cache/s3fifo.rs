@@ -11,13 +11,15 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::CacheLimits;
 use super::ghost::{Ghost, Reach};
+use super::weight::Weights;
 use crate::list::{Links, List};
 
 /// The parameters that adapt to the load.
 #[derive(Debug)]
 struct Parameters {
-    /// The share of the small queue, in hundredths of all places.
+    /// The share of the small queue, in hundredths of the whole.
     small: u8,
     /// How many uses move an entry from the small queue to the main queue.
     to_main: u8,
@@ -61,14 +63,31 @@ struct State {
     place: Place,
 }
 
+/// How many entries may be in a queue, and how much they may weigh together, before they have to leave.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    places: u32,
+    weight: u64,
+}
+
+/// A queue of entries, and how much they weigh together.
+#[derive(Debug)]
+struct Queue {
+    list: List,
+    weight: u64,
+}
+
 /// The two queues of entries, and the fingerprints of the keys that left the small one.
 #[derive(Debug)]
 pub(super) struct S3Fifo {
     states: Vec<State>,
-    small: List,
-    main: List,
+    small: Queue,
+    main: Queue,
     ghost: Ghost,
-    places: u32,
+    /// The share of both queues together.
+    whole: Share,
+    /// The share of the small queue by [`AUTHORS`] and by [`STEADY`].
+    small_shares: [Share; 2],
     /// Whether an entry was ever evicted. Until then a new entry that finds the small queue full enters the main queue.
     has_evicted: bool,
     /// The evidence for steady popularity, which is assumed while this is above 0.
@@ -79,14 +98,17 @@ pub(super) struct S3Fifo {
 
 impl S3Fifo {
     /// Empty queues for `entries` entries. Allocates [`S3Fifo::bytes`], O(entries).
-    pub(super) fn new(entries: u32) -> Self {
+    pub(super) fn new(limits: &CacheLimits) -> Self {
+        let entries = limits.entries;
+        let whole = Share { places: entries, weight: limits.weight.unwrap_or(u64::MAX) };
         let quarter = i32::try_from(entries / 4).unwrap_or(i32::MAX);
         Self {
             states: vec![State { uses: 0, place: Place::Small }; entries as usize],
-            small: List::new(),
-            main: List::new(),
+            small: Queue::new(),
+            main: Queue::new(),
             ghost: Ghost::new(ghost_places(entries)),
-            places: entries,
+            whole,
+            small_shares: [AUTHORS, STEADY].map(|parameters| whole.hundredths(parameters.small)),
             has_evicted: false,
             // Above 0 for 16 or more entries: a large cache takes long to judge, and until then one use is enough.
             evidence: quarter / 4,
@@ -105,6 +127,13 @@ impl S3Fifo {
         self.states.capacity() * size_of::<State>() + self.ghost.allocated()
     }
 
+    /// Whether each queue weighs as much as its entries.
+    #[cfg(test)]
+    pub(super) fn adds_up(&self, links: &Links, weights: &Weights) -> bool {
+        let sum = |queue: &Queue| queue.list.iter(links).map(|index| weights.of(index)).sum::<u64>();
+        [&self.small, &self.main].iter().all(|queue| queue.weight == sum(queue))
+    }
+
     /// Whether a new key with this tag was lately evicted from the small queue. Forgets the key.
     pub(super) fn recalls(&mut self, tag: u32) -> bool {
         let is_certain = self.evidence > self.most_evidence / 2;
@@ -113,16 +142,16 @@ impl S3Fifo {
 
     /// Links the new entry at `index`: into the main queue if its key is known, or if nothing was evicted so far and
     /// the small queue is full; otherwise into the small queue.
-    pub(super) fn inserted(&mut self, links: &mut Links, index: u32, is_known: bool) {
+    pub(super) fn inserted(&mut self, links: &mut Links, weights: &Weights, index: u32, is_known: bool) {
         let place = match is_known {
             true => Place::Recalled,
-            false if !self.has_evicted && self.small.len() >= self.small_places() => Place::Main,
+            false if !self.has_evicted && self.small.fills(self.small_share()) => Place::Main,
             false => Place::Small,
         };
         if let Some(state) = self.states.get_mut(index as usize) {
             *state = State { uses: 0, place };
         }
-        self.queue_of(index).push_back(links, index);
+        self.put_back(links, weights, index);
     }
 
     /// Counts a use of the entry at `index`.
@@ -134,25 +163,43 @@ impl S3Fifo {
     }
 
     /// Unlinks the entry at `index`.
-    pub(super) fn removed(&mut self, links: &mut Links, index: u32) {
-        self.queue_of(index).remove(links, index);
+    pub(super) fn removed(&mut self, links: &mut Links, weights: &Weights, index: u32) {
+        let queue = self.queue_of(index);
+        queue.list.remove(links, index);
+        queue.weight = queue.weight.saturating_sub(weights.of(index));
+    }
+
+    /// Links the entry at `index`, which is in no list, to the end of its queue.
+    pub(super) fn put_back(&mut self, links: &mut Links, weights: &Weights, index: u32) {
+        self.queue_of(index).push_back(links, weights, index);
+    }
+
+    /// Notes that the weight of the entry at `index` has changed.
+    pub(super) fn reweighed(&mut self, index: u32, old: u64, new: u64) {
+        let queue = self.queue_of(index);
+        queue.weight = queue.weight.saturating_sub(old).saturating_add(new);
     }
 
     /// Any entry: the first of the small queue, or else of the main queue.
     pub(super) fn any(&self) -> Option<u32> {
-        self.small.front().or_else(|| self.main.front())
+        self.small.list.front().or_else(|| self.main.list.front())
     }
 
     /// Chooses the entry to evict, and unlinks it. O([`MOST_PASSED`]), and amortised O(1) over the counted uses.
-    pub(super) fn evict(&mut self, links: &mut Links, tag_of: impl FnOnce(u32) -> u32) -> Option<u32> {
+    pub(super) fn evict(
+        &mut self,
+        links: &mut Links,
+        weights: &Weights,
+        tag_of: impl FnOnce(u32) -> u32,
+    ) -> Option<u32> {
         self.has_evicted = true;
         let Parameters { to_main, most_uses, .. } = *self.parameters();
-        let main_places = self.places.saturating_sub(self.small_places());
+        let main_share = self.whole.without(self.small_share());
         let mut left = MOST_PASSED;
         loop {
-            let from_main = self.main.len() > main_places || self.small.is_empty();
+            let from_main = self.main.exceeds(main_share) || self.small.list.is_empty();
             let (queue, enough) = if from_main { (&mut self.main, 1) } else { (&mut self.small, to_main) };
-            let index = queue.pop_front(links)?;
+            let index = queue.pop_front(links, weights)?;
             let State { uses, place } = *self.states.get(index as usize)?;
             self.learn(place, uses > 0);
             if uses < enough || left == 0 {
@@ -169,7 +216,7 @@ impl S3Fifo {
                     State { uses: 0, place: Place::Promoted }
                 };
             }
-            self.main.push_back(links, index);
+            self.main.push_back(links, weights, index);
         }
     }
 
@@ -177,9 +224,9 @@ impl S3Fifo {
         if self.evidence > 0 { &STEADY } else { &AUTHORS }
     }
 
-    /// How many places the small queue has.
-    fn small_places(&self) -> u32 {
-        hundredths(self.places, self.parameters().small).max(1)
+    const fn small_share(&self) -> Share {
+        let [authors, steady] = self.small_shares;
+        if self.evidence > 0 { steady } else { authors }
     }
 
     /// Learns from an entry that has its turn in its queue, and whether it was used before.
@@ -195,7 +242,7 @@ impl S3Fifo {
     }
 
     /// The queue that the entry at `index` is in.
-    fn queue_of(&mut self, index: u32) -> &mut List {
+    fn queue_of(&mut self, index: u32) -> &mut Queue {
         match self.states.get(index as usize) {
             Some(State { place: Place::Promoted | Place::Recalled | Place::Main, .. }) => &mut self.main,
             _ => &mut self.small,
@@ -203,9 +250,48 @@ impl S3Fifo {
     }
 }
 
-/// The given number of hundredths of `places`, rounded down.
-fn hundredths(places: u32, hundredths: u8) -> u32 {
-    u32::try_from(u64::from(places) * u64::from(hundredths) / 100).unwrap_or(places)
+impl Share {
+    /// The given number of hundredths of both, rounded down, but at least 1.
+    fn hundredths(self, hundredths: u8) -> Self {
+        let of = |whole: u64| {
+            let hundredths = u64::from(hundredths);
+            (whole / 100 * hundredths + whole % 100 * hundredths / 100).max(1)
+        };
+        let places = u32::try_from(of(self.places.into())).unwrap_or(self.places);
+        Self { places, weight: of(self.weight) }
+    }
+
+    const fn without(self, part: Self) -> Self {
+        let places = self.places.saturating_sub(part.places);
+        Self { places, weight: self.weight.saturating_sub(part.weight) }
+    }
+}
+
+impl Queue {
+    const fn new() -> Self {
+        Self { list: List::new(), weight: 0 }
+    }
+
+    const fn fills(&self, share: Share) -> bool {
+        self.list.len() >= share.places || self.weight >= share.weight
+    }
+
+    const fn exceeds(&self, share: Share) -> bool {
+        self.list.len() > share.places || self.weight > share.weight
+    }
+
+    #[inline]
+    fn push_back(&mut self, links: &mut Links, weights: &Weights, index: u32) {
+        self.list.push_back(links, index);
+        self.weight = self.weight.saturating_add(weights.of(index));
+    }
+
+    #[inline]
+    fn pop_front(&mut self, links: &mut Links, weights: &Weights) -> Option<u32> {
+        let index = self.list.pop_front(links)?;
+        self.weight = self.weight.saturating_sub(weights.of(index));
+        Some(index)
+    }
 }
 
 /// The number of fingerprints: nine tenths of the places, rounded down.

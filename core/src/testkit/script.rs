@@ -42,8 +42,8 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
 /// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
 /// there are so many sleeps that the machine has a wide timer wheel.
 ///
-/// The first 18 bytes are in use. The others are free for the limits of further parts: zero must choose the limit with
-/// which the part does nothing, so that a script that was kept before does what it did.
+/// The first 18 bytes are in use, and the last two. The others are free for the limits of further parts: zero must
+/// choose the limit with which the part does nothing, so that a script that was kept before does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
 
@@ -59,6 +59,7 @@ impl Setup {
     pub fn limits(&self) -> Limits {
         let [queue, concurrency, orphans, unclaimed, results, ttl, waiters, sources, rest @ ..] = self.0;
         let [subscribers, events, cache, cache_ttl, attempts, health, sweep, _, ..] = rest;
+        let [.., cache_idle, cache_weight] = self.0;
         let ms = Duration::from_millis;
         let ttls = [None, Some(ms(5)), Some(ms(1_000)), Some(Duration::ZERO), Some(Duration::MAX)];
         let every = [None, Some(ms(1)), Some(ms(10)), Some(Duration::from_micros(2_500)), Some(ms(1_000))];
@@ -98,7 +99,9 @@ impl Setup {
             },
             cache: CacheLimits {
                 entries: u32::from(cache % 4),
+                weight: pick(&[None, Some(12), Some(20), Some(12), Some(5)], cache_weight),
                 ttl: pick(&ttls, cache_ttl),
+                time_to_idle: pick(&ttls, cache_idle),
                 policy,
                 seed: 7,
             },

@@ -320,7 +320,7 @@ fn retention(limits: &mut Limits) {
 }
 
 fn cache(limits: &mut Limits) {
-    limits.cache = CacheLimits { entries: BATCH, ttl: None, policy: Policy::Lru, seed: 1 };
+    limits.cache = CacheLimits { entries: BATCH, ttl: None, policy: Policy::Lru, seed: 1, ..CacheLimits::default() };
 }
 
 fn fill(world: &mut World) {

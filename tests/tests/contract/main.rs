@@ -12,7 +12,7 @@ use plimsoll_core::testkit::parts::attempts::{self, Stopped};
 use plimsoll_core::testkit::parts::effects::{self, Done, Settled};
 use plimsoll_core::testkit::parts::permits::{self, Room};
 use plimsoll_core::testkit::parts::sleeps::{self, Slept};
-use plimsoll_core::testkit::parts::{gate, observer, sources, subscribers, tasks, time};
+use plimsoll_core::testkit::parts::{cache, gate, observer, sources, subscribers, tasks, time};
 use plimsoll_core::testkit::{
     Answer, Call, Flaw, Host, Oracle, Script, Setup, Step, check, check_flawed, trace,
 };
@@ -243,6 +243,7 @@ fn scripts_reach_everything() {
     let (mut snoozed, mut cut_off, mut retired) = (0, 0, 0);
     let (mut shown, mut taken_back, mut unwanted) = (0, 0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
+    let (mut too_heavy, mut no_room, mut room_made) = (0, 0, 0);
     let (mut wide, mut mixed, mut long_queues, mut longest_batch) = (0, 0, 0, 0);
     for script in seeded(300) {
         wide += u32::from(script.setup.limits().timer_slots() >= 1 << 13);
@@ -275,6 +276,11 @@ fn scripts_reach_everything() {
                 Answer::Permits(permits::Answer::Room(Room::Granted(_))) => granted += 1,
                 Answer::Permits(permits::Answer::Room(Room::Unclaimed(_))) => denied += 1,
                 Answer::Permits(permits::Answer::GivenBack(places)) => given_back += places,
+                Answer::Cache(cache::Answer::Inserted("TooHeavy", _)) => too_heavy += 1,
+                Answer::Cache(cache::Answer::Inserted("NoRoom", _)) => no_room += 1,
+                Answer::Cache(cache::Answer::Removed(Some(_))) => {
+                    room_made += u32::from(matches!(call, Call::Cache(cache::Call::MakeRoom { .. })));
+                }
                 Answer::Sleeps(sleeps::Answer::Slept(Slept::Over(..))) => slept += 1,
                 Answer::Sleeps(sleeps::Answer::Slept(Slept::Sleeping(_))) => slept_on += 1,
                 Answer::Sleeps(sleeps::Answer::Slept(Slept::Gone(_))) => cut_short += 1,
@@ -294,7 +300,7 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 49, "{calls:?}");
+    assert_eq!(calls.len(), 50, "{calls:?}");
     assert_eq!(answers.len(), 43, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
@@ -305,6 +311,7 @@ fn scripts_reach_everything() {
     assert!(shown > 50 && taken_back > 50 && unwanted > 20, "{shown} {taken_back} {unwanted}");
     assert!(snoozed > 50 && cut_off > 5 && retired > 50, "{snoozed} {cut_off} {retired}");
     assert!(tried_again > 5, "{tried_again}");
+    assert!(too_heavy > 50 && no_room > 5 && room_made > 40, "{too_heavy} {no_room} {room_made}");
     assert!(wide > 2 && long_queues > 2, "{wide} {long_queues}");
     assert!(mixed > 50 && longest_batch > 64, "{mixed} {longest_batch}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);

@@ -1,13 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
+mod idle;
 mod naive;
+mod weights;
 
 use super::*;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec};
 use core::cell::Cell;
 use core::hash::Hash;
+use core::time::Duration;
 
 const POLICIES: [Policy; 3] = [Policy::Fifo, Policy::Lru, Policy::S3Fifo];
 
@@ -18,7 +21,7 @@ fn at(millis: u64) -> Instant {
 }
 
 fn limits(entries: u32, ttl: Option<u32>, policy: Policy) -> CacheLimits {
-    CacheLimits { entries, ttl: ttl.map(|ttl| MS * ttl), policy, seed: 1 }
+    CacheLimits { entries, ttl: ttl.map(|ttl| MS * ttl), policy, seed: 1, ..CacheLimits::default() }
 }
 
 /// A cache that hashes each key itself.
@@ -39,6 +42,14 @@ impl<K: Hash + Eq, V: Copy> Hashing<K, V> {
 
     fn insert(&mut self, now: u64, key: K, value: V) -> Inserted<K, V> {
         self.0.insert(at(now), self.0.hasher().hash_of(&key), key, value)
+    }
+
+    fn insert_weighted(&mut self, now: u64, key: K, value: V, weight: u64) -> Inserted<K, V> {
+        self.0.insert_weighted(at(now), self.0.hasher().hash_of(&key), key, value, weight)
+    }
+
+    fn make_room(&mut self, now: u64, key: K, weight: u64) -> Option<(K, V)> {
+        self.0.make_room(at(now), self.0.hasher().hash_of(&key), &key, weight)
     }
 
     fn remove(&mut self, key: K) -> Option<(K, V)> {
@@ -204,8 +215,11 @@ fn a_cache_without_places_refuses_every_insert() {
 
 #[test]
 fn times_at_the_ends_of_their_range_are_legal() {
-    for ttl in [Duration::ZERO, MS, Duration::MAX] {
-        let mut cache = Cache::new(CacheLimits { entries: 1, ttl: Some(ttl), ..CacheLimits::default() });
+    let of = |ttl, idle| CacheLimits { ttl, time_to_idle: idle, ..CacheLimits::new(1) };
+    let both = [Duration::ZERO, MS, Duration::MAX]
+        .map(|age| [(age, of(Some(age), None)), (age, of(None, Some(age)))]);
+    for (ttl, limits) in both.into_iter().flatten() {
+        let mut cache = Cache::new(limits);
         let _ = cache.insert(Instant::ZERO, 1, 1, 1);
         assert_eq!(cache.get(Instant::ZERO, 1, &1).is_some(), ttl > Duration::ZERO);
         assert_eq!(cache.sweep_due(Instant::MAX), ttl < Duration::MAX);
@@ -244,14 +258,17 @@ fn allocated<K, V>(cache: &Cache<K, V>) -> usize {
     cache.entries.capacity() * size_of::<Slot<Entry<K, V>>>()
         + cache.index.allocated()
         + cache.order.allocated()
-        + cache.ages.as_ref().map_or(0, Ages::allocated)
+        + cache.weights.allocated()
+        + cache.expiry.as_ref().map_or(0, Expiry::allocated)
 }
 
 #[test]
 fn the_cache_is_as_large_as_promised_and_never_grows() {
     for entries in [0, 1, 2, 3, 4, 7, 10, 100, 448, 1_000] {
         for policy in POLICIES {
-            let limits = limits(entries, (entries % 2 == 0).then_some(1_000), policy);
+            let mut limits = limits(entries, (entries % 2 == 0).then_some(1_000), policy);
+            limits.time_to_idle = (entries % 4 < 2).then_some(MS * 1_000);
+            limits.weight = (entries % 3 != 1).then_some(u64::from(entries) * 2);
             let mut cache = Hashing::<u64, u8>::new(limits);
             assert_eq!(allocated(&cache.0), Cache::<u64, u8>::bytes(&limits));
             let mut rng = fastrand::Rng::with_seed(u64::from(entries));
@@ -260,7 +277,10 @@ fn the_cache_is_as_large_as_promised_and_never_grows() {
                 match rng.u8(..) {
                     0..32 => drop(cache.remove(recent)),
                     32..128 => drop(cache.get(key / 50, recent)),
-                    _ => drop(cache.insert(key / 50, key, 0)),
+                    weight => {
+                        while cache.make_room(key / 50, key, u64::from(weight % 8)).is_some() {}
+                        let _ = cache.insert_weighted(key / 50, key, 0, u64::from(weight % 8));
+                    }
                 }
             }
             assert_eq!(allocated(&cache.0), Cache::<u64, u8>::bytes(&limits));
@@ -310,7 +330,9 @@ fn every_key_and_value_comes_out_once() {
     for seed in 0..100 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let policy = POLICIES[rng.usize(..3)];
-        let limits = limits(rng.u32(0..10), rng.bool().then(|| rng.u32(0..50)), policy);
+        let mut limits = limits(rng.u32(0..10), rng.bool().then(|| rng.u32(0..50)), policy);
+        limits.weight = rng.bool().then(|| rng.u64(0..30));
+        limits.time_to_idle = rng.bool().then(|| MS * rng.u32(0..50));
         let (keys, values) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
         let mut cache = Cache::new(limits);
         let (mut offered, mut returned, mut now) = (0, 0, 0);
@@ -318,15 +340,17 @@ fn every_key_and_value_comes_out_once() {
             now += rng.u64(0..4);
             let number = rng.u32(0..20);
             let hash = cache.hasher().hash_of(&number);
-            let out = match rng.u32(0..8) {
+            let weight = rng.u64(0..12);
+            let out = match rng.u32(0..12) {
                 0 => cache.remove(hash, &number),
                 1 => cache.sweep(at(now)),
                 2 => cache.pop(),
                 3 => cache.get(at(now), hash, &number).and(None),
+                4..8 => cache.make_room(at(now), hash, &number, weight),
                 _ => {
                     offered += 1;
                     let (key, value) = (Counted::new(number, &keys), Counted::new(number, &values));
-                    cache.insert(at(now), hash, key, value).into_pair()
+                    cache.insert_weighted(at(now), hash, key, value, weight).into_pair()
                 }
             };
             returned += i64::from(out.is_some());

@@ -12,11 +12,15 @@ struct Cached {
     key: u8,
     token: u32,
     value: u32,
+    weight: u64,
     written: Instant,
+    used: Instant,
     /// The turn at which the entry was last moved to the end of its queue.
     turn: u64,
     /// The turn of the last write.
     write: u64,
+    /// The turn of the last write or counted read.
+    last_use: u64,
     /// S3-FIFO: the uses that count.
     uses: u32,
     /// S3-FIFO: whether the entry is in the main queue.
@@ -45,9 +49,12 @@ impl Call {
         let (cache, limits) = (&mut model.cache, &model.limits.cache);
         cache.observe_time(model.now);
         match *self {
-            Self::Insert { now, key, token, value } => {
-                let (how, out) = cache.insert(limits, now, (key, token, value));
+            Self::Insert { now, key, token, value, weight } => {
+                let (how, out) = cache.insert(limits, now, (key, token, value), weight.into());
                 Answer::Inserted(how, out)
+            }
+            Self::MakeRoom { now, key, weight } => {
+                Answer::Removed(cache.make_room(limits, now, key, weight.into()))
             }
             Self::Get { now, key, counted } => Answer::Value(cache.get(limits, now, key, counted)),
             Self::Remove { key } => Answer::Removed(cache.remove(key)),
@@ -62,7 +69,15 @@ impl Cached {
     }
 
     fn has_expired(&self, limits: &CacheLimits, now: Instant) -> bool {
+        self.has_aged(limits, now) || self.is_idle(limits, now)
+    }
+
+    fn has_aged(&self, limits: &CacheLimits, now: Instant) -> bool {
         limits.ttl.is_some_and(|ttl| now.saturating_since(self.written) >= ttl)
+    }
+
+    fn is_idle(&self, limits: &CacheLimits, now: Instant) -> bool {
+        limits.time_to_idle.is_some_and(|idle| now.saturating_since(self.used) >= idle)
     }
 
     /// Notes that the entry was read or overwritten.
@@ -91,19 +106,26 @@ impl CacheModel {
         limits: &CacheLimits,
         now: Instant,
         (key, token, value): Pair,
+        weight: u64,
     ) -> (&'static str, Option<Pair>) {
         self.observe_time(now);
         if self.is_closed || limits.entries == 0 {
             return ("Refused", Some((key, token, value)));
+        }
+        if let Some(obstacle) = self.obstacle(limits, key, weight) {
+            return (obstacle, Some((key, token, value)));
         }
         let (now, turn) = (self.now, self.next_turn());
         let mut new = Cached {
             key,
             token,
             value,
+            weight,
             written: now,
+            used: now,
             turn,
             write: turn,
+            last_use: turn,
             uses: 0,
             is_main: false,
             on_trial: None,
@@ -142,6 +164,34 @@ impl CacheModel {
         out
     }
 
+    /// Why an entry of this weight cannot be inserted now.
+    fn obstacle(&self, limits: &CacheLimits, key: u8, weight: u64) -> Option<&'static str> {
+        let limit = limits.weight?;
+        let others = self.entries.iter().filter(|entry| entry.key != key).map(|entry| entry.weight);
+        match others.sum::<u64>() + weight > limit {
+            _ if weight > limit => Some("TooHeavy"),
+            true => Some("NoRoom"),
+            false => None,
+        }
+    }
+
+    /// Removes an entry that is in the way of an insert. The entry of the same key is spared, and moves to the end of
+    /// its queue.
+    fn make_room(&mut self, limits: &CacheLimits, now: Instant, key: u8, weight: u64) -> Option<Pair> {
+        self.observe_time(now);
+        if self.is_closed || self.obstacle(limits, key, weight) != Some("NoRoom") {
+            return None;
+        }
+        if let Some(at) = self.expired(limits) {
+            return Some(self.entries.remove(at).pair());
+        }
+        let own = self.entries.iter().position(|entry| entry.key == key).map(|at| self.entries.remove(at));
+        let evicted = self.victim(limits).map(|at| self.entries.remove(at).pair());
+        let turn = self.next_turn();
+        self.entries.extend(own.map(|own| Cached { turn, ..own }));
+        evicted
+    }
+
     /// Whether a new entry enters the main queue because the small queue is full and nothing was evicted so far.
     fn fills_main(&self, limits: &CacheLimits) -> bool {
         let small = self.entries.iter().filter(|entry| !entry.is_main).count();
@@ -162,6 +212,7 @@ impl CacheModel {
         let found =
             self.entries.iter_mut().find(|entry| entry.key == key && !entry.has_expired(limits, now))?;
         if counted {
+            (found.used, found.last_use) = (now, turn);
             found.used(limits.policy, turn);
         }
         Some(found.value)
@@ -188,20 +239,26 @@ impl CacheModel {
         self.entries.iter().any(|entry| entry.has_expired(limits, self.now.max(now)))
     }
 
-    /// The entry with the oldest write, if it has expired.
+    /// The entry with the oldest write, if that has expired, or else the one with the oldest use.
     fn expired(&self, limits: &CacheLimits) -> Option<usize> {
-        let oldest = self.entries.iter().enumerate().min_by_key(|(_, entry)| entry.write);
-        oldest.filter(|(_, entry)| entry.has_expired(limits, self.now)).map(|(at, _)| at)
+        let all = || self.entries.iter().enumerate();
+        let written = all().min_by_key(|(_, entry)| entry.write);
+        let used = all().min_by_key(|(_, entry)| entry.last_use);
+        let written = written.filter(|(_, entry)| entry.has_aged(limits, self.now));
+        written.or(used.filter(|(_, entry)| entry.is_idle(limits, self.now))).map(|(at, _)| at)
     }
 
     /// The entry to evict. Without S3-FIFO no entry has uses or is in the main queue.
     fn victim(&mut self, limits: &CacheLimits) -> Option<usize> {
         self.has_evicted = true;
         let (places, small) = (limits.entries as usize, self.small_places(limits));
-        let (promoting, most) = if self.evidence > 0 { (1, 15) } else { (2, 3) };
+        let (promoting, most, hundredths) = if self.evidence > 0 { (1, 15, 7) } else { (2, 3, 10) };
+        let most_weight =
+            limits.weight.map_or(u64::MAX, |all| all - all.min((all * hundredths / 100).max(1)));
         for passed in 0.. {
-            let main = self.entries.iter().filter(|entry| entry.is_main).count();
-            let from_main = main > places - small || main == self.entries.len();
+            let in_main = || self.entries.iter().filter(|entry| entry.is_main);
+            let (main, weight) = (in_main().count(), in_main().map(|entry| entry.weight).sum::<u64>());
+            let from_main = main > places - small || weight > most_weight || main == self.entries.len();
             let at = self.first(from_main)?;
             let (turn, entry) = (self.next_turn(), self.entries.get_mut(at)?);
             let is_used = entry.uses > 0;

@@ -8,7 +8,8 @@ use crate::{Inserted, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the methods")]
 pub enum Step {
-    Insert { key: u8 },
+    /// Makes room before, unless it `rushes`.
+    Insert { key: u8, weight: u8, rushes: bool },
     Get { key: u8 },
     Peek { key: u8 },
     Remove { key: u8 },
@@ -19,7 +20,8 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the methods")]
 pub enum Call {
-    Insert { now: Instant, key: u8, token: u32, value: u32 },
+    MakeRoom { now: Instant, key: u8, weight: u8 },
+    Insert { now: Instant, key: u8, token: u32, value: u32, weight: u8 },
     Get { now: Instant, key: u8, counted: bool },
     Remove { key: u8 },
     Pop,
@@ -37,11 +39,14 @@ pub enum Answer {
 /// A key, its token, and the token of its value.
 pub type Pair = (u8, u32, u32);
 
+/// The weights of entries.
+const WEIGHTS: [u8; 8] = [1, 0, 0, 2, 3, 5, 11, 13];
+
 impl Step {
-    pub(super) const fn from_bytes(kind: u8, [a, ..]: [u8; 6]) -> Self {
+    pub(super) const fn from_bytes(kind: u8, [a, b, ..]: [u8; 6]) -> Self {
         let key = a % 6;
         match kind {
-            233..=239 => Self::Insert { key },
+            233..=239 => Self::Insert { key, weight: WEIGHTS[(b % 8) as usize], rushes: b >= 192 },
             240..=243 => Self::Get { key },
             244 => Self::Peek { key },
             245 => Self::Remove { key },
@@ -52,7 +57,14 @@ impl Step {
     pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
         let now = oracle.now();
         let call = match self {
-            Self::Insert { key } => Call::Insert { now, key, token: oracle.token(), value: oracle.token() },
+            Self::Insert { key, weight, rushes } => {
+                let mut in_the_way = !rushes;
+                while in_the_way {
+                    let answer = oracle.call(Call::MakeRoom { now, key, weight })?;
+                    in_the_way = matches!(answer, crate::testkit::Answer::Cache(Answer::Removed(Some(_))));
+                }
+                Call::Insert { now, key, token: oracle.token(), value: oracle.token(), weight }
+            }
             Self::Get { key } => Call::Get { now, key, counted: true },
             Self::Peek { key } => Call::Get { now, key, counted: false },
             Self::Remove { key } => Call::Remove { key },
@@ -72,16 +84,22 @@ impl Call {
         let books = &host.books;
         let mut cache = host.machine.cache();
         match *self {
-            Self::Insert { now, key, token, value } => {
+            Self::MakeRoom { now, key, weight } => {
+                let hash = cache.hasher().hash_of(&key);
+                Answer::Removed(cache.make_room(now, hash, &key, weight.into()).map(pair))
+            }
+            Self::Insert { now, key, token, value, weight } => {
                 let (name, token, value) = (key, books.token(token), books.token(value));
                 let hash = cache.hasher().hash_of(&name);
-                let inserted = cache.insert(now, hash, Key { name, token }, value);
+                let inserted = cache.insert_weighted(now, hash, Key { name, token }, value, weight.into());
                 let how = match inserted {
                     Inserted::New => "New",
                     Inserted::Replaced(..) => "Replaced",
                     Inserted::Evicted(..) => "Evicted",
                     Inserted::Expired(..) => "Expired",
                     Inserted::Refused(..) => "Refused",
+                    Inserted::TooHeavy(..) => "TooHeavy",
+                    Inserted::NoRoom(..) => "NoRoom",
                 };
                 Answer::Inserted(how, inserted.into_pair().map(pair))
             }
