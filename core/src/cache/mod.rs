@@ -41,7 +41,7 @@ use slab::Slab;
 use crate::time::Instant;
 use age::Expiry;
 use entry::{Entry, Slot};
-use index::{Index, tag};
+use index::{Tags, tag};
 use policy::Order;
 use weight::Weights;
 
@@ -60,7 +60,7 @@ pub use report::{CacheStats, Inserted};
 pub struct Cache<K, V> {
     entries: Slab<Entry<K, V>>,
     capacity: u32,
-    index: Index,
+    index: Tags,
     order: Order,
     weights: Weights,
     /// If entries can expire.
@@ -78,7 +78,7 @@ impl<K, V> Cache<K, V> {
         Self {
             entries: Slab::with_capacity(limits.entries as usize),
             capacity: limits.entries,
-            index: Index::new(limits.entries),
+            index: Tags::new(limits.entries),
             order: Order::new(&limits),
             weights: Weights::new(&limits),
             expiry: Expiry::new(&limits),
@@ -93,7 +93,7 @@ impl<K, V> Cache<K, V> {
     pub const fn bytes(limits: &CacheLimits) -> usize {
         (limits.entries as usize)
             .saturating_mul(size_of::<Slot<Entry<K, V>>>())
-            .saturating_add(Index::bytes(limits.entries))
+            .saturating_add(Tags::bytes(limits.entries))
             .saturating_add(Order::bytes(limits))
             .saturating_add(Weights::bytes(limits))
             .saturating_add(Expiry::bytes(limits))
