@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use plimsoll_core::{
-    CancelError, CancelReason, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, SubscribeRefusal,
-    TaskId, Totals,
+    CancelError, CancelReason, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, Priority,
+    PriorityRefusal, Scope, SubscribeRefusal, TaskId, Totals,
 };
 
 use crate::engine::machine::Shared;
@@ -99,6 +99,43 @@ impl<W: AnyWork> Access<W> {
     pub fn set_concurrency(&self, concurrency: u32) -> u32 {
         let now = self.shared.now();
         self.shared.act(|machine| machine.set_concurrency(now, concurrency))
+    }
+
+    /// Cancels the queued tasks of this part of the queue, for the reason [`CancelReason::CLEARED`], and returns how many those
+    /// were. Tasks that are delayed, back off or run stay. 64 in one hold of the lock.
+    ///
+    /// ```
+    /// # use plimsoll::{CancelReason, Priority, Processor, Scope, TaskError, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u8| async {}))?;
+    /// processor.pause();
+    /// let backfill = processor.task(1).priority(Priority::LOWEST).submit()?;
+    /// assert_eq!(processor.clear(Scope::Class(Priority::LOWEST)), 1);
+    /// assert_eq!(backfill.wait(), Err(TaskError::Cancelled(Some(CancelReason::CLEARED))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn clear(&self, scope: Scope) -> u64 {
+        const BATCH: u32 = 64;
+        let mut sum = 0;
+        loop {
+            let now = self.shared.now();
+            let cleared = self.shared.act(|machine| machine.clear(now, scope, BATCH));
+            sum += u64::from(cleared);
+            if cleared < BATCH {
+                return sum;
+            }
+        }
+    }
+
+    /// Changes the priority of a task that waits: delayed, queued or backing off. A queued task goes to the end of its new
+    /// class; its time-outs count on.
+    ///
+    /// # Errors
+    /// [`PriorityRefusal`]; nothing has changed.
+    pub fn set_priority(&self, task: TaskId, priority: Priority) -> Result<(), PriorityRefusal> {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.set_priority(now, task, priority))
     }
 
     /// Waits until every task is settled, none queued, running, delayed or backing off, and their callbacks have returned. One

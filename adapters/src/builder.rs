@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_core::{InvalidLimits, LaneLimits, Limits, Priority, Rate, ResultLimits, Retry, Timeouts};
+use plimsoll_core::{
+    InvalidLimits, LaneLimits, Limits, Overflow, Priority, Rate, ResultLimits, Retry, Timeouts,
+};
 
 use crate::cache::{Cache, CachePart, NoCache};
 use crate::engine::base::{MOST_IN_HAND, Shape};
@@ -125,6 +127,7 @@ impl<R> Builder<R> {
         subscribers: u32
         events: u32
         attempts: u32
+        overflow: Overflow
         lanes: LaneLimits
         seed: u64
     }

@@ -38,7 +38,7 @@ impl<W: AnyWork> Access<W> {
     }
 
     /// Starts no attempts of the lane with this key for so long: what a server asks for that sends a Retry-After. A later call
-    /// replaces this one; zero ends a hold. [`Context::hold_lane`](crate::Context::hold_lane) does this from within a handler.
+    /// replaces this one; zero ends a hold, and `Duration::MAX` pauses the lane until then. [`Context::hold_lane`](crate::Context::hold_lane) does this from within a handler.
     ///
     /// # Errors
     /// [`HoldRefusal`]; nothing has changed.

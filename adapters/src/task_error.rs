@@ -42,6 +42,9 @@ pub enum TaskError<E> {
     /// It waited in the queue for longer than [`schedule_to_start`](crate::Timeouts::schedule_to_start). No handler was called
     /// since then.
     Expired,
+    /// It waited in the queue and had to make room for another task, as the [`Overflow`](crate::Overflow) of the processor
+    /// says. No handler was called since then.
+    Shed,
     /// The handler panicked, and no further attempt was left or allowed.
     Panicked(PanicMessage),
     /// The processor was aborted before this result was taken, or it was taken before. Callbacks never get this.
@@ -49,13 +52,13 @@ pub enum TaskError<E> {
 }
 
 impl<E> TaskError<E> {
-    /// Whether submitting the same job again may well help: after a time-out, or when it waited too long. Not after it was
+    /// Whether submitting the same job again may well help: after a time-out, or when it waited too long or was shed. Not after it was
     /// cancelled, has panicked, or the processor has ended; and what the handler's own errors mean, only they can tell: those
     /// count as worth it, all of them. That the handler has said [`no_retry`](crate::Context::no_retry) is not known here: an
     /// error that stays has to say so itself.
     #[must_use]
     pub const fn is_worth_retrying(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::TimedOut | Self::Expired)
+        matches!(self, Self::Failed(_) | Self::TimedOut | Self::Expired | Self::Shed)
     }
 
     /// As what the task counts, in [`Totals`](crate::Totals) and events; `None` for [`Ended`](Self::Ended), which tells nothing
@@ -67,6 +70,7 @@ impl<E> TaskError<E> {
             Self::TimedOut => Some(OutcomeKind::TimedOut),
             Self::Cancelled(_) => Some(OutcomeKind::Cancelled),
             Self::Expired => Some(OutcomeKind::Expired),
+            Self::Shed => Some(OutcomeKind::Shed),
             Self::Panicked(_) => Some(OutcomeKind::Panicked),
             Self::Ended => None,
         }
@@ -88,6 +92,7 @@ impl<E> TaskError<E> {
             Self::TimedOut => TaskError::TimedOut,
             Self::Cancelled(reason) => TaskError::Cancelled(reason),
             Self::Expired => TaskError::Expired,
+            Self::Shed => TaskError::Shed,
             Self::Panicked(message) => TaskError::Panicked(message),
             Self::Ended => TaskError::Ended,
         }
@@ -103,6 +108,7 @@ impl<E> fmt::Display for TaskError<E> {
             Self::Cancelled(None) => f.write_str("the task was cancelled"),
             Self::Cancelled(Some(reason)) => write!(f, "the task was cancelled: {reason}"),
             Self::Expired => f.write_str("the task waited in the queue for too long"),
+            Self::Shed => f.write_str("the task had to make room for another one"),
             Self::Panicked(message) => write!(f, "the task panicked: {message}"),
             Self::Ended => f.write_str("the processor ended before the result of the task was taken"),
         }
@@ -127,6 +133,7 @@ pub(crate) fn result_of<O, E>(outcome: Outcome<O, E, PanicMessage>) -> Result<O,
         Outcome::TimedOut => TaskError::TimedOut,
         Outcome::Cancelled(reason) => TaskError::Cancelled(reason),
         Outcome::Expired => TaskError::Expired,
+        Outcome::Shed => TaskError::Shed,
         Outcome::Panicked(message) => TaskError::Panicked(message),
         // One that a later core has added: it ended without a result.
         _ => TaskError::Cancelled(None),

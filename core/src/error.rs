@@ -237,6 +237,16 @@ reasons! {
 }
 
 reasons! {
+    /// Why [`set_priority`](crate::Processor::set_priority) changed nothing.
+    PriorityRefusal {
+        /// No such task is there: it was settled and released, or never existed.
+        NotFound => "there is no such task",
+        /// The task does not wait: it runs, or is settled.
+        NotWaiting => "the task does not wait any more",
+    }
+}
+
+reasons! {
     /// Why [`wait_for_room`](crate::Processor::wait_for_room) refused a waiter.
     WaitRefusal {
         /// More places than a permit can have, even in an empty machine: `queue` and `concurrency` together are

@@ -64,27 +64,27 @@
 //! Each state, what can happen to a task in it, and where that leads:
 //!
 //! ```text
-//!  submit   ─┬─ with a delay ─────────────► Delayed
-//!            └─ without ──────────────────► Queued
+//!  submit   ─┬─ with a delay ─────────────────► Delayed
+//!            └─ without ──────────────────────► Queued
 //!
-//!  Delayed  ─┬─ Ready ────────────────────► Queued
-//!            └─ TimeOut, Cancel ──────────► Settled
-//!  Queued   ─┬─ Start ────────────────────► Running
-//!            └─ TimeOut, Cancel, Expire ──► Settled
-//!  Running  ─┬─ Complete, Fail, Panic ────► Settled
-//!            ├─ Retry ────────────────────► Backoff
-//!            ├─ Halt ─────────────────────► Halting
-//!            └─ TimeOut, Cancel ──────────► Stopping
-//!  Halting  ─┬─ Complete, Fail, Panic ────► Settled
-//!            ├─ Retry ────────────────────► Backoff
-//!            └─ TimeOut, Cancel ──────────► Stopping
-//!  Backoff  ─┬─ Ready ────────────────────► Queued
-//!            └─ TimeOut, Cancel ──────────► Settled
+//!  Delayed  ─┬─ Ready ────────────────────────► Queued
+//!            └─ TimeOut, Cancel ──────────────► Settled
+//!  Queued   ─┬─ Start ────────────────────────► Running
+//!            └─ TimeOut, Cancel, Expire, Shed ► Settled
+//!  Running  ─┬─ Complete, Fail, Panic ────────► Settled
+//!            ├─ Retry ────────────────────────► Backoff
+//!            ├─ Halt ─────────────────────────► Halting
+//!            └─ TimeOut, Cancel ──────────────► Stopping
+//!  Halting  ─┬─ Complete, Fail, Panic ────────► Settled
+//!            ├─ Retry ────────────────────────► Backoff
+//!            └─ TimeOut, Cancel ──────────────► Stopping
+//!  Backoff  ─┬─ Ready ────────────────────────► Queued
+//!            └─ TimeOut, Cancel ──────────────► Settled
 //!
-//!  Settled  ─── Release ──────────────────► (free)
-//!  Stopping ─┬─ Release ──────────────────► Orphan
-//!            └─ Stopped, Abandon ─────────► Settled
-//!  Orphan   ─── Stopped, Abandon ─────────► (free)
+//!  Settled  ─── Release ──────────────────────► (free)
+//!  Stopping ─┬─ Release ──────────────────────► Orphan
+//!            └─ Stopped, Abandon ─────────────► Settled
+//!  Orphan   ─── Stopped, Abandon ─────────────► (free)
 //! ```
 //!
 //! A task is *settled* when its outcome is fixed, which happens exactly once. The outcome is *released* when it leaves
@@ -209,6 +209,7 @@ mod clock;
 mod limits;
 mod message;
 mod offer;
+mod overflow;
 mod plan;
 mod rate;
 mod retry;
@@ -254,7 +255,7 @@ pub use clock::Clock;
 pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
 pub use error::{
     AttachRefusal, BuildError, CancelError, FeedRefusal, HoldRefusal, InvalidLimits, Late, PermitRefusal,
-    Refusal, Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
+    PriorityRefusal, Refusal, Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
 };
 pub use event::Event;
 pub use health::{Health, Hold};
@@ -267,6 +268,7 @@ pub use line::RoomStatus;
 pub use message::Message;
 pub use offer::{Offer, Route};
 pub use outcome::{ByOutcome, CancelReason, Outcome, OutcomeKind, Settlement, Times};
+pub use overflow::{Overflow, Scope};
 pub use plan::Plan;
 pub use processor::{
     Batch, Cancelled, Claim, Drain, Failure, Phase, Processor, Released, Reserved, Stage, Sweep, Swept,

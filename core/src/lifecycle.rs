@@ -38,6 +38,8 @@ pub(crate) enum Input {
     Cancel,
     /// It waited in the queue beyond its schedule-to-start time-out.
     Expire,
+    /// It made room for another task in the queue.
+    Shed,
     /// The attempt of the settled task has stopped.
     Stopped,
     /// The outcome leaves the machine: by an effect, to its handle, or as a retained result.
@@ -49,7 +51,7 @@ pub(crate) enum Input {
 impl Input {
     /// Whether it can also happen to a waiting task.
     pub(crate) const fn can_end_a_wait(self) -> bool {
-        matches!(self, Self::TimeOut | Self::Cancel | Self::Expire)
+        matches!(self, Self::TimeOut | Self::Cancel | Self::Expire | Self::Shed)
     }
 }
 
@@ -71,7 +73,7 @@ impl State {
             (Delayed | Backoff, Input::Ready) => Queued,
             (Queued, Input::Start) => Running,
             (Delayed | Queued | Backoff, Input::TimeOut | Input::Cancel) => Settled,
-            (Queued, Input::Expire) => Settled,
+            (Queued, Input::Expire | Input::Shed) => Settled,
             (Running, Input::Halt) => Halting,
             (Running | Halting, Input::Complete | Input::Fail | Input::Panic) => Settled,
             (Running | Halting, Input::Retry) => Backoff,
@@ -118,7 +120,7 @@ mod tests {
         State::Settled,
     ];
 
-    const INPUTS: [Input; 13] = [
+    const INPUTS: [Input; 14] = [
         Input::Ready,
         Input::Start,
         Input::Halt,
@@ -129,6 +131,7 @@ mod tests {
         Input::TimeOut,
         Input::Cancel,
         Input::Expire,
+        Input::Shed,
         Input::Stopped,
         Input::Release,
         Input::Abandon,
@@ -158,9 +161,10 @@ mod tests {
             Input::TimeOut => 7,
             Input::Cancel => 8,
             Input::Expire => 9,
-            Input::Stopped => 10,
-            Input::Release => 11,
-            Input::Abandon => 12,
+            Input::Shed => 10,
+            Input::Stopped => 11,
+            Input::Release => 12,
+            Input::Abandon => 13,
         };
         assert!(STATES.map(state).into_iter().eq(0..State::COUNT));
         assert!(INPUTS.map(input).into_iter().eq(0..INPUTS.len()));

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::processor::Deadlines;
-use crate::{CacheLimits, InvalidLimits, LaneLimits, Plan, Rate};
+use crate::{CacheLimits, InvalidLimits, LaneLimits, Overflow, Plan, Rate};
 
 mod footprint;
 
@@ -53,6 +53,8 @@ pub struct Limits {
     pub subscribers: u32,
     /// How many events are kept for subscribers that have not read them yet. Default 128.
     pub events: u32,
+    /// Which task gives way when the queue is full. Default: none, the new one is refused.
+    pub overflow: Overflow,
     /// How many attempts may be started in a time. [`set_rate`](crate::Processor::set_rate) changes it. Default: any
     /// number.
     pub rate: Option<Rate>,
@@ -115,6 +117,7 @@ impl Default for Limits {
             sources: 8,
             subscribers: 8,
             events: 128,
+            overflow: Overflow::Refuse,
             rate: None,
             lanes: LaneLimits::default(),
             cache: CacheLimits::default(),

@@ -91,6 +91,11 @@ impl List {
         some(self.head)
     }
 
+    /// The slot index of the last member.
+    pub(crate) const fn back(&self) -> Option<u32> {
+        some(self.tail)
+    }
+
     /// The slot index of the first member; [`NIL`] if the list is empty.
     #[inline]
     pub(crate) const fn head(&self) -> u32 {

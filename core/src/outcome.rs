@@ -23,6 +23,8 @@ pub enum Outcome<O, E, P = ()> {
     Expired,
     /// An attempt panicked, and no further attempt was left or allowed.
     Panicked(P),
+    /// It waited in the queue and had to make room for another task, as [`Overflow`](crate::Overflow) says.
+    Shed,
 }
 
 impl<O, E, P> Outcome<O, E, P> {
@@ -35,6 +37,7 @@ impl<O, E, P> Outcome<O, E, P> {
             Self::Cancelled(_) => OutcomeKind::Cancelled,
             Self::Expired => OutcomeKind::Expired,
             Self::Panicked(_) => OutcomeKind::Panicked,
+            Self::Shed => OutcomeKind::Shed,
         }
     }
 }
@@ -64,15 +67,24 @@ pub enum OutcomeKind {
     Expired,
     /// See [`Outcome::Panicked`].
     Panicked,
+    /// See [`Outcome::Shed`].
+    Shed,
 }
 
 impl OutcomeKind {
     /// How many kinds there are in this version.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 7;
 
     /// All kinds, in the order of [`ByOutcome`].
-    pub const ALL: [Self; Self::COUNT] =
-        [Self::Completed, Self::Failed, Self::TimedOut, Self::Cancelled, Self::Expired, Self::Panicked];
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Completed,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Panicked,
+        Self::Shed,
+    ];
 
     /// Whether an outcome of this kind has a value: an output, an error or a panic.
     #[must_use]
@@ -90,6 +102,7 @@ impl OutcomeKind {
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
             Self::Panicked => "panicked",
+            Self::Shed => "shed",
         }
     }
 }
@@ -117,6 +130,8 @@ pub struct CancelReason(&'static &'static str);
 impl CancelReason {
     /// The processor ended before the task was settled. Only the end gives this reason.
     pub const ENDED: Self = Self(&"the processor was ended");
+    /// The queue was [cleared](crate::Processor::clear), or a part of it. Only that gives this reason.
+    pub const CLEARED: Self = Self(&"the queue was cleared");
 
     /// A reason in these words: `CancelReason::new(&"why")`.
     #[must_use]
@@ -159,6 +174,8 @@ pub struct ByOutcome {
     pub expired: u64,
     /// Tasks that panicked.
     pub panicked: u64,
+    /// Tasks that had to make room for others.
+    pub shed: u64,
 }
 
 impl ByOutcome {
@@ -172,6 +189,7 @@ impl ByOutcome {
             OutcomeKind::Cancelled => self.cancelled,
             OutcomeKind::Expired => self.expired,
             OutcomeKind::Panicked => self.panicked,
+            OutcomeKind::Shed => self.shed,
         }
     }
 
@@ -184,6 +202,7 @@ impl ByOutcome {
             .wrapping_add(self.cancelled)
             .wrapping_add(self.expired)
             .wrapping_add(self.panicked)
+            .wrapping_add(self.shed)
     }
 
     #[inline]
@@ -195,6 +214,7 @@ impl ByOutcome {
             OutcomeKind::Cancelled => &mut self.cancelled,
             OutcomeKind::Expired => &mut self.expired,
             OutcomeKind::Panicked => &mut self.panicked,
+            OutcomeKind::Shed => &mut self.shed,
         };
         *count = count.wrapping_add(1);
     }

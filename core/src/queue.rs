@@ -66,6 +66,18 @@ impl Classes {
         self.lists.get(first).map_or(NIL, List::head)
     }
 
+    /// The slot of the first task of this priority.
+    pub(crate) fn first_of(&self, priority: Priority) -> Option<u32> {
+        self.lists.get(usize::from(priority.class())).and_then(List::front)
+    }
+
+    /// The slot of the task that came last of the lowest priority, and that priority.
+    pub(crate) fn last_of_lowest(&self) -> Option<(u32, Priority)> {
+        let class = self.occupied.checked_ilog2()?;
+        let last = self.lists.get(class as usize).and_then(List::back)?;
+        Some((last, Priority::new(u8::try_from(class).unwrap_or(0))))
+    }
+
     /// The slot of the longest waiting task.
     #[cold]
     pub(crate) fn longest_waiting(&self, arrivals: &Arrivals) -> Option<u32> {
@@ -110,6 +122,11 @@ impl Queue {
     /// The bytes that [`Queue::new`] asks of the allocator, exactly.
     pub(crate) const fn bytes(slots: u32) -> usize {
         Links::bytes(slots).saturating_add((slots as usize).saturating_mul(size_of::<u64>()))
+    }
+
+    /// The order of the tasks.
+    pub(crate) const fn classes(&self) -> &Classes {
+        &self.classes
     }
 
     /// The arrival numbers.

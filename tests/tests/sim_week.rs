@@ -52,7 +52,8 @@ fn check(story: &Story, days: u64) {
     assert_eq!(totals.offered, totals.refused + totals.admitted);
     assert_eq!(totals.admitted, totals.settled.total());
     assert!(totals.admitted > 24 * 3_600 * days, "a task a second: {totals:?}");
-    for kind in OutcomeKind::ALL {
+    // Nothing is shed: a full queue refuses.
+    for kind in OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Shed) {
         assert!(totals.settled.get(kind) > 50 * days, "{kind}: {totals:?}");
     }
     assert!(totals.refused > 10 * days && totals.retried > 1_000 * days, "{totals:?}");

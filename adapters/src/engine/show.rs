@@ -76,6 +76,7 @@ fn outcome_of<O, E>(error: TaskError<E>) -> Outcome<O, E, PanicMessage> {
         TaskError::Failed(error) => Outcome::Failed(error),
         TaskError::TimedOut => Outcome::TimedOut,
         TaskError::Expired => Outcome::Expired,
+        TaskError::Shed => Outcome::Shed,
         TaskError::Panicked(message) => Outcome::Panicked(message),
         TaskError::Cancelled(reason) => Outcome::Cancelled(reason),
         // A settled task did not end with its processor.

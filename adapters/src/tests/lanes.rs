@@ -9,8 +9,8 @@ use futures::executor::block_on;
 use super::kit::{ms, on_every_runtime};
 use crate::runtime::sim::Sim;
 use crate::{
-    Context, Hold, HoldRefusal, Lane, LaneLimits, Processor, Rate, Refusal, Retry, Runtime, infallible,
-    lane_key,
+    Context, Hold, HoldRefusal, Lane, LaneLimits, Overflow, Priority, Processor, Rate, Refusal, Retry,
+    Runtime, TaskError, infallible, lane_key,
 };
 
 on_every_runtime! {
@@ -161,4 +161,20 @@ fn lanes_have_to_be_asked_for() {
     let refused = processor.task(1).lane(Lane::new(1)).post().unwrap_err();
     assert_eq!((refused.reason, refused.into_value()), (Refusal::Lanes, 1));
     assert_eq!(processor.hold_lane(1, ms(1)), Err(HoldRefusal::Lanes));
+}
+
+#[test]
+fn what_overflows_is_shed_and_told() {
+    let sim = Sim::new(1);
+    let (processor, begun) =
+        noted(&sim, |builder| builder.queue(2).concurrency(1).overflow(Overflow::DropOldest));
+    processor.pause();
+    let handles: Vec<_> = (0..4).map(|job| processor.submit(job).unwrap()).collect();
+    processor.set_priority(handles[2].id(), Priority::LOWEST).unwrap();
+    processor.resume();
+    sim.block_on(processor.idle()).unwrap();
+    let results: Vec<_> = handles.into_iter().map(|handle| handle.wait()).collect();
+    assert_eq!(results, [Err(TaskError::Shed), Err(TaskError::Shed), Ok(()), Ok(())]);
+    assert_eq!(*begun.lock().unwrap(), [(0, 3), (1, 2)]);
+    assert_eq!(processor.totals().settled.shed, 2);
 }

@@ -25,7 +25,7 @@ use slab::Slab;
 
 use crate::index::Index;
 use crate::list::{Links, NIL};
-use crate::queue::Arrivals;
+use crate::queue::{Arrivals, Classes};
 use crate::{Account, Instant, Limits, Priority, Refusal};
 
 use entry::Entry;
@@ -129,8 +129,18 @@ impl Lanes {
         let Some(entry) = self.find(lane.key).and_then(|number| self.lanes.get(number as usize)) else {
             return (self.lanes.len() >= self.most as usize).then_some(Refusal::Lanes);
         };
-        let room = self.most_queued.saturating_add(entry.free(lane.concurrency.get()).min(free));
-        (!is_delayed && entry.queued >= room).then_some(Refusal::LaneFull)
+        (!is_delayed && entry.queued >= self.room_of(entry, lane, free)).then_some(Refusal::LaneFull)
+    }
+
+    /// Whether the lane would have room for one more task if one task fewer were queued in it.
+    pub(crate) fn has_room_after_one(&self, lane: &Lane, free: u32) -> bool {
+        let entry = self.find(lane.key).and_then(|number| self.lanes.get(number as usize));
+        entry.is_some_and(|entry| entry.queued <= self.room_of(entry, lane, free))
+    }
+
+    /// How many tasks may wait in a lane that is treated like this, while the machine has `free` places.
+    fn room_of(&self, entry: &Entry, lane: &Lane, free: u32) -> u32 {
+        self.most_queued.saturating_add(entry.free(lane.concurrency.get()).min(free))
     }
 
     /// The task in slot `index` is admitted to this lane, or to the common one. The lane is treated as this says from
@@ -254,6 +264,11 @@ impl Lanes {
     /// One more than the highest number of a lane.
     pub(crate) const fn capacity(&self) -> u32 {
         self.most
+    }
+
+    /// The queued tasks of the lane with this key.
+    pub(crate) fn waiting(&self, key: u64) -> Option<&Classes> {
+        self.lanes.get(self.find(key)? as usize).map(|entry| &entry.waiting)
     }
 
     /// What is in the lane with this key.

@@ -160,6 +160,12 @@ impl<W> Admission<W> {
         tally.delayed() < self.delayed && all < self.unsettled
     }
 
+    /// Whether there would be room for one more task if one task fewer were queued.
+    pub(super) fn has_room_after_one(&self, tally: &Tally, gate: &Gate, free_slots: u32) -> bool {
+        let room = self.queue.wrapping_add(gate.free(tally));
+        !self.line.is_waiting() && self.slot_room(free_slots) > 0 && self.waiting_now(tally) <= room
+    }
+
     /// How many of the free task slots are not promised to permits.
     #[inline]
     fn slot_room(&self, free_slots: u32) -> u32 {

@@ -17,8 +17,8 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Starts no attempts of the lane with this key before `until`: the other end has asked for a pause, such as by a
-    /// `Retry-After`. A later call replaces the instant; one that is not in the future ends the hold. A lane with
-    /// nothing in it exists for as long as it is held.
+    /// `Retry-After`. A later call replaces the instant; one that is not in the future ends the hold, and
+    /// [`Instant::MAX`] pauses the lane until then. A lane with nothing in it exists for as long as it is held.
     ///
     /// May change: [`startable`](Self::startable), [`next_wake`](Self::next_wake). O(log lanes).
     ///

@@ -5,7 +5,7 @@
 //! | purpose | files |
 //! |---|---|
 //! | construction | [`build`] |
-//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`sleep`], [`control`], [`events`] |
+//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`overflow`], [`sleep`], [`control`], [`events`] |
 //! | reports of the host about attempts | [`report`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
@@ -51,6 +51,7 @@ mod feed;
 mod gate;
 mod inspect;
 mod observe;
+mod overflow;
 mod retry;
 mod settle;
 mod sleep;

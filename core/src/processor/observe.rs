@@ -82,8 +82,10 @@ impl<P: Plan> Processor<P> {
             (Outcome::Completed(output), None) => Payload::Output(output),
             (Outcome::Failed(error), None) => Payload::Error(error),
             (Outcome::Panicked(panic), None) => Payload::Panic(panic),
-            (Outcome::TimedOut | Outcome::Cancelled(_) | Outcome::Expired, None) => Payload::Away,
-            (Outcome::TimedOut | Outcome::Cancelled(_) | Outcome::Expired, Some(job)) => {
+            (Outcome::TimedOut | Outcome::Cancelled(_) | Outcome::Expired | Outcome::Shed, None) => {
+                Payload::Away
+            }
+            (Outcome::TimedOut | Outcome::Cancelled(_) | Outcome::Expired | Outcome::Shed, Some(job)) => {
                 self.ledger.jobs.enter();
                 Payload::Job(job)
             }

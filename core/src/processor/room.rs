@@ -171,6 +171,7 @@ impl<P: Plan> Reserved<'_, P> {
         }
         let others = processor.admission.line.held().saturating_sub(u32::from(rest.is_some()));
         let refusal = processor.refusal_beside(&offer.route, terms, others);
+        let refusal = refusal.and_then(|reason| processor.make_room(reason, terms, true));
         if let (None, Some(rest)) = (refusal, rest) {
             processor.admission.line.use_place(*id, rest);
             *left = rest;

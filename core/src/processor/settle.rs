@@ -314,6 +314,7 @@ const fn kind_of(input: Input) -> Option<OutcomeKind> {
         Input::TimeOut => Some(OutcomeKind::TimedOut),
         Input::Cancel => Some(OutcomeKind::Cancelled),
         Input::Expire => Some(OutcomeKind::Expired),
+        Input::Shed => Some(OutcomeKind::Shed),
         _ => None,
     }
 }
@@ -325,6 +326,7 @@ fn outcome_without_value<O, E, P>(
     match kind {
         Some(OutcomeKind::TimedOut) => Outcome::TimedOut,
         Some(OutcomeKind::Expired) => Outcome::Expired,
+        Some(OutcomeKind::Shed) => Outcome::Shed,
         Some(OutcomeKind::Cancelled) => Outcome::Cancelled(reason),
         Some(OutcomeKind::Completed | OutcomeKind::Failed | OutcomeKind::Panicked) | None => {
             debug_assert!(false, "the value of an outcome is in the slot");

@@ -54,7 +54,9 @@ impl<P: Plan> Processor<P> {
         let now = self.observe_time(now);
         let refusal = self.refusal(&offer.route, terms);
         if refusal.is_none() {
-            if let Some(reason) = self.room_refusal(terms) {
+            if let Some(reason) =
+                self.room_refusal(terms).and_then(|reason| self.make_room(reason, terms, false))
+            {
                 return Err(Refused::new(reason, offer));
             }
         }
@@ -110,9 +112,31 @@ impl<P: Plan> Processor<P> {
         refusal: Option<Refusal>,
     ) -> Result<TaskId, Refused<Offer<P>>> {
         self.totals.offered = self.totals.offered.wrapping_add(1);
-        if let Some(reason) = refusal {
-            return Err(self.refuse(reason, offer));
+        match refusal {
+            Some(reason) => self.refuse_or_make_room(now, offer, terms, reason),
+            None => self.take_in(now, offer, terms),
         }
+    }
+
+    /// Hands the offer back, unless another task gives way.
+    #[cold]
+    #[inline(never)]
+    fn refuse_or_make_room(
+        &mut self,
+        now: Instant,
+        offer: Offer<P>,
+        terms: &Terms,
+        reason: Refusal,
+    ) -> Result<TaskId, Refused<Offer<P>>> {
+        match self.make_room(reason, terms, false) {
+            Some(reason) => Err(self.refuse(reason, offer)),
+            None => self.take_in(now, offer, terms),
+        }
+    }
+
+    /// Admits a task for which there is room.
+    #[inline(always)]
+    fn take_in(&mut self, now: Instant, offer: Offer<P>, terms: &Terms) -> Result<TaskId, Refused<Offer<P>>> {
         let state = if terms.is_delayed() { State::Delayed } else { State::Queued };
         let has_callback = matches!(offer.route, Route::Callback(_));
         let for_handle = matches!(offer.route, Route::Handle);

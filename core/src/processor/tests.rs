@@ -7,6 +7,7 @@ mod attempts;
 mod ending;
 mod lanes;
 mod observe;
+mod overflow;
 mod permits;
 mod sleep;
 mod timeouts;

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::order::rate;
 use super::parts::Step;
-use crate::{CacheLimits, Drain, Instant, LaneLimits, Limits, Policy, ResultLimits};
+use crate::{CacheLimits, Drain, Instant, LaneLimits, Limits, Overflow, Policy, ResultLimits};
 
 /// Limits, and the steps of a host under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
 /// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
 /// there are so many sleeps that the machine has a wide timer wheel.
 ///
-/// The first 18 bytes are in use, and the last two. The others are free for the limits of further parts: zero must
+/// The first 19 bytes are in use, and the last two. The others are free for the limits of further parts: zero must
 /// choose the limit with which the part does nothing, so that a script that was kept before does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
@@ -92,6 +92,11 @@ impl Setup {
             sources: u32::from(sources % 3).max(u32::from(is_long)),
             subscribers: u32::from(subscribers % 3),
             events: u32::from(events % 6) + 1,
+            overflow: match self.0[18] {
+                0..128 => Overflow::Refuse,
+                128..192 => Overflow::DropOldest,
+                192.. => Overflow::DropLowest,
+            },
             rate: rate(self.0[17]),
             lanes: LaneLimits {
                 lanes: if has_lanes { u32::from(self.0[16] % 3) + 1 } else { 0 },

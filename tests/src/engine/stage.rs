@@ -322,6 +322,7 @@ fn kind_of<O, E>(result: &Result<O, TaskError<E>>) -> Option<OutcomeKind> {
         Err(TaskError::TimedOut) => Some(OutcomeKind::TimedOut),
         Err(TaskError::Cancelled(_)) => Some(OutcomeKind::Cancelled),
         Err(TaskError::Expired) => Some(OutcomeKind::Expired),
+        Err(TaskError::Shed) => Some(OutcomeKind::Shed),
         Err(TaskError::Panicked(_)) => Some(OutcomeKind::Panicked),
         Err(_) => None,
     }

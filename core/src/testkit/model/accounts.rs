@@ -39,7 +39,8 @@ impl Model {
         ]
     }
 
-    /// Notes how many are live now: after each call, and after each timer of a call that fires several. No other call
+    /// Notes how many are live now: after each call, after each timer of a call that fires
+    /// several, and after each task that a batch adds, for which it may shed another one. No other call
     /// removes something that it added itself.
     pub(super) fn note_highest(&mut self) {
         let live = self.live();

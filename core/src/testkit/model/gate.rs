@@ -42,8 +42,7 @@ impl Model {
         if self.has(Flaw::ServesNewest) {
             return queued.max_by_key(|(_, place)| *place).map(|(task, _)| task.meta);
         }
-        let turn =
-            |(task, place): &(&Task, u64)| (if fair { 0 } else { task.order.priority().class() }, *place);
+        let turn = |(task, place): &(&Task, u64)| (if fair { 0 } else { task.priority.class() }, *place);
         if self.has(Flaw::LosesOrderInLongQueues) && size(queued.clone()) > 64 {
             return queued.max_by_key(|(_, place)| *place).map(|(task, _)| task.meta);
         }

@@ -174,7 +174,7 @@ impl Task {
         TaskView {
             task: self.id.unwrap_or(STAND_IN),
             meta: self.meta,
-            priority: self.order.priority(),
+            priority: self.priority,
             lane: self.lane_key().filter(|_| self.is_in_lane()),
             attempts: self.attempts,
             stage,

@@ -139,7 +139,7 @@ impl Model {
         self.lanes.all.iter_mut().find(|lane| lane.key == key)
     }
 
-    fn queued_in(&self, key: Option<u64>) -> u32 {
+    pub(super) fn queued_in(&self, key: Option<u64>) -> u32 {
         self.count(|task| task.is_queued() && task.lane_key() == key)
     }
 
@@ -173,9 +173,18 @@ impl Model {
         let Some(lane) = self.lane(Some(wanted.key)) else {
             return (self.keyed_lanes() >= most).then_some(Refusal::Lanes);
         };
-        let queue = self.limits.lanes.queue.unwrap_or(self.limits.queue.div_ceil(2));
-        let room = queue + self.free_in(lane, wanted.concurrency.get()).min(self.free());
+        let room = self.room_of(lane, wanted);
         (!is_delayed && self.queued_in(lane.key) >= room).then_some(Refusal::LaneFull)
+    }
+
+    /// How many tasks may wait in this lane, if it exists.
+    pub(super) fn room_in(&self, wanted: Lane) -> Option<u32> {
+        self.lane(Some(wanted.key)).map(|lane| self.room_of(lane, wanted))
+    }
+
+    fn room_of(&self, lane: &LaneModel, wanted: Lane) -> u32 {
+        let queue = self.limits.lanes.queue.unwrap_or(self.limits.queue.div_ceil(2));
+        queue + self.free_in(lane, wanted.concurrency.get()).min(self.free())
     }
 
     /// A task is admitted to this lane.

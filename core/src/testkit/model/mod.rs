@@ -15,6 +15,7 @@ mod getters;
 mod inspect;
 mod lanes;
 mod observer;
+mod overflow;
 mod permits;
 mod settle;
 mod sleeps;

@@ -162,6 +162,7 @@ impl Model {
         let count = permit.count;
         permit.count = count - 1;
         let refusal = self.terms_refusal(offer);
+        let refusal = refusal.and_then(|reason| self.make_room(reason, offer, true));
         if let Some(permit) = self.granted(id) {
             permit.count = if refusal.is_none() { count.saturating_sub(uses) } else { count };
         }

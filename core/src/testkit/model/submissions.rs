@@ -27,10 +27,14 @@ impl Model {
 
     /// A task that there is no room for was not offered.
     fn try_submit(&mut self, offer: Offer, given: Offered) -> Offered {
-        match (self.terms_refusal(offer), self.room_refusal(offer)) {
-            (None, Some(reason)) => Err((Why::Submit(reason), offer.returned())),
-            (refusal, _) => self.offered(offer, refusal, given, Why::Submit),
+        let refusal = self.terms_refusal(offer);
+        if refusal.is_none() {
+            let full = self.room_refusal(offer).and_then(|reason| self.make_room(reason, offer, false));
+            if let Some(reason) = full {
+                return Err((Why::Submit(reason), offer.returned()));
+            }
         }
+        self.offered(offer, refusal, given, Why::Submit)
     }
 
     pub(super) fn terms_refusal(&self, offer: Offer) -> Option<Refusal> {
@@ -84,6 +88,7 @@ impl Model {
     ) -> Result<(), Refusal> {
         let Offer { job, meta, callback, order } = offer;
         super::one(&mut self.totals.offered);
+        let refusal = refusal.and_then(|reason| self.make_room(reason, offer, false));
         if let Some(reason) = refusal {
             super::one(&mut self.totals.refused);
             self.publish(|_| Event::Refused { meta, reason });
@@ -97,6 +102,7 @@ impl Model {
             id: None,
             slot,
             order,
+            priority: order.priority(),
             way: order.way(),
             callback,
             admitted_at: self.now,
@@ -129,6 +135,7 @@ impl Model {
             self.rearm(meta);
         }
         self.publish(|model| Event::Admitted { task: model.id_of(meta), meta });
+        self.note_highest();
         Ok(())
     }
 }

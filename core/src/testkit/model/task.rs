@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::testkit::order::{Order, Way};
 use crate::testkit::parts::effects::Settled;
-use crate::{AttemptId, CancelReason, Instant, OutcomeKind, TaskId};
+use crate::{AttemptId, CancelReason, Instant, OutcomeKind, Priority, TaskId};
 
 /// A task that has a slot.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(super) struct Task {
     pub(super) id: Option<TaskId>,
     pub(super) slot: u32,
     pub(super) order: Order,
+    pub(super) priority: Priority,
     /// Where its outcome goes: as ordered, until its handle is released.
     pub(super) way: Way,
     pub(super) callback: Option<u32>,
@@ -98,6 +99,14 @@ impl Task {
 
     pub(super) fn is_halting(&self) -> bool {
         matches!(self.stage, Stage::Halting { .. })
+    }
+
+    /// Its place among all tasks that were ever queued.
+    pub(super) fn place(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Queued { place, .. } => Some(place),
+            _ => None,
+        }
     }
 
     /// The key of its lane.

@@ -123,6 +123,7 @@ fn outcome(kind: OutcomeKind, value: Token) -> Outcome<Token, Token, Token> {
         OutcomeKind::TimedOut => Outcome::TimedOut,
         OutcomeKind::Cancelled => Outcome::Cancelled(None),
         OutcomeKind::Expired => Outcome::Expired,
+        OutcomeKind::Shed => Outcome::Shed,
     };
     value.out();
     without_value

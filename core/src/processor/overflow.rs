@@ -1,0 +1,112 @@
+//! Tasks that leave the queue before their turn: to make room, because it is cleared, or to change their class.
+
+use super::Processor;
+use crate::lifecycle::{Input, State};
+use crate::queue::Classes;
+use crate::{
+    CancelReason, Instant, Overflow, Plan, Priority, PriorityRefusal, Refusal, Scope, TaskId, Terms,
+};
+
+impl<P: Plan> Processor<P> {
+    /// Settles up to `budget` queued tasks of this part of the queue as cancelled, for the reason
+    /// [`CancelReason::CLEARED`], the longest waiting first. Returns how many: fewer than `budget` if none is left. Tasks
+    /// that are delayed, back off or run stay. O(budget × priority classes).
+    ///
+    /// May change: effects (settlements), events, room.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Priority, Processor, Scope, Simple, Terms};
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
+    /// let low = Terms::new().priority(Priority::LOWEST);
+    /// processor.submit(Instant::ZERO, Offer::new("a backfill", ()), &low)?;
+    /// processor.submit(Instant::ZERO, Offer::new("an order", ()), &Terms::new())?;
+    /// assert_eq!(processor.clear(Instant::ZERO, Scope::Class(Priority::LOWEST), 64), 1);
+    /// assert_eq!(processor.census().queued, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clear(&mut self, now: Instant, scope: Scope, budget: u32) -> u32 {
+        self.observe_time(now);
+        for cleared in 0..budget {
+            let Some(index) = self.first_in(scope) else { return cleared };
+            self.end_cancelled(index, Some(CancelReason::CLEARED), false);
+        }
+        budget
+    }
+
+    /// Changes the priority of a task that waits: delayed, queued or backing off. A queued task goes to the end of its new
+    /// class; its time-outs count on.
+    ///
+    /// May change: the order of the queue. With lanes O(log lanes).
+    ///
+    /// # Errors
+    /// [`PriorityRefusal`]; nothing has changed.
+    pub fn set_priority(
+        &mut self,
+        now: Instant,
+        task: TaskId,
+        priority: Priority,
+    ) -> Result<(), PriorityRefusal> {
+        self.observe_time(now);
+        let index = self.tasks.index_of(task);
+        let waiting = self.tasks.get_mut(task).ok_or(PriorityRefusal::NotFound)?;
+        match waiting.state {
+            State::Queued if waiting.priority != priority => {
+                let old = core::mem::replace(&mut waiting.priority, priority);
+                self.dequeue(index, old);
+                self.enqueue(index, priority);
+            }
+            State::Queued => {}
+            State::Delayed | State::Backoff => waiting.priority = priority,
+            _ => return Err(PriorityRefusal::NotWaiting),
+        }
+        Ok(())
+    }
+
+    /// Sheds a task to make room for one with these terms, which would be refused for this reason, and for which a permit
+    /// holds a place or not. Returns the reason if it is refused still.
+    #[cold]
+    pub(super) fn make_room(&mut self, reason: Refusal, terms: &Terms, has_place: bool) -> Option<Refusal> {
+        let Some(victim) = self.victim(reason, terms) else { return Some(reason) };
+        let free = self.gate.free(&self.tally);
+        let fits_in_lane = match (reason, &terms.lane, &self.lanes) {
+            (Refusal::LaneFull, Some(lane), Some(lanes)) => lanes.has_room_after_one(lane, free),
+            _ => true,
+        };
+        let fits = || self.admission.has_room_after_one(&self.tally, &self.gate, self.tasks.free());
+        if !fits_in_lane || !(has_place || fits()) {
+            return Some(reason);
+        }
+        self.settle_out_of_line(victim, Input::Shed, None, false);
+        None
+    }
+
+    /// The task that gives way to one with these terms, which would be refused for this reason.
+    fn victim(&self, reason: Refusal, terms: &Terms) -> Option<u32> {
+        let waiting = match reason {
+            Refusal::Full => self.queue.classes(),
+            Refusal::LaneFull => self.waiting_in(terms.lane?.key)?,
+            _ => return None,
+        };
+        match self.limits.overflow {
+            Overflow::Refuse => None,
+            Overflow::DropOldest => waiting.longest_waiting(self.queue.arrivals()),
+            Overflow::DropLowest => {
+                let (last, lowest) = waiting.last_of_lowest()?;
+                (lowest < terms.priority).then_some(last)
+            }
+        }
+    }
+
+    /// The queued task in this part of the queue that has waited longest.
+    fn first_in(&self, scope: Scope) -> Option<u32> {
+        match scope {
+            Scope::All => self.queue.longest_waiting(),
+            Scope::Class(priority) => self.queue.classes().first_of(priority),
+            Scope::Lane(key) => self.waiting_in(key)?.longest_waiting(self.queue.arrivals()),
+        }
+    }
+
+    fn waiting_in(&self, key: u64) -> Option<&Classes> {
+        self.lanes.as_ref()?.waiting(key)
+    }
+}
