@@ -9,7 +9,9 @@
 //!
 //! It shows
 //! - load shedding: a full queue is a `429`, so that the memory of the service has a bound ([`accept`]);
-//! - what is tried again and when: Retry-After, time-outs, and statuses that no further attempt changes ([`deliver`]);
+//! - a lane for each host, so that one that is slow delays no other, and a rate for all together ([`terms`], [`lane_of`]);
+//! - what is tried again and when: Retry-After, for the job and for its host, time-outs, and statuses that no further attempt
+//!   changes ([`deliver`]);
 //! - dead letters, from the settlements that callbacks are given ([`DeadLetters::record`]);
 //! - a graceful end on SIGTERM, with a report of what was left ([`main`]).
 
@@ -22,7 +24,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use plimsoll::{Builder, Cloning, Context, Drain, Processor, Refusal, Retry, Settlement, Submitter, Tokio};
+use plimsoll::{
+    Builder, Cloning, Context, Drain, Lane, LaneLimits, Processor, Rate, Refusal, Retry, Settlement,
+    Submitter, Tokio, lane_key,
+};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -65,11 +71,14 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// At most 32 deliveries at a time, 1,000 that wait for their turn and 1,000 that wait for their next attempt.
+/// At most 32 deliveries at a time and 100 a second, 1,000 that wait for their turn, 200 of them for one host, and 1,000 that
+/// wait for their next attempt.
 fn terms() -> Builder<Cloning> {
     Processor::builder()
         .concurrency(32)
+        .rate(Rate::new(100, Duration::from_secs(1)).burst(10))
         .queue(1_000)
+        .lanes(LaneLimits::new(10_000).queue(200))
         .delayed(1_000)
         .timeout(Duration::from_secs(5))
         .retry(Retry::times(4).base(Duration::from_millis(500)).cap(Duration::from_secs(60)).on_timeout(true))
@@ -79,6 +88,12 @@ fn start(terms: Builder<Cloning>) -> anyhow::Result<Processor<Deliver>> {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     let handler = move |delivery: Arc<Delivery>, cx: Context| deliver(client.clone(), delivery, cx);
     Ok(terms.spawn_on(Tokio::current(), handler)?)
+}
+
+/// Deliveries to one host, two at a time. What is no URL fails on its first attempt, and needs no lane of its own.
+fn lane_of(url: &str) -> Lane {
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    Lane::new(lane_key(&host)).concurrency(2)
 }
 
 /// One attempt. Its time-out drops it wherever it stands, and with it the connection.
@@ -96,6 +111,7 @@ async fn deliver(
     if is_permanent(status) {
         cx.no_retry();
     } else if let Some(delay) = retry_after(response.headers()) {
+        cx.hold_lane(delay);
         cx.retry_after(delay);
     } // Else the backoff of `terms` decides.
     Err(DeliveryError::Status(status.as_u16()))
@@ -158,7 +174,8 @@ impl App {
 async fn accept(State(app): State<App>, Json(delivery): Json<Delivery>) -> (StatusCode, Json<Value>) {
     let delivery = Arc::new(delivery);
     let (copy, dead) = (delivery.clone(), app.dead);
-    match app.deliveries.task(delivery).call(move |settled| dead.record(copy, settled)) {
+    let lane = lane_of(&delivery.url);
+    match app.deliveries.task(delivery).lane(lane).call(move |settled| dead.record(copy, settled)) {
         Ok(task) => (StatusCode::ACCEPTED, Json(json!({ "task": format!("{:x}", task.to_bits()) }))),
         Err(refused) => {
             let is_closed = refused.reason == Refusal::Closed;
@@ -276,6 +293,7 @@ mod tests {
                     }
                 }),
             )
+            .route("/stuck", post(async || std::future::pending::<()>().await))
             .route(
                 "/slow",
                 post(async |State(seen): State<Arc<Seen>>| {
@@ -382,14 +400,59 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_than_so_many_deliveries_go_on_at_a_time() -> anyhow::Result<()> {
+    async fn no_more_than_two_deliveries_to_a_host_go_on_at_a_time() -> anyhow::Result<()> {
         let (url, seen) = target("/slow").await?;
-        let service = Service::start(impatient().concurrency(3)).await?;
+        let service = Service::start(impatient()).await?;
         for _ in 0..20 {
             service.send(&url).await?;
         }
         service.processor.idle().await;
-        assert_eq!((seen.calls.load(Ordering::SeqCst), seen.most.load(Ordering::SeqCst)), (20, 3));
+        assert_eq!((seen.calls.load(Ordering::SeqCst), seen.most.load(Ordering::SeqCst)), (20, 2));
+        Ok(())
+    }
+
+    /// One host never answers; `localhost` is another host than `127.0.0.1`.
+    #[tokio::test]
+    async fn a_host_that_hangs_takes_nothing_from_the_others() -> anyhow::Result<()> {
+        let (stuck, _) = target("/stuck").await?;
+        let (url, seen) = target("/slow").await?;
+        let service = Service::start(terms()).await?;
+        for _ in 0..200 {
+            assert_eq!(
+                service.send(&stuck.replace("127.0.0.1", "localhost")).await?.status(),
+                StatusCode::ACCEPTED
+            );
+        }
+        for _ in 0..20 {
+            service.send(&url).await?;
+        }
+        while seen.calls.load(Ordering::SeqCst) < 20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let health = service.get("/health").await?;
+        assert_eq!(
+            (&health["running"], &health["queued"]),
+            (&json!(2), &json!(198)),
+            "two hang, the others wait"
+        );
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_retry_after_holds_the_whole_host() -> anyhow::Result<()> {
+        let (url, seen) = target("/busy").await?;
+        let service = Service::start(impatient()).await?;
+        let start = Instant::now();
+        service.send(&url).await?;
+        while seen.calls.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..5 {
+            service.send(&url).await?;
+        }
+        service.processor.idle().await;
+        assert!(start.elapsed() >= Duration::from_secs(1), "none of them went to the host in that second");
+        assert_eq!(seen.calls.load(Ordering::SeqCst), 7);
         Ok(())
     }
 
