@@ -184,7 +184,7 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
-pub struct Progress {
+pub struct Advanced {
     /// How much of the budget was used.
     pub used: u32,
     /// Whether work that is due now is left. If so, call again.

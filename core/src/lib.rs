@@ -251,7 +251,7 @@ pub use cache::{Cache, CacheHasher, CacheLimits, CacheMut, CacheStats, Inserted,
 pub use census::{Census, Remains, Totals};
 #[cfg(feature = "std")]
 pub use clock::Clock;
-pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
+pub use effect::{Advanced, Detached, Effect, Fed, Guard, Reason, Start, Stop, Wake};
 pub use error::{
     AttachRefusal, BuildError, CancelError, FeedRefusal, HoldRefusal, InvalidLimits, Late, PermitRefusal,
     Refusal, Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,

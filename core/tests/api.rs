@@ -73,7 +73,7 @@ fn auto_traits_are_pinned() {
     value::<Terms>();
     value::<Priority>();
     value::<Wake>();
-    value::<Progress>();
+    value::<Advanced>();
     value::<Stop>();
     value::<Phase>();
     value::<Drain>();

@@ -191,7 +191,7 @@ proptest! {
             prop_assert!(matches!(host.machine().next_wake(), Wake::Now(_)));
             if host.call(&effects::Call::Poll.into()) == effects::Answer::Effect(None).into() {
                 let answer = host.call(&time::Call::Advance { now, budget: 1 }.into());
-                let goes_on = matches!(answer, Answer::Time(time::Answer::Progress { used: 1, .. }));
+                let goes_on = matches!(answer, Answer::Time(time::Answer::Advanced { used: 1, .. }));
                 prop_assert!(goes_on, "{:?}", answer);
                 units += 1;
                 prop_assert!(units <= most_units);

@@ -42,7 +42,7 @@ impl Model {
             used += 1;
         }
         used += self.walk(budget - used);
-        Answer::Progress { used, more: self.is_due() }
+        Answer::Advanced { used, more: self.is_due() }
     }
 
     fn fire(&mut self, timer: Timer) {

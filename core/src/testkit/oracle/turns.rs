@@ -75,7 +75,7 @@ impl Oracle {
         let now = self.now();
         let call = Call::from(time::Call::Advance { now: now.max(at), budget: AMPLE });
         let answer = self.call(call.clone())?;
-        if matches!(answer, Answer::Time(time::Answer::Progress { used: 0, .. })) {
+        if matches!(answer, Answer::Time(time::Answer::Advanced { used: 0, .. })) {
             return Err(self.fault(&call, "a wake-up without progress", &"", &answer));
         }
         Ok(())
