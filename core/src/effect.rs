@@ -21,7 +21,7 @@ pub struct Start<P: Plan> {
     /// The metadata the task was submitted with.
     pub meta: P::Meta,
     /// When the attempt times out, unless [`began`](crate::Processor::began) reports that it began later. `None` if it
-    /// has no deadline.
+    /// has no deadline. Without [heartbeats](crate::Processor::heartbeat) it may time out before.
     pub deadline: Option<Instant>,
     /// How many further attempts are allowed; never 0 if there is no bound. With 0, a copy of the job is of use only if
     /// the attempt is [`snoozed`](crate::Processor::snoozed).

@@ -74,6 +74,8 @@ fn auto_traits_are_pinned() {
     value::<Priority>();
     value::<Wake>();
     value::<Advanced>();
+    value::<Progress>();
+    value::<TaskView<u8>>();
     value::<Stop>();
     value::<Phase>();
     value::<Drain>();

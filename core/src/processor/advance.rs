@@ -92,7 +92,7 @@ impl<P: Plan> Processor<P> {
         };
         if matches!(task.state, State::Delayed | State::Backoff) && task.since <= self.now {
             self.ready(index);
-        } else {
+        } else if self.monitor.is_none() || self.is_overdue(index) {
             self.overdue(index);
         }
     }

@@ -160,7 +160,7 @@ const PATHS: &[Life] = &[
     }),
     Life::new("completed, all three time-outs", |world| {
         let long = Some(LONG);
-        let all = Timeouts { schedule_to_start: long, start_to_close: long, schedule_to_close: long };
+        let all = Timeouts { schedule_to_start: long, start_to_close: long, schedule_to_close: long, ..Timeouts::NONE };
         world.live_with(callback(), &Terms::new().timeouts(all));
     }),
     Life::new("completed, handle, claimed after", |world| {

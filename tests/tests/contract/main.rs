@@ -12,11 +12,11 @@ use plimsoll_core::testkit::parts::attempts::{self, Stopped};
 use plimsoll_core::testkit::parts::effects::{self, Done, Settled};
 use plimsoll_core::testkit::parts::permits::{self, Room};
 use plimsoll_core::testkit::parts::sleeps::{self, Slept};
-use plimsoll_core::testkit::parts::{gate, observer, sources, subscribers, tasks, time};
+use plimsoll_core::testkit::parts::{gate, observer, sources, submissions, subscribers, tasks, time};
 use plimsoll_core::testkit::{
     Answer, Call, Flaw, Host, Oracle, Script, Setup, Step, check, check_flawed, trace,
 };
-use plimsoll_core::{Drain, OutcomeKind, Phase, Wake};
+use plimsoll_core::{Drain, OutcomeKind, Phase, Refusal, Wake};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -241,6 +241,7 @@ fn scripts_reach_everything() {
     let mut permits = BTreeSet::new();
     let (mut snoozed, mut cut_off, mut retired) = (0, 0, 0);
     let (mut shown, mut taken_back, mut unwanted) = (0, 0, 0);
+    let (mut slow, mut unmonitored) = (0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     let (mut wide, mut mixed, mut long_queues, mut longest_batch) = (0, 0, 0, 0);
     for script in seeded(300) {
@@ -254,6 +255,10 @@ fn scripts_reach_everything() {
             }
             *calls.entry(words(format!("{call:?}"))).or_insert(0) += 1;
             *answers.entry(words(format!("{answer:?}"))).or_insert(0) += 1;
+            let unmonitored_task = submissions::Why::Submit(Refusal::NotMonitored);
+            if let Answer::Submissions(submissions::Answer::Task(Err((why, _)))) = answer {
+                unmonitored += u32::from(why == unmonitored_task);
+            }
             for settled in settlements(&answer) {
                 *kinds.entry(settled.kind).or_default() += 1;
                 waited += u32::from(!settled.waited.is_zero());
@@ -281,6 +286,7 @@ fn scripts_reach_everything() {
             }
         }
         let totals = check(&script).unwrap().totals;
+        slow += totals.slow;
         let mut oracle = Oracle::new(&script.setup, None).unwrap();
         oracle.run(&script).unwrap();
         let machine = oracle.host().machine();
@@ -293,8 +299,8 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 46, "{calls:?}");
-    assert_eq!(answers.len(), 41, "{answers:?}");
+    assert_eq!(calls.len(), 48, "{calls:?}");
+    assert_eq!(answers.len(), 43, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
@@ -303,6 +309,7 @@ fn scripts_reach_everything() {
     assert!(given_back > 20 && permits.len() >= 5, "{given_back} {permits:?}");
     assert!(shown > 50 && taken_back > 50 && unwanted > 20, "{shown} {taken_back} {unwanted}");
     assert!(snoozed > 50 && cut_off > 5 && retired > 50, "{snoozed} {cut_off} {retired}");
+    assert!(slow > 50 && unmonitored > 20, "{slow} {unmonitored}");
     assert!(tried_again > 5, "{tried_again}");
     assert!(wide > 2 && long_queues > 2, "{wide} {long_queues}");
     assert!(mixed > 50 && longest_batch > 64, "{mixed} {longest_batch}");

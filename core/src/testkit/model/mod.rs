@@ -13,6 +13,7 @@ mod ending;
 mod gate;
 mod getters;
 mod inspect;
+mod monitor;
 mod observer;
 mod permits;
 mod settle;

@@ -22,6 +22,7 @@ impl Oracle {
     pub(in crate::testkit) fn offer(&mut self, order: Order) -> Offer {
         self.metas += 1;
         let callback = (order.way() == Way::Callback).then(|| self.token());
+        let order = order.under(&self.setup, self.metas);
         Offer { job: self.token(), meta: self.metas, callback, order }
     }
 
