@@ -125,6 +125,7 @@ impl<R> Builder<R> {
         subscribers: u32
         events: u32
         attempts: u32
+        monitor: bool
         seed: u64
     }
 
@@ -168,6 +169,22 @@ impl<R> Builder<R> {
     /// building.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.defaults.timeouts.start_to_close = Some(limit);
+        self
+    }
+
+    /// Sets for how long an attempt may be silent: [`Timeouts::heartbeat`] alone. A handler tells that it is alive by
+    /// [`Context::heartbeat`](crate::Context::heartbeat). Default: for ever. Zero is refused when building. Attempts are
+    /// [monitored](Self::monitor) then.
+    pub fn heartbeat(mut self, limit: Duration) -> Self {
+        self.defaults.timeouts.heartbeat = Some(limit);
+        self
+    }
+
+    /// Sets the soft limit of tasks whose [`Options`](crate::Options) name none: an attempt that runs for longer is reported
+    /// once, by [`Event::Slow`](crate::Event::Slow) and in [`Totals::slow`](crate::Totals::slow), and goes on. Default: none.
+    /// Attempts are [monitored](Self::monitor) then.
+    pub fn slow_after(mut self, limit: Duration) -> Self {
+        self.defaults.slow_after = Some(limit);
         self
     }
 
@@ -215,6 +232,13 @@ impl<R> Builder<R> {
     {
         self.cache = cache.part();
         self
+    }
+
+    /// The limits, with the monitor that the default terms need.
+    pub(crate) fn limits_with_monitor(&self) -> Limits {
+        let mut limits = self.limits;
+        limits.monitor |= self.defaults.terms().need_monitor();
+        limits
     }
 
     pub(crate) fn shape(&self, threads: Threads) -> Shape {

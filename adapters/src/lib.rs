@@ -155,7 +155,7 @@ pub use work::{AnyWork, LocalWork, SendWork, Work};
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
     CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, Instant,
-    InvalidLimits, Jitter, LastError, Ledger, Limits, Message, OutcomeKind, Phase, Policy, Priority, Refusal,
-    Refused, Remains, ReserveRefusal, ResultLimits, Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal,
-    TaskId, TaskView, Timeouts, Times, Totals,
+    InvalidLimits, Jitter, LastError, Ledger, Limits, Message, OutcomeKind, Phase, Policy, Priority,
+    Progress, Refusal, Refused, Remains, ReserveRefusal, ResultLimits, Retry, SleepRefusal, SourceId, Stage,
+    SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals,
 };

@@ -28,6 +28,8 @@ pub struct Options<M = ()> {
     pub timeouts: Option<Timeouts>,
     /// How long each attempt may run, in the place of [`Timeouts::start_to_close`].
     pub timeout: Option<Duration>,
+    /// After how long an attempt at it is reported as slow.
+    pub slow_after: Option<Duration>,
     /// How often it is tried. More than one try needs a builder that was given
     /// [`retry`](crate::Builder::retry), because only then is the job cloned; without it the task is
     /// [refused](crate::Refusal::Attempts).
@@ -37,7 +39,15 @@ pub struct Options<M = ()> {
 impl<M> Options<M> {
     /// These metadata, and the builder's defaults for everything else.
     pub const fn new(meta: M) -> Self {
-        Self { meta, priority: None, delay: Duration::ZERO, timeouts: None, timeout: None, retry: None }
+        Self {
+            meta,
+            priority: None,
+            delay: Duration::ZERO,
+            timeouts: None,
+            timeout: None,
+            slow_after: None,
+            retry: None,
+        }
     }
 
     /// Sets the class of the queue.
@@ -52,7 +62,7 @@ impl<M> Options<M> {
         self
     }
 
-    /// Sets the time-outs, all three of them. One of zero is [refused](crate::Refusal::ZeroTimeout).
+    /// Sets the time-outs, all of them. One of zero is [refused](crate::Refusal::ZeroTimeout).
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = Some(timeouts);
         self
@@ -62,6 +72,13 @@ impl<M> Options<M> {
     /// [refused](crate::Refusal::ZeroTimeout).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
+        self
+    }
+
+    /// Sets the soft limit: an attempt that runs for longer is reported once, by [`Event::Slow`](crate::Event::Slow), and
+    /// goes on. Needs a [monitor](crate::Builder::monitor).
+    pub fn slow_after(mut self, limit: Duration) -> Self {
+        self.slow_after = Some(limit);
         self
     }
 
@@ -84,6 +101,7 @@ impl<M> Options<M> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Defaults {
     pub(crate) timeouts: Timeouts,
+    pub(crate) slow_after: Option<Duration>,
     pub(crate) priority: Priority,
     pub(crate) retry: Retry,
 }
@@ -95,11 +113,20 @@ impl Defaults {
         let timeouts = options.timeouts_or(self.timeouts)?;
         let priority = options.priority.unwrap_or(self.priority);
         let retry = options.retry.unwrap_or(self.retry);
-        Ok(Terms::new().priority(priority).delay(options.delay).timeouts(timeouts).retry(retry))
+        let terms = Terms::new().priority(priority).delay(options.delay).timeouts(timeouts).retry(retry);
+        Ok(with_soft_limit(terms, options.slow_after.or(self.slow_after)))
     }
 
     /// The terms that they come to themselves.
     pub(crate) const fn terms(&self) -> Terms {
-        Terms::new().priority(self.priority).timeouts(self.timeouts).retry(self.retry)
+        let terms = Terms::new().priority(self.priority).timeouts(self.timeouts).retry(self.retry);
+        with_soft_limit(terms, self.slow_after)
+    }
+}
+
+const fn with_soft_limit(terms: Terms, limit: Option<Duration>) -> Terms {
+    match limit {
+        Some(limit) => terms.slow_after(limit),
+        None => terms,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use plimsoll_core::{
-    AttemptId, Effect, Instant, Limits, Offer, SleepId, SleepRefusal, SleepStatus, Start, Terms,
+    AttemptId, Effect, Instant, Limits, Offer, Progress, SleepId, SleepRefusal, SleepStatus, Start, Terms,
 };
 
 use crate::context::Context;
@@ -123,6 +123,11 @@ impl<M: Copy + Send> AttemptHost for TestHost<M> {
 
     /// It always goes on, and nobody asks what it has decided.
     fn decide(&self, _: u32, _: AttemptId, _: Again) -> bool {
+        true
+    }
+
+    /// It always goes on, and nobody looks at it.
+    fn tell(&self, _: u32, _: AttemptId, _: Option<Progress>) -> bool {
         true
     }
 

@@ -10,6 +10,7 @@ mod handles;
 mod kit;
 mod loads;
 mod local;
+mod monitor;
 mod outcomes;
 mod owner;
 mod panics;
