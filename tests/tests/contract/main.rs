@@ -244,7 +244,7 @@ fn scripts_reach_everything() {
     let (mut slow, mut unmonitored) = (0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     let (mut wide, mut mixed, mut long_queues, mut longest_batch) = (0, 0, 0, 0);
-    for script in seeded(300) {
+    for script in seeded(400) {
         wide += u32::from(script.setup.limits().timer_slots() >= 1 << 13);
         for (call, answer) in trace(&script).unwrap() {
             if let Call::Sources(sources::Call::FeedBatch { offers, .. }) = &call {

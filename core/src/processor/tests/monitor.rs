@@ -133,8 +133,9 @@ fn heartbeats_count_from_the_call_of_the_handler() {
 #[test]
 fn a_heartbeat_time_out_is_rounded_up_to_a_tick() {
     let micros = |micros| Timeouts { heartbeat: Some(Duration::from_micros(micros)), ..Timeouts::NONE };
-    for (limit, acts_at) in [(1, 1), (1_000, 1), (1_001, 2)] {
-        let (mut machine, ..) = running(terms().timeouts(micros(limit)));
+    for (limit, acts_at) in [(1, 2), (1_000, 2), (1_001, 3)] {
+        let (mut machine, _, attempt) = running(terms().timeouts(micros(limit)));
+        assert!(machine.heartbeat(Instant::from_nanos(500_000), attempt));
         advance(&mut machine, Instant::from_nanos(acts_at * 1_000_000 - 1));
         assert_eq!(timed_out(&machine), 0, "{limit}");
         advance(&mut machine, ms(acts_at));
