@@ -102,6 +102,11 @@ pub fn poll(machine: &mut Machine) -> Option<Effect<Eight>> {
 }
 
 #[inline(never)]
+pub fn heartbeat(machine: &mut Machine, now: Instant, attempt: AttemptId) {
+    assert!(machine.heartbeat(now, attempt), "it runs");
+}
+
+#[inline(never)]
 pub fn advance(machine: &mut Machine, now: Instant, budget: u32) -> Advanced {
     machine.advance(now, budget)
 }
