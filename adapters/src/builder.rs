@@ -129,6 +129,7 @@ impl<R> Builder<R> {
         attempts: u32
         overflow: Overflow
         lanes: LaneLimits
+        monitor: bool
         seed: u64
     }
 
@@ -182,6 +183,22 @@ impl<R> Builder<R> {
         self
     }
 
+    /// Sets for how long an attempt may be silent: [`Timeouts::heartbeat`] alone. A handler tells that it is alive by
+    /// [`Context::heartbeat`](crate::Context::heartbeat). Default: for ever. Zero is refused when building. Attempts are
+    /// [monitored](Self::monitor) then.
+    pub fn heartbeat(mut self, limit: Duration) -> Self {
+        self.defaults.timeouts.heartbeat = Some(limit);
+        self
+    }
+
+    /// Sets the soft limit of tasks whose [`Options`](crate::Options) name none: an attempt that runs for longer is reported
+    /// once, by [`Event::Slow`](crate::Event::Slow) and in [`Totals::slow`](crate::Totals::slow), and goes on. Default: none.
+    /// Attempts are [monitored](Self::monitor) then.
+    pub fn slow_after(mut self, limit: Duration) -> Self {
+        self.defaults.slow_after = Some(limit);
+        self
+    }
+
     /// Sets the class of the queue for tasks whose [`Options`](crate::Options) name none.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.defaults.priority = priority;
@@ -226,6 +243,13 @@ impl<R> Builder<R> {
     {
         self.cache = cache.part();
         self
+    }
+
+    /// The limits, with the monitor that the default terms need.
+    pub(crate) fn limits_with_monitor(&self) -> Limits {
+        let mut limits = self.limits;
+        limits.monitor |= self.defaults.terms().need_monitor();
+        limits
     }
 
     pub(crate) fn shape(&self, threads: Threads) -> Shape {

@@ -30,7 +30,12 @@ impl<R> Builder<R> {
     {
         let _ = handler;
         let (shape, clock) = (self.shape(runtime.threads()), size_of_val(&runtime.clock()));
-        Footprint::of::<W, H, H::Future, A, U::Timer>(&self.limits, shape, self.cache.bytes(), clock)
+        Footprint::of::<W, H, H::Future, A, U::Timer>(
+            &self.limits_with_monitor(),
+            shape,
+            self.cache.bytes(),
+            clock,
+        )
     }
 
     /// As [`footprint`](Self::footprint), of a processor that stays on one thread.
@@ -43,7 +48,12 @@ impl<R> Builder<R> {
     {
         let _ = handler;
         let (shape, clock) = (self.shape(Threads::One), size_of_val(&runtime.clock()));
-        Footprint::of::<Local<W>, H, H::Future, A, U::Timer>(&self.limits, shape, self.cache.bytes(), clock)
+        Footprint::of::<Local<W>, H, H::Future, A, U::Timer>(
+            &self.limits_with_monitor(),
+            shape,
+            self.cache.bytes(),
+            clock,
+        )
     }
 
     /// Builds the processor, and the futures that have to be polled so that it runs: one for each worker, and one for the
@@ -170,7 +180,7 @@ impl<R> Builder<R> {
     where
         R: Mode<W::Job>,
     {
-        let mut limits = self.limits;
+        let mut limits = self.limits_with_monitor();
         limits.check()?;
         self.check_defaults()?;
         if R::CLONE.is_none() {

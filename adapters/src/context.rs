@@ -11,7 +11,7 @@ use crate::engine::attempt_host::{Again, AttemptHost};
 use crate::engine::signals::Signals;
 use crate::sharing::{AnyThread, Sharing};
 use crate::sleep::Sleep;
-use crate::{AttemptId, Instant, TaskId};
+use crate::{AttemptId, Instant, Progress, TaskId};
 
 /// An attempt as its handler sees it: which it is, and whether it is still wanted.
 ///
@@ -106,6 +106,66 @@ impl<M, S: Sharing> Context<M, S> {
     /// As [`sleep`](Self::sleep), until an instant of the runtime's clock. One that has passed is over at once.
     pub fn sleep_until(&self, until: Instant) -> Sleep<S> {
         Sleep::new(self.signals.clone(), self.attempt, until)
+    }
+
+    /// Tells that the attempt is alive: its heartbeat time-out ([`Builder::heartbeat`](crate::Builder::heartbeat),
+    /// [`Timeouts::heartbeat`](crate::Timeouts::heartbeat)) counts from now on. Whether the attempt goes on; if not, it was
+    /// asked to stop or is over. Without that time-out this tells no more than [`is_cancelled`](Self::is_cancelled).
+    ///
+    /// It reads the clock, and takes the machine's lock for a moment, at most once in a millisecond.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Thread};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Processor::builder().heartbeat(Duration::from_secs(30));
+    /// let processor = builder.spawn_on(Thread::start()?, |rows: Vec<u64>, cx: Context| async move {
+    ///     let mut sum = 0;
+    ///     for row in rows {
+    ///         if !cx.heartbeat() {
+    ///             return Err(std::io::Error::other("not wanted any more"));
+    ///         }
+    ///         sum += row;
+    ///     }
+    ///     Ok(sum)
+    /// })?;
+    /// assert_eq!(processor.submit(vec![1, 2, 3])?.wait()?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn heartbeat(&self) -> bool {
+        self.tell(None)
+    }
+
+    /// Tells how far the attempt has got. [`view`](crate::Access::view) and [`inspect`](crate::Access::inspect) show the latest
+    /// value until the next attempt at the task begins. This is a [`heartbeat`](Self::heartbeat), too. Whether the attempt
+    /// goes on and the value is kept, which needs a [monitor](crate::Builder::monitor).
+    ///
+    /// It reads the clock and takes the machine's lock for a moment.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Progress, Thread};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().monitor(true).results(10, None).spawn_on(
+    ///     Thread::start()?,
+    ///     |files: u64, cx: Context| async move {
+    ///         (1..=files).for_each(|file| drop(cx.progress(Progress::of(file, files))));
+    ///         Ok::<_, ()>(files)
+    ///     },
+    /// )?;
+    /// let task = processor.task(3).retain()?;
+    /// futures::executor::block_on(processor.idle());
+    /// let view = processor.view(task).ok_or("it is retained")?;
+    /// assert_eq!(view.progress, Some(Progress::of(3, 3)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn progress(&self, progress: Progress) -> bool {
+        self.tell(Some(progress))
+    }
+
+    fn tell(&self, progress: Option<Progress>) -> bool {
+        self.signals.host().is_some_and(|host| host.tell(self.place, self.attempt, progress))
     }
 
     /// If this attempt fails, the task backs off for so long, in place of what its [`Retry`](crate::Retry) would draw: what a

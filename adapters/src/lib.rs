@@ -158,7 +158,7 @@ pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
     CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, HoldRefusal,
     Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits, Message,
-    OutcomeKind, Overflow, Phase, Policy, Priority, PriorityRefusal, Rate, Refusal, Refused, Remains,
-    ReserveRefusal, ResultLimits, Retry, Scope, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId,
-    TaskView, Timeouts, Times, Totals,
+    OutcomeKind, Overflow, Phase, Policy, Priority, PriorityRefusal, Progress, Rate, Refusal, Refused,
+    Remains, ReserveRefusal, ResultLimits, Retry, Scope, SleepRefusal, SourceId, Stage, SubscribeRefusal,
+    TaskId, TaskView, Timeouts, Times, Totals,
 };

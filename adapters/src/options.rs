@@ -28,6 +28,8 @@ pub struct Options<M = ()> {
     pub timeouts: Option<Timeouts>,
     /// How long each attempt may run, in the place of [`Timeouts::start_to_close`].
     pub timeout: Option<Duration>,
+    /// After how long an attempt at it is reported as slow.
+    pub slow_after: Option<Duration>,
     /// How often it is tried. More than one try needs a builder that was given
     /// [`retry`](crate::Builder::retry), because only then is the job cloned; without it the task is
     /// [refused](crate::Refusal::Attempts).
@@ -46,6 +48,7 @@ impl<M> Options<M> {
             delay: Duration::ZERO,
             timeouts: None,
             timeout: None,
+            slow_after: None,
             retry: None,
             lane: None,
         }
@@ -63,7 +66,7 @@ impl<M> Options<M> {
         self
     }
 
-    /// Sets the time-outs, all three of them. One of zero is [refused](crate::Refusal::ZeroTimeout).
+    /// Sets the time-outs, all of them. One of zero is [refused](crate::Refusal::ZeroTimeout).
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = Some(timeouts);
         self
@@ -79,6 +82,13 @@ impl<M> Options<M> {
     /// Sets the lane to which it belongs. Default: the lane of all tasks without a key.
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = Some(lane);
+        self
+    }
+
+    /// Sets the soft limit: an attempt that runs for longer is reported once, by [`Event::Slow`](crate::Event::Slow), and
+    /// goes on. Needs a [monitor](crate::Builder::monitor).
+    pub fn slow_after(mut self, limit: Duration) -> Self {
+        self.slow_after = Some(limit);
         self
     }
 
@@ -101,6 +111,7 @@ impl<M> Options<M> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Defaults {
     pub(crate) timeouts: Timeouts,
+    pub(crate) slow_after: Option<Duration>,
     pub(crate) priority: Priority,
     pub(crate) retry: Retry,
 }
@@ -113,6 +124,7 @@ impl Defaults {
         let priority = options.priority.unwrap_or(self.priority);
         let retry = options.retry.unwrap_or(self.retry);
         let terms = Terms::new().priority(priority).delay(options.delay).timeouts(timeouts).retry(retry);
+        let terms = with_soft_limit(terms, options.slow_after.or(self.slow_after));
         Ok(match options.lane {
             Some(lane) => terms.lane(lane),
             None => terms,
@@ -121,6 +133,14 @@ impl Defaults {
 
     /// The terms that they come to themselves.
     pub(crate) const fn terms(&self) -> Terms {
-        Terms::new().priority(self.priority).timeouts(self.timeouts).retry(self.retry)
+        let terms = Terms::new().priority(self.priority).timeouts(self.timeouts).retry(self.retry);
+        with_soft_limit(terms, self.slow_after)
+    }
+}
+
+const fn with_soft_limit(terms: Terms, limit: Option<Duration>) -> Terms {
+    match limit {
+        Some(limit) => terms.slow_after(limit),
+        None => terms,
     }
 }

@@ -91,6 +91,12 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
         self
     }
 
+    /// See [`Options::slow_after`].
+    pub fn slow_after(mut self, limit: Duration) -> Self {
+        self.options = self.options.slow_after(limit);
+        self
+    }
+
     /// See [`Options::retry`].
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options = self.options.retry(retry);

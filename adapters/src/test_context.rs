@@ -5,7 +5,8 @@ use std::task::Waker;
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, Effect, Instant, Limits, Offer, SleepId, SleepRefusal, SleepStatus, Start, TaskId, Terms,
+    AttemptId, Effect, Instant, Limits, Offer, Progress, SleepId, SleepRefusal, SleepStatus, Start, TaskId,
+    Terms,
 };
 
 use crate::context::Context;
@@ -129,6 +130,11 @@ impl<M: Copy + Send> AttemptHost for TestHost<M> {
 
     /// It always goes on, and nobody asks what it has decided.
     fn decide(&self, _: u32, _: AttemptId, _: Again) -> bool {
+        true
+    }
+
+    /// It always goes on, and nobody looks at it.
+    fn tell(&self, _: u32, _: AttemptId, _: Option<Progress>) -> bool {
         true
     }
 

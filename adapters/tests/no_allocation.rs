@@ -15,7 +15,7 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use plimsoll::{
     Access, AnyWork, Cache, CacheLimits, CompletionQueue, Context, Drain, Events, Handle, Instant, Local,
-    LocalRuntime, Options, Processor, Retry, Runtime, Sharing, TaskError, Timeouts, Timer,
+    LocalRuntime, Options, Processor, Progress, Retry, Runtime, Sharing, TaskError, Timeouts, Timer,
 };
 
 struct Counting;
@@ -98,7 +98,9 @@ trait AnyNumbers: AnyWork<Job = u64, Output = u64, Error = u64, Meta = ()> {}
 
 impl<W: AnyWork<Job = u64, Output = u64, Error = u64, Meta = ()>> AnyNumbers for W {}
 
-async fn number<S: Sharing>(n: u64, _: Context<(), S>) -> Result<u64, u64> {
+async fn number<S: Sharing>(n: u64, cx: Context<(), S>) -> Result<u64, u64> {
+    // Kept in a processor with a monitor.
+    let (_, _) = (cx.heartbeat(), cx.progress(Progress::new(n)));
     let mut yields = n % 3;
     std::future::poll_fn(move |cx| {
         if yields == 0 {
@@ -216,7 +218,8 @@ fn a_task_on_smol_allocates_nothing_but_blocks_of_its_queue() {
 fn a_task_that_stays_on_its_thread_allocates_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let all = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let processor = builder().spawn_local_on(plimsoll::TokioLocal::current(), number).unwrap();
+        let builder = builder().heartbeat(Duration::from_secs(60)).slow_after(Duration::from_secs(60));
+        let processor = builder.spawn_local_on(plimsoll::TokioLocal::current(), number).unwrap();
         allocations(&*processor, 200).await.0
     });
     assert_eq!(all, 0);
@@ -284,6 +287,7 @@ fn the_footprint_is_exact() {
                 .queue(queue)
                 .concurrency(concurrency)
                 .prefetch(per_worker)
+                .monitor(queue == 0)
                 .cancel_grace(Duration::from_millis(grace));
             let builder = if cached > 0 {
                 builder.cache(&Cache::<String, String>::new(cache).unwrap())

@@ -21,6 +21,8 @@ pub struct Census {
     pub running: u32,
     /// Attempts that still run although their task is settled.
     pub orphans: u32,
+    /// Attempts, orphans included, that were reported as slow and still run.
+    pub slow: u32,
     /// Tasks with an effect (`Stop`, `Observe`, `Settle`, `Wake`, `Discard`) that the host has not taken yet.
     pub pending: u32,
     /// Settled tasks whose outcome waits for its handle, including those that the host has to observe first.
@@ -93,6 +95,8 @@ pub struct Totals {
     pub snoozed: u64,
     /// Attempts that became orphans.
     pub orphaned: u64,
+    /// Attempts that were reported as slow.
+    pub slow: u64,
     /// Outputs, errors, panics and snoozes reported for attempts that had already ended.
     pub late: u64,
     /// Panics after the outcome was fixed, as reported by the host.

@@ -21,7 +21,7 @@ pub struct Start<P: Plan> {
     /// The metadata the task was submitted with.
     pub meta: P::Meta,
     /// When the attempt times out, unless [`began`](crate::Processor::began) reports that it began later. `None` if it
-    /// has no deadline.
+    /// has no deadline. Without [heartbeats](crate::Processor::heartbeat) it may time out before.
     pub deadline: Option<Instant>,
     /// How many further attempts are allowed; never 0 if there is no bound. With 0, a copy of the job is of use only if
     /// the attempt is [`snoozed`](crate::Processor::snoozed).
@@ -184,7 +184,7 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
-pub struct Progress {
+pub struct Advanced {
     /// How much of the budget was used.
     pub used: u32,
     /// Whether work that is due now is left. If so, call again.

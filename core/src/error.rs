@@ -143,6 +143,9 @@ reasons! {
         Attempts => "more attempts asked for than are allowed: ask for fewer, or build with `retry` and a larger limit `attempts`",
         /// The terms ask for the result to be retained, but the limit `results.entries` is 0: build with a larger one.
         NotRetained => "no results are retained: build with a larger limit `results.entries`",
+        /// The terms have a heartbeat time-out or a soft limit, but running attempts are not monitored: build with the
+        /// limit `monitor`.
+        NotMonitored => "attempts are not monitored: build with the limit `monitor`, or ask for no heartbeats and no soft limit",
         /// As many lanes exist as the limit `lanes.lanes` allows: submit it later, or build with a larger limit, which is 0
         /// unless it is set. Waiting for room does not help.
         Lanes => "too many lanes: submit it later, or build with a larger limit `lanes.lanes`",

@@ -32,6 +32,16 @@ pub enum Event<M> {
         /// Its metadata.
         meta: M,
     },
+    /// An attempt has run for longer than [`Terms::slow_after`](crate::Terms::slow_after) says. Published once an
+    /// attempt.
+    Slow {
+        /// Which task.
+        task: TaskId,
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Its metadata.
+        meta: M,
+    },
     /// An attempt failed, panicked or timed out, and a further one will follow.
     Retrying {
         /// Which task.

@@ -25,6 +25,8 @@ pub struct Health {
     pub free_room: u32,
     /// Places that permits hold, for tasks that are still to come.
     pub permits: u32,
+    /// Attempts, orphans included, that were reported as slow ([`Event::Slow`](crate::Event::Slow)) and still run.
+    pub slow: u32,
     /// Tasks settled since the last health check.
     pub settled: ByOutcome,
     /// The longest time that a queued task has been in the queue; zero when the queue is empty.

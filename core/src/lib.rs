@@ -99,7 +99,7 @@
 //! tried again as if that attempt had never started ([`Processor::snoozed`]).
 //!
 //! A task that is to be tried again after a time-out ([`Retry::on_timeout`]) is not settled when its attempt misses its
-//! start-to-close deadline. The attempt is asked to *halt*. The task backs off when the attempt has stopped, so two
+//! start-to-close or its heartbeat deadline. The attempt is asked to *halt*. The task backs off when the attempt has stopped, so two
 //! attempts at a task never run at the same time. Until then reports count, and a cancel or the schedule-to-close
 //! time-out ends the task, as in *Running*.
 //!
@@ -117,11 +117,12 @@
 //!   ends at its deadline has ended in time, and so has one that ends later, while the host is too busy to call
 //!   `advance`.
 //! - The start-to-close time-out of an attempt counts from the `start_next` that hands it out, or from a later call of
-//!   its handler that the host reports with [`Processor::began`].
+//!   its handler that the host reports with [`Processor::began`]. So does its heartbeat time-out, and after that from each
+//!   [`Processor::heartbeat`]. A heartbeat counts whenever it comes, unless the attempt was timed out before.
 //! - Timers have a tick of one millisecond, to which deadlines are rounded up. A deadline on a whole millisecond fires
 //!   exactly then; none fires early.
 //! - [`Processor::next_wake`] is never later than the earliest deadline. It may be earlier, when far timers have to be
-//!   re-sorted. Calling the method that its [`Reason`] names, at that instant, always makes progress, so no loop can
+//!   re-sorted, or when a heartbeat has moved a deadline. Calling the method that its [`Reason`] names, at that instant, always makes progress, so no loop can
 //!   spin.
 //!
 //! # What each effect asks of the host
@@ -147,6 +148,19 @@
 //! [`Processor::wait_for_room`] joins a line that is served in order of arrival. Each place of a permit takes room for
 //! one task in the queue, one task slot, and one of [`Limits::unclaimed`], for as long as the permit holds it. So
 //! [`Reserved::submit`] is never refused for lack of these.
+//!
+//! # Monitored attempts
+//!
+//! With [`Limits::monitor`] the machine knows more of a running attempt than its start:
+//!
+//! - **Heartbeats.** An attempt that does not tell for as long as [`Timeouts::heartbeat`] that it is alive is treated as
+//!   one that ran for too long: it settles as timed out, or is tried again ([`Retry::on_timeout`]).
+//! - **Progress.** [`Processor::progress`] says how far the attempt has got, and is a heartbeat, too. The latest value is
+//!   part of the [`TaskView`].
+//! - **A watchdog.** What runs for longer than [`Terms::slow_after`] is reported once an attempt, by [`Event::Slow`], in
+//!   [`Totals::slow`] and, for as long as it runs, in [`Health::slow`]. Nothing else changes for its task.
+//!
+//! A task has one timer for all of that. A heartbeat costs no more than a few stores.
 //!
 //! # What `Debug` shows
 //!
@@ -236,6 +250,7 @@ mod lanes;
 mod lifecycle;
 mod line;
 mod list;
+mod monitor;
 mod processor;
 mod queue;
 mod sleeps;
@@ -252,7 +267,7 @@ pub use cache::{Cache, CacheHasher, CacheLimits, CacheMut, CacheStats, Inserted,
 pub use census::{Census, Remains, Totals};
 #[cfg(feature = "std")]
 pub use clock::Clock;
-pub use effect::{Detached, Effect, Fed, Guard, Progress, Reason, Start, Stop, Wake};
+pub use effect::{Advanced, Detached, Effect, Fed, Guard, Reason, Start, Stop, Wake};
 pub use error::{
     AttachRefusal, BuildError, CancelError, FeedRefusal, HoldRefusal, InvalidLimits, Late, PermitRefusal,
     PriorityRefusal, Refusal, Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
@@ -266,6 +281,7 @@ pub use ledger::{Account, Ledger};
 pub use limits::{Footprint, Limits, ResultLimits};
 pub use line::RoomStatus;
 pub use message::Message;
+pub use monitor::Progress;
 pub use offer::{Offer, Route};
 pub use outcome::{ByOutcome, CancelReason, Outcome, OutcomeKind, Settlement, Times};
 pub use overflow::{Overflow, Scope};

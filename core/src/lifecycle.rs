@@ -93,6 +93,11 @@ impl State {
         matches!(self, Self::Delayed | Self::Queued | Self::Backoff) || self.runs()
     }
 
+    /// Whether an attempt at the task has a concurrency place.
+    pub(crate) const fn has_place(self) -> bool {
+        self.runs() || matches!(self, Self::Stopping | Self::Orphan)
+    }
+
     /// Whether the task is not settled and an attempt at it runs.
     #[inline]
     pub(crate) const fn runs(self) -> bool {

@@ -60,6 +60,9 @@ pub struct Limits {
     pub rate: Option<Rate>,
     /// How many lanes there may be, and how many tasks of one may wait. Default: none.
     pub lanes: LaneLimits,
+    /// Whether running attempts are monitored: heartbeat time-outs, [`Terms::slow_after`](crate::Terms::slow_after) and
+    /// [progress](crate::Processor::progress) need it. Takes 56 bytes a task slot. Default: no.
+    pub monitor: bool,
     /// The cache. Default: none.
     pub cache: CacheLimits,
     /// The highest number of attempts that the terms of a task may ask for. With
@@ -120,6 +123,7 @@ impl Default for Limits {
             overflow: Overflow::Refuse,
             rate: None,
             lanes: LaneLimits::default(),
+            monitor: false,
             cache: CacheLimits::default(),
             attempts: 16,
             health_every: None,

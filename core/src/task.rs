@@ -183,7 +183,8 @@ impl<P: Plan> Task<P> {
         }
     }
 
-    /// The earliest deadline of the task in its state; [`NEVER`] if there is none. Its timer is armed to this.
+    /// The earliest deadline of the task in its state; [`NEVER`] if there is none. Its timer is armed to this, or earlier if
+    /// the [monitor](crate::monitor) has an earlier one.
     #[inline]
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline_in(self.state)

@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::backoff::Backoff;
 use crate::retry::Tries;
 use crate::time::{NEVER, after};
+use crate::timers::TICK;
 use crate::{Instant, Lane, Retry};
 
 /// How the machine treats a task. Terms are made once, in the form in which the machine keeps them, and passed by
@@ -31,7 +32,12 @@ pub struct Terms {
     pub(crate) schedule_to_start: u64,
     pub(crate) start_to_close: u64,
     pub(crate) schedule_to_close: u64,
+    /// In whole ticks of the timers.
+    pub(crate) heartbeat: u64,
+    pub(crate) slow_after: u64,
     pub(crate) lane: Option<Lane>,
+    /// Whether there is a lane, a heartbeat time-out or a soft limit, so that an admission asks once for all of them.
+    pub(crate) has_extras: bool,
 }
 
 impl Terms {
@@ -46,7 +52,10 @@ impl Terms {
             schedule_to_start: NEVER.as_nanos(),
             start_to_close: NEVER.as_nanos(),
             schedule_to_close: NEVER.as_nanos(),
+            heartbeat: NEVER.as_nanos(),
+            slow_after: NEVER.as_nanos(),
             lane: None,
+            has_extras: false,
         }
     }
 
@@ -69,7 +78,18 @@ impl Terms {
         self.schedule_to_start = nanos(timeouts.schedule_to_start);
         self.start_to_close = nanos(timeouts.start_to_close);
         self.schedule_to_close = nanos(timeouts.schedule_to_close);
-        self
+        self.heartbeat = in_ticks(nanos(timeouts.heartbeat));
+        self.note_extras()
+    }
+
+    /// Sets the soft limit: an attempt that runs for longer than this is reported once, by
+    /// [`Event::Slow`](crate::Event::Slow), in [`Totals::slow`](crate::Totals::slow) and
+    /// [`Health::slow`](crate::Health::slow). For the task it changes nothing. It counts as
+    /// [`Timeouts::start_to_close`] does. An attempt that is asked to stop before is not reported. Needs
+    /// [`Limits::monitor`](crate::Limits::monitor). Default: none.
+    pub const fn slow_after(mut self, limit: Duration) -> Self {
+        self.slow_after = nanos(Some(limit));
+        self.note_extras()
     }
 
     /// Sets what happens after an attempt fails.
@@ -83,7 +103,18 @@ impl Terms {
     /// all tasks without a key.
     pub const fn lane(mut self, lane: Lane) -> Self {
         self.lane = Some(lane);
+        self.note_extras()
+    }
+
+    const fn note_extras(mut self) -> Self {
+        self.has_extras = self.lane.is_some() || self.need_monitor();
         self
+    }
+
+    /// Whether they need [`Limits::monitor`](crate::Limits::monitor): they have a heartbeat time-out or a soft limit.
+    #[must_use]
+    pub const fn need_monitor(&self) -> bool {
+        self.heartbeat != NEVER.as_nanos() || self.slow_after != NEVER.as_nanos()
     }
 
     /// Whether a delay or a time-out counts from the submission, so that the submission needs an exact time.
@@ -117,6 +148,15 @@ const fn nanos(duration: Option<Duration>) -> u64 {
         Some(duration) => {
             duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
         }
+        None => NEVER.as_nanos(),
+    }
+}
+
+/// Rounded up to whole ticks of the timers. So heartbeats within one tick move the deadline to the same tick, and a host
+/// may report the first of them only.
+const fn in_ticks(nanos: u64) -> u64 {
+    match nanos.checked_next_multiple_of(TICK) {
+        Some(nanos) => nanos,
         None => NEVER.as_nanos(),
     }
 }
@@ -198,16 +238,22 @@ pub struct Timeouts {
     /// How long the task may take from `submit` on, with all waiting and all attempts. Beyond that it settles as
     /// [`TimedOut`](crate::Outcome::TimedOut).
     pub schedule_to_close: Option<Duration>,
+    /// For how long an attempt may be silent: from its start, counted as for `start_to_close`, to its first
+    /// [`heartbeat`](crate::Processor::heartbeat), and from each to the next. Rounded up to whole milliseconds. Beyond that
+    /// it is treated as an attempt that ran for too long. Needs [`Limits::monitor`](crate::Limits::monitor).
+    pub heartbeat: Option<Duration>,
 }
 
 impl Timeouts {
     /// No time-outs.
-    pub const NONE: Self = Self { schedule_to_start: None, start_to_close: None, schedule_to_close: None };
+    pub const NONE: Self =
+        Self { schedule_to_start: None, start_to_close: None, schedule_to_close: None, heartbeat: None };
 
     /// Whether one of them is zero.
     #[must_use]
     pub fn have_zero(&self) -> bool {
-        [self.schedule_to_start, self.start_to_close, self.schedule_to_close].contains(&Some(Duration::ZERO))
+        [self.schedule_to_start, self.start_to_close, self.schedule_to_close, self.heartbeat]
+            .contains(&Some(Duration::ZERO))
     }
 }
 

@@ -40,7 +40,8 @@ mod occupied;
 mod prefetch;
 mod shape;
 
-const TICK: u64 = 1_000_000;
+/// In nanoseconds.
+pub(crate) const TICK: u64 = 1_000_000;
 /// The neighbour of a timer that is not armed.
 const NIL: u32 = u32::MAX;
 
@@ -62,6 +63,11 @@ const fn tick_at(now: Instant) -> u64 {
         Instant::MAX => tick_of(now),
         _ => now.as_nanos() / TICK,
     }
+}
+
+/// Whether a timer with this deadline has fired by now, if it was set in time. The last instant stands for none.
+pub(crate) fn has_come(deadline: Instant, now: Instant) -> bool {
+    deadline != Instant::MAX && tick_of(deadline) <= tick_at(now)
 }
 
 /// A timer, or the sentinel of a slot.

@@ -73,7 +73,9 @@ fn auto_traits_are_pinned() {
     value::<Terms>();
     value::<Priority>();
     value::<Wake>();
+    value::<Advanced>();
     value::<Progress>();
+    value::<TaskView<u8>>();
     value::<Stop>();
     value::<Phase>();
     value::<Drain>();

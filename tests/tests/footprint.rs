@@ -7,8 +7,8 @@ use std::time::Duration;
 use plimsoll_core::testkit::parts::{sources, time};
 use plimsoll_core::testkit::{Call, Host, Kit, Script, Setup, Step, trace};
 use plimsoll_core::{
-    CacheLimits, Effect, Instant, LaneLimits, Limits, Offer, Outcome, Plan, Policy, Processor, ResultLimits,
-    Route, Terms, Timeouts,
+    CacheLimits, Effect, Instant, LaneLimits, Limits, Offer, Outcome, Plan, Policy, Processor, Progress,
+    ResultLimits, Route, Terms, Timeouts,
 };
 use plimsoll_tests::alloc::{Counting, here, reset_peak};
 
@@ -50,6 +50,7 @@ fn many_limits() -> Vec<Limits> {
         limits.results = ResultLimits::new(rng.u32(..300), None);
         limits.sleeps = rng.u32(..6);
         limits.waiters = rng.u32(..300);
+        limits.monitor = rng.bool();
         limits.sources = rng.u32(..20);
         limits.subscribers = rng.u32(..20);
         limits.events = rng.u32(1..300);
@@ -108,6 +109,7 @@ fn churn_does_not_allocate() {
     limits.results = ResultLimits::new(50, Some(Duration::from_millis(500)));
     limits.cache = CacheLimits::new(100).weight(500).policy(Policy::S3Fifo).ttl(Duration::from_millis(50));
     limits.cache.time_to_idle = Some(Duration::from_millis(20));
+    limits.monitor = true;
     limits.health_every = Some(Duration::from_millis(7));
     limits.sweep_every = Some(Duration::from_millis(70));
     let mut machine = Processor::<Odd>::new(limits, Instant::ZERO).unwrap();
@@ -118,9 +120,10 @@ fn churn_does_not_allocate() {
         let now = Instant::from_nanos(round * 250_000);
         let mut batch = [(); 2].map(|()| {
             let route = if rng.bool() { Route::Retain } else { Route::Callback((|_| ()) as fn(u16)) };
-            let terms = Terms::new().delay(Duration::from_millis(rng.u64(..3)));
+            let terms =
+                Terms::new().delay(Duration::from_millis(rng.u64(..3))).slow_after(Duration::from_millis(5));
             let limit = Some(Duration::from_millis(rng.u64(..20)));
-            let timeouts = Timeouts { start_to_close: limit, ..Timeouts::NONE };
+            let timeouts = Timeouts { start_to_close: limit, heartbeat: limit, ..Timeouts::NONE };
             Some((Offer::new([0; 13], 3).route(route), terms.timeouts(timeouts)))
         });
         for place in &mut batch {
@@ -135,6 +138,7 @@ fn churn_does_not_allocate() {
         }
         let _ = machine.advance(now, 1_000);
         while let Some(start) = machine.start_next(now) {
+            let _ = machine.progress(now, start.attempt, Progress::new(round));
             if rng.u8(..) < 200 {
                 let _ = machine.completed(now, start.attempt, 1);
             }

@@ -230,6 +230,7 @@ fn build(sim: &Sim) -> Processor<Service> {
             schedule_to_start: Some(SECOND * 5),
             start_to_close: Some(SECOND * 10),
             schedule_to_close: Some(SECOND * 120),
+            ..Timeouts::NONE
         })
         .retry(Retry::NONE.attempts(4).base(SECOND).cap(SECOND * 20).on_panic(true))
         .cache(&values)

@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use plimsoll_core::{AttemptId, Instant, SleepId, SleepRefusal, TaskId};
+use plimsoll_core::{AttemptId, Instant, Progress, SleepId, SleepRefusal, TaskId};
 
 /// What an attempt that fails has decided about a further one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,9 @@ pub trait AttemptHost {
 
     /// Notes what an attempt has decided about a further one, unless it is over or was asked to stop: whether it goes on.
     fn decide(&self, place: u32, attempt: AttemptId, again: Again) -> bool;
+
+    /// The attempt is alive, and perhaps has got so far. Whether it goes on, and its progress is kept.
+    fn tell(&self, place: u32, attempt: AttemptId, progress: Option<Progress>) -> bool;
 
     /// Leaves a waker under `key` that is woken when the attempt is asked to stop or over, in place of the one of an
     /// earlier call. Whether the attempt goes on; if not, nothing was left.

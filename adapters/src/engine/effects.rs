@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
-use plimsoll_core::{AttemptId, Effect, Instant, SleepId, SleepRefusal, SleepStatus, Swept, TaskId};
+use plimsoll_core::{
+    AttemptId, Effect, Instant, Progress, SleepId, SleepRefusal, SleepStatus, Swept, TaskId,
+};
 
 use super::attempt_host::{Again, AttemptHost};
 use super::completions::QueueKey;
@@ -366,6 +368,19 @@ impl<W: AnyWork> AttemptHost for Shared<W> {
             self.signals.decide(place, again);
         }
         goes_on
+    }
+
+    fn tell(&self, place: u32, attempt: AttemptId, progress: Option<Progress>) -> bool {
+        if !self.signals.is_running(place, attempt) {
+            return false;
+        }
+        let now = self.now();
+        match progress {
+            Some(progress) => self.lock().machine.progress(now, attempt, progress),
+            // It moves a deadline to later, so nobody has to be woken for it.
+            None if self.signals.note_heartbeat(place, now) => self.lock().machine.heartbeat(now, attempt),
+            None => true,
+        }
     }
 
     fn wait_for_stop(&self, place: u32, attempt: AttemptId, key: &mut Option<usize>, waker: Waker) -> bool {

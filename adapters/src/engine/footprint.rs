@@ -33,8 +33,7 @@ pub(crate) fn footprint<W: AnyWork, H, F, A, T>(limits: &Limits, shape: Shape) -
     let one_place = Places::<BoxCell<W, H, F>, W::Sharing>::BYTES_EACH + size_of::<Cell<W, H, F>>();
     let one_worker = size_of::<Worker<W, H, F, A>>()
         .saturating_add(Worker::<W, H, F, A>::bytes(shape, limits.concurrency));
-    let of_places =
-        [Signals::<W::Sharing>::bytes(limits.concurrency), StopWaiters::bytes(limits.concurrency)];
+    let of_places = [Signals::<W::Sharing>::bytes(limits), StopWaiters::bytes(limits.concurrency)];
     let signals = [
         Wakes::bytes(limits.concurrency, shape.workers),
         places.saturating_mul(size_of::<ArcInner<()>>() + WAKER_BYTES),

@@ -375,7 +375,7 @@ fn start<W: AnyWork, H, F>(
 ) -> bool {
     let Some(start) = state.start(now, place.index) else { return false };
     engine.shared.signals.start(place.index, start.attempt);
-    place.cell.as_mut().accept(start, now);
+    place.cell.as_mut().accept(start, now, state.machine.limits().monitor);
     true
 }
 

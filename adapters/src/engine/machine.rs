@@ -103,7 +103,7 @@ impl<W: AnyWork> Shared<W> {
             terms: defaults.terms(),
             defaults,
             wakes,
-            signals: Arc::new(Signals::new(places, has_copies, host(shared.clone()))),
+            signals: Arc::new(Signals::new(&limits, has_copies, host(shared.clone()))),
             timekeeper: TimekeeperSignal::new(),
             timer: Mutex::new(Some(timer)),
             cache,

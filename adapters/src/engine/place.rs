@@ -105,12 +105,12 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
 
     /// Takes an attempt in, to be begun.
     #[inline]
-    pub(super) fn accept(self: Pin<&mut Self>, start: Start<Types<W>>, now: Instant) {
+    pub(super) fn accept(self: Pin<&mut Self>, start: Start<Types<W>>, now: Instant, is_monitored: bool) {
         let this = self.project();
         debug_assert!(this.attempt.is_none(), "a place has one attempt at a time");
         *this.attempt = Some(start.attempt);
         *this.is_begun = false;
-        *this.since = if start.deadline.is_some() { now } else { Instant::MAX };
+        *this.since = if start.deadline.is_some() || is_monitored { now } else { Instant::MAX };
         *this.start = Some(start);
     }
 
@@ -332,7 +332,8 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
         self.end.is_some()
     }
 
-    /// Since when its start-to-close time-out counts; the end of time if it has none.
+    /// Since when its start-to-close time-out counts, or what else a monitor has count from its start; the end of time if
+    /// nothing does.
     #[inline]
     pub(super) const fn since(&self) -> Instant {
         self.since

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use plimsoll_core::AttemptId;
+use plimsoll_core::{AttemptId, Instant, Limits};
 
 use super::attempt_host::Again;
 use crate::sharing::{AnyThread, Kinds};
@@ -16,12 +16,17 @@ pub(crate) struct Signals<S: Kinds = AnyThread> {
     decisions: Box<[AtomicU64]>,
     /// How many places have one, so that the usual case looks at none.
     decided: AtomicU32,
+    /// The tick of the last heartbeat in each place that the machine was told. Empty without a monitor.
+    heartbeats: Box<[AtomicU64]>,
     host: Weak<S::Host>,
     /// Whether attempts can be snoozed: each has a copy of its job.
     has_copies: bool,
     /// The host, where nobody else keeps it.
     _kept: Option<Arc<S::Host>>,
 }
+
+/// A tick of the machine's timers, in nanoseconds.
+const TICK: u64 = 1_000_000;
 
 /// In place of an attempt: there is none, or it is to be dropped. An [`AttemptId`] is never zero.
 const OVER: u64 = 0;
@@ -38,23 +43,32 @@ pub(super) enum Order {
 }
 
 impl<S: Kinds> Signals<S> {
-    pub(super) fn new(places: u32, has_copies: bool, host: Weak<S::Host>) -> Self {
-        let each = |value| (0..places).map(move |_| AtomicU64::new(value)).collect();
-        let (orders, decisions) = (each(OVER), each(Again::ByPolicy.encode()));
-        Self { orders, decisions, decided: AtomicU32::new(0), host, has_copies, _kept: None }
+    pub(super) fn new(limits: &Limits, has_copies: bool, host: Weak<S::Host>) -> Self {
+        let each = |count, value| (0..count).map(move |_| AtomicU64::new(value)).collect();
+        let places = limits.concurrency;
+        Self {
+            orders: each(places, OVER),
+            decisions: each(places, Again::ByPolicy.encode()),
+            decided: AtomicU32::new(0),
+            heartbeats: each(if limits.monitor { places } else { 0 }, 0),
+            host,
+            has_copies,
+            _kept: None,
+        }
     }
 
     /// Those of one place, in which this attempt runs, with a host of their own.
     pub(crate) fn of_one(attempt: AttemptId, host: Arc<S::Host>) -> Self {
         let orders = Box::new([AtomicU64::new(attempt.to_bits())]);
-        let (decisions, decided) = (Box::default(), AtomicU32::new(0));
+        let (decisions, decided, heartbeats) = (Box::default(), AtomicU32::new(0), Box::default());
         let (weak, has_copies) = (Arc::downgrade(&host), true);
-        Self { orders, decisions, decided, host: weak, has_copies, _kept: Some(host) }
+        Self { orders, decisions, decided, heartbeats, host: weak, has_copies, _kept: Some(host) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
-    pub(crate) const fn bytes(places: u32) -> usize {
-        (places as usize).saturating_mul(2 * size_of::<AtomicU64>())
+    pub(crate) const fn bytes(limits: &Limits) -> usize {
+        let lists = if limits.monitor { 3 } else { 2 };
+        (limits.concurrency as usize).saturating_mul(lists * size_of::<AtomicU64>())
     }
 
     /// The processor, while it is there.
@@ -70,6 +84,17 @@ impl<S: Kinds> Signals<S> {
     /// Whether this attempt runs in this place and is to go on.
     pub(crate) fn is_running(&self, place: u32, attempt: AttemptId) -> bool {
         self.orders.get(place as usize).is_some_and(|order| order.load(Ordering::SeqCst) == attempt.to_bits())
+    }
+
+    /// Notes a heartbeat of the attempt in this place. Whether the machine is to be told: not without a monitor, nor a second
+    /// time within a tick, for that moves no deadline ([`Timeouts::heartbeat`](plimsoll_core::Timeouts::heartbeat) is a
+    /// number of whole ticks).
+    pub(super) fn note_heartbeat(&self, place: u32, now: Instant) -> bool {
+        let tick = now.as_nanos().div_ceil(TICK);
+        let last = self.heartbeats.get(place as usize);
+        last.is_some_and(|last| {
+            last.load(Ordering::Relaxed) != tick && last.swap(tick, Ordering::Relaxed) != tick
+        })
     }
 
     /// What to do with the attempt in this place.

@@ -11,6 +11,7 @@ mod kit;
 mod lanes;
 mod loads;
 mod local;
+mod monitor;
 mod outcomes;
 mod owner;
 mod panics;

@@ -5,6 +5,7 @@ use crate::ids::TaskId;
 use crate::lanes::Lanes;
 use crate::line::Line;
 use crate::list::ListWithLinks;
+use crate::monitor::Monitor;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
@@ -52,6 +53,8 @@ parts! {
         .saturating_add(ListWithLinks::bytes(limits.task_slots()).saturating_mul(2));
     /// Lanes, and the lists of their tasks.
     lanes: limits => Lanes::bytes(limits);
+    /// What is known of running attempts.
+    monitor: limits => Monitor::bytes(limits);
     /// The timer store.
     timers: limits => Timers::bytes(limits.timer_slots());
     /// Sleeps of running attempts.

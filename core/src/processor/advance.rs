@@ -7,7 +7,7 @@ use super::Processor;
 use super::deadlines::{OwnTimer, Owner};
 use crate::lifecycle::{Input, State};
 use crate::timers::Step;
-use crate::{ByOutcome, Event, Health, Instant, Plan, Progress, Reason, Wake};
+use crate::{Advanced, ByOutcome, Event, Health, Instant, Plan, Reason, Wake};
 
 /// A repeating timer of the machine itself.
 pub(super) struct Interval {
@@ -49,7 +49,7 @@ impl<P: Plan> Processor<P> {
     /// machine's time. O(budget), plus O([`Limits::sleeps`](crate::Limits::sleeps)) for each attempt that it ends.
     ///
     /// May change: effects, events, room, [`startable`](Self::startable), [`next_wake`](Self::next_wake).
-    pub fn advance(&mut self, now: Instant, budget: u32) -> Progress {
+    pub fn advance(&mut self, now: Instant, budget: u32) -> Advanced {
         let now = self.observe_time(now);
         let mut used = 0;
         while used < budget {
@@ -62,7 +62,7 @@ impl<P: Plan> Processor<P> {
         }
         used += self.advance_end(budget - used);
         let timer_due = self.next_timer().is_some_and(|(at, _)| at <= now);
-        Progress { used, more: timer_due || self.is_end_due() }
+        Advanced { used, more: timer_due || self.is_end_due() }
     }
 
     fn fire(&mut self, owner: Owner) {
@@ -92,7 +92,7 @@ impl<P: Plan> Processor<P> {
         };
         if matches!(task.state, State::Delayed | State::Backoff) && task.since <= self.now {
             self.ready(index);
-        } else {
+        } else if self.monitor.is_none() || self.is_overdue(index) {
             self.overdue(index);
         }
     }

@@ -14,6 +14,7 @@ use super::tally::Tally;
 use crate::cache::Cache;
 use crate::lanes::Lanes;
 use crate::list::ListWithLinks;
+use crate::monitor::Monitor;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
@@ -49,6 +50,7 @@ impl<P: Plan> Processor<P> {
             tally: Tally::default(),
             queue: Queue::new(limits.task_slots()),
             lanes: Lanes::new(&limits, ledger.lanes, now),
+            monitor: Monitor::new(&limits),
             outbox: ListWithLinks::new(limits.task_slots()),
             results: ListWithLinks::new(limits.task_slots()),
             deadlines: Deadlines::new(&limits, ledger.timers, now),

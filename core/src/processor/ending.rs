@@ -318,7 +318,9 @@ impl<P: Plan> Processor<P> {
         let Some(task) = self.tasks.at_mut(index) else { return };
         let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Abandon) else { return };
-        self.leave_lane(index);
+        if self.gate.is_followed() {
+            self.follow_end(index);
+        }
         self.remains.abandoned = self.remains.abandoned.saturating_add(1);
         if next == Next::Free {
             self.free(index, starts);

@@ -157,6 +157,7 @@ const fn stops_a_batch(reason: FeedRefusal) -> bool {
                 | Refusal::NotRetained
                 | Refusal::Unclaimed
                 | Refusal::Delayed
+                | Refusal::NotMonitored
                 | Refusal::Lanes
                 | Refusal::LaneFull
         )

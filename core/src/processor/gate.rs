@@ -29,13 +29,16 @@ const CLOSED: u8 = PAUSED | SHUT | ENDING;
 const LANES: u8 = 8;
 /// There is a rate.
 const RATE: u8 = 16;
+/// There is a monitor.
+const MONITOR: u8 = 32;
 
 impl Gate {
     pub(super) const fn new(limits: &Limits, now: Instant) -> Self {
         let Limits { concurrency, orphans, rate, .. } = *limits;
         let lanes = if limits.lanes.lanes > 0 { LANES } else { 0 };
+        let monitor = if limits.monitor { MONITOR } else { 0 };
         Self {
-            flags: lanes | if rate.is_some() { RATE } else { 0 },
+            flags: lanes | monitor | if rate.is_some() { RATE } else { 0 },
             concurrency,
             most_concurrency: concurrency,
             most_orphans: orphans,
@@ -69,10 +72,10 @@ impl Gate {
         self.flags |= ENDING;
     }
 
-    /// Whether starts have to be counted, by the gate or by lanes.
+    /// Whether lanes, the rate or the monitor have to hear of each task.
     #[inline]
-    pub(super) const fn counts_starts(&self) -> bool {
-        self.flags & (LANES | RATE) != 0
+    pub(super) const fn is_followed(&self) -> bool {
+        self.flags & (LANES | RATE | MONITOR) != 0
     }
 
     /// Sets the rate of starts. Returns the instant at which the gate opens; `None` if it is open.

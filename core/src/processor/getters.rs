@@ -6,6 +6,7 @@ use crate::cache::CacheMut;
 use crate::lanes::Lanes;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
+use crate::monitor::Monitor;
 use crate::task::{Claimant, Pending};
 use crate::{Account, ByOutcome, Census, Health, Instant, Ledger, Limits, Plan, Totals};
 
@@ -104,6 +105,7 @@ impl<P: Plan> Processor<P> {
             orphans: self.tally.orphans(),
             free_room: self.free_room(),
             permits: self.admission.line.held(),
+            slow: self.slow(),
             settled: self.settled_since_health,
             oldest_wait: longest_waiting
                 .map_or(core::time::Duration::ZERO, |task| now.saturating_since(task.since)),
@@ -120,6 +122,11 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub const fn last_health(&self) -> Option<Health> {
         self.last_health
+    }
+
+    /// How many attempts run that were reported as slow.
+    fn slow(&self) -> u32 {
+        self.monitor.as_deref().map_or(0, Monitor::slow)
     }
 
     fn retired(&self) -> u32 {
@@ -140,6 +147,7 @@ impl<P: Plan> Processor<P> {
             backoff: self.tally.of(State::Backoff),
             running: self.tally.running(),
             orphans: self.tally.orphans(),
+            slow: self.slow(),
             pending: self.outbox.len(),
             unclaimed: self.tally.unclaimed,
             results: self.results.len(),
@@ -206,6 +214,8 @@ impl<P: Plan> Processor<P> {
         (found.waiters, found.permits) = self.admission.line.audit();
         found.lanes =
             self.lanes.as_ref().map_or(0, |lanes| lanes.audit(self.tasks.iter().map(|(index, _)| index)));
+        let placed = self.tasks.iter().filter(|(_, task)| task.state.has_place()).map(|(index, _)| index);
+        found.slow = self.monitor.as_ref().map_or(0, |monitor| monitor.audit(placed));
         found.cached = u32::try_from(self.cache.audit()).unwrap_or(u32::MAX);
         found
     }

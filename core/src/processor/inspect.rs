@@ -5,7 +5,8 @@ use core::ops::Range;
 use super::Processor;
 use crate::lifecycle::State;
 use crate::task::Task;
-use crate::{Instant, OutcomeKind, Plan, Priority, TaskId};
+use crate::time::NEVER;
+use crate::{Instant, OutcomeKind, Plan, Priority, Progress, TaskId};
 
 /// A view of a task now, from [`Processor::inspect`] or [`Processor::view`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub struct TaskView<M> {
     pub lane: Option<u64>,
     /// How many attempts were started, without the snoozed ones.
     pub attempts: u32,
+    /// How far its latest attempt has got, if that has told: it is shown until the next attempt starts. See
+    /// [`Processor::progress`].
+    pub progress: Option<Progress>,
     /// Where it stands.
     pub stage: Stage,
 }
@@ -49,8 +53,8 @@ pub enum Stage {
         /// Since when, as counted for its start-to-close time-out.
         since: Instant,
     },
-    /// Its attempt missed its start-to-close deadline and was asked to stop. A further attempt follows when it has
-    /// stopped.
+    /// Its attempt missed its start-to-close deadline, or was silent for longer than its heartbeat time-out, and was
+    /// asked to stop. A further attempt follows when it has stopped.
     Stopping {
         /// When that deadline was.
         since: Instant,
@@ -108,22 +112,27 @@ impl<P: Plan> Processor<P> {
 
     fn view_of(&self, id: TaskId, task: &Task<P>) -> TaskView<P::Meta> {
         let Task { meta, priority, attempts, .. } = *task;
-        let lane = self.lanes.as_ref().and_then(|lanes| lanes.key_of(self.tasks.index_of(id)));
-        TaskView { task: id, meta, priority, lane, attempts, stage: stage(task) }
+        let index = self.tasks.index_of(id);
+        let lane = self.lanes.as_ref().and_then(|lanes| lanes.key_of(index));
+        let progress = self.monitor.as_ref().and_then(|monitor| monitor.progress(index));
+        TaskView { task: id, meta, priority, lane, attempts, progress, stage: self.stage(index, task) }
     }
-}
 
-fn stage<P: Plan>(task: &Task<P>) -> Stage {
-    let since = task.since;
-    // A settled task has its kind.
-    let outcome = task.kind.unwrap_or(OutcomeKind::Cancelled);
-    match task.state {
-        State::Delayed => Stage::Delayed { until: since },
-        State::Backoff => Stage::BackingOff { until: since },
-        State::Queued => Stage::Queued { since },
-        State::Running => Stage::Running { since },
-        State::Halting => Stage::Stopping { since: task.overdue_at() },
-        State::Stopping | State::Orphan => Stage::Orphaned { since, outcome },
-        State::Settled => Stage::Settled { since, outcome },
+    fn stage(&self, index: u32, task: &Task<P>) -> Stage {
+        let since = task.since;
+        // A settled task has its kind.
+        let outcome = task.kind.unwrap_or(OutcomeKind::Cancelled);
+        match task.state {
+            State::Delayed => Stage::Delayed { until: since },
+            State::Backoff => Stage::BackingOff { until: since },
+            State::Queued => Stage::Queued { since },
+            State::Running => Stage::Running { since },
+            State::Halting => {
+                let silent_at = self.monitor.as_ref().map(|monitor| monitor.silent_at(index, since));
+                Stage::Stopping { since: task.overdue_at().min(silent_at.unwrap_or(NEVER)) }
+            }
+            State::Stopping | State::Orphan => Stage::Orphaned { since, outcome },
+            State::Settled => Stage::Settled { since, outcome },
+        }
     }
 }

@@ -80,7 +80,6 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The task in slot `index` is admitted to its lane, and queued there unless it has a delay.
-    #[cold]
     pub(super) fn admit_to_lane(&mut self, index: u32, terms: &Terms) {
         let Some(lanes) = &mut self.lanes else { return };
         let timer = lanes.admit(index, terms.lane.as_ref(), self.now);
@@ -107,7 +106,6 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The task in slot `index`, the next to start, leaves the queue for a place. Its lane and the gate count the start.
-    #[cold]
     pub(super) fn count_start(&mut self, index: u32, priority: Priority, now: Instant) {
         match &mut self.lanes {
             Some(lanes) => {
@@ -123,7 +121,6 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The attempt at the task in slot `index` is over, and the task goes on.
-    #[cold]
     pub(super) fn stop_in_lane(&mut self, index: u32) {
         if let Some(lanes) = &mut self.lanes {
             lanes.stop(index);
@@ -131,8 +128,6 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The task in slot `index` is settled, and its attempt is over.
-    #[cold]
-    #[inline(never)]
     pub(super) fn leave_lane(&mut self, index: u32) {
         let timer = self.lanes.as_mut().and_then(|lanes| lanes.leave(index));
         self.set_lane_timer(timer);

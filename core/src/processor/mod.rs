@@ -6,7 +6,7 @@
 //! |---|---|
 //! | construction | [`build`] |
 //! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`overflow`], [`sleep`], [`control`], [`events`] |
-//! | reports of the host about attempts | [`report`] |
+//! | reports of the host about attempts | [`report`], [`monitor`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
 //! | outcomes: observed by the host, kept for a handle, swept | [`observe`], [`keep`], [`sweep`] |
@@ -14,7 +14,7 @@
 //! | observation | [`getters`], [`inspect`] |
 //!
 //! Parts that only the machine has: the [`gate`] decides whether an attempt may start, and [`admission`] whether a task
-//! may be admitted. [`deadlines`] has the timer of each owner, and the [`tally`] counts tasks by state. Only [`settle`]
+//! may be admitted. [`follow`] tells lanes, the rate and the monitor of each task. [`deadlines`] has the timer of each owner, and the [`tally`] counts tasks by state. Only [`settle`]
 //! fixes and releases outcomes, and only [`retry`] leads to a further attempt.
 
 // The calls that every task needs are always inlined into the host: `submit`, `start_next`, `completed`, `claim` and what they
@@ -38,6 +38,8 @@ mod room;
 
 mod lane;
 
+mod monitor;
+
 mod control;
 
 mod ending;
@@ -48,6 +50,7 @@ mod admission;
 mod deadlines;
 mod events;
 mod feed;
+mod follow;
 mod gate;
 mod inspect;
 mod observe;
@@ -70,6 +73,7 @@ use crate::ids::TaskId;
 use crate::lanes::Lanes;
 use crate::last_error::LastError;
 use crate::list::ListWithLinks;
+use crate::monitor::Monitor;
 use crate::queue::Queue;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
@@ -114,6 +118,8 @@ pub struct Processor<P: Plan> {
     queue: Queue,
     /// `None` without lanes: then the queue alone says which task is next.
     lanes: Option<Box<Lanes>>,
+    /// `None` without a monitor: then attempts have no deadlines and no progress but their task's own.
+    monitor: Option<Box<Monitor>>,
     /// Tasks that owe the host an effect.
     outbox: ListWithLinks,
     /// Retained results, oldest first.

@@ -40,7 +40,7 @@ impl<P: Plan> Processor<P> {
             return None;
         }
         let (index, task, started) = loop {
-            let index = if self.gate.counts_starts() { self.next_of_lanes() } else { self.queue.next() };
+            let index = if self.gate.is_followed() { self.next_of_lanes() } else { self.queue.next() };
             match self.tasks.entry(index) {
                 Some((task, queued)) if queued.deadline_in(State::Queued) >= now => {
                     break (index, task, queued);
@@ -59,12 +59,13 @@ impl<P: Plan> Processor<P> {
         let deadline = started.deadline_in(State::Running);
         let further = started.tries.total().saturating_sub(number);
         let priority = started.priority;
-        if self.gate.counts_starts() {
-            self.count_start(index, priority, now);
+        let first = if self.gate.is_followed() {
+            self.follow_start(index, priority, now, deadline)
         } else {
             self.queue.start(priority);
-        }
-        self.deadlines.set(Owner::Task(index), deadline);
+            deadline
+        };
+        self.deadlines.set(Owner::Task(index), first);
         let attempt = self.attempt(task, starts)?;
         self.totals.started = self.totals.started.wrapping_add(1);
         self.ledger.jobs.leave();

@@ -48,8 +48,9 @@ impl<V, J> fmt::Debug for Failure<V, J> {
 
 impl<P: Plan> Processor<P> {
     /// The handler of the attempt was called at `at`, later than the [`start_next`](Self::start_next) that handed the
-    /// attempt out. The start-to-close time-out counts from `at`, or from `now` if that is earlier, but never from
-    /// before the attempt was handed out. The schedule-to-close time-out stays as it is. A host reports this if its
+    /// attempt out. The start-to-close and the heartbeat time-out and [`Terms::slow_after`](crate::Terms::slow_after)
+    /// count from `at`, or from `now` if that is earlier, but never from before the attempt was handed out. The
+    /// schedule-to-close time-out stays as it is. A host reports this if its
     /// attempts wait for a thread, so that they are not charged for that wait.
     ///
     /// Returns whether the attempt is running. If it is over, or was timed out or cancelled, nothing changes; an orphan
@@ -79,7 +80,8 @@ impl<P: Plan> Processor<P> {
         task.since = task.since.max(at.min(now));
         let after = task.deadline_in(State::Running);
         if after != before {
-            self.deadlines.set(Owner::Task(index), after);
+            let first = self.first_of_attempt(index, after);
+            self.deadlines.set(Owner::Task(index), first);
         }
         true
     }
@@ -287,7 +289,9 @@ impl<P: Plan> Processor<P> {
         let starts = task.starts;
         let Some(next) = self.tally.step(task, Input::Stopped) else { return false };
         self.withdraw(index, Pending::STOP);
-        self.leave_lane(index);
+        if self.gate.is_followed() {
+            self.follow_end(index);
+        }
         self.publish(|| Event::OrphanStopped { task: id });
         if next == Next::Free {
             self.free(index, starts);

@@ -92,7 +92,9 @@ impl<P: Plan> Processor<P> {
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
-        self.stop_in_lane(index);
+        if self.gate.is_followed() {
+            self.follow_stop(index);
+        }
         self.deadlines.set(Owner::Task(index), ready_by);
         self.ledger.jobs.enter();
         Ok(())

@@ -60,8 +60,8 @@ impl<P: Plan> Processor<P> {
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
-        if self.lanes.is_some() && !runs_on {
-            self.leave_lane(index);
+        if self.gate.is_followed() && !runs_on {
+            self.follow_end(index);
         }
         if is_retained {
             self.keep_result(index);

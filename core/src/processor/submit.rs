@@ -83,12 +83,15 @@ impl<P: Plan> Processor<P> {
             return Some(Refusal::Closed);
         }
         let refusal = self.admission.refusal(route, terms, &self.tally, held);
-        if terms.lane.is_some() { refusal.or_else(|| self.lane_refusal(terms)) } else { refusal }
+        if terms.has_extras { refusal.or_else(|| self.refusal_of_extras(terms)) } else { refusal }
     }
 
-    /// Why the lane of a task with these terms refuses it.
+    /// Why a task with these terms is refused by its lane, or for want of a monitor.
     #[cold]
-    fn lane_refusal(&self, terms: &Terms) -> Option<Refusal> {
+    fn refusal_of_extras(&self, terms: &Terms) -> Option<Refusal> {
+        if terms.need_monitor() && self.monitor.is_none() {
+            return Some(Refusal::NotMonitored);
+        }
         let lane = terms.lane.as_ref()?;
         match &self.lanes {
             Some(lanes) => lanes.refusal(lane, terms.is_delayed(), self.gate.free(&self.tally)),
@@ -148,8 +151,8 @@ impl<P: Plan> Processor<P> {
         let (id, index) = (vacant.id(), vacant.index());
         let task = vacant.insert(Task::new(now, offer, terms, state));
         let deadline = task.as_ref().map_or(NEVER, |task| task.deadline_in(state));
-        if self.lanes.is_some() {
-            self.admit_to_lane(index, terms);
+        if self.gate.is_followed() {
+            self.follow_admission(index, terms);
         }
         if state == State::Queued {
             self.queue.push(index, terms.priority);

@@ -6,6 +6,7 @@ mod admission;
 mod attempts;
 mod ending;
 mod lanes;
+mod monitor;
 mod observe;
 mod overflow;
 mod permits;
@@ -301,6 +302,7 @@ fn no_time_overflows() {
         schedule_to_start: Some(Duration::MAX),
         start_to_close: Some(Duration::MAX),
         schedule_to_close: Some(Duration::MAX),
+        ..Timeouts::NONE
     };
     let slow = terms().delay(Duration::MAX).timeouts(timeouts);
     machine.submit(ms(0), offer(1), &slow).unwrap();

@@ -72,6 +72,11 @@ flaws! {
     StaysPaused,
     ReportsNothing,
     GivesNoTime,
+    ForgetsHeartbeats,
+    KeepsFirstProgress,
+    KeepsProgress,
+    NeverSlow,
+    ForgetsSlowOrphans,
 }
 
 /// The classes of things, other than tasks, with a limit.

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 
-use super::script::pick;
+use super::script::{Setup, pick};
 use crate::{Jitter, Lane, Priority, Rate, Retry, Terms, Timeouts};
 
-/// Bytes that choose the terms of a task. The last two choose its lane: zero chooses none, so that a script that was kept
-/// before does what it did.
+/// Bytes that choose the terms of a task. The fourth and the fifth choose its lane: zero chooses none, so that a script that
+/// was kept before does what it did. The last one is not in the steps: [`Setup`] has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Order(pub [u8; 5]);
+pub struct Order(pub [u8; 6]);
 
 /// Where an order sends its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,17 @@ pub(super) enum Way {
 }
 
 impl Order {
+    /// The order in these bytes of a step.
+    pub(super) const fn new(a: u8, b: u8, c: u8, d: u8, e: u8) -> Self {
+        Self([a, b, c, d, e, 0])
+    }
+
+    /// The order of the task with this metadata in a script with this setup.
+    pub(super) const fn under(self, setup: &Setup, meta: u32) -> Self {
+        let Self([a, b, c, d, e, _]) = self;
+        Self([a, b, c, d, e, setup.monitor_terms(meta)])
+    }
+
     /// The terms that these bytes choose.
     pub(super) fn terms(self) -> Terms {
         let terms = Terms::new()
@@ -27,6 +38,7 @@ impl Order {
             .delay(self.delay())
             .timeouts(self.timeouts())
             .retry(self.retry());
+        let terms = self.slow_after().map_or(terms, |limit| terms.slow_after(limit));
         match self.lane() {
             Some(lane) => terms.lane(lane),
             None => terms,
@@ -35,13 +47,13 @@ impl Order {
 
     /// This order, for a machine without lanes: most orders with one would be refused for nothing else.
     pub(super) const fn mostly_without_lane(self) -> Self {
-        let [a, b, c, key_choice, how] = self.0;
-        Self([a, b, c, if key_choice < 248 { 0 } else { key_choice }, how])
+        let [a, b, c, key_choice, how, last] = self.0;
+        Self([a, b, c, if key_choice < 248 { 0 } else { key_choice }, how, last])
     }
 
     /// Its lane. The keys begin at zero.
     pub(super) fn lane(self) -> Option<Lane> {
-        let [_, _, _, key_choice, how] = self.0;
+        let [_, _, _, key_choice, how, _] = self.0;
         if key_choice < 64 {
             return None;
         }
@@ -68,7 +80,7 @@ impl Order {
 
     /// The order of the task at this place of a batch, if each task has terms of its own.
     pub(super) const fn at(self, place: u8) -> Self {
-        let Self([a, b, c, d, e]) = self;
+        let Self([a, b, c, d, e, f]) = self;
         // An odd factor keeps zero zero, and all else something else.
         let odd = place.wrapping_mul(2).wrapping_add(1);
         Self([
@@ -77,6 +89,7 @@ impl Order {
             c ^ place.wrapping_mul(5),
             d.wrapping_mul(odd),
             e.wrapping_mul(odd),
+            f,
         ])
     }
 
@@ -85,8 +98,8 @@ impl Order {
     pub(super) const fn in_batch(self) -> Self {
         match self.way() {
             Way::Handle => {
-                let Self([a, b, c, d, e]) = self;
-                Self([a | 3 << 3, b, c, d, e])
+                let Self([a, b, c, d, e, f]) = self;
+                Self([a | 3 << 3, b, c, d, e, f])
             }
             _ => self,
         }
@@ -139,11 +152,23 @@ impl Order {
     }
 
     pub(super) fn timeouts(self) -> Timeouts {
+        // An attempt that times out at once and is tried again at once, without a bound, keeps its host busy for ever.
         Timeouts {
             schedule_to_start: span(self.0[1] >> 4),
             start_to_close: span(self.0[2] & 15),
             schedule_to_close: span(self.0[2] >> 4),
+            heartbeat: span(self.0[5] & 15).filter(|limit| !limit.is_zero() || self.backoff().0 > 0),
         }
+    }
+
+    pub(super) fn slow_after(self) -> Option<Duration> {
+        span(self.0[5] >> 4)
+    }
+
+    /// Whether its terms need a monitor. A time-out past the end of time is none.
+    pub(super) fn needs_monitor(self) -> bool {
+        let is_some = |limit: Option<Duration>| limit.is_some_and(|limit| limit < Duration::MAX);
+        is_some(self.timeouts().heartbeat) || is_some(self.slow_after())
     }
 }
 

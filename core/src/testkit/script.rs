@@ -42,8 +42,9 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
 /// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
 /// there are so many sleeps that the machine has a wide timer wheel.
 ///
-/// The first 19 bytes are in use, and the last two. The others are free for the limits of further parts: zero must
-/// choose the limit with which the part does nothing, so that a script that was kept before does what it did.
+/// The first 19 bytes are in use, those with the numbers 20 to 22, and the last two. The others are free for the limits of
+/// further parts: zero must choose the limit with which the part does nothing, so that a script that was kept before does what
+/// it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
 
@@ -102,6 +103,7 @@ impl Setup {
                 lanes: if has_lanes { u32::from(self.0[16] % 3) + 1 } else { 0 },
                 queue: if is_long { None } else { pick(&[None, Some(0), Some(1), Some(4)], self.0[16] >> 2) },
             },
+            monitor: self.is_monitored(),
             cache: CacheLimits {
                 entries: u32::from(cache % 4),
                 weight: pick(&[None, Some(12), Some(20), Some(12), Some(5)], cache_weight),
@@ -139,6 +141,21 @@ impl Setup {
             (7, 3) => 3,
             (7, _) => 2,
             _ => u64::BITS,
+        }
+    }
+
+    const fn is_monitored(&self) -> bool {
+        self.0[20] & 1 == 1
+    }
+
+    /// Chooses the heartbeat time-out and the soft limit of the task with this metadata. Without a monitor, only few tasks
+    /// ask for one, in vain.
+    pub(super) const fn monitor_terms(&self, meta: u32) -> u8 {
+        match meta % 8 {
+            7 => self.0[21],
+            _ if !self.is_monitored() => 0,
+            0 | 2 | 4 | 6 => self.0[21],
+            _ => self.0[22],
         }
     }
 

@@ -199,7 +199,12 @@ pub fn options(dice: &mut Rng, number: u64) -> Options<u64> {
         let mut limit =
             |percent| chance(dice, percent).then(|| Duration::from_micros(500) + micros(dice, 8_000));
         let (schedule_to_start, start_to_close, schedule_to_close) = (limit(40), limit(60), limit(40));
-        options = options.timeouts(Timeouts { schedule_to_start, start_to_close, schedule_to_close });
+        options = options.timeouts(Timeouts {
+            schedule_to_start,
+            start_to_close,
+            schedule_to_close,
+            ..Timeouts::NONE
+        });
     }
     if chance(dice, 25) {
         options = options.retry(draw_retry(dice));

@@ -160,7 +160,12 @@ const PATHS: &[Life] = &[
     }),
     Life::new("completed, all three time-outs", |world| {
         let long = Some(LONG);
-        let all = Timeouts { schedule_to_start: long, start_to_close: long, schedule_to_close: long };
+        let all = Timeouts {
+            schedule_to_start: long,
+            start_to_close: long,
+            schedule_to_close: long,
+            ..Timeouts::NONE
+        };
         world.live_with(callback(), &Terms::new().timeouts(all));
     }),
     Life::new("completed, handle, claimed after", |world| {
@@ -308,6 +313,17 @@ const FEATURES: &[Life] = &[
         world.complete();
         world.settle(OutcomeKind::Completed);
     }),
+    Life::new("monitor, unused", plain).limits(|limits| limits.monitor = true),
+    Life::new("monitor, used: one heartbeat", |world| {
+        world.pass(Duration::from_micros(1));
+        let heartbeat = Timeouts { heartbeat: Some(LONG), ..Timeouts::NONE };
+        world.submit_on(callback(), &Terms::new().timeouts(heartbeat));
+        let start = machine::start(&mut world.machine, world.now);
+        machine::heartbeat(&mut world.machine, world.now, start.attempt);
+        machine::complete(&mut world.machine, world.now, start.attempt);
+        world.settle(OutcomeKind::Completed);
+    })
+    .limits(|limits| limits.monitor = true),
     Life::new("waiting for room, unused", plain).limits(|limits| limits.waiters = 256),
     Life::new("health and sweep intervals, unused", plain).limits(|limits| {
         limits.health_every = Some(Duration::from_secs(1));

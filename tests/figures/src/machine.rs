@@ -8,9 +8,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, Offer, PermitId, Plan,
-    Processor, Progress, Refused, ResultLimits, Route, Settlement, SourceId, Start, SubscriberId, TaskId,
-    Terms, Timeouts, Wake,
+    Advanced, AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, Offer,
+    PermitId, Plan, Processor, Refused, ResultLimits, Route, Settlement, SourceId, Start, SubscriberId,
+    TaskId, Terms, Timeouts, Wake,
 };
 
 /// Jobs, outputs, errors and metadata of 8 bytes; callbacks and waiters of 16, as applications have them.
@@ -102,7 +102,12 @@ pub fn poll(machine: &mut Machine) -> Option<Effect<Eight>> {
 }
 
 #[inline(never)]
-pub fn advance(machine: &mut Machine, now: Instant, budget: u32) -> Progress {
+pub fn heartbeat(machine: &mut Machine, now: Instant, attempt: AttemptId) {
+    assert!(machine.heartbeat(now, attempt), "it runs");
+}
+
+#[inline(never)]
+pub fn advance(machine: &mut Machine, now: Instant, budget: u32) -> Advanced {
     machine.advance(now, budget)
 }
 

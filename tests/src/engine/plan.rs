@@ -137,6 +137,7 @@ impl Order {
             schedule_to_start: limit(self.0[1] >> 4),
             start_to_close: limit(self.0[2] & 15),
             schedule_to_close: limit(self.0[2] >> 4),
+            ..Timeouts::NONE
         }
     }
 

@@ -154,6 +154,7 @@ impl Load {
             start_to_close: Some(Duration::from_secs(1)),
             schedule_to_start: Some(PATIENCE[usize::from(chance % 7 == 0)]),
             schedule_to_close: (chance % 5 == 0).then_some(Duration::from_secs(6)),
+            ..Timeouts::NONE
         };
         let delay =
             if chance % 20 == 0 { Duration::from_millis(self.rng.u64(1..3_000)) } else { Duration::ZERO };

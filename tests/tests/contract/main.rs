@@ -12,11 +12,11 @@ use plimsoll_core::testkit::parts::attempts::{self, Stopped};
 use plimsoll_core::testkit::parts::effects::{self, Done, Settled};
 use plimsoll_core::testkit::parts::permits::{self, Room};
 use plimsoll_core::testkit::parts::sleeps::{self, Slept};
-use plimsoll_core::testkit::parts::{cache, gate, observer, sources, subscribers, tasks, time};
+use plimsoll_core::testkit::parts::{cache, gate, observer, sources, submissions, subscribers, tasks, time};
 use plimsoll_core::testkit::{
     Answer, Call, Flaw, Host, Oracle, Script, Setup, Step, check, check_flawed, trace,
 };
-use plimsoll_core::{Drain, OutcomeKind, Phase, Wake};
+use plimsoll_core::{Drain, OutcomeKind, Phase, Refusal, Wake};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -192,7 +192,7 @@ proptest! {
             prop_assert!(matches!(host.machine().next_wake(), Wake::Now(_)));
             if host.call(&effects::Call::Poll.into()) == effects::Answer::Effect(None).into() {
                 let answer = host.call(&time::Call::Advance { now, budget: 1 }.into());
-                let goes_on = matches!(answer, Answer::Time(time::Answer::Progress { used: 1, .. }));
+                let goes_on = matches!(answer, Answer::Time(time::Answer::Advanced { used: 1, .. }));
                 prop_assert!(goes_on, "{:?}", answer);
                 units += 1;
                 prop_assert!(units <= most_units);
@@ -242,10 +242,11 @@ fn scripts_reach_everything() {
     let mut permits = BTreeSet::new();
     let (mut snoozed, mut cut_off, mut retired) = (0, 0, 0);
     let (mut shown, mut taken_back, mut unwanted) = (0, 0, 0);
+    let (mut slow, mut unmonitored) = (0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     let (mut too_heavy, mut no_room, mut room_made) = (0, 0, 0);
     let (mut wide, mut mixed, mut long_queues, mut longest_batch) = (0, 0, 0, 0);
-    for script in seeded(300) {
+    for script in seeded(400) {
         wide += u32::from(script.setup.limits().timer_slots() >= 1 << 13);
         for (call, answer) in trace(&script).unwrap() {
             if let Call::Sources(sources::Call::FeedBatch { offers, .. }) = &call {
@@ -256,6 +257,10 @@ fn scripts_reach_everything() {
             }
             *calls.entry(words(format!("{call:?}"))).or_insert(0) += 1;
             *answers.entry(words(format!("{answer:?}"))).or_insert(0) += 1;
+            let unmonitored_task = submissions::Why::Submit(Refusal::NotMonitored);
+            if let Answer::Submissions(submissions::Answer::Task(Err((why, _)))) = answer {
+                unmonitored += u32::from(why == unmonitored_task);
+            }
             for settled in settlements(&answer) {
                 *kinds.entry(settled.kind).or_default() += 1;
                 waited += u32::from(!settled.waited.is_zero());
@@ -288,6 +293,7 @@ fn scripts_reach_everything() {
             }
         }
         let totals = check(&script).unwrap().totals;
+        slow += totals.slow;
         let mut oracle = Oracle::new(&script.setup, None).unwrap();
         oracle.run(&script).unwrap();
         let machine = oracle.host().machine();
@@ -300,8 +306,8 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 52, "{calls:?}");
-    assert_eq!(answers.len(), 45, "{answers:?}");
+    assert_eq!(calls.len(), 54, "{calls:?}");
+    assert_eq!(answers.len(), 47, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
@@ -310,6 +316,7 @@ fn scripts_reach_everything() {
     assert!(given_back > 20 && permits.len() >= 5, "{given_back} {permits:?}");
     assert!(shown > 50 && taken_back > 50 && unwanted > 20, "{shown} {taken_back} {unwanted}");
     assert!(snoozed > 50 && cut_off > 5 && retired > 50, "{snoozed} {cut_off} {retired}");
+    assert!(slow > 50 && unmonitored > 20, "{slow} {unmonitored}");
     assert!(tried_again > 5, "{tried_again}");
     assert!(too_heavy > 50 && no_room > 5 && room_made > 40, "{too_heavy} {no_room} {room_made}");
     assert!(wide > 2 && long_queues > 2, "{wide} {long_queues}");

@@ -174,7 +174,8 @@ fn point_7_the_clock_never_goes_back_and_never_overflows() {
     let mut machine = machine(4, 2);
     let _ = machine.advance(ms(100), 10);
     let most = Some(Duration::MAX);
-    let late = Timeouts { start_to_close: most, schedule_to_close: most, schedule_to_start: most };
+    let late =
+        Timeouts { start_to_close: most, schedule_to_close: most, schedule_to_start: most, ..Timeouts::NONE };
     machine.submit(ms(50), offer(0), &Terms::new().timeouts(late)).unwrap();
     assert_eq!(machine.now(), ms(100));
     let start = machine.start_next(Instant::ZERO).unwrap();

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::task::earlier;
 use super::{Model, Stage, after, one};
 use crate::testkit::Flaw;
 use crate::testkit::parts::attempts::{Answer, Call, Failure, Stopped};
@@ -190,6 +191,7 @@ impl Model {
         self.end_sleeps(meta);
         let Some(task) = self.at(meta) else { return };
         let missed = task.order.timeouts().start_to_close.and_then(|d| after(since, d));
+        let missed = earlier(missed, task.silent_at(since));
         task.stage = Stage::Halting { since, missed: missed.unwrap_or(Instant::MAX) };
         task.stop = true;
         self.rearm(meta);

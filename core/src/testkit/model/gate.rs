@@ -81,6 +81,7 @@ impl Model {
             self.complain("an attempt's id was given out twice");
         }
         let now = self.now;
+        self.forget_told(meta);
         let task = self.at(meta)?;
         let deadline = task.closes(now);
         task.attempts += 1;

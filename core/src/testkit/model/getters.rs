@@ -17,7 +17,7 @@ impl Probes {
     /// They ask for a handle, for retention, for a delay, and for attempts without bound.
     pub(in crate::testkit) fn new() -> Self {
         let orders = [[1 << 3, 0], [2 << 3, 0], [3 << 3, 9], [3 << 3 | 3 << 5, 1]];
-        let orders = orders.map(|[a, b]| Order([a, b, 0, 0, 0]));
+        let orders = orders.map(|[a, b]| Order::new(a, b, 0, 0, 0));
         let [handle, retention, delay, attempts] = orders;
         Self([
             (handle, Route::Handle, handle.terms()),

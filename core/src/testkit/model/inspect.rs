@@ -16,6 +16,7 @@ impl Model {
             backoff: self.count(|task| matches!(task.stage, Stage::Backoff { .. })),
             running: self.count(Task::is_running),
             orphans: self.orphans(),
+            slow: self.slow(),
             pending: size(self.outbox.iter()),
             unclaimed: self.count(|task| task.way == Way::Handle && task.is_kept()),
             results: size(self.kept.iter()),
@@ -67,6 +68,7 @@ impl Model {
             orphans: self.orphans(),
             free_room: self.free_room(),
             permits: self.permits(),
+            slow: self.slow(),
             settled: self.since_health,
             oldest_wait: oldest.unwrap_or_default(),
             last_error_age: self.last_error.map(|error| now.saturating_since(error.at)),
@@ -171,13 +173,14 @@ impl Task {
             Stage::Over if self.placed => crate::Stage::Orphaned { since, outcome },
             Stage::Over => crate::Stage::Settled { since, outcome },
         };
-        TaskView {
+        self.with_told(TaskView {
             task: self.id.unwrap_or(STAND_IN),
             meta: self.meta,
             priority: self.priority,
             lane: self.lane_key().filter(|_| self.is_in_lane()),
             attempts: self.attempts,
+            progress: None,
             stage,
-        }
+        })
     }
 }

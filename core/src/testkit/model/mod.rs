@@ -14,6 +14,7 @@ mod gate;
 mod getters;
 mod inspect;
 mod lanes;
+mod monitor;
 mod observer;
 mod overflow;
 mod permits;

@@ -94,15 +94,19 @@ impl Model {
             if let Err(reason) = self.fed(source, offer, None) {
                 refused = refused.or(Some(reason));
                 looked_at += 1;
-                let for_its_terms = [
-                    Refusal::Attempts,
-                    Refusal::NotRetained,
-                    Refusal::Unclaimed,
-                    Refusal::Delayed,
-                    Refusal::Lanes,
-                    Refusal::LaneFull,
-                ];
-                if for_its_terms.iter().any(|own| reason == FeedRefusal::Task(*own)) {
+                let is_for_its_terms = matches!(
+                    reason,
+                    FeedRefusal::Task(
+                        Refusal::Attempts
+                            | Refusal::NotRetained
+                            | Refusal::Unclaimed
+                            | Refusal::Delayed
+                            | Refusal::NotMonitored
+                            | Refusal::Lanes
+                            | Refusal::LaneFull
+                    )
+                );
+                if is_for_its_terms {
                     continue;
                 }
                 break;

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::monitor::Told;
 use super::{Model, Stage, Task, after};
 use crate::testkit::Flaw;
 use crate::testkit::order::Way;
@@ -48,6 +49,7 @@ impl Model {
             Way::Handle if self.unclaimed_room() == 0 => Some(Refusal::Unclaimed),
             Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ if !offer.order.delay().is_zero() && !self.has_delayed_room() => Some(Refusal::Delayed),
+            _ if offer.order.needs_monitor() && !self.limits.monitor => Some(Refusal::NotMonitored),
             _ => self.lane_refusal(offer.order.lane(), !offer.order.delay().is_zero()),
         }
     }
@@ -125,6 +127,7 @@ impl Model {
             released: false,
             waiter: None,
             stop: false,
+            told: Told::default(),
             parting: Vec::new(),
         });
         self.name(meta, id);

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::monitor::Told;
 use crate::testkit::order::{Order, Way};
 use crate::testkit::parts::effects::Settled;
 use crate::{AttemptId, CancelReason, Instant, OutcomeKind, Priority, TaskId};
@@ -51,6 +52,8 @@ pub(super) struct Task {
     /// The waiter of its handle.
     pub(super) waiter: Option<u32>,
     pub(super) stop: bool,
+    /// What its latest attempt has told of itself.
+    pub(super) told: Told,
     pub(super) parting: Vec<Parting>,
 }
 
@@ -160,7 +163,7 @@ impl Task {
         match self.stage {
             Stage::Delayed { until } | Stage::Backoff { until } => earlier(until, self.close_by),
             Stage::Queued { .. } => self.waits_until().map(|(at, _)| at),
-            Stage::Running { deadline, .. } => deadline,
+            Stage::Running { .. } => earlier(self.deadline_of_attempt(), self.slow_at()),
             Stage::Halting { .. } => self.close_by,
             Stage::Over => None,
         }

@@ -42,7 +42,7 @@ impl Model {
             used += 1;
         }
         used += self.walk(budget - used);
-        Answer::Progress { used, more: self.is_due() }
+        Answer::Advanced { used, more: self.is_due() }
     }
 
     fn fire(&mut self, timer: Timer) {
@@ -67,8 +67,8 @@ impl Model {
 
     fn fire_task(&mut self, meta: u32) {
         let now = self.now;
-        let Some(task) = self.task(meta) else { return };
-        match task.stage {
+        let Some(stage) = self.task(meta).map(|task| task.stage) else { return };
+        match stage {
             Stage::Delayed { until } | Stage::Backoff { until } => {
                 // At the last instant, everything beyond it has come, too.
                 if until.unwrap_or(Instant::MAX) <= now {
@@ -78,9 +78,11 @@ impl Model {
                 }
             }
             Stage::Queued { .. } => {
-                let kind = task.waits_until().map_or(OutcomeKind::Expired, |(_, kind)| kind);
+                let waits_until = self.task(meta).and_then(Task::waits_until);
+                let kind = waits_until.map_or(OutcomeKind::Expired, |(_, kind)| kind);
                 self.settle(meta, kind, None);
             }
+            Stage::Running { .. } if !self.is_overdue(meta) => {}
             Stage::Running { since, .. } => match self.has_time_for_another(meta) {
                 true => self.halt(meta, since),
                 false => self.settle(meta, OutcomeKind::TimedOut, None),

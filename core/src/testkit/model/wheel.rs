@@ -149,6 +149,11 @@ impl Timers {
     }
 }
 
+/// Whether a timer with this deadline has fired by now.
+pub(super) fn has_come(deadline: Instant, now: Instant) -> bool {
+    tick(deadline) <= last_tick(now)
+}
+
 /// A deadline rounded up to the millisecond at which it fires.
 fn tick(at: Instant) -> u64 {
     at.as_nanos().div_ceil(1_000_000)

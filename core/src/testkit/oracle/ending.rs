@@ -77,7 +77,7 @@ impl Oracle {
         let rests = machine.phase() == Phase::Drained
             && machine.census().is_empty()
             && machine.next_wake() == Wake::Never
-            && answer == time::Answer::Progress { used: 0, more: false }.into();
+            && answer == time::Answer::Advanced { used: 0, more: false }.into();
         if !rests {
             return Err(self.fault(&call, "the end is not an end", &"", &(machine, answer)));
         }

@@ -99,6 +99,7 @@ pub struct Oracle {
     flaw: Option<Flaw>,
     probes: Probes,
     clock: Instant,
+    setup: Setup,
     pub(super) has_long_batches: bool,
     /// How far the time of the next call lies back.
     regress: Duration,
@@ -131,6 +132,7 @@ impl Oracle {
             flaw,
             probes: Probes::new(),
             clock: start,
+            setup: *setup,
             has_long_batches: setup.has_long_queue(),
             regress: Duration::ZERO,
             step: 0,

@@ -24,6 +24,7 @@ impl Oracle {
         let has_lanes = self.host.machine().limits().lanes.lanes > 0;
         let order = if has_lanes { order } else { order.mostly_without_lane() };
         let callback = (order.way() == Way::Callback).then(|| self.token());
+        let order = order.under(&self.setup, self.metas);
         Offer { job: self.token(), meta: self.metas, callback, order }
     }
 
@@ -77,7 +78,7 @@ impl Oracle {
         let now = self.now();
         let call = Call::from(time::Call::Advance { now: now.max(at), budget: AMPLE });
         let answer = self.call(call.clone())?;
-        if matches!(answer, Answer::Time(time::Answer::Progress { used: 0, .. })) {
+        if matches!(answer, Answer::Time(time::Answer::Advanced { used: 0, .. })) {
             return Err(self.fault(&call, "a wake-up without progress", &"", &answer));
         }
         Ok(())

@@ -37,7 +37,7 @@ pub enum Answer {
 impl Step {
     pub(super) const fn from_bytes(kind: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
         match kind {
-            0..=127 => Self::Crowd { order: Order([a, b, c, d, e]), count: f & 7, starts: f >> 6 },
+            0..=127 => Self::Crowd { order: Order::new(a, b, c, d, e), count: f & 7, starts: f >> 6 },
             128..=207 => Self::HoldLane { lane: a, until: b },
             208..=223 => Self::Hold { until: b },
             _ => Self::SetRate { rate: a },
@@ -59,10 +59,10 @@ impl Step {
 }
 
 fn crowd(oracle: &mut Oracle, order: Order, count: u8, starts: u8) -> Result<(), Fault> {
-    let Order([a, b, c, lane, how]) = order;
+    let Order([a, b, c, lane, how, _]) = order;
     for place in 0..count {
         let now = oracle.now();
-        let offer = oracle.offer(Order([a, b, c, lane.wrapping_add(place), how]));
+        let offer = oracle.offer(Order::new(a, b, c, lane.wrapping_add(place), how));
         oracle.call(submissions::Call::Submit { now, offer })?;
     }
     (0..starts).try_for_each(|_| oracle.start().map(drop))

@@ -56,7 +56,7 @@ pub enum Room {
 impl Step {
     pub(super) const fn from_bytes(kind: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
         match kind {
-            40..=45 => Self::SubmitReserved { permit: f, order: Order([a, b, c, d, e]) },
+            40..=45 => Self::SubmitReserved { permit: f, order: Order::new(a, b, c, d, e) },
             46..=51 if b >= 160 => Self::Reserve { count: a % 3 + 1 },
             46..=51 => Self::WaitForRoom { count: a % 3 + 1 },
             55..=57 => Self::Rewait { permit: a },

@@ -64,7 +64,7 @@ pub struct Detached {
 
 impl Step {
     pub(super) const fn from_bytes(kind: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
-        let order = Order([a, b, c, d, e]);
+        let order = Order::new(a, b, c, d, e);
         match kind {
             87..=89 => Self::Attach,
             90 => Self::Detach { source: a },

@@ -58,7 +58,7 @@ pub enum Why {
 
 impl Step {
     pub(super) const fn from_bytes(_: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
-        let order = Order([a, b, c, d, e]);
+        let order = Order::new(a, b, c, d, e);
         if f >= 192 { Self::TrySubmit(order) } else { Self::Submit(order) }
     }
 

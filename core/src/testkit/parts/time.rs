@@ -45,7 +45,7 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "one for each kind of answer, fields in the order of the machine's")]
 pub enum Answer {
-    Progress { used: u32, more: bool },
+    Advanced { used: u32, more: bool },
     Swept { items: Vec<Swept>, due: bool },
 }
 
@@ -104,8 +104,8 @@ impl Call {
     pub(super) fn make(&self, host: &mut Host) -> Answer {
         match *self {
             Self::Advance { now, budget } => {
-                let progress = host.machine.advance(now, budget);
-                Answer::Progress { used: progress.used, more: progress.more }
+                let advanced = host.machine.advance(now, budget);
+                Answer::Advanced { used: advanced.used, more: advanced.more }
             }
             Self::Sweep { now, budget } => {
                 let mut sweep = host.machine.sweep(now, budget);

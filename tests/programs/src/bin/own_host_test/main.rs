@@ -72,6 +72,7 @@ impl World {
             schedule_to_start: self.some_of(&[None, None, Some(20)]),
             start_to_close: self.some_of(&[None, Some(1), Some(10)]),
             schedule_to_close: self.some_of(&[None, None, Some(50)]),
+            ..Timeouts::NONE
         };
         Terms::new()
             .priority(Priority::new(self.rng.u8(..8)))

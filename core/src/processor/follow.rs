@@ -1,0 +1,52 @@
+//! What lanes, the rate and the monitor have to hear of each task. A machine with none of them does not call these:
+//! [`Gate::is_followed`](super::gate::Gate::is_followed).
+
+use super::Processor;
+use crate::{Instant, Plan, Priority, Terms};
+
+impl<P: Plan> Processor<P> {
+    /// The task in slot `index` is admitted.
+    #[cold]
+    pub(super) fn follow_admission(&mut self, index: u32, terms: &Terms) {
+        self.admit_to_lane(index, terms);
+        if let Some(monitor) = &mut self.monitor {
+            monitor.admit(index, terms);
+        }
+    }
+
+    /// The task in slot `index`, the next to start, leaves the queue for a place. Returns what its timer is to be set
+    /// to, if `deadline` is the earliest deadline of its attempt by the task's own count.
+    #[cold]
+    pub(super) fn follow_start(
+        &mut self,
+        index: u32,
+        priority: Priority,
+        now: Instant,
+        deadline: Instant,
+    ) -> Instant {
+        self.count_start(index, priority, now);
+        if let Some(monitor) = &mut self.monitor {
+            monitor.start(index);
+        }
+        self.first_of_attempt(index, deadline)
+    }
+
+    /// The attempt at the task in slot `index` is over, and the task goes on.
+    #[cold]
+    pub(super) fn follow_stop(&mut self, index: u32) {
+        self.stop_in_lane(index);
+        if let Some(monitor) = &mut self.monitor {
+            monitor.stop(index);
+        }
+    }
+
+    /// The task in slot `index` is settled, and its attempt is over.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn follow_end(&mut self, index: u32) {
+        self.leave_lane(index);
+        if let Some(monitor) = &mut self.monitor {
+            monitor.stop(index);
+        }
+    }
+}

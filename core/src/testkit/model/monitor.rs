@@ -1,0 +1,115 @@
+//! Heartbeats, progress, and the watchdog over slow attempts.
+
+use core::time::Duration;
+
+use super::task::earlier;
+use super::wheel::has_come;
+use super::{Model, Stage, Task, after, one};
+use crate::testkit::Flaw;
+use crate::testkit::parts::monitor::{Answer, Call};
+use crate::{AttemptId, Event, Instant, Progress, TaskView};
+
+/// What a task's latest attempt has told of itself.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    beat_at: Option<Instant>,
+    progress: Option<Progress>,
+    /// Whether it was reported as slow.
+    slow: bool,
+}
+
+impl Call {
+    pub(in crate::testkit) fn predict(&self, model: &mut Model, _: &Answer) -> Answer {
+        match *self {
+            Self::Heartbeat { attempt, .. } => Answer::Runs(model.beat(attempt, None)),
+            Self::Progress { attempt, progress, .. } => {
+                Answer::Kept(model.beat(attempt, Some(progress)) && model.limits.monitor)
+            }
+        }
+    }
+}
+
+impl Model {
+    fn beat(&mut self, attempt: AttemptId, progress: Option<Progress>) -> bool {
+        let (now, is_monitored) = (self.now, self.limits.monitor);
+        let (forgets, keeps_first) = (self.has(Flaw::ForgetsHeartbeats), self.has(Flaw::KeepsFirstProgress));
+        let Some(task) = self.tasks.iter_mut().find(|task| task.attempt == Some(attempt)) else {
+            return false;
+        };
+        let runs = matches!(task.stage, Stage::Running { .. });
+        if runs && is_monitored {
+            task.told.beat_at = Some(now).filter(|_| !forgets);
+            task.told.progress =
+                if keeps_first { task.told.progress.or(progress) } else { progress.or(task.told.progress) };
+        }
+        runs
+    }
+
+    /// An attempt at this task starts, and has told nothing yet.
+    pub(super) fn forget_told(&mut self, meta: u32) {
+        let keeps = self.has(Flaw::KeepsProgress);
+        if let Some(task) = self.at(meta) {
+            let progress = task.told.progress.filter(|_| keeps);
+            task.told = Told { progress, ..Told::default() };
+        }
+    }
+
+    /// The timer of a running task has fired. Whether a deadline has passed; if none has, the timer is set again.
+    pub(super) fn is_overdue(&mut self, meta: u32) -> bool {
+        let (now, never_slow) = (self.now, self.has(Flaw::NeverSlow));
+        let Some(task) = self.at(meta) else { return true };
+        let deadline = task.deadline_of_attempt();
+        let is_slow = task.slow_at().filter(|slow| deadline.is_none_or(|deadline| *slow < deadline));
+        if is_slow.is_some_and(|slow| has_come(slow, now)) {
+            task.told.slow = true;
+            let attempt = task.attempt;
+            self.rearm(meta);
+            if let Some(attempt) = attempt.filter(|_| !never_slow) {
+                one(&mut self.totals.slow);
+                self.publish(|model| Event::Slow { task: model.id_of(meta), attempt, meta });
+            }
+            return false;
+        }
+        if deadline.is_some_and(|deadline| has_come(deadline, now)) {
+            return true;
+        }
+        self.rearm(meta);
+        false
+    }
+
+    /// How many attempts run that were reported as slow.
+    pub(super) fn slow(&self) -> u32 {
+        let forgets_orphans = self.has(Flaw::ForgetsSlowOrphans);
+        self.count(|task| task.placed && task.told.slow && !(forgets_orphans && task.is_orphan()))
+    }
+}
+
+impl Task {
+    /// When the heartbeat time-out of its attempt, which began at this instant, passes.
+    pub(super) fn silent_at(&self, since: Instant) -> Option<Instant> {
+        let limit = self.order.timeouts().heartbeat?;
+        // In whole milliseconds.
+        let limit = match u64::try_from(limit.as_nanos().div_ceil(1_000_000)) {
+            Ok(millis) => Duration::from_millis(millis),
+            Err(_) => Duration::MAX,
+        };
+        after(self.told.beat_at.map_or(since, |beat_at| beat_at.max(since)), limit)
+    }
+
+    /// When its running attempt is to be reported as slow.
+    pub(super) fn slow_at(&self) -> Option<Instant> {
+        let Stage::Running { since, .. } = self.stage else { return None };
+        self.order.slow_after().filter(|_| !self.told.slow).and_then(|limit| after(since, limit))
+    }
+
+    /// When its running attempt times out.
+    pub(super) fn deadline_of_attempt(&self) -> Option<Instant> {
+        let Stage::Running { since, deadline } = self.stage else { return None };
+        earlier(deadline, self.silent_at(since))
+    }
+
+    /// This view of it, with what its attempt has told.
+    pub(super) fn with_told(&self, view: TaskView<u32>) -> TaskView<u32> {
+        TaskView { progress: self.told.progress, ..view }
+    }
+}
