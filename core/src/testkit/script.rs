@@ -69,7 +69,7 @@ impl Setup {
             64..128 => Policy::S3Fifo,
             128.. => Policy::Lru,
         };
-        let has_lanes = self.0[16] >= 128;
+        let has_lanes = self.0[16] >= 128 && !self.has_long_queue();
         let concurrency_limit = u32::from(concurrency % 4) + if has_lanes { 3 } else { 1 };
         let is_long = self.has_long_queue();
         let sleeps = pick(&[2, 1, 4, 0], concurrency >> 2);
@@ -101,7 +101,7 @@ impl Setup {
             rate: rate(self.0[17]),
             lanes: LaneLimits {
                 lanes: if has_lanes { u32::from(self.0[16] % 3) + 1 } else { 0 },
-                queue: if is_long { None } else { pick(&[None, Some(0), Some(1), Some(4)], self.0[16] >> 2) },
+                queue: pick(&[None, Some(0), Some(1), Some(4)], self.0[16] >> 2),
             },
             monitor: self.is_monitored(),
             cache: CacheLimits {

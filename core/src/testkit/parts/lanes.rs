@@ -37,9 +37,9 @@ pub enum Answer {
 impl Step {
     pub(super) const fn from_bytes(kind: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
         match kind {
-            0..=127 => Self::Crowd { order: Order::new(a, b, c, d, e), count: f & 7, starts: f >> 6 },
-            128..=207 => Self::HoldLane { lane: a, until: b },
-            208..=223 => Self::Hold { until: b },
+            0..=175 => Self::Crowd { order: Order::new(a, b, c, d, e), count: f & 7, starts: f >> 6 },
+            176..=227 => Self::HoldLane { lane: a, until: b },
+            228..=239 => Self::Hold { until: b },
             _ => Self::SetRate { rate: a },
         }
     }

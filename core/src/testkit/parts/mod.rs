@@ -127,7 +127,7 @@ macro_rules! parts {
 
 parts! {
     Overflow(overflow): (198 | 199, _),
-    Lanes(lanes): (200..=203, _),
+    Lanes(lanes): (200..=205, _),
     Monitor(monitor): (216..=219, _),
     Submissions(submissions): (_, 0..=31),
     Sleeps(sleeps): (_, 32..=39 | 52..=54 | 107 | 108 | 254 | 255),
