@@ -149,6 +149,20 @@
 //! one task in the queue, one task slot, and one of [`Limits::unclaimed`], for as long as the permit holds it. So
 //! [`Reserved::submit`] is never refused for lack of these.
 //!
+//! A host that would rather lose old work than new lets a full queue shed a task: [`Limits::overflow`].
+//!
+//! # Lanes, rates and holds
+//!
+//! Tasks with one key can share a [`Lane`]: a concurrency limit, a rate of starts and a weight, all part of their
+//! [`Terms`]. While several lanes have something to start, a free place goes to the one that has the fewest for its
+//! weight. So each has its share to within one task, however long its attempts take, and what one does not use is there
+//! for the others. [`Limits::lanes`] bounds how many there are, and how many tasks of one may wait: a stuck lane delays
+//! no other and does not fill the queue. A lane exists while it has a task or something shuts it, so keys leave nothing
+//! behind.
+//!
+//! A [`Rate`], of a lane or of all starts ([`Limits::rate`]), and a hold ([`Processor::hold`],
+//! [`Processor::hold_lane`]) shut for a time. A timer opens again what they shut, so nobody polls.
+//!
 //! # Monitored attempts
 //!
 //! With [`Limits::monitor`] the machine knows more of a running attempt than its start:
@@ -185,6 +199,8 @@
 //! | [`Processor::feed_batch`] | O(batch) |
 //! | [`Processor::audit`] | O(limits) |
 //! | [`Processor::inspect`] | O(slots) |
+//! | submissions, starts and ends of tasks in lanes, and holds | O(log lanes); one new lane in very many O(lanes) |
+//! | [`Processor::clear`] | O(budget) |
 //! | sleeps, and the end of an attempt with sleeps | O([`Limits::sleeps`]) |
 //! | [`Processor::poll_effect`], during the end | O(permits and subscribers without a waiter) |
 //! | calls of the cache | O(1) expected; one insert in very many O(entries) |
