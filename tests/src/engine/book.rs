@@ -101,6 +101,8 @@ pub(super) struct Book {
     pub(super) ending: Ending,
     /// As far as the processor knows.
     pub(super) has_several_threads: bool,
+    /// Whether a full queue sheds tasks.
+    pub(super) overflows: bool,
 }
 
 type Answer = Result<(), String>;
@@ -218,7 +220,8 @@ impl Book {
 
     /// The outcome of a task is known, by an event or by whoever got it.
     pub(super) fn settle(&mut self, number: u32, kind: OutcomeKind, now: Instant) -> Answer {
-        let ending = self.ending;
+        let (ending, overflows) = (self.ending, self.overflows);
+        ensure(overflows || kind != OutcomeKind::Shed, || "shed, where a full queue refuses".into())?;
         let task = self.task(number);
         ensure(task.entry != Entry::Refused, || "a refused task is settled".into())?;
         if let Some((earlier, _)) = task.settled {
@@ -316,6 +319,7 @@ impl Task {
             }
             OutcomeKind::Cancelled => self.cancelled.is_some() || ending.has_come(now),
             OutcomeKind::Expired => self.by(timeouts.schedule_to_start) <= now,
+            OutcomeKind::Shed => self.attempts.iter().all(|attempt| attempt.end.is_some()),
             _ => false,
         }
     }

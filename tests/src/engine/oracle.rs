@@ -1,10 +1,10 @@
 //! What must hold after every step.
 
-use plimsoll::{Event, Hold, Instant, Notice, OutcomeKind, Phase};
+use plimsoll::{Event, Hold, Instant, LaneView, Notice, OutcomeKind, Phase};
 
 use super::book::Discards;
 use super::held::Thing;
-use super::plan::Way;
+use super::plan::{KEYS, Way, concurrency_of};
 use super::script::ms;
 use super::stage::{Wait, lock};
 use super::token::Kind;
@@ -102,6 +102,11 @@ impl Oracle<'_> {
             ensure(account.live() == live, || format!("{name}: {account:?}, but {live} live"))?;
             ensure(account.highest <= account.bound, || format!("{name} beyond its bound: {account:?}"))?;
         }
+        for key in KEYS {
+            let running = stage.desk().lane(key).map_or(0, |lane| lane.running);
+            let most = concurrency_of(key);
+            ensure(running <= most, || format!("{running} attempts of lane {key}, which allows {most}"))?;
+        }
         let live = |kind| stage.counts.of(kind);
         ensure(live(Kind::Job) >= waiting.into(), || format!("{} jobs of {waiting}", live(Kind::Job)))?;
         let in_queues = self.0.stage.book().untold_in_queues();
@@ -155,6 +160,17 @@ impl Oracle<'_> {
         }
     }
 
+    /// Whether a task waits that its lane, if it has one, does not hold back.
+    fn waits_unhindered(&self) -> bool {
+        let desk = self.0.stage.desk();
+        let lanes = || KEYS.filter_map(|key| Some((key, desk.lane(key)?)));
+        let in_lanes: u32 = lanes().map(|(_, lane)| lane.queued).sum();
+        let has_turn = |key, lane: LaneView| {
+            lane.queued > 0 && lane.running < concurrency_of(key) && lane.shut_until.is_none()
+        };
+        desk.census().queued > in_lanes || lanes().any(|(key, lane)| has_turn(key, lane))
+    }
+
     /// Nothing is ready, so nothing that can be done may be left undone.
     fn at_rest(&self) -> Done {
         let World { stage, setup, emitters, .. } = &*self.0;
@@ -162,7 +178,7 @@ impl Oracle<'_> {
         let (census, health) = (desk.census(), desk.health());
         ensure(census.pending == 0, || format!("effects are left: {census:?}"))?;
         let places = u64::from(census.running + census.orphans);
-        let may_start = health.hold == Hold::None && census.queued > 0 && places < self.0.concurrency();
+        let may_start = health.hold == Hold::None && self.waits_unhindered() && places < self.0.concurrency();
         ensure(!may_start, || format!("a place is free, and a task waits: {health:?}"))?;
         let attached: usize =
             emitters.iter().map(|emitter| emitter.listener_counts().iter().sum::<usize>()).sum();

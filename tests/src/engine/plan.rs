@@ -3,13 +3,27 @@
 use std::fmt;
 use std::time::Duration;
 
-use plimsoll::{Options, Priority, Retry, Timeouts};
+use plimsoll::{Lane, Options, Priority, Rate, Retry, Timeouts};
 
 use super::script::{ms, pick, span};
 
 /// Bytes that choose all there is to know about a task.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Order(pub [u8; 11]);
+
+/// The keys of lanes.
+pub(super) const KEYS: std::ops::Range<u64> = 1..6;
+
+/// The lane with this key.
+pub(super) fn lane(key: u64) -> Lane {
+    let lane = Lane::new(key).weight(key as u16).concurrency(concurrency_of(key));
+    if key == 4 { lane.rate(Rate::new(300, Duration::from_secs(1)).burst(2)) } else { lane }
+}
+
+/// How many attempts of the lane with this key may run.
+pub(super) fn concurrency_of(key: u64) -> u32 {
+    (key % 3) as u32 + 1
+}
 
 /// Where a task's outcome goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,11 +155,21 @@ impl Order {
         }
     }
 
-    pub(super) fn options<M>(self, meta: M) -> Options<M> {
+    /// Its lane, where there are lanes. What a lane is like depends on its key alone.
+    fn lane(self) -> Option<Lane> {
+        let key = (self.0[4] ^ self.0[8]) % 6;
+        (key > 0).then(|| lane(key.into()))
+    }
+
+    pub(super) fn options<M>(self, meta: M, has_lanes: bool) -> Options<M> {
         let base = pick(self.0[8], &[ms(2), Duration::ZERO, ms(10), ms(1_000)]);
         let retry = Retry::NONE.attempts(self.tries()).base(base).on_panic(self.retries_panics());
         let options = Options::new(meta).priority(self.priority()).delay(self.delay());
-        options.timeouts(self.timeouts()).retry(retry)
+        let options = options.timeouts(self.timeouts()).retry(retry);
+        match self.lane().filter(|_| has_lanes) {
+            Some(lane) => options.lane(lane),
+            None => options,
+        }
     }
 
     pub(super) fn moves(self) -> [Move; 2] {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use plimsoll::{CacheLimits, Drain};
+use plimsoll::{CacheLimits, Drain, LaneLimits, Overflow, Rate};
 
 use super::plan::{Deed, Order};
 
@@ -46,7 +46,7 @@ pub struct Setup(pub [u8; Setup::BYTES]);
 #[allow(missing_docs, reason = "named as the limits and settings that they choose")]
 impl Setup {
     /// How many bytes choose the limits.
-    pub const BYTES: usize = 18;
+    pub const BYTES: usize = 20;
 
     fn byte(&self, at: usize) -> u8 {
         self.0.get(at).copied().unwrap_or(0)
@@ -125,6 +125,23 @@ impl Setup {
 
     pub fn sweep_every(&self) -> Option<Duration> {
         self.pick(16, &[None, Some(ms(1)), Some(ms(10)), Some(ms(1_000))])
+    }
+
+    pub fn lanes(&self) -> LaneLimits {
+        let limits = LaneLimits::new(self.pick(18, &[0, 0, 1, 3, 0, 4]));
+        self.pick(18, &[None, Some(0), Some(2)]).map_or(limits, |queue| limits.queue(queue))
+    }
+
+    pub fn rate(&self) -> Option<Rate> {
+        let second = Duration::from_secs(1);
+        self.pick(
+            19,
+            &[None, None, None, Some(Rate::new(700, second)), Some(Rate::new(100, second).burst(3))],
+        )
+    }
+
+    pub fn overflow(&self) -> Overflow {
+        self.pick(19, &[Overflow::Refuse, Overflow::DropOldest, Overflow::DropLowest])
     }
 
     pub fn cache(&self) -> CacheLimits {

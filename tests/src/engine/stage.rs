@@ -6,12 +6,13 @@ use std::task::Waker;
 
 use plimsoll::runtime::sim::{Sim, Time};
 use plimsoll::{
-    AttemptId, Context, Instant, OutcomeKind, Processor, Settlement, Shutdown, Submitter, TaskError, TaskId,
-    TaskResult,
+    AttemptId, Context, Instant, OutcomeKind, Overflow, Processor, Settlement, Shutdown, Submitter,
+    TaskError, TaskId, TaskResult,
 };
 
 use super::book::{Book, Discards};
 use super::plan::{Deed, Mood, Order, Way};
+use super::script::Setup;
 use super::token::{Counts, Error, Job, Kind, Output, Token};
 
 /// What a script's processor does.
@@ -68,6 +69,7 @@ pub struct Stage {
     pub(super) waits: Mutex<Vec<(u32, Wait)>>,
     /// The concurrency that is set.
     pub(super) concurrency: AtomicU64,
+    pub(super) has_lanes: bool,
     book: Mutex<Book>,
     faults: Mutex<Vec<String>>,
 }
@@ -76,7 +78,7 @@ pub struct Stage {
 const MOST_TASKS: usize = 400;
 
 impl Stage {
-    pub(super) fn new(sim: &Sim, concurrency: u32) -> Arc<Self> {
+    pub(super) fn new(sim: &Sim, setup: &Setup) -> Arc<Self> {
         Arc::new(Self {
             counts: Counts::default(),
             time: sim.time(),
@@ -88,8 +90,9 @@ impl Stage {
             contexts: Mutex::default(),
             children: Mutex::default(),
             waits: Mutex::default(),
-            concurrency: AtomicU64::new(concurrency.into()),
-            book: Mutex::default(),
+            concurrency: AtomicU64::new(setup.concurrency().into()),
+            has_lanes: setup.lanes().lanes > 0,
+            book: Mutex::new(Book { overflows: setup.overflow() != Overflow::Refuse, ..Book::default() }),
             faults: Mutex::default(),
         })
     }
@@ -181,7 +184,7 @@ impl Stage {
 
     pub(super) fn submit_detached(self: &Arc<Self>, task: u32, order: Order) {
         let job = Job::new(self, task, order);
-        let submitted = self.desk().task(job).options(order.options(task)).post();
+        let submitted = self.desk().task(job).options(order.options(task, self.has_lanes)).post();
         self.note_entry(task, submitted.as_ref().map(|id| Some(*id)).map_err(|refused| refused.reason));
         if let Err(refused) = submitted {
             refused.into_value().come_back();

@@ -28,7 +28,7 @@ impl World {
         }
         let way = if order.way() == Way::Handle { Way::Handle } else { Way::Nowhere };
         let Some(task) = stage.open(order, way) else { return Ok(()) };
-        let (job, options) = (Job::new(&stage, task, order), order.options(task));
+        let (job, options) = (Job::new(&stage, task, order), order.options(task, stage.has_lanes));
         let Some(permit) = self.permit() else { return Ok(()) };
         let places = permit.places();
         let submission = permit.task(job).options(options);
@@ -41,7 +41,9 @@ impl World {
             None => left + 1 == places,
             // Of a permit without places it says so first.
             Some(Refusal::UsedUp) => places == 0,
-            Some(Refusal::Closed | Refusal::Delayed | Refusal::Attempts) => left == places,
+            Some(
+                Refusal::Closed | Refusal::Delayed | Refusal::Attempts | Refusal::Lanes | Refusal::LaneFull,
+            ) => left == places,
             Some(_) => false,
         };
         stage.expect(if is_right {
@@ -86,7 +88,7 @@ impl World {
         let Some(task) = stage.open(order, Way::Queue) else { return };
         let Some(queue) = self.queue(room) else { return };
         let (job, is_full) = (Job::new(&stage, task, order), queue.len() == queue.capacity());
-        let submitted = stage.desk().task(job).options(order.options(task)).submit_to(queue);
+        let submitted = stage.desk().task(job).options(order.options(task, stage.has_lanes)).submit_to(queue);
         let is_untaken = submitted.as_ref().is_err_and(|refused| refused.reason == Refusal::Untaken);
         stage.expect(if is_full == is_untaken { Ok(()) } else { Err("a queue miscounts".into()) });
         // Of a queue that is full it says so first.
@@ -110,7 +112,7 @@ impl World {
             pulled.push(task);
             Some(Job::new(&stage, task, order))
         });
-        let submitted = queue.submit_many(&mut jobs, &order.options(()), |job| job.task);
+        let submitted = queue.submit_many(&mut jobs, &order.options((), stage.has_lanes), |job| job.task);
         drop(jobs);
         let taken = queue.len() - before;
         for job in &submitted.refused {
@@ -138,7 +140,8 @@ impl World {
         let jobs = stream::iter(jobs.into_iter().inspect(pulled(&stage)));
         // Without a delay, for which there may be no room although there is a permit: the stream would tell of that only after
         // all results.
-        let terms = move |job: &Job| order.options(job.task).delay(Duration::ZERO);
+        // Without a lane: a job that is pulled must not be refused.
+        let terms = move |job: &Job| order.options(job.task, false).delay(Duration::ZERO);
         let results: Results = if is_ordered {
             Box::pin(stage.desk().process_ordered(jobs, 3).expect("it is small").options(terms))
         } else {

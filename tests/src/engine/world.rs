@@ -48,7 +48,7 @@ impl World {
         if setup.has_several_threads() {
             sim = sim.several_threads();
         }
-        let stage = Stage::new(&sim, setup.concurrency());
+        let stage = Stage::new(&sim, &setup);
         stage.book().has_several_threads = setup.has_several_threads();
         let cache = Cache::new(setup.cache()).expect("the limits are possible");
         let (entries, ttl) = setup.results();
@@ -65,7 +65,12 @@ impl World {
             .events(setup.events())
             .cancel_grace(setup.grace())
             .retry(Retry::NONE)
+            .overflow(setup.overflow())
+            .lanes(setup.lanes())
             .cache(&cache);
+        if let Some(rate) = setup.rate() {
+            builder = builder.rate(rate);
+        }
         if let Some(every) = setup.health_every() {
             builder = builder.health_every(every);
         }
@@ -105,7 +110,12 @@ impl World {
                     let mut job = Job::new(&self.stage, task, order);
                     // As long as it waits, it is dropped where nobody catches a panic.
                     job.token.calm();
-                    let wait = self.stage.desk().task(job).options(order.options(task)).submit_wait();
+                    let wait = self
+                        .stage
+                        .desk()
+                        .task(job)
+                        .options(order.options(task, self.stage.has_lanes))
+                        .submit_wait();
                     self.held.push(Held::new(Thing::Wait(task, wait)));
                     return self.poll(0, Deed::Nothing);
                 }
@@ -187,7 +197,8 @@ impl World {
         if order.way() == Way::Nowhere {
             return stage.submit_detached(task, order);
         }
-        let submission = stage.desk().task(Job::new(stage, task, order)).options(order.options(task));
+        let submission =
+            stage.desk().task(Job::new(stage, task, order)).options(order.options(task, stage.has_lanes));
         let (entry, refused) = match order.way() {
             Way::Handle => match submission.submit() {
                 Ok(handle) => {
@@ -250,10 +261,11 @@ impl World {
 
     fn attach(&mut self, emitter: u8) {
         let token = Token::new(&self.stage, Kind::Options, Mood::Calm);
+        let has_lanes = self.stage.has_lanes;
         let attached =
             self.stage.desk().attach_with(&self.emitters[usize::from(emitter & 1)], move |job: &Job| {
                 let _captured = &token;
-                job.order.options(job.task)
+                job.order.options(job.task, has_lanes)
             });
         if let Ok(source) = attached {
             self.held.push(Held::new(Thing::Source(source)));
