@@ -139,6 +139,13 @@ impl<R> Builder<R> {
         self
     }
 
+    /// Lets tasks have keys that no two have at the same time ([`Options::unique`](crate::Options::unique)), and sets how many
+    /// of these keys are remembered at most after their tasks have completed: [`Limits::dedup`].
+    pub fn dedup(mut self, remembered: u32) -> Self {
+        self.limits.dedup = Some(remembered);
+        self
+    }
+
     /// Sets [`Limits::rate`]: how many attempts may be started in a time. [`Access::set_rate`](crate::Access::set_rate)
     /// changes it. Default: any number.
     pub fn rate(mut self, rate: Rate) -> Self {

@@ -4,12 +4,12 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use plimsoll_core::{HoldRefusal, LaneView, Rate};
+use plimsoll_core::{HoldRefusal, LaneView, Rate, TaskId};
 
 use crate::access::Access;
 use crate::work::AnyWork;
 
-/// The key of a lane for anything that can be hashed: a tenant, the name of a host. The same value has the same key for as long
+/// The key of a lane, or of a [`Unique`](crate::Unique) task, for anything that can be hashed: a tenant, the name of a host. The same value has the same key for as long
 /// as the process runs, and another one in the next process, so that nobody can choose values whose keys collide.
 ///
 /// ```
@@ -52,6 +52,25 @@ impl<W: AnyWork> Access<W> {
     pub fn set_rate(&self, rate: Option<Rate>) {
         let now = self.shared.now();
         self.shared.act(|machine| machine.set_rate(now, rate));
+    }
+
+    /// The task with this [`Unique`](crate::Unique) key: the one that waits, or else the one that runs. Whoever was refused as a
+    /// [`Duplicate`](crate::Refusal::Duplicate) learns here which task does the work.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Refusal, Thread, Unique, infallible, lane_key};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().dedup(1_000).spawn_on(Thread::start()?, infallible(|_: u8| async {}))?;
+    /// processor.pause();
+    /// let order = Unique::new(lane_key("order 7"));
+    /// let first = processor.task(1).unique(order).submit()?;
+    /// let refused = processor.task(1).unique(order).submit().unwrap_err();
+    /// assert_eq!((refused.reason, processor.task_with_key(order.key())), (Refusal::Duplicate, Some(first.id())));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn task_with_key(&self, key: u64) -> Option<TaskId> {
+        self.shared.read(|machine| machine.task_with_key(key))
     }
 
     /// What is in the lane with this key; `None` if there is nothing, and nothing shuts it.

@@ -160,5 +160,5 @@ pub use plimsoll_core::{
     Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits, Message,
     OutcomeKind, Overflow, Phase, Policy, Priority, PriorityRefusal, Progress, Rate, Refusal, Refused,
     Remains, ReserveRefusal, ResultLimits, Retry, Scope, SleepRefusal, SourceId, Stage, SubscribeRefusal,
-    TaskId, TaskView, Timeouts, Times, Totals,
+    TaskId, TaskView, Timeouts, Times, Totals, Unique,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plimsoll_core::{Refusal, Terms};
 
-use crate::{Lane, Priority, Retry, Timeouts};
+use crate::{Lane, Priority, Retry, Timeouts, Unique};
 
 /// The terms of one task. What is `None` is as the [`Builder`](crate::Builder) was told.
 ///
@@ -37,6 +37,9 @@ pub struct Options<M = ()> {
     /// The lane to which it belongs. Needs a builder that was given [`lanes`](crate::Builder::lanes); without it the task is
     /// [refused](crate::Refusal::Lanes).
     pub lane: Option<Lane>,
+    /// Its key that no two tasks have at the same time. Needs a builder that was given [`dedup`](crate::Builder::dedup);
+    /// without it the task is [refused](crate::Refusal::NotDeduplicated).
+    pub unique: Option<Unique>,
 }
 
 impl<M> Options<M> {
@@ -51,6 +54,7 @@ impl<M> Options<M> {
             slow_after: None,
             retry: None,
             lane: None,
+            unique: None,
         }
     }
 
@@ -76,6 +80,12 @@ impl<M> Options<M> {
     /// [refused](crate::Refusal::ZeroTimeout).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
+        self
+    }
+
+    /// Sets its key that no two tasks have at the same time, and what happens to the second. Default: none.
+    pub fn unique(mut self, unique: Unique) -> Self {
+        self.unique = Some(unique);
         self
     }
 
@@ -125,10 +135,8 @@ impl Defaults {
         let retry = options.retry.unwrap_or(self.retry);
         let terms = Terms::new().priority(priority).delay(options.delay).timeouts(timeouts).retry(retry);
         let terms = with_soft_limit(terms, options.slow_after.or(self.slow_after));
-        Ok(match options.lane {
-            Some(lane) => terms.lane(lane),
-            None => terms,
-        })
+        let terms = options.lane.map_or(terms, |lane| terms.lane(lane));
+        Ok(options.unique.map_or(terms, |unique| terms.unique(unique)))
     }
 
     /// The terms that they come to themselves.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_core::{Lane, Offer, Plan, Priority, Refused, Retry, Route, TaskId, Timeouts};
+use plimsoll_core::{Lane, Offer, Plan, Priority, Refused, Retry, Route, TaskId, Timeouts, Unique};
 
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
@@ -100,6 +100,12 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     /// See [`Options::retry`].
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options = self.options.retry(retry);
+        self
+    }
+
+    /// See [`Options::unique`].
+    pub fn unique(mut self, unique: Unique) -> Self {
+        self.options = self.options.unique(unique);
         self
     }
 

@@ -51,6 +51,8 @@ pub struct Census {
     pub permits: u32,
     /// Lanes.
     pub lanes: u32,
+    /// Keys with a task, that no two tasks have at the same time. Keys that are only remembered do not count.
+    pub keys: u32,
     /// Outcomes that the host has taken to observe and not given back yet.
     pub observed: u32,
     /// Cache entries.

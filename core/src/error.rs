@@ -152,6 +152,11 @@ reasons! {
         /// As many tasks of its lane wait as the limit `lanes.queue` allows: submit it later, shed load, or build with a
         /// larger limit. Waiting for room does not help.
         LaneFull => "no room: the lane is full: submit it later, shed load, or build with a larger limit `lanes.queue`",
+        /// Another task has the same key, or one has completed with it within its window: the work is under way, or done.
+        /// [`task_with_key`](crate::Processor::task_with_key) tells which task it is.
+        Duplicate => "another task has the same key, or has just completed with it",
+        /// The terms have a key, but the machine has none: build with the limit `dedup`.
+        NotDeduplicated => "no keys are kept: build with the limit `dedup`",
         /// A time-out is zero and would end the task before it began: leave it out for no limit. Given by hosts, never
         /// by the core, where a report can come at the very instant of a start.
         ZeroTimeout => "a time-out of zero would end the task before it began: leave it out for no limit",

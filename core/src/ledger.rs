@@ -2,7 +2,7 @@
 //! `classes!`.
 //!
 //! An account is counted in one of three ways: where things come and go (`enter` and `leave`); by the part that has
-//! them (`waiters`, `permits`, `timers` and `lanes`); or from counts that exist anyway, by
+//! them (`waiters`, `permits`, `timers`, `lanes` and `keys`); or from counts that exist anyway, by
 //! [`Processor::ledger`](crate::Processor::ledger).
 
 use crate::Limits;
@@ -122,6 +122,8 @@ classes! {
     sleeps: "sleeps", limits => limits.sleep_slots();
     /// Lanes.
     lanes: "lanes", limits => limits.lanes.lanes;
+    /// Keys with a task, that no two tasks have at the same time.
+    keys: "keys", limits => if limits.dedup.is_some() { limits.unsettled() } else { 0 };
     /// Outcomes that the host is observing.
     observed: "observed", limits => limits.task_slots();
 }

@@ -261,6 +261,7 @@ mod outcome;
 // The machine: `processor` has its calls, `lifecycle` the states of a task, and the others are the parts.
 mod backoff;
 mod cache;
+mod dedup;
 mod index;
 mod lanes;
 mod lifecycle;
@@ -283,6 +284,7 @@ pub use cache::{Cache, CacheHasher, CacheLimits, CacheMut, CacheStats, Inserted,
 pub use census::{Census, Remains, Totals};
 #[cfg(feature = "std")]
 pub use clock::Clock;
+pub use dedup::Unique;
 pub use effect::{Advanced, Detached, Effect, Fed, Guard, Reason, Start, Stop, Wake};
 pub use error::{
     AttachRefusal, BuildError, CancelError, FeedRefusal, HoldRefusal, InvalidLimits, Late, PermitRefusal,

@@ -63,6 +63,10 @@ pub struct Limits {
     /// Whether running attempts are monitored: heartbeat time-outs, [`Terms::slow_after`](crate::Terms::slow_after) and
     /// [progress](crate::Processor::progress) need it. Takes 56 bytes a task slot. Default: no.
     pub monitor: bool,
+    /// Whether tasks may have keys that no two have at the same time ([`Unique`](crate::Unique)), and how many of these
+    /// keys are remembered at most after their tasks have completed; 0 is legal. Default `None`: there are no such keys,
+    /// and they take no memory.
+    pub dedup: Option<u32>,
     /// The cache. Default: none.
     pub cache: CacheLimits,
     /// The highest number of attempts that the terms of a task may ask for. With
@@ -123,6 +127,7 @@ impl Default for Limits {
             overflow: Overflow::Refuse,
             rate: None,
             lanes: LaneLimits::default(),
+            dedup: None,
             monitor: false,
             cache: CacheLimits::default(),
             attempts: 16,
@@ -136,7 +141,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The highest legal sum `queue + concurrency + delayed + unclaimed + results.entries`, and the highest legal value
-    /// of each of `waiters`, `sources`, `subscribers`, `events`, `lanes.lanes` and `cache.entries`.
+    /// of each of `waiters`, `sources`, `subscribers`, `events`, `lanes.lanes`, `dedup` and `cache.entries`.
     pub const MOST: u32 = 1 << 28;
     /// The highest legal product `concurrency * sleeps`: the default `sleeps` at the highest possible concurrency.
     pub const MOST_SLEEPS: u32 = 1 << 30;
@@ -180,6 +185,7 @@ impl Limits {
             ("subscribers", self.subscribers),
             ("events", self.events),
             ("lanes.lanes", self.lanes.lanes),
+            ("dedup", self.dedup.unwrap_or(0)),
             ("cache.entries", self.cache.entries),
         ] {
             if value > Self::MOST {

@@ -130,6 +130,8 @@ pub struct CancelReason(&'static &'static str);
 impl CancelReason {
     /// The processor ended before the task was settled. Only the end gives this reason.
     pub const ENDED: Self = Self(&"the processor was ended");
+    /// A later task with the same key has [taken its place](crate::Unique::replace). Only that gives this reason.
+    pub const SUPERSEDED: Self = Self(&"a later task with the same key has taken its place");
     /// The queue was [cleared](crate::Processor::clear), or a part of it. Only that gives this reason.
     pub const CLEARED: Self = Self(&"the queue was cleared");
 

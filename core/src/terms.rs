@@ -7,7 +7,7 @@ use crate::backoff::Backoff;
 use crate::retry::Tries;
 use crate::time::{NEVER, after};
 use crate::timers::TICK;
-use crate::{Instant, Lane, Retry};
+use crate::{Instant, Lane, Retry, Unique};
 
 /// How the machine treats a task. Terms are made once, in the form in which the machine keeps them, and passed by
 /// reference with each task.
@@ -36,7 +36,8 @@ pub struct Terms {
     pub(crate) heartbeat: u64,
     pub(crate) slow_after: u64,
     pub(crate) lane: Option<Lane>,
-    /// Whether there is a lane, a heartbeat time-out or a soft limit, so that an admission asks once for all of them.
+    pub(crate) unique: Option<Unique>,
+    /// Whether there is a lane, a key, a heartbeat time-out or a soft limit, so that an admission asks once for all of them.
     pub(crate) has_extras: bool,
 }
 
@@ -55,6 +56,7 @@ impl Terms {
             heartbeat: NEVER.as_nanos(),
             slow_after: NEVER.as_nanos(),
             lane: None,
+            unique: None,
             has_extras: false,
         }
     }
@@ -106,8 +108,14 @@ impl Terms {
         self.note_extras()
     }
 
+    /// Sets a key that no two tasks have at the same time, and what happens to the second. Default: none.
+    pub const fn unique(mut self, unique: Unique) -> Self {
+        self.unique = Some(unique);
+        self.note_extras()
+    }
+
     const fn note_extras(mut self) -> Self {
-        self.has_extras = self.lane.is_some() || self.need_monitor();
+        self.has_extras = self.lane.is_some() || self.unique.is_some() || self.need_monitor();
         self
     }
 

@@ -1,6 +1,7 @@
 //! How many bytes a machine asks of the allocator.
 
 use crate::cache::Cache;
+use crate::dedup::Dedup;
 use crate::ids::TaskId;
 use crate::lanes::Lanes;
 use crate::line::Line;
@@ -55,6 +56,8 @@ parts! {
     lanes: limits => Lanes::bytes(limits);
     /// What is known of running attempts.
     monitor: limits => Monitor::bytes(limits);
+    /// Keys that no two tasks have at the same time.
+    keys: limits => Dedup::bytes(limits);
     /// The timer store.
     timers: limits => Timers::bytes(limits.timer_slots());
     /// Sleeps of running attempts.

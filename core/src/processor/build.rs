@@ -12,6 +12,7 @@ use super::ending::Ending;
 use super::gate::Gate;
 use super::tally::Tally;
 use crate::cache::Cache;
+use crate::dedup::Dedup;
 use crate::lanes::Lanes;
 use crate::list::ListWithLinks;
 use crate::monitor::Monitor;
@@ -49,6 +50,7 @@ impl<P: Plan> Processor<P> {
             tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(limits.task_slots()),
+            dedup: Dedup::new(&limits, ledger.keys),
             lanes: Lanes::new(&limits, ledger.lanes, now),
             monitor: Monitor::new(&limits),
             outbox: ListWithLinks::new(limits.task_slots()),

@@ -160,6 +160,8 @@ const fn stops_a_batch(reason: FeedRefusal) -> bool {
                 | Refusal::NotMonitored
                 | Refusal::Lanes
                 | Refusal::LaneFull
+                | Refusal::Duplicate
+                | Refusal::NotDeduplicated
         )
     )
 }

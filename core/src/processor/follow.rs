@@ -1,17 +1,25 @@
-//! What lanes, the rate and the monitor have to hear of each task. A machine with none of them does not call these:
+//! What lanes, the rate, keys and the monitor have to hear of each task. A machine with none of them does not call these:
 //! [`Gate::is_followed`](super::gate::Gate::is_followed).
 
 use super::Processor;
+use crate::lifecycle::State;
 use crate::{Instant, Plan, Priority, Terms};
 
 impl<P: Plan> Processor<P> {
-    /// The task in slot `index` is admitted.
+    /// The task in slot `index` is admitted in this state. Returns its state: a task is delayed that another one with its
+    /// key keeps waiting.
     #[cold]
-    pub(super) fn follow_admission(&mut self, index: u32, terms: &Terms) {
-        self.admit_to_lane(index, terms);
+    pub(super) fn follow_admission(&mut self, index: u32, terms: &Terms, state: State) -> State {
+        // The lane first, so that it stays if the only task in it is replaced.
+        self.join_lane(index, terms);
+        let state = self.admit_with_key(index, terms, state);
+        if state == State::Queued {
+            self.queue_in_lane(index, terms.priority);
+        }
         if let Some(monitor) = &mut self.monitor {
             monitor.admit(index, terms);
         }
+        state
     }
 
     /// The task in slot `index`, the next to start, leaves the queue for a place. Returns what its timer is to be set
@@ -25,6 +33,9 @@ impl<P: Plan> Processor<P> {
         deadline: Instant,
     ) -> Instant {
         self.count_start(index, priority, now);
+        if let Some(dedup) = &mut self.dedup {
+            dedup.start(index);
+        }
         if let Some(monitor) = &mut self.monitor {
             monitor.start(index);
         }
@@ -35,6 +46,9 @@ impl<P: Plan> Processor<P> {
     #[cold]
     pub(super) fn follow_stop(&mut self, index: u32) {
         self.stop_in_lane(index);
+        if let Some(dedup) = &mut self.dedup {
+            dedup.stop(index);
+        }
         if let Some(monitor) = &mut self.monitor {
             monitor.stop(index);
         }
@@ -45,6 +59,7 @@ impl<P: Plan> Processor<P> {
     #[inline(never)]
     pub(super) fn follow_end(&mut self, index: u32) {
         self.leave_lane(index);
+        self.end_key(index);
         if let Some(monitor) = &mut self.monitor {
             monitor.stop(index);
         }

@@ -31,14 +31,17 @@ const LANES: u8 = 8;
 const RATE: u8 = 16;
 /// There is a monitor.
 const MONITOR: u8 = 32;
+/// There are keys.
+const KEYS: u8 = 64;
 
 impl Gate {
     pub(super) const fn new(limits: &Limits, now: Instant) -> Self {
         let Limits { concurrency, orphans, rate, .. } = *limits;
         let lanes = if limits.lanes.lanes > 0 { LANES } else { 0 };
         let monitor = if limits.monitor { MONITOR } else { 0 };
+        let keys = if limits.dedup.is_some() { KEYS } else { 0 };
         Self {
-            flags: lanes | monitor | if rate.is_some() { RATE } else { 0 },
+            flags: lanes | monitor | keys | if rate.is_some() { RATE } else { 0 },
             concurrency,
             most_concurrency: concurrency,
             most_orphans: orphans,
@@ -75,7 +78,7 @@ impl Gate {
     /// Whether lanes, the rate or the monitor have to hear of each task.
     #[inline]
     pub(super) const fn is_followed(&self) -> bool {
-        self.flags & (LANES | RATE | MONITOR) != 0
+        self.flags & (LANES | RATE | MONITOR | KEYS) != 0
     }
 
     /// Sets the rate of starts. Returns the instant at which the gate opens; `None` if it is open.

@@ -3,6 +3,7 @@
 use super::Processor;
 use super::deadlines::Owner;
 use crate::cache::CacheMut;
+use crate::dedup::Dedup;
 use crate::lanes::Lanes;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
@@ -82,6 +83,7 @@ impl<P: Plan> Processor<P> {
             timers: self.deadlines.account(),
             running: running.with(self.totals.started, self.tally.placed()),
             lanes: self.lanes.as_deref().map_or(self.ledger.lanes, Lanes::account),
+            keys: self.dedup.as_deref().map_or(self.ledger.keys, Dedup::account),
             cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
             ..self.ledger
         }
@@ -163,6 +165,7 @@ impl<P: Plan> Processor<P> {
             permits: self.admission.line.held(),
             observed: self.ledger.observed.live(),
             lanes: self.lanes.as_deref().map_or(0, Lanes::len),
+            keys: self.dedup.as_deref().map_or(0, Dedup::len),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired(),
         }
@@ -216,6 +219,8 @@ impl<P: Plan> Processor<P> {
             self.lanes.as_ref().map_or(0, |lanes| lanes.audit(self.tasks.iter().map(|(index, _)| index)));
         let placed = self.tasks.iter().filter(|(_, task)| task.state.has_place()).map(|(index, _)| index);
         found.slow = self.monitor.as_ref().map_or(0, |monitor| monitor.audit(placed));
+        let slots = || self.tasks.iter().map(|(index, _)| index);
+        found.keys = self.dedup.as_ref().map_or(0, |dedup| dedup.audit(slots()));
         found.cached = u32::try_from(self.cache.audit()).unwrap_or(u32::MAX);
         found
     }

@@ -79,22 +79,24 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// The task in slot `index` is admitted to its lane, and queued there unless it has a delay.
-    pub(super) fn admit_to_lane(&mut self, index: u32, terms: &Terms) {
+    /// The task in slot `index` is admitted to its lane.
+    pub(super) fn join_lane(&mut self, index: u32, terms: &Terms) {
         let Some(lanes) = &mut self.lanes else { return };
         let timer = lanes.admit(index, terms.lane.as_ref(), self.now);
-        if !terms.is_delayed() {
-            lanes.push(index, terms.priority);
-        }
         self.set_lane_timer(timer);
+    }
+
+    /// The task in slot `index`, which is admitted without a delay, is queued in its lane.
+    pub(super) fn queue_in_lane(&mut self, index: u32, priority: Priority) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.push(index, priority);
+        }
     }
 
     /// The task in slot `index` enters the queue after a delay or a backoff.
     pub(super) fn enqueue(&mut self, index: u32, priority: Priority) {
         self.queue.push(index, priority);
-        if let Some(lanes) = &mut self.lanes {
-            lanes.push(index, priority);
-        }
+        self.queue_in_lane(index, priority);
     }
 
     /// The task in slot `index` leaves the queue without a start.

@@ -5,7 +5,7 @@
 //! | purpose | files |
 //! |---|---|
 //! | construction | [`build`] |
-//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`overflow`], [`sleep`], [`control`], [`events`] |
+//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`dedup`], [`overflow`], [`sleep`], [`control`], [`events`] |
 //! | reports of the host about attempts | [`report`], [`monitor`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
@@ -48,6 +48,7 @@ mod getters;
 
 mod admission;
 mod deadlines;
+mod dedup;
 mod events;
 mod feed;
 mod follow;
@@ -69,6 +70,7 @@ use core::fmt;
 use fastrand::Rng;
 
 use crate::cache::Cache;
+use crate::dedup::Dedup;
 use crate::ids::TaskId;
 use crate::lanes::Lanes;
 use crate::last_error::LastError;
@@ -118,6 +120,8 @@ pub struct Processor<P: Plan> {
     queue: Queue,
     /// `None` without lanes: then the queue alone says which task is next.
     lanes: Option<Box<Lanes>>,
+    /// `None` without keys.
+    dedup: Option<Box<Dedup>>,
     /// `None` without a monitor: then attempts have no deadlines and no progress but their task's own.
     monitor: Option<Box<Monitor>>,
     /// Tasks that owe the host an effect.

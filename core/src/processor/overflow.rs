@@ -66,7 +66,10 @@ impl<P: Plan> Processor<P> {
     /// holds a place or not. Returns the reason if it is refused still.
     #[cold]
     pub(super) fn make_room(&mut self, reason: Refusal, terms: &Terms, has_place: bool) -> Option<Refusal> {
-        let Some(victim) = self.victim(reason, terms) else { return Some(reason) };
+        let older = self.replaced_by(terms).filter(|older| {
+            reason == Refusal::Full && self.tasks.at(*older).is_some_and(|task| task.state == State::Queued)
+        });
+        let Some(victim) = older.or_else(|| self.victim(reason, terms)) else { return Some(reason) };
         let free = self.gate.free(&self.tally);
         let fits_in_lane = match (reason, &terms.lane, &self.lanes) {
             (Refusal::LaneFull, Some(lane), Some(lanes)) => lanes.has_room_after_one(lane, free),
@@ -76,7 +79,10 @@ impl<P: Plan> Processor<P> {
         if !fits_in_lane || !(has_place || fits()) {
             return Some(reason);
         }
-        self.settle_out_of_line(victim, Input::Shed, None, false);
+        match older {
+            Some(older) => self.end_cancelled(older, Some(CancelReason::SUPERSEDED), false),
+            None => self.settle_out_of_line(victim, Input::Shed, None, false),
+        }
         None
     }
 

@@ -48,7 +48,8 @@ impl<P: Plan> Processor<P> {
     /// the task.
     pub(super) fn snooze(&mut self, index: u32, job: P::Job, delay: Duration) -> Failure<(), P::Job> {
         if !self.can_start_again(index) {
-            let reason = self.ending.is_ending().then_some(CancelReason::ENDED);
+            let later = self.has_later(index).then_some(CancelReason::SUPERSEDED);
+            let reason = if self.ending.is_ending() { Some(CancelReason::ENDED) } else { later };
             self.end_cancelled(index, reason, true);
             return Failure::Settled { job: Some(job) };
         }
@@ -65,11 +66,11 @@ impl<P: Plan> Processor<P> {
         Failure::Retrying { value: (), delay }
     }
 
-    /// Whether the task in slot `index` can have a further attempt, if its terms allow one: there is an id for it, and
-    /// the machine is not ending.
+    /// Whether the task in slot `index` can have a further attempt, if its terms allow one: there is an id for it, the
+    /// machine is not ending, and no later task with its key waits.
     fn can_start_again(&self, index: u32) -> bool {
         let starts = self.tasks.at(index).map_or(u32::MAX, |task| task.starts);
-        !self.ending.is_ending() && self.tasks.has_further(index, starts)
+        !self.ending.is_ending() && self.tasks.has_further(index, starts) && !self.has_later(index)
     }
 
     /// Lets the task in slot `index` back off. Hands the job back if the task would not be ready by its deadline.

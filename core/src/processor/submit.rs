@@ -92,6 +92,9 @@ impl<P: Plan> Processor<P> {
         if terms.need_monitor() && self.monitor.is_none() {
             return Some(Refusal::NotMonitored);
         }
+        if let Some(refusal) = self.key_refusal(terms) {
+            return Some(refusal);
+        }
         let lane = terms.lane.as_ref()?;
         match &self.lanes {
             Some(lanes) => lanes.refusal(lane, terms.is_delayed(), self.gate.free(&self.tally)),
@@ -140,7 +143,7 @@ impl<P: Plan> Processor<P> {
     /// Admits a task for which there is room.
     #[inline(always)]
     fn take_in(&mut self, now: Instant, offer: Offer<P>, terms: &Terms) -> Result<TaskId, Refused<Offer<P>>> {
-        let state = if terms.is_delayed() { State::Delayed } else { State::Queued };
+        let mut state = if terms.is_delayed() { State::Delayed } else { State::Queued };
         let has_callback = matches!(offer.route, Route::Callback(_));
         let for_handle = matches!(offer.route, Route::Handle);
         let meta = offer.meta;
@@ -150,9 +153,10 @@ impl<P: Plan> Processor<P> {
         };
         let (id, index) = (vacant.id(), vacant.index());
         let task = vacant.insert(Task::new(now, offer, terms, state));
-        let deadline = task.as_ref().map_or(NEVER, |task| task.deadline_in(state));
+        let mut deadline = task.as_ref().map_or(NEVER, |task| task.deadline_in(state));
         if self.gate.is_followed() {
-            self.follow_admission(index, terms);
+            state = self.follow_admission(index, terms, state);
+            deadline = self.tasks.at(index).map_or(NEVER, |task| task.deadline_in(state));
         }
         if state == State::Queued {
             self.queue.push(index, terms.priority);

@@ -4,6 +4,7 @@
 
 mod admission;
 mod attempts;
+mod dedup;
 mod ending;
 mod lanes;
 mod monitor;

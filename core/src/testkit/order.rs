@@ -3,12 +3,13 @@
 use core::time::Duration;
 
 use super::script::{Setup, pick};
-use crate::{Jitter, Lane, Priority, Rate, Retry, Terms, Timeouts};
+use crate::{Jitter, Lane, Priority, Rate, Retry, Terms, Timeouts, Unique};
 
 /// Bytes that choose the terms of a task. The fourth and the fifth choose its lane: zero chooses none, so that a script that
-/// was kept before does what it did. The last one is not in the steps: [`Setup`] has it.
+/// was kept before does what it did. The last two are not in the steps: [`Setup`] has
+/// them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Order(pub [u8; 6]);
+pub struct Order(pub [u8; 7]);
 
 /// Where an order sends its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +22,15 @@ pub(super) enum Way {
 
 impl Order {
     /// The order in these bytes of a step.
-    pub(super) const fn new(a: u8, b: u8, c: u8, d: u8, e: u8) -> Self {
-        Self([a, b, c, d, e, 0])
+    #[must_use]
+    pub const fn new(a: u8, b: u8, c: u8, d: u8, e: u8) -> Self {
+        Self([a, b, c, d, e, 0, 0])
     }
 
     /// The order of the task with this metadata in a script with this setup.
     pub(super) const fn under(self, setup: &Setup, meta: u32) -> Self {
-        let Self([a, b, c, d, e, _]) = self;
-        Self([a, b, c, d, e, setup.monitor_terms(meta)])
+        let Self([a, b, c, d, e, ..]) = self;
+        Self([a, b, c, d, e, setup.monitor_terms(meta), setup.unique_terms(meta)])
     }
 
     /// The terms that these bytes choose.
@@ -39,21 +41,35 @@ impl Order {
             .timeouts(self.timeouts())
             .retry(self.retry());
         let terms = self.slow_after().map_or(terms, |limit| terms.slow_after(limit));
-        match self.lane() {
-            Some(lane) => terms.lane(lane),
-            None => terms,
+        let terms = self.lane().map_or(terms, |lane| terms.lane(lane));
+        self.unique().map_or(terms, |unique| terms.unique(unique))
+    }
+
+    /// Its key that no two tasks have at the same time.
+    pub(super) fn unique(self) -> Option<Unique> {
+        let [.., choice] = self.0;
+        if choice == 0 {
+            return None;
         }
+        let ms = Duration::from_millis;
+        let unique = Unique::new(key(choice))
+            .window(pick(&[Duration::ZERO, ms(5), ms(1_000), Duration::MAX], choice >> 4));
+        let unique = if choice & 4 == 0 { unique } else { unique.replace() };
+        Some(
+            pick(&[None, Some(ms(3)), Some(ms(50)), Some(Duration::ZERO)], choice >> 6)
+                .map_or(unique, |longest| unique.longest(longest)),
+        )
     }
 
     /// This order, for a machine without lanes: most orders with one would be refused for nothing else.
     pub(super) const fn mostly_without_lane(self) -> Self {
-        let [a, b, c, key_choice, how, last] = self.0;
-        Self([a, b, c, if key_choice < 248 { 0 } else { key_choice }, how, last])
+        let [a, b, c, key_choice, how, ..] = self.0;
+        Self([a, b, c, if key_choice < 248 { 0 } else { key_choice }, how, 0, 0])
     }
 
     /// Its lane. The keys begin at zero.
     pub(super) fn lane(self) -> Option<Lane> {
-        let [_, _, _, key_choice, how, _] = self.0;
+        let [_, _, _, key_choice, how, ..] = self.0;
         if key_choice < 64 {
             return None;
         }
@@ -80,7 +96,7 @@ impl Order {
 
     /// The order of the task at this place of a batch, if each task has terms of its own.
     pub(super) const fn at(self, place: u8) -> Self {
-        let Self([a, b, c, d, e, f]) = self;
+        let Self([a, b, c, d, e, f, g]) = self;
         // An odd factor keeps zero zero, and all else something else.
         let odd = place.wrapping_mul(2).wrapping_add(1);
         Self([
@@ -90,6 +106,7 @@ impl Order {
             d.wrapping_mul(odd),
             e.wrapping_mul(odd),
             f,
+            g,
         ])
     }
 
@@ -98,8 +115,8 @@ impl Order {
     pub(super) const fn in_batch(self) -> Self {
         match self.way() {
             Way::Handle => {
-                let Self([a, b, c, d, e, f]) = self;
-                Self([a | 3 << 3, b, c, d, e, f])
+                let Self([a, b, c, d, e, f, g]) = self;
+                Self([a | 3 << 3, b, c, d, e, f, g])
             }
             _ => self,
         }

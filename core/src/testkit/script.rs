@@ -42,7 +42,7 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
 /// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
 /// there are so many sleeps that the machine has a wide timer wheel.
 ///
-/// The first 19 bytes are in use, those with the numbers 20 to 22, and the last two. The others are free for the limits of
+/// The first 19 bytes are in use, those with the numbers 20 to 22, 27 and 28, and the last two. The others are free for the limits of
 /// further parts: zero must choose the limit with which the part does nothing, so that a script that was kept before does what
 /// it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +103,7 @@ impl Setup {
                 lanes: if has_lanes { u32::from(self.0[16] % 3) + 1 } else { 0 },
                 queue: pick(&[None, Some(0), Some(1), Some(4)], self.0[16] >> 2),
             },
+            dedup: if self.0[27] < 128 { None } else { Some(u32::from(self.0[27] % 3)) },
             monitor: self.is_monitored(),
             cache: CacheLimits {
                 entries: u32::from(cache % 4),
@@ -156,6 +157,18 @@ impl Setup {
             _ if !self.is_monitored() => 0,
             0 | 2 | 4 | 6 => self.0[21],
             _ => self.0[22],
+        }
+    }
+
+    /// Chooses the key of the task with this metadata that no two tasks have at the same time. Where there are none, only
+    /// few tasks ask for one, in vain.
+    pub(super) const fn unique_terms(&self, meta: u32) -> u8 {
+        let varied = self.0[28].wrapping_add((meta as u8).wrapping_mul(37));
+        match meta % 16 {
+            15 => self.0[28],
+            0 | 3 | 6 | 9 | 12 => 0,
+            _ if self.0[27] < 128 || self.has_long_queue() => 0,
+            _ => varied,
         }
     }
 

@@ -224,8 +224,8 @@ proptest! {
 #[test]
 fn canary_every_flaw_is_found() {
     for flaw in Flaw::all() {
-        let found = seeded(3_000).filter(|script| check_flawed(script, flaw).is_err()).take(20).count();
-        assert_eq!(found, 20, "{flaw:?} was found by {found} of 3,000 scripts");
+        let found = seeded(5_000).filter(|script| check_flawed(script, flaw).is_err()).take(20).count();
+        assert_eq!(found, 20, "{flaw:?} was found by {found} of 5,000 scripts");
     }
 }
 

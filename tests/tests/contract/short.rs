@@ -38,12 +38,12 @@ const NONE: [u8; Setup::BYTES] = setup([0, 0, 1, 1, 1, 0, 1, 1, 0, 0]);
 const ROOMY: [u8; Setup::BYTES] = setup([6, 1, 0, 3, 2, 0, 3, 2, 1, 2]);
 
 /// Tried twice, 2 ms for each attempt; for a handle, after 1 ms; retained, at most 3 ms in the queue.
-const CALLBACK: Order = Order([0x24, 0, 9, 0, 0, 0]);
+const CALLBACK: Order = Order::new(0x24, 0, 9, 0, 0);
 /// As the first one, also after a time-out; the same, within 3 ms in all.
-const TIMED: Order = Order([0x22, 0, 9, 0, 0, 0]);
-const TIMED_IN_ALL: Order = Order([0x2a, 0, 0xa9, 0, 0, 0]);
-const HANDLE: Order = Order([0x0c, 8, 0, 0, 0, 0]);
-const RETAINED: Order = Order([0x10, 0xa0, 0, 0, 0, 0]);
+const TIMED: Order = Order::new(0x22, 0, 9, 0, 0);
+const TIMED_IN_ALL: Order = Order::new(0x2a, 0, 0xa9, 0, 0);
+const HANDLE: Order = Order::new(0x0c, 8, 0, 0, 0);
+const RETAINED: Order = Order::new(0x10, 0xa0, 0, 0, 0);
 
 #[test]
 fn all_short_lives() {

@@ -35,6 +35,7 @@ impl Model {
             ("permits", self.permits()),
             ("sleeps", size(0..self.sleeps.len())),
             ("lanes", self.keyed_lanes()),
+            ("keys", self.live_keys()),
             ("observed", observed),
         ]
     }

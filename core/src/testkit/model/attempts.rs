@@ -70,6 +70,7 @@ impl Model {
     fn orphan_stopped(&mut self, meta: u32) {
         self.has_stopped(meta);
         self.leave_lane(meta);
+        self.leave_key(meta);
         self.publish(|model| Event::OrphanStopped { task: model.id_of(meta) });
         self.forget_if_over(meta);
     }
@@ -209,7 +210,8 @@ impl Model {
         };
         let settled = Answer::Snoozed(Ok(Stopped::Settled { job: Some(job) }));
         if !self.can_start_again(meta) {
-            let reason = self.ending.then_some(CancelReason::ENDED);
+            let later = self.has_later(meta).then_some(CancelReason::SUPERSEDED);
+            let reason = if self.ending { Some(CancelReason::ENDED) } else { later };
             self.settle_cancelled(meta, reason);
             return settled;
         }
@@ -229,7 +231,7 @@ impl Model {
     /// Whether there is an id for a further attempt, and the machine is not ending.
     fn can_start_again(&self, meta: u32) -> bool {
         let left = self.task(meta).map(|task| self.generations_left(task.slot).saturating_sub(task.starts));
-        left.is_some_and(|left| left > 0) && !self.ending
+        left.is_some_and(|left| left > 0) && !self.ending && !self.has_later(meta)
     }
 
     /// Lets the task back off, if it may be tried again. Returns the delay.

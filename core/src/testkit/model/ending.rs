@@ -146,6 +146,7 @@ impl Model {
         let Some(task) = self.at(meta).filter(|task| task.is_orphan()) else { return };
         task.placed = false;
         self.leave_lane(meta);
+        self.leave_key(meta);
         self.remains.abandoned += 1;
         self.forget_if_over(meta);
     }

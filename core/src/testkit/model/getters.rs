@@ -52,6 +52,7 @@ impl Model {
             found.of("refusal beside room", &self.terms_refusal(offer), &machine.refusal(route, terms));
         }
         self.compare_lanes(machine, found);
+        self.compare_keys(machine, found);
         for source in &self.sources {
             found.of("fed by a source", &Some(source.fed), &machine.source_fed(source.id));
             let stranger = SourceId::from_bits(strange(source.id.to_bits()));

@@ -31,6 +31,7 @@ impl Model {
             waiters: size(self.line.iter()),
             permits: self.permits(),
             lanes: self.keyed_lanes(),
+            keys: self.live_keys(),
             observed: self.count(|task| task.out),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired,

@@ -8,6 +8,7 @@ mod accounts;
 mod attempts;
 mod cached;
 mod comparison;
+mod dedup;
 mod effects;
 mod ending;
 mod gate;
@@ -42,6 +43,7 @@ use crate::{
 };
 use cached::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
+use dedup::Remembered;
 pub(super) use getters::Probes;
 use lanes::{Lanes, Shutter};
 use permits::Permit;
@@ -98,6 +100,7 @@ pub struct Model {
     intervals: [bool; 2],
     gate: Shutter,
     lanes: Lanes,
+    remembered: Remembered,
     sleeps: Sleepers,
     line: Vec<Permit>,
     sources: Vec<SourceModel>,
@@ -173,6 +176,7 @@ impl Model {
                 .map(|every| every.is_some_and(|every| now.checked_add(every).is_some())),
             gate: Shutter::new(limits.rate, now),
             lanes: Lanes::default(),
+            remembered: Remembered::new(),
             sleeps: Sleepers::default(),
             line: Vec::new(),
             sources: Vec::new(),

@@ -78,7 +78,10 @@ impl Model {
                     .and_then(|lowest| self.newest(|task| is_in(task) && task.priority == lowest))
             }
         };
-        let Some(victim) = victim else { return Some(reason) };
+        let older = self
+            .replaced_by(offer.order.unique())
+            .filter(|older| reason == Refusal::Full && self.task(*older).is_some_and(Task::is_queued));
+        let Some(victim) = older.or(victim) else { return Some(reason) };
         let fits_in_lane = match lane {
             Some(lane) if reason == Refusal::LaneFull => {
                 self.room_in(lane).is_some_and(|room| self.queued_in(Some(lane.key())) <= room)
@@ -90,7 +93,10 @@ impl Model {
         if !fits_in_lane || !(fits || has_place) {
             return Some(reason);
         }
-        self.settle(victim, OutcomeKind::Shed, None);
+        match older {
+            Some(older) => self.settle_cancelled(older, Some(CancelReason::SUPERSEDED)),
+            None => self.settle(victim, OutcomeKind::Shed, None),
+        }
         None
     }
 

@@ -59,6 +59,7 @@ impl Model {
             _ => {}
         }
         self.leave_lane(meta);
+        self.leave_key(meta);
         self.outbox.retain(|&other| other != meta);
         self.post(meta);
         if is_retained {

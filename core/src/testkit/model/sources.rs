@@ -104,6 +104,8 @@ impl Model {
                             | Refusal::NotMonitored
                             | Refusal::Lanes
                             | Refusal::LaneFull
+                            | Refusal::Duplicate
+                            | Refusal::NotDeduplicated
                     )
                 );
                 if is_for_its_terms {

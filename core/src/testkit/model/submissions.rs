@@ -50,6 +50,7 @@ impl Model {
             Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ if !offer.order.delay().is_zero() && !self.has_delayed_room() => Some(Refusal::Delayed),
             _ if offer.order.needs_monitor() && !self.limits.monitor => Some(Refusal::NotMonitored),
+            _ if self.key_refusal(offer.order.unique()).is_some() => self.key_refusal(offer.order.unique()),
             _ => self.lane_refusal(offer.order.lane(), !offer.order.delay().is_zero()),
         }
     }
@@ -97,6 +98,7 @@ impl Model {
             return Err(reason);
         }
         super::one(&mut self.totals.admitted);
+        let older = self.replaced_by(order.unique());
         let slot = self.free_slots.pop().unwrap_or(self.fresh_slot);
         self.fresh_slot = self.fresh_slot.max(slot + 1);
         self.tasks.push(Task {
@@ -105,6 +107,10 @@ impl Model {
             slot,
             order,
             priority: order.priority(),
+            row_began: self.now,
+            ready_at: None,
+            is_behind: false,
+            has_left_key: false,
             way: order.way(),
             callback,
             admitted_at: self.now,
@@ -132,7 +138,9 @@ impl Model {
         });
         self.name(meta, id);
         self.enter_lane(order.lane());
-        if order.delay().is_zero() {
+        self.note_highest();
+        self.enter_key(meta, older);
+        if order.delay().is_zero() && !self.task(meta).is_some_and(|task| task.is_behind) {
             self.queue(meta);
         } else {
             self.rearm(meta);

@@ -18,6 +18,12 @@ pub(super) struct Task {
     pub(super) slot: u32,
     pub(super) order: Order,
     pub(super) priority: Priority,
+    /// When the row of tasks with its key began of which it is the last, when it is ready, whether it waits for another one
+    /// to be over, and whether it has left its key.
+    pub(super) row_began: Instant,
+    pub(super) ready_at: Option<Instant>,
+    pub(super) is_behind: bool,
+    pub(super) has_left_key: bool,
     /// Where its outcome goes: as ordered, until its handle is released.
     pub(super) way: Way,
     pub(super) callback: Option<u32>,
@@ -110,6 +116,11 @@ impl Task {
             Stage::Queued { place, .. } => Some(place),
             _ => None,
         }
+    }
+
+    /// Its key that no two tasks have at the same time.
+    pub(super) fn key(&self) -> Option<u64> {
+        self.order.unique().map(|unique| unique.key())
     }
 
     /// The key of its lane.

@@ -59,7 +59,7 @@ impl Step {
 }
 
 fn crowd(oracle: &mut Oracle, order: Order, count: u8, starts: u8) -> Result<(), Fault> {
-    let Order([a, b, c, lane, how, _]) = order;
+    let Order([a, b, c, lane, how, ..]) = order;
     for place in 0..count {
         let now = oracle.now();
         let offer = oracle.offer(Order::new(a, b, c, lane.wrapping_add(place), how));
