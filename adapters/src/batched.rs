@@ -26,19 +26,19 @@ pub struct Batching {
 }
 
 impl Batching {
-    /// Batches of at most so many jobs (of one, if this is 0), which wait for no more than what is there: a batch is run as
-    /// soon as the attempt that began it comes up again and no other has joined since it came up last. Each attempt that is
-    /// ready at that time is thus in one.
+    /// Batches of at most so many jobs (0 counts as 1), which are run with the jobs that are there: the attempt that began a batch
+    /// gives way to the others that are ready, until no further one has joined meanwhile.
     ///
     /// A batch has one job of each running attempt, so it can only become full where the processor's concurrency is at least
-    /// as high.
+    /// as high. Otherwise it is run when its time has come.
     #[must_use]
     pub const fn new(most: u32) -> Self {
         Self { most: if most == 0 { 1 } else { most as usize }, within: Duration::ZERO }
     }
 
-    /// A batch that is not full is run so long after its first job came (default: zero). To within a millisecond, never earlier.
-    /// Where [`Limits::sleeps`](crate::Limits::sleeps) is 0, it is run at once.
+    /// A batch that is not full is run this long after its first job came (default: zero, so with what is there). To within a
+    /// millisecond, never earlier. It waits on the [sleeps](Context::sleep) of its attempts; where
+    /// [`Limits::sleeps`](crate::Limits::sleeps) is 0, it is run at once.
     #[must_use]
     pub const fn within(self, time: Duration) -> Self {
         Self { within: time, ..self }
@@ -95,9 +95,13 @@ impl Batching {
 ///
 /// # Cost
 ///
-/// There are at most as many jobs in batches, and batches at the same time, as the processor's concurrency. Besides what the
-/// function does, a batch allocates three shared blocks, a box for the function's future, and lists with an element for each job.
-/// The one attempt that polls the future is woken when that is; the others once, at the end.
+/// At any time there are at most as many batches as the processor's concurrency, each kept by an attempt that runs. A job whose
+/// attempt goes while its batch is run stays with the function until that is over, so there can be more jobs in batches than
+/// attempts: at most as many for each batch as it can have.
+///
+/// Besides what the function does, a batch allocates three shared blocks, a box for the function's future, and three lists with an
+/// element for each job. Of its attempts one is woken when the function's future is; the others once, when that is ready or
+/// they take over.
 ///
 /// # Work of one thread
 ///

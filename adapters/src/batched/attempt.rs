@@ -13,7 +13,7 @@ use super::collector::Collector;
 use super::round::{Seat, Turn};
 use crate::Instant;
 use crate::context::Context;
-use crate::panics::{Panic, catch, first_panic, panic_text};
+use crate::panics::{Panic, catch, discard_panic, first_panic, panic_text};
 use crate::sharing::Sharing;
 use crate::sleep::Sleep;
 use crate::work::AnyWork;
@@ -86,7 +86,7 @@ where
                 Some(future) => this.drive(seat, future, cx),
                 None => this.wait(seat),
             },
-            Turn::Take(panic) => take(&seat, panic.map(|text| Box::new(String::from(&*text)) as Panic)),
+            Turn::Take(panic) => take(seat, panic.map(|text| Box::new(String::from(&*text)) as Panic)),
         }
     }
 }
@@ -111,7 +111,7 @@ where
     ) -> Poll<Result<W::Output, W::Error>> {
         match self.collector.call(entries, &seat.round) {
             Ok(future) => self.drive(seat, future, cx),
-            Err(panic) => finish(&seat, Some(panic)),
+            Err(panic) => finish(seat, Some(panic)),
         }
     }
 
@@ -132,25 +132,38 @@ where
             return self.wait(seat);
         }
         let dropped = catch(|| drop(future)).err();
-        finish(&seat, first_panic(polled.err(), dropped))
+        finish(seat, first_panic(polled.err(), dropped))
     }
 }
 
 /// Ends the round, whose driver this is.
-fn finish<W: AnyWork, F>(seat: &Seat<W, F>, panic: Option<Panic>) -> Poll<Result<W::Output, W::Error>> {
+fn finish<W: AnyWork, F>(seat: Seat<W, F>, panic: Option<Panic>) -> Poll<Result<W::Output, W::Error>> {
     seat.round.finish(seat.number, panic.as_ref().map(panic_text));
     take(seat, panic)
 }
 
 /// Takes the answer of a member whose round is over.
-fn take<W: AnyWork, F>(seat: &Seat<W, F>, panic: Option<Panic>) -> Poll<Result<W::Output, W::Error>> {
-    // What the function has answered before it panicked is dropped with the round.
-    if let Some(panic) = panic {
-        resume_unwind(panic);
-    }
-    match seat.round.answers.take(seat.number) {
-        Some(result) => Poll::Ready(result),
-        None => resume_unwind(Box::new(UNANSWERED)),
+fn take<W: AnyWork, F>(seat: Seat<W, F>, panic: Option<Panic>) -> Poll<Result<W::Output, W::Error>> {
+    let answer = seat.round.answers.take(seat.number);
+    // With the last member go the answers that nobody took, and with a panic this one: what they do when they are dropped is
+    // no fault of this attempt.
+    let answer = match panic {
+        Some(panic) => {
+            discard((seat, answer));
+            resume_unwind(panic)
+        }
+        None => {
+            discard(seat);
+            answer
+        }
+    };
+    answer.map_or_else(|| resume_unwind(Box::new(UNANSWERED)), Poll::Ready)
+}
+
+/// Drops foreign values, whether or not they panic.
+fn discard<T>(values: T) {
+    if let Err(panic) = catch(|| drop(values)) {
+        discard_panic(panic);
     }
 }
 

@@ -160,18 +160,19 @@ impl<W: AnyWork, F> Round<W, F> {
         let members = std::mem::take(&mut state.members);
         drop(state);
         let others = members.into_iter().filter(|member| member.number != driver);
-        for waker in others.filter_map(|member| member.waker) {
-            if let Err(panic) = catch(|| waker.wake()) {
-                discard_panic(panic);
-            }
-        }
+        others.filter_map(|member| member.waker).for_each(wake);
     }
 
     fn leave(&self, number: u64) {
         let mut left = self.lock().leave(number);
-        if let Some(next) = left.next.take() {
-            next.wake();
-        }
+        left.next.take().into_iter().for_each(wake);
+    }
+}
+
+/// Wakes a member, whether or not its waker panics: others come after it.
+fn wake(waker: Waker) {
+    if let Err(panic) = catch(|| waker.wake()) {
+        discard_panic(panic);
     }
 }
 
@@ -205,7 +206,7 @@ impl<W: AnyWork, F> State<W, F> {
                 let (entry, member) = (entries.remove(position), self.members.remove(position));
                 let leader = self.members.first_mut().filter(|_| position == 0);
                 let next = leader.and_then(|leader| leader.waker.take());
-                Left { next, _own: member.waker, _entry: Some(entry), ..nothing }
+                Left { next, _own: member.waker, _entry: Some(entry) }
             }
             Phase::Running { driver, .. } => {
                 let own = self.members.get_mut(position).and_then(|member| {

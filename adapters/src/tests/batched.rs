@@ -1,21 +1,16 @@
 //! Handlers that take several jobs in one call.
 
 use std::collections::BTreeSet;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
-use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::join_all;
 
-use super::kit::{Bell, Count, OnDrop, Probe, ms, on_every_runtime, yield_now};
+use super::kit::{Count, OnDrop, Probe, ms, on_every_runtime, yield_now};
 use crate::runtime::sim::Sim;
 use crate::{
-    AnyThread, Batch, Batching, Builder, Context, Drain, Handler, Limits, Processor, Retry, Runtime,
-    TaskError, batched,
+    Batch, Batching, Builder, Context, Drain, Limits, Processor, Retry, Runtime, TaskError, batched,
 };
 
 on_every_runtime! {
@@ -176,13 +171,15 @@ fn without_sleeps_nobody_waits() {
 }
 
 #[test]
-fn who_goes_while_it_is_collected_takes_its_job_along() {
+fn a_member_that_goes_during_collection_takes_its_job_along() {
     for seed in 0..5 {
         let sim = Sim::new(seed);
         let (processor, noted) = tens(&sim, Batching::new(9).within(ms(10)), 1, |builder| builder);
         let [first, second] = [0, 1].map(|job| processor.task(job).timeout(ms(3)).submit().unwrap());
-        let [third, fourth, cancelled] = [2, 3, 4].map(|job| processor.submit(job).unwrap());
-        sim.advance(ms(5)).unwrap();
+        let third = processor.submit(2).unwrap();
+        sim.advance(ms(2)).unwrap();
+        let [fourth, cancelled] = [3, 4].map(|job| processor.submit(job).unwrap());
+        sim.advance(ms(3)).unwrap();
         cancelled.cancel().unwrap();
         let results = sim.block_on(join_all([first, second, third, fourth])).unwrap();
         assert_eq!(results, [Err(TaskError::TimedOut), Err(TaskError::TimedOut), Ok(20), Ok(30)]);
@@ -197,7 +194,7 @@ fn who_goes_while_it_is_collected_takes_its_job_along() {
 }
 
 #[test]
-fn who_is_asked_to_stop_while_it_is_collected_goes_too() {
+fn a_member_asked_to_stop_during_collection_goes_too() {
     let sim = Sim::new(1);
     let with_grace = |builder: Builder| builder.cancel_grace(ms(50));
     let (processor, noted) = tens(&sim, Batching::new(9).within(ms(10)), 1, with_grace);
@@ -211,16 +208,16 @@ fn who_is_asked_to_stop_while_it_is_collected_goes_too() {
 }
 
 #[test]
-fn who_goes_while_it_is_run_stops_nobody() {
+fn a_member_that_goes_during_the_run_stops_nobody() {
     for seed in 0..5 {
         let sim = Sim::new(seed);
         let (processor, noted) = tens(&sim, Batching::new(5), 20, |builder| builder);
-        // The first, which polls the future at the beginning, then its successor, then one that does not.
-        let handles = [(0, 5), (1, 8), (2, 90), (3, 9), (4, 90)]
+        // The last, which fills it and polls the future, then its successor, then one that does not.
+        let handles = [(0, 8), (1, 90), (2, 90), (3, 9), (4, 5)]
             .map(|(job, timeout)| processor.task(job).timeout(ms(timeout)).submit().unwrap());
         let results = sim.block_on(join_all(handles)).unwrap();
         let late = Err(TaskError::TimedOut);
-        assert_eq!(results, [late.clone(), late.clone(), Ok(20), late, Ok(40)]);
+        assert_eq!(results, [late.clone(), Ok(10), Ok(20), late.clone(), late]);
         assert_eq!((calls(&noted).len(), sim.now().as_millis()), (1, 20));
     }
 }
@@ -293,7 +290,7 @@ fn a_panic_is_that_of_all() {
 }
 
 #[test]
-fn what_is_not_answered_has_panicked_alone() {
+fn an_unanswered_job_has_panicked_alone() {
     let sim = Sim::new(1);
     let handler = batched(Batching::new(3), |mut batch: Batch<Tens>| async move {
         let (_, _left) = batch.next().unwrap();
@@ -308,7 +305,7 @@ fn what_is_not_answered_has_panicked_alone() {
 }
 
 #[test]
-fn who_is_tried_again_joins_a_later_batch() {
+fn a_retried_task_joins_a_later_batch() {
     let (sim, noted) = (Sim::new(1), Calls::default());
     let (time, notes) = (sim.time(), noted.clone());
     let handler = batched(Batching::new(3).within(ms(2)), move |batch: Batch<Tens>| {
@@ -373,122 +370,6 @@ fn every_job_comes_out_once() {
         assert!(report.census.is_empty(), "{:?}", report.census);
         assert_eq!(live.live(), outcomes[0], "only what is in results is left");
     }
-}
-
-/// An attempt that is polled by hand.
-type Attempt = Pin<Box<dyn Future<Output = Result<(), ()>> + Send>>;
-
-/// Drops the attempt that is in there when it is dropped or woken.
-#[derive(Clone, Default)]
-struct Drops(Arc<Mutex<Option<Attempt>>>);
-
-impl Drops {
-    fn drop_attempt(&self) {
-        let attempt = self.0.lock().unwrap().take();
-        drop(attempt);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.lock().unwrap().is_none()
-    }
-}
-
-/// A job.
-struct Tie(Drops);
-
-impl Drop for Tie {
-    fn drop(&mut self) {
-        self.0.drop_attempt();
-    }
-}
-
-impl Wake for Tie {
-    fn wake(self: Arc<Self>) {
-        self.0.drop_attempt();
-    }
-}
-
-fn poll(attempt: &mut Attempt, waker: &Waker) -> Poll<Result<(), ()>> {
-    attempt.as_mut().poll(&mut TaskContext::from_waker(waker))
-}
-
-#[test]
-fn jobs_and_wakers_are_foreign_code() {
-    type Work = fn(Tie) -> Result<(), ()>;
-    let sizes = Arc::new(Mutex::new(Vec::new()));
-    let notes = sizes.clone();
-    let handler = batched(Batching::new(9), move |batch: Batch<Work>| {
-        notes.lock().unwrap().push(batch.len());
-        async move {
-            std::future::pending::<()>().await;
-            drop(batch);
-        }
-    });
-    let attempt = |ties: &Drops| -> Attempt {
-        Box::pin(Handler::<Work, _, AnyThread>::call(&handler, Tie(ties.clone()), Context::for_test))
-    };
-    let noop = Waker::noop();
-    for runs in [false, true] {
-        // The job of the first drops the third, and so does the waker of the second, which is woken when the first goes.
-        let [by_job, by_waker] = [Drops::default(), Drops::default()];
-        let mut first = attempt(&by_job);
-        let mut second = attempt(&Drops::default());
-        let [mut third, mut fourth] = [attempt(&Drops::default()), attempt(&Drops::default())];
-        assert!(poll(&mut first, noop).is_pending());
-        assert!(poll(&mut second, &Waker::from(Arc::new(Tie(by_waker.clone())))).is_pending());
-        assert!(poll(&mut third, noop).is_pending() && poll(&mut fourth, noop).is_pending());
-        if runs {
-            assert!((0..2).all(|_| poll(&mut first, noop).is_pending()));
-        }
-        *by_job.0.lock().unwrap() = Some(third);
-        *by_waker.0.lock().unwrap() = Some(fourth);
-        drop(first);
-        assert_eq!((by_waker.is_empty(), by_job.is_empty()), (true, !runs));
-        assert!(poll(&mut second, noop).is_pending());
-        drop(second);
-        by_job.drop_attempt();
-        assert_eq!(Arc::strong_count(&by_job.0), 1, "jobs go with the last member");
-    }
-    assert_eq!(*sizes.lock().unwrap(), [4]);
-}
-
-#[test]
-fn only_the_driver_is_woken_and_then_its_successor() {
-    type Work = fn(u8) -> Result<(), ()>;
-    let (send, receive) = futures::channel::mpsc::unbounded::<()>();
-    let receive = Arc::new(Mutex::new(receive));
-    let handler = batched(Batching::new(3), move |batch: Batch<Work>| {
-        let receive = receive.clone();
-        async move {
-            for _ in 0..2 {
-                poll_fn(|cx| receive.lock().unwrap().poll_next_unpin(cx)).await.unwrap();
-            }
-            batch.for_each(|(_, answer)| answer.give(Ok(())));
-        }
-    });
-    let bells = [0; 3].map(|_| Arc::new(Bell::default()));
-    let wakers = bells.clone().map(Waker::from);
-    let rung = || bells.each_ref().map(|bell| bell.0.swap(0, SeqCst));
-    let mut attempts = [0, 1, 2].map(|job| -> Option<Attempt> {
-        Some(Box::pin(Handler::<Work, _, AnyThread>::call(&handler, job, Context::for_test)))
-    });
-    let mut ask = |index: usize| attempts[index].as_mut().map(|attempt| poll(attempt, &wakers[index]));
-    assert_eq!([0, 1, 2].map(&mut ask), [Some(Poll::Pending); 3]);
-    // The first waits for others, by a wake of its own. The last fills the batch, and so drives it.
-    assert_eq!(rung(), [1, 0, 0]);
-    assert_eq!(ask(0), Some(Poll::Pending));
-    send.unbounded_send(()).unwrap();
-    assert_eq!(rung(), [0, 0, 1]);
-    // It goes before it is polled: the wake is not lost.
-    attempts[2] = None;
-    assert_eq!(rung(), [1, 0, 0]);
-    let mut ask = |index: usize| attempts[index].as_mut().map(|attempt| poll(attempt, &wakers[index]));
-    assert_eq!([ask(1), ask(0)], [Some(Poll::Pending); 2]);
-    send.unbounded_send(()).unwrap();
-    assert_eq!(rung(), [1, 0, 0]);
-    assert_eq!(ask(0), Some(Poll::Ready(Ok(()))));
-    assert_eq!(rung(), [0, 1, 0]);
-    assert_eq!(ask(1), Some(Poll::Ready(Ok(()))));
 }
 
 #[test]
