@@ -51,11 +51,11 @@ impl Batching {
 ///
 /// ```
 /// use plimsoll::{Batch, Batching, Processor, Thread, batched};
-/// use std::time::Duration;
+/// use std::{sync::Arc, time::Duration};
 ///
 /// /// Jobs, outputs, errors.
-/// type Insert = fn(String) -> Result<u64, String>;
-/// # async fn insert_many(rows: Vec<String>) -> Result<Vec<u64>, String> {
+/// type Insert = fn(String) -> Result<u64, Arc<std::io::Error>>;
+/// # async fn insert_many(rows: Vec<String>) -> Result<Vec<u64>, Arc<std::io::Error>> {
 /// #     Ok(rows.iter().map(|row| row.len() as u64).collect())
 /// # }
 ///
