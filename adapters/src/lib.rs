@@ -71,6 +71,7 @@
 
 mod access;
 mod batch;
+mod batched;
 mod builder;
 mod building;
 mod cache;
@@ -116,6 +117,7 @@ pub use plimsoll_core as machine;
 
 pub use access::Access;
 pub use batch::Submitted;
+pub use batched::{Answer, Batch, BatchedAttempt, BatchedHandler, Batching, batched};
 pub use builder::{Builder, Cloning, Mode, Once};
 pub use building::{EngineFuture, LocalEngineFuture};
 pub use cache::{Cache, CacheRefusal};

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod batched;
+mod batched_foreign;
 mod completions;
 mod ending;
 mod flow;
@@ -45,4 +47,6 @@ fn what_users_hold_is_send_and_sync() {
     check::<crate::Context<u8>>();
     check::<crate::Cache<u8, u8>>();
     check::<crate::Events<Job>>();
+    check::<crate::Batch<fn(u8) -> Result<Job, Job>>>();
+    check::<crate::Answer<Work>>();
 }
