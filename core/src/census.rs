@@ -47,6 +47,8 @@ pub struct Census {
     pub waiters: u32,
     /// Places that permits hold.
     pub permits: u32,
+    /// Schedules.
+    pub schedules: u32,
     /// Lanes.
     pub lanes: u32,
     /// Outcomes that the host has taken to observe and not given back yet.
@@ -120,6 +122,8 @@ pub struct Remains {
     pub kept: u32,
     /// Sources that were detached by the drain.
     pub detached: u32,
+    /// Schedules that were ended by the drain.
+    pub schedules: u32,
     /// Subscribers that were still there. An end that keeps leaves them their unread events; any other end removes
     /// them.
     pub subscribers: u32,

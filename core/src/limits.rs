@@ -53,6 +53,8 @@ pub struct Limits {
     pub subscribers: u32,
     /// How many events are kept for subscribers that have not read them yet. Default 128.
     pub events: u32,
+    /// How many schedules there may be at the same time. Default 8.
+    pub schedules: u32,
     /// How many attempts may be started in a time. [`set_rate`](crate::Processor::set_rate) changes it. Default: any
     /// number.
     pub rate: Option<Rate>,
@@ -115,6 +117,7 @@ impl Default for Limits {
             sources: 8,
             subscribers: 8,
             events: 128,
+            schedules: 8,
             rate: None,
             lanes: LaneLimits::default(),
             cache: CacheLimits::default(),
@@ -129,7 +132,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The highest legal sum `queue + concurrency + delayed + unclaimed + results.entries`, and the highest legal value
-    /// of each of `waiters`, `sources`, `subscribers`, `events`, `lanes.lanes` and `cache.entries`.
+    /// of each of `waiters`, `sources`, `subscribers`, `events`, `schedules`, `lanes.lanes` and `cache.entries`.
     pub const MOST: u32 = 1 << 28;
     /// The highest legal product `concurrency * sleeps`: the default `sleeps` at the highest possible concurrency.
     pub const MOST_SLEEPS: u32 = 1 << 30;
@@ -172,6 +175,7 @@ impl Limits {
             ("sources", self.sources),
             ("subscribers", self.subscribers),
             ("events", self.events),
+            ("schedules", self.schedules),
             ("lanes.lanes", self.lanes.lanes),
             ("cache.entries", self.cache.entries),
         ] {
@@ -236,8 +240,8 @@ impl Limits {
         if self.lanes.lanes == 0 { 0 } else { self.lanes.lanes.saturating_add(1) }
     }
 
-    /// How many timers there are, armed or not: one for each task slot, one for each sleep, one for each lane, two for
-    /// the intervals, one for the rate or a hold, and one for the deadline of a drain.
+    /// How many timers there are, armed or not: one for each task slot, one for each sleep, one for each lane, one for
+    /// each schedule, two for the intervals, one for the rate or a hold, and one for the deadline of a drain.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
         Deadlines::timers(self)

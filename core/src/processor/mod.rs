@@ -5,7 +5,7 @@
 //! | purpose | files |
 //! |---|---|
 //! | construction | [`build`] |
-//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`sleep`], [`control`], [`events`] |
+//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`schedule`], [`sleep`], [`control`], [`events`] |
 //! | reports of the host about attempts | [`report`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
@@ -37,6 +37,8 @@ mod keep;
 mod room;
 
 mod lane;
+
+mod schedule;
 
 mod control;
 
@@ -70,6 +72,7 @@ use crate::lanes::Lanes;
 use crate::last_error::LastError;
 use crate::list::ListWithLinks;
 use crate::queue::Queue;
+use crate::schedules::{Grid, Schedules};
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
@@ -87,7 +90,6 @@ pub use room::Reserved;
 pub use sweep::{Sweep, Swept};
 
 use admission::Admission;
-use advance::Interval;
 pub(crate) use deadlines::Deadlines;
 use ending::Ending;
 use gate::Gate;
@@ -119,11 +121,12 @@ pub struct Processor<P: Plan> {
     results: ListWithLinks,
 
     deadlines: Deadlines,
-    health: Option<Interval>,
-    sweep: Option<Interval>,
+    health: Option<Grid>,
+    sweep: Option<Grid>,
     sweep_due: bool,
 
     sleeps: Sleeps<P::Waiter>,
+    schedules: Schedules,
     sources: Sources<P::Listener>,
     subscribers: Subscribers<Event<P::Meta>, P::Waiter>,
     cache: Cache<P::Key, P::Value>,

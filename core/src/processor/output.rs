@@ -99,11 +99,12 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn has_effect(&self) -> bool {
-        // All four lists are empty if every head is `NIL`, which has all bits set. So one comparison does for all.
+        // All five lists are empty if every head is `NIL`, which has all bits set. So one comparison does for all.
         let heads = self.outbox.head()
             & self.sleeps.first_wake()
             & self.admission.line.first()
-            & self.subscribers.first_wake();
+            & self.subscribers.first_wake()
+            & self.schedules.first_due();
         (heads != NIL && self.lists_have_effect()) || self.sweep_due || self.has_end_effect()
     }
 
@@ -122,6 +123,12 @@ impl<P: Plan> Processor<P> {
             || self.sleeps.has_wake()
             || self.can_call_first()
             || self.subscribers.has_wake()
+            || self.is_any_due()
+    }
+
+    /// Whether a schedule owes an effect. The end takes it back.
+    fn is_any_due(&self) -> bool {
+        self.is_open() && self.schedules.first_due() != NIL
     }
 
     /// Takes the next effect: something that the host has to do, other than starting attempts. Call it until `None`
@@ -130,8 +137,8 @@ impl<P: Plan> Processor<P> {
     ///
     /// The effects of tasks come first, in the order in which the tasks began to owe one. For one task, `Stop` comes
     /// before its settlement, and `Observe` before a wake for its outcome, unless the end discards the outcome. Then
-    /// come the wakes of sleeps, the grants of room (or, while draining, the end of the line and of the sources), the
-    /// wakes of subscribers, the request to sweep, and the end.
+    /// come the wakes of sleeps, the grants of room (or, while draining, the end of the line, of the sources and of the
+    /// schedules), the wakes of subscribers, what is due of schedules, the request to sweep, and the end.
     ///
     /// May change: the object of the effect. Slots are freed, and with them room.
     #[inline]
@@ -198,6 +205,9 @@ impl<P: Plan> Processor<P> {
         }
         if let Some(waiter) = self.subscribers.pop_wake() {
             return Some(Effect::Wake(waiter));
+        }
+        if self.is_any_due() {
+            return self.poll_due().map(Effect::Due);
         }
         if core::mem::take(&mut self.sweep_due) {
             return Some(Effect::Sweep);

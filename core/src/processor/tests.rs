@@ -8,6 +8,7 @@ mod ending;
 mod lanes;
 mod observe;
 mod permits;
+mod schedules;
 mod sleep;
 mod timeouts;
 mod tries;
