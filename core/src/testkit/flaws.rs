@@ -66,6 +66,9 @@ flaws! {
     CountsStarts,
     CreditsAbsence,
     ForgivesLateness,
+    ForgetsMissed,
+    LetsGridsDrift,
+    OverlapsWork,
     StaysPaused,
     ReportsNothing,
     GivesNoTime,
@@ -93,4 +96,5 @@ classes! {
     Subscribers,
     Sleeps,
     Lanes,
+    Schedules,
 }

@@ -16,6 +16,7 @@ mod inspect;
 mod lanes;
 mod observer;
 mod permits;
+mod schedules;
 mod settle;
 mod sleeps;
 mod sources;
@@ -35,14 +36,15 @@ use super::parts::{Answer, Call};
 use super::script::Setup;
 use super::{Class, Flaw};
 use crate::{
-    AttemptId, ByOutcome, Event, Health, Instant, LastError, Ledger, Limits, Phase, Remains, SleepId, TaskId,
-    Totals,
+    AttemptId, ByOutcome, Event, Health, Instant, LastError, Ledger, Limits, Phase, Remains, ScheduleId,
+    SleepId, TaskId, Totals,
 };
 use cached::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
 pub(super) use getters::Probes;
 use lanes::{Lanes, Shutter};
 use permits::Permit;
+use schedules::Calendar;
 use sleeps::Sleepers;
 use sources::SourceModel;
 use subscribers::Ring;
@@ -96,6 +98,7 @@ pub struct Model {
     intervals: [bool; 2],
     gate: Shutter,
     lanes: Lanes,
+    calendar: Calendar,
     sleeps: Sleepers,
     line: Vec<Permit>,
     sources: Vec<SourceModel>,
@@ -127,6 +130,7 @@ enum Owner {
     Sleep(SleepId),
     /// The lane with this key.
     Lane(u64),
+    Schedule(ScheduleId),
 }
 
 /// Adds one to a count.
@@ -171,6 +175,7 @@ impl Model {
                 .map(|every| every.is_some_and(|every| now.checked_add(every).is_some())),
             gate: Shutter::new(limits.rate, now),
             lanes: Lanes::default(),
+            calendar: Calendar::default(),
             sleeps: Sleepers::default(),
             line: Vec::new(),
             sources: Vec::new(),

@@ -127,6 +127,7 @@ macro_rules! parts {
 
 parts! {
     Lanes(lanes): (200..=203, _),
+    Schedules(schedules): (204..=207, _),
     Submissions(submissions): (_, 0..=31),
     Sleeps(sleeps): (_, 32..=39 | 52..=54 | 107 | 108 | 254 | 255),
     Permits(permits): (_, 40..=51 | 55..=60),
