@@ -123,12 +123,7 @@ impl<P: Plan> Processor<P> {
             || self.sleeps.has_wake()
             || self.can_call_first()
             || self.subscribers.has_wake()
-            || self.is_any_due()
-    }
-
-    /// Whether a schedule owes an effect. The end takes it back.
-    fn is_any_due(&self) -> bool {
-        self.is_open() && self.schedules.first_due() != NIL
+            || self.schedules.first_due() != NIL
     }
 
     /// Takes the next effect: something that the host has to do, other than starting attempts. Call it until `None`
@@ -206,8 +201,9 @@ impl<P: Plan> Processor<P> {
         if let Some(waiter) = self.subscribers.pop_wake() {
             return Some(Effect::Wake(waiter));
         }
-        if self.is_any_due() {
-            return self.poll_due().map(Effect::Due);
+        // A drain has ended all schedules before it comes here.
+        if let Some(due) = self.poll_due() {
+            return Some(Effect::Due(due));
         }
         if core::mem::take(&mut self.sweep_due) {
             return Some(Effect::Sweep);

@@ -100,6 +100,12 @@ impl Schedule {
         Self { overlap, ..self }
     }
 
+    /// Whether work may overlap: [`Overlap::Allow`].
+    #[must_use]
+    pub const fn overlaps(&self) -> bool {
+        matches!(self.overlap, Overlap::Allow)
+    }
+
     /// The bound of the jitter, in nanoseconds.
     pub(crate) fn jitter_nanos(&self) -> u64 {
         let most = if self.every.is_zero() { self.jitter } else { self.jitter.min(self.every) };
