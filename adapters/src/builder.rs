@@ -124,6 +124,7 @@ impl<R> Builder<R> {
         sources: u32
         subscribers: u32
         events: u32
+        schedules: u32
         attempts: u32
         lanes: LaneLimits
         seed: u64

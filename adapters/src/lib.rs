@@ -93,6 +93,7 @@ mod permit;
 mod processor;
 mod recipient;
 pub mod runtime;
+mod schedules;
 mod settlement;
 mod sharing;
 mod sink;
@@ -140,6 +141,7 @@ pub use runtime::thread::Thread;
 #[cfg(feature = "tokio")]
 pub use runtime::tokio::{Tokio, TokioLocal};
 pub use runtime::{LocalRuntime, Runtime, Threads, Timer, since_start};
+pub use schedules::{Due, ScheduleHandle, ScheduleStats, When};
 pub use settlement::Settlement;
 pub use sharing::{AnyThread, Erase, Local, Sharing};
 pub use sink::JobSink;
@@ -157,7 +159,8 @@ pub use work::{AnyWork, LocalWork, SendWork, Work};
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
     CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, HoldRefusal,
-    Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits, Message,
-    OutcomeKind, Phase, Policy, Priority, Rate, Refusal, Refused, Remains, ReserveRefusal, ResultLimits,
-    Retry, SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals,
+    Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits, Message, Missed,
+    OutcomeKind, Overlap, Phase, Policy, Priority, Rate, Refusal, Refused, Remains, ReserveRefusal,
+    ResultLimits, Retry, Schedule, ScheduleId, ScheduleRefusal, SleepRefusal, SourceId, Stage,
+    SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals,
 };

@@ -16,6 +16,7 @@ mod owner;
 mod panics;
 mod permits;
 mod races;
+mod schedules;
 mod settled;
 mod sleep;
 mod streams;
@@ -39,6 +40,7 @@ fn what_users_hold_is_send_and_sync() {
     check::<crate::CancelOnDrop<Work>>();
     check::<crate::Subscription<Work>>();
     check::<crate::SourceHandle<Work>>();
+    check::<crate::ScheduleHandle<Work>>();
     check::<crate::SubmitWait<fn(u8) -> Result<Job, Job>>>();
     check::<crate::Idle<Work>>();
     check::<crate::Context<u8>>();
