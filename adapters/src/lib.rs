@@ -76,6 +76,8 @@ mod building;
 mod cache;
 mod completions;
 mod context;
+#[cfg(feature = "cron")]
+mod cron;
 mod emitter;
 mod engine;
 mod events;
@@ -122,6 +124,8 @@ pub use building::{EngineFuture, LocalEngineFuture};
 pub use cache::{Cache, CacheRefusal};
 pub use completions::{CompletionQueue, Ready};
 pub use context::{Context, SnoozeRefusal};
+#[cfg(feature = "cron")]
+pub use cron::{Cron, CronError};
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};
 pub use footprint::Footprint;

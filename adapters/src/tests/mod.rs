@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod completions;
+#[cfg(feature = "cron")]
+mod cron;
 mod ending;
 mod flow;
 mod foreign;
