@@ -161,9 +161,7 @@ impl<W: AnyWork> Access<W> {
     /// # use plimsoll::{Cron, Processor, Thread, infallible};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|table: &'static str| async move { table }))?;
-    /// # #[cfg(any())]
     /// processor.cron(Cron::new("0 3 * * MON-FRI", "Europe/Berlin")?, |_| "orders")?;
-    /// # processor.cron(Cron::new("0 3 * * MON-FRI", "UTC")?, |_| "orders")?;
     /// # Ok(())
     /// # }
     /// ```
