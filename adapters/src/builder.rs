@@ -126,6 +126,7 @@ impl<R> Builder<R> {
         sources: u32
         subscribers: u32
         events: u32
+        schedules: u32
         attempts: u32
         overflow: Overflow
         lanes: LaneLimits

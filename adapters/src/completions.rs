@@ -14,7 +14,7 @@ use crate::access::Access;
 use crate::batch::{Batch, Pulled, room_to_pull};
 use crate::engine::completions::{QueueKey, list_of};
 use crate::engine::machine::Shared;
-use crate::recipient::Recipient;
+use crate::recipient::{Inside, Recipient};
 use crate::settlement::Settlement;
 use crate::work::AnyWork;
 
@@ -168,7 +168,11 @@ impl<W: AnyWork> CompletionQueue<W> {
 
     /// For a task that is to be submitted: where its result goes, if there is room for it.
     pub(crate) const fn recipient(&self) -> Result<Recipient<W>, Refusal> {
-        if self.tasks < self.capacity { Ok(Recipient::Queue(self.key)) } else { Err(Refusal::Untaken) }
+        if self.tasks < self.capacity {
+            Ok(Recipient::Inside(Inside::Queue(self.key)))
+        } else {
+            Err(Refusal::Untaken)
+        }
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared<W>> {

@@ -77,6 +77,8 @@ mod building;
 mod cache;
 mod completions;
 mod context;
+#[cfg(feature = "cron")]
+mod cron;
 mod emitter;
 mod engine;
 mod events;
@@ -94,6 +96,7 @@ mod permit;
 mod processor;
 mod recipient;
 pub mod runtime;
+mod schedules;
 mod settlement;
 mod sharing;
 mod sink;
@@ -123,6 +126,8 @@ pub use building::{EngineFuture, LocalEngineFuture};
 pub use cache::{Cache, CacheRefusal};
 pub use completions::{CompletionQueue, Ready};
 pub use context::{Context, SnoozeRefusal};
+#[cfg(feature = "cron")]
+pub use cron::{Cron, CronError};
 pub use emitter::{BatchListener, Emitter, ErrorListener, TaskListener};
 pub use events::{Events, Registration};
 pub use footprint::Footprint;
@@ -142,6 +147,7 @@ pub use runtime::thread::Thread;
 #[cfg(feature = "tokio")]
 pub use runtime::tokio::{Tokio, TokioLocal};
 pub use runtime::{LocalRuntime, Runtime, Threads, Timer, since_start};
+pub use schedules::{Due, ScheduleHandle, ScheduleStats, When};
 pub use settlement::Settlement;
 pub use sharing::{AnyThread, Erase, Local, Sharing};
 pub use sink::JobSink;
@@ -159,8 +165,8 @@ pub use work::{AnyWork, LocalWork, SendWork, Work};
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
     CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, HoldRefusal,
-    Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits, Message,
-    OutcomeKind, Overflow, Phase, Policy, Priority, PriorityRefusal, Progress, Rate, Refusal, Refused,
-    Remains, ReserveRefusal, ResultLimits, Retry, Scope, SleepRefusal, SourceId, Stage, SubscribeRefusal,
-    TaskId, TaskView, Timeouts, Times, Totals, Unique,
+    Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits, Message, Missed,
+    OutcomeKind, Overflow, Overlap, Phase, Policy, Priority, PriorityRefusal, Progress, Rate, Refusal,
+    Refused, Remains, ReserveRefusal, ResultLimits, Retry, Schedule, ScheduleId, ScheduleRefusal, Scope,
+    SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals, Unique,
 };

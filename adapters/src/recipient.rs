@@ -1,6 +1,7 @@
 //! Who gets the result of a task from a worker.
 
 use crate::engine::completions::QueueKey;
+use crate::engine::schedules::ScheduleKey;
 use crate::engine::types::Types;
 use crate::settlement::Settlement;
 use crate::sharing::Kinds;
@@ -16,8 +17,18 @@ pub(crate) type CallbackOf<W> = <<W as AnyWork>::Sharing as Kinds>::Callback<Set
 /// Who is handed the settlement of a task by a worker.
 pub(crate) enum Recipient<W: AnyWork> {
     Callback(Callback<W>),
-    Queue(QueueKey),
+    Inside(Inside),
 }
+
+/// A part of the engine that is handed settlements. Of a size that finds room beside a callback, for there is one for each
+/// task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Inside {
+    Queue(QueueKey),
+    Schedule(ScheduleKey),
+}
+
+const _: () = assert!(size_of::<Option<Inside>>() <= size_of::<u64>());
 
 /// A job as it is offered to the machine.
 pub(crate) type OfferOf<W> = plimsoll_core::Offer<Types<W>>;

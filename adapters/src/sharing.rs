@@ -8,6 +8,7 @@ use crate::engine::attempt_host::AttemptHost;
 use crate::engine::close::Close;
 use crate::engine::lock::{CellLock, Lock, Locking};
 use crate::runtime::Timer;
+use crate::schedules::Due;
 
 /// Whether the values of a processor may go from thread to thread: [`AnyThread`] or [`Local`]. It can't be implemented.
 ///
@@ -65,6 +66,8 @@ pub trait Kinds: Sized + 'static {
     type Timer: ?Sized + Timer;
     type Callback<S>: ?Sized + FnOnce(S);
     type Hook<S>: ?Sized + Fn(&S);
+    /// What makes the jobs of a schedule.
+    type JobMaker<J>: ?Sized + FnMut(Due) -> J;
     /// A future as a job, and what makes one.
     type Future<T>: ?Sized + Future<Output = T>;
     type Maker<C, F>: ?Sized + FnOnce(C) -> F;
@@ -80,6 +83,7 @@ impl Kinds for AnyThread {
     type Timer = dyn Timer + Send;
     type Callback<S> = dyn FnOnce(S) + Send;
     type Hook<S> = dyn Fn(&S) + Send + Sync;
+    type JobMaker<J> = dyn FnMut(Due) -> J + Send;
     type Future<T> = dyn Future<Output = T> + Send;
     type Maker<C, F> = dyn FnOnce(C) -> F + Send;
 
@@ -95,6 +99,7 @@ impl Kinds for Local {
     type Timer = dyn Timer;
     type Callback<S> = dyn FnOnce(S);
     type Hook<S> = dyn Fn(&S);
+    type JobMaker<J> = dyn FnMut(Due) -> J;
     type Future<T> = dyn Future<Output = T>;
     type Maker<C, F> = dyn FnOnce(C) -> F;
 
@@ -134,6 +139,18 @@ impl<S, F: Fn(&S) + Send + Sync + 'static> Erase<dyn Fn(&S) + Send + Sync> for F
 
 impl<S, F: Fn(&S) + 'static> Erase<dyn Fn(&S)> for F {
     fn erase(self) -> Box<dyn Fn(&S)> {
+        Box::new(self)
+    }
+}
+
+impl<J, F: FnMut(Due) -> J + Send + 'static> Erase<dyn FnMut(Due) -> J + Send> for F {
+    fn erase(self) -> Box<dyn FnMut(Due) -> J + Send> {
+        Box::new(self)
+    }
+}
+
+impl<J, F: FnMut(Due) -> J + 'static> Erase<dyn FnMut(Due) -> J> for F {
+    fn erase(self) -> Box<dyn FnMut(Due) -> J> {
         Box::new(self)
     }
 }

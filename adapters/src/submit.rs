@@ -8,7 +8,7 @@ use crate::completions::CompletionQueue;
 use crate::handle::Handle;
 use crate::options::Options;
 use crate::permit::Permit;
-use crate::recipient::Recipient;
+use crate::recipient::{Inside, Recipient};
 use crate::task_builder::{TaskBuilder, only_job};
 use crate::wait::SubmitWait;
 use crate::work::AnyWork;
@@ -116,6 +116,6 @@ impl<W: AnyWork> CompletionQueue<W> {
         meta: impl FnMut(&W::Job) -> W::Meta,
     ) -> Submitted<W::Job> {
         let key = self.key();
-        self.batch().submit(jobs, terms, meta, move || Route::Callback(Recipient::Queue(key)))
+        self.batch().submit(jobs, terms, meta, move || Route::Callback(Recipient::Inside(Inside::Queue(key))))
     }
 }

@@ -74,6 +74,7 @@ fn memory() {
     // The harness's own thread begins to wait, and allocates for that.
     std::thread::sleep(Duration::from_millis(50));
     a_task_on_a_thread_allocates_nothing();
+    a_schedule_that_is_due_allocates_nothing();
     #[cfg(feature = "tokio")]
     a_task_on_tokio_allocates_nothing();
     #[cfg(feature = "smol")]
@@ -188,6 +189,20 @@ async fn allocations<W: AnyNumbers>(submitter: &Access<W>, rounds: u64) -> (usiz
 fn a_task_on_a_thread_allocates_nothing() {
     let processor = numbers(plimsoll::Thread::start().unwrap());
     assert_eq!(block_on(allocations(&processor, 200)).0, 0);
+}
+
+fn a_schedule_that_is_due_allocates_nothing() {
+    let processor = numbers(plimsoll::Thread::start().unwrap());
+    let handle = processor.every(Duration::from_millis(1), |due| due.missed).unwrap();
+    let submitted = |count| {
+        while handle.stats().unwrap().submitted < count {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    submitted(20);
+    let before = ASKED.load(SeqCst);
+    submitted(120);
+    assert_eq!(ASKED.load(SeqCst), before);
 }
 
 #[cfg(feature = "tokio")]

@@ -49,6 +49,8 @@ pub struct Census {
     pub waiters: u32,
     /// Places that permits hold.
     pub permits: u32,
+    /// Schedules.
+    pub schedules: u32,
     /// Lanes.
     pub lanes: u32,
     /// Keys with a task, that no two tasks have at the same time. Keys that are only remembered do not count.
@@ -126,6 +128,8 @@ pub struct Remains {
     pub kept: u32,
     /// Sources that were detached by the drain.
     pub detached: u32,
+    /// Schedules that were ended by the drain.
+    pub schedules: u32,
     /// Subscribers that were still there. An end that keeps leaves them their unread events; any other end removes
     /// them.
     pub subscribers: u32,

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{AttemptId, Instant, OutcomeKind, Plan, Settlement, SourceId, TaskId};
+use crate::{AttemptId, Due, Instant, OutcomeKind, Plan, ScheduleId, Settlement, SourceId, TaskId};
 
 /// An attempt for the host to run, from [`Processor::start_next`](crate::Processor::start_next).
 #[must_use = "an attempt that is not run must be reported as `stopped`, else it keeps its concurrency place"]
@@ -60,6 +60,11 @@ pub enum Effect<P: Plan> {
     Discard(Settlement<P>),
     /// Drop the registrations of a source: the machine is draining.
     Detach(Detached<P::Listener>),
+    /// Do what this schedule is for, such as to submit a task. If its work [may not overlap](crate::Overlap::Skip), call
+    /// [`schedule_done`](crate::Processor::schedule_done) when it is over, also if there was none to do.
+    Due(Due),
+    /// Forget this schedule: it has ended, because the machine is draining.
+    Unschedule(ScheduleId),
     /// Drop a cache entry: the machine has ended.
     Uncache(P::Key, P::Value),
     /// Call [`sweep`](crate::Processor::sweep): the cleanup interval has passed.
@@ -79,6 +84,8 @@ impl<P: Plan> fmt::Debug for Effect<P> {
             Self::Wake(_) => f.write_str("Wake"),
             Self::Discard(settlement) => f.debug_tuple("Discard").field(settlement).finish(),
             Self::Detach(detached) => f.debug_tuple("Detach").field(detached).finish(),
+            Self::Due(due) => f.debug_tuple("Due").field(due).finish(),
+            Self::Unschedule(schedule) => f.debug_tuple("Unschedule").field(schedule).finish(),
             Self::Uncache(..) => f.write_str("Uncache"),
             Self::Sweep => f.write_str("Sweep"),
             Self::Drained => f.write_str("Drained"),

@@ -280,6 +280,16 @@ reasons! {
 }
 
 reasons! {
+    /// Why [`schedule`](crate::Processor::schedule) began no schedule.
+    ScheduleRefusal {
+        /// The limit `schedules` is reached: end one, or build with more.
+        Full => "too many schedules: end one, or build with a larger limit `schedules`",
+        /// The machine is draining or has ended: no retry will help.
+        Closed => "the processor is draining or has ended",
+    }
+}
+
+reasons! {
     /// Why [`attach`](crate::Processor::attach) refused a source.
     AttachRefusal {
         /// The limit `sources` is reached: detach one, or build with more.

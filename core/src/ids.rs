@@ -106,6 +106,10 @@ public_id! {
     /// Names one sleep of a running attempt.
     SleepId
 }
+public_id! {
+    /// Names one schedule.
+    ScheduleId
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -120,6 +124,7 @@ mod tests {
         assert_eq!(size_of::<Option<SubscriberId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<PermitId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<SleepId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<ScheduleId>>(), size_of::<u64>());
     }
 
     #[test]

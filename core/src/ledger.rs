@@ -120,6 +120,8 @@ classes! {
     permits: "permits", limits => limits.reservable();
     /// Sleeps of running attempts.
     sleeps: "sleeps", limits => limits.sleep_slots();
+    /// Schedules.
+    schedules: "schedules", limits => limits.schedules;
     /// Lanes.
     lanes: "lanes", limits => limits.lanes.lanes;
     /// Keys with a task, that no two tasks have at the same time.

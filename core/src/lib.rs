@@ -135,6 +135,8 @@
 //! | [`Effect::Wake`] | wakes the waiter |
 //! | [`Effect::Discard`] | drops an outcome that nobody took |
 //! | [`Effect::Detach`] | drops a source's registrations |
+//! | [`Effect::Due`] | does what the schedule is for, then calls [`Processor::schedule_done`] |
+//! | [`Effect::Unschedule`] | forgets a schedule |
 //! | [`Effect::Uncache`] | drops a cache entry |
 //! | [`Effect::Sweep`] | calls [`Processor::sweep`] until nothing is left |
 //! | [`Effect::Drained`] | may read [`Processor::remains`] and drop the machine, which holds only what its end kept |
@@ -208,9 +210,9 @@
 //! # Memory
 //!
 //! [`Limits::footprint`] gives all of it beforehand. With jobs, outputs, errors, panics and metadata of 8 bytes each,
-//! and callbacks and waiters of 16, a task slot takes 136 bytes (and 32 in the lists beside), a timer 16, a sleep 56 and an event 40, on 64-bit
-//! targets. There is a timer for each task slot and each sleep, and the timer wheel takes the room of 512 more, or of
-//! up to 3,840 more from 8,192 timers on.
+//! and callbacks and waiters of 16, a task slot takes 136 bytes (and 32 in the lists beside), a timer 16, a sleep 56, a
+//! schedule 80 and an event 40, on 64-bit targets. There is a timer for each task slot, each sleep and each schedule,
+//! and the timer wheel takes the room of 512 more, or of up to 3,840 more from 8,192 timers on.
 //!
 //! # Ids
 //!
@@ -270,6 +272,7 @@ mod list;
 mod monitor;
 mod processor;
 mod queue;
+mod schedules;
 mod sleeps;
 mod slots;
 mod sources;
@@ -288,11 +291,12 @@ pub use dedup::Unique;
 pub use effect::{Advanced, Detached, Effect, Fed, Guard, Reason, Start, Stop, Wake};
 pub use error::{
     AttachRefusal, BuildError, CancelError, FeedRefusal, HoldRefusal, InvalidLimits, Late, PermitRefusal,
-    PriorityRefusal, Refusal, Refused, ReserveRefusal, SleepRefusal, SubscribeRefusal, WaitRefusal,
+    PriorityRefusal, Refusal, Refused, ReserveRefusal, ScheduleRefusal, SleepRefusal, SubscribeRefusal,
+    WaitRefusal,
 };
 pub use event::Event;
 pub use health::{Health, Hold};
-pub use ids::{AttemptId, PermitId, SleepId, SourceId, SubscriberId, TaskId};
+pub use ids::{AttemptId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, TaskId};
 pub use lanes::{Lane, LaneLimits, LaneView};
 pub use last_error::{ErrorKind, LastError};
 pub use ledger::{Account, Ledger};
@@ -310,6 +314,7 @@ pub use processor::{
 };
 pub use rate::Rate;
 pub use retry::{Jitter, Retry};
+pub use schedules::{Due, Missed, Overlap, Schedule};
 pub use simple::Simple;
 pub use sleeps::SleepStatus;
 pub use subscribers::Next;

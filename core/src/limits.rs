@@ -53,6 +53,8 @@ pub struct Limits {
     pub subscribers: u32,
     /// How many events are kept for subscribers that have not read them yet. Default 128.
     pub events: u32,
+    /// How many schedules there may be at the same time. Default 8.
+    pub schedules: u32,
     /// Which task gives way when the queue is full. Default: none, the new one is refused.
     pub overflow: Overflow,
     /// How many attempts may be started in a time. [`set_rate`](crate::Processor::set_rate) changes it. Default: any
@@ -124,6 +126,7 @@ impl Default for Limits {
             sources: 8,
             subscribers: 8,
             events: 128,
+            schedules: 8,
             overflow: Overflow::Refuse,
             rate: None,
             lanes: LaneLimits::default(),
@@ -141,7 +144,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The highest legal sum `queue + concurrency + delayed + unclaimed + results.entries`, and the highest legal value
-    /// of each of `waiters`, `sources`, `subscribers`, `events`, `lanes.lanes`, `dedup` and `cache.entries`.
+    /// of each of `waiters`, `sources`, `subscribers`, `events`, `schedules`, `lanes.lanes`, `dedup` and `cache.entries`.
     pub const MOST: u32 = 1 << 28;
     /// The highest legal product `concurrency * sleeps`: the default `sleeps` at the highest possible concurrency.
     pub const MOST_SLEEPS: u32 = 1 << 30;
@@ -184,6 +187,7 @@ impl Limits {
             ("sources", self.sources),
             ("subscribers", self.subscribers),
             ("events", self.events),
+            ("schedules", self.schedules),
             ("lanes.lanes", self.lanes.lanes),
             ("dedup", self.dedup.unwrap_or(0)),
             ("cache.entries", self.cache.entries),
@@ -249,8 +253,8 @@ impl Limits {
         if self.lanes.lanes == 0 { 0 } else { self.lanes.lanes.saturating_add(1) }
     }
 
-    /// How many timers there are, armed or not: one for each task slot, one for each sleep, one for each lane, two for
-    /// the intervals, one for the rate or a hold, and one for the deadline of a drain.
+    /// How many timers there are, armed or not: one for each task slot, one for each sleep, one for each lane, one for
+    /// each schedule, two for the intervals, one for the rate or a hold, and one for the deadline of a drain.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
         Deadlines::timers(self)

@@ -57,6 +57,11 @@ fn auto_traits_are_pinned() {
     value::<SubscriberId>();
     value::<PermitId>();
     value::<SleepId>();
+    value::<ScheduleId>();
+    value::<Schedule>();
+    value::<Missed>();
+    value::<Overlap>();
+    value::<Due>();
     value::<Instant>();
     value::<Limits>();
     value::<Footprint>();
@@ -89,6 +94,7 @@ fn auto_traits_are_pinned() {
     error::<Refused<(), SleepRefusal>>();
     error::<Refused<(), AttachRefusal>>();
     error::<SubscribeRefusal>();
+    error::<ScheduleRefusal>();
     error::<CancelError>();
     error::<Late<()>>();
 }

@@ -44,7 +44,7 @@ const fn in_sum(set: fn(&mut Limits, u32)) -> Bound {
     Bound { set, taken: MOST - 1, refused: MOST, field: SUM, bound: AT_MOST_2_28, value: MOST as u64 + 1 }
 }
 
-const BOUNDS: [Bound; 21] = [
+const BOUNDS: [Bound; 22] = [
     least_of(|limits, value| limits.concurrency = value, "concurrency"),
     least_of(|limits, value| limits.orphans = value, "orphans"),
     least_of(|limits, value| limits.attempts = value, "attempts"),
@@ -95,6 +95,7 @@ const BOUNDS: [Bound; 21] = [
     most_of(|limits, value| limits.sources = value, "sources"),
     most_of(|limits, value| (limits.events, limits.subscribers) = (1, value), "subscribers"),
     most_of(|limits, value| limits.events = value, "events"),
+    most_of(|limits, value| limits.schedules = value, "schedules"),
     most_of(|limits, value| limits.cache.entries = value, "cache.entries"),
     // Sums that would overflow are refused.
     Bound {

@@ -55,6 +55,7 @@ fn many_limits() -> Vec<Limits> {
         limits.subscribers = rng.u32(..20);
         limits.events = rng.u32(1..300);
         limits.lanes = LaneLimits::new(rng.u32(..300));
+        limits.schedules = rng.u32(..30);
         let policy = [Policy::Fifo, Policy::Lru, Policy::S3Fifo][rng.usize(..3)];
         let ttl = rng.bool().then_some(Duration::from_secs(1));
         let (weight, time_to_idle) = (rng.bool().then_some(9), rng.bool().then_some(Duration::from_secs(1)));

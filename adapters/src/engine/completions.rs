@@ -12,7 +12,7 @@ use crate::work::AnyWork;
 
 /// Names a completion queue to the machine, as long as it is there or one of its tasks is not settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QueueKey(usize);
+pub(crate) struct QueueKey(u32);
 
 /// The results of all completion queues that were not taken yet.
 pub(super) struct Completions<W: AnyWork> {
@@ -58,7 +58,7 @@ impl<W: AnyWork> Completions<W> {
         key: QueueKey,
         settled: Settlement<W>,
     ) -> Result<Option<Waker>, Settlement<W>> {
-        let Some(Inbox::Open(left)) = self.queues.get_mut(key.0) else {
+        let Some(Inbox::Open(left)) = self.queues.get_mut(key.0 as usize) else {
             self.note_unwanted(key);
             return Err(settled);
         };
@@ -69,7 +69,9 @@ impl<W: AnyWork> Completions<W> {
 
     /// Makes a place for the results of a completion queue, with this list.
     pub(super) fn open(&mut self, settled: VecDeque<Settlement<W>>) -> QueueKey {
-        QueueKey(self.queues.insert(Inbox::Open(Left { settled, waker: None, wanted: 1 })))
+        let key = self.queues.insert(Inbox::Open(Left { settled, waker: None, wanted: 1 }));
+        // There is no memory for more queues than a `u32` counts.
+        QueueKey(u32::try_from(key).unwrap_or(u32::MAX))
     }
 
     /// Whether `wanted` results of a queue are there; then all of them are taken if this list is empty, in exchange for it. If
@@ -81,7 +83,7 @@ impl<W: AnyWork> Completions<W> {
         wanted: usize,
         waker: Option<Waker>,
     ) -> (bool, Option<Waker>) {
-        let Some(Inbox::Open(left)) = self.queues.get_mut(key) else { return (true, waker) };
+        let Some(Inbox::Open(left)) = self.queues.get_mut(key as usize) else { return (true, waker) };
         if left.settled.len() >= wanted {
             if list.is_empty() {
                 std::mem::swap(list, &mut left.settled);
@@ -104,13 +106,13 @@ impl<W: AnyWork> Completions<W> {
     /// A task of a queue that was dropped is settled.
     #[cold]
     fn note_unwanted(&mut self, QueueKey(key): QueueKey) {
-        let Some(Inbox::Closed { unsettled }) = self.queues.get_mut(key) else {
+        let Some(Inbox::Closed { unsettled }) = self.queues.get_mut(key as usize) else {
             debug_assert!(false, "a queue is kept until its tasks are settled");
             return;
         };
         *unsettled = unsettled.saturating_sub(1);
         if *unsettled == 0 {
-            self.queues.try_remove(key);
+            self.queues.try_remove(key as usize);
         }
     }
 
@@ -121,15 +123,17 @@ impl<W: AnyWork> Completions<W> {
         QueueKey(key): QueueKey,
         tasks: usize,
     ) -> (VecDeque<Settlement<W>>, Option<Waker>) {
-        let Some(Inbox::Open(Left { settled, waker, .. })) =
-            self.queues.get_mut(key).map(|inbox| std::mem::replace(inbox, Inbox::Closed { unsettled: 0 }))
+        let Some(Inbox::Open(Left { settled, waker, .. })) = self
+            .queues
+            .get_mut(key as usize)
+            .map(|inbox| std::mem::replace(inbox, Inbox::Closed { unsettled: 0 }))
         else {
             return (VecDeque::new(), None);
         };
         let unsettled = u32::try_from(tasks.saturating_sub(settled.len())).unwrap_or(u32::MAX);
         if unsettled == 0 {
-            self.queues.try_remove(key);
-        } else if let Some(inbox) = self.queues.get_mut(key) {
+            self.queues.try_remove(key as usize);
+        } else if let Some(inbox) = self.queues.get_mut(key as usize) {
             *inbox = Inbox::Closed { unsettled };
         }
         (settled, waker)

@@ -17,7 +17,7 @@ use super::stop_waiters::StopWakers;
 use super::types::Types;
 use super::workers::Duty;
 use crate::panics::{catch, discard_panic};
-use crate::recipient::Recipient;
+use crate::recipient::{Inside, Recipient};
 use crate::settlement::Settlement;
 use crate::work::AnyWork;
 
@@ -43,9 +43,11 @@ enum Action<W: AnyWork> {
     Drop(Settlement<W>),
 }
 
-/// Whether performing an effect calls a function of the user's: a callback, or the hook if there is one.
+/// Whether performing an effect calls a function of the user's: a callback, that of a schedule, or the hook if there is one.
 fn calls_back<W: AnyWork>(effect: &Effect<Types<W>>, has_hook: bool) -> bool {
-    if matches!(effect, Effect::Observe(_)) || (has_hook && matches!(effect, Effect::Settle(_))) {
+    if matches!(effect, Effect::Observe(_) | Effect::Due(_))
+        || (has_hook && matches!(effect, Effect::Settle(_)))
+    {
         return true;
     }
     matches!(effect, Effect::Settle(settlement) if matches!(settlement.callback, Some(Recipient::Callback(_))))
@@ -95,7 +97,7 @@ impl<W: AnyWork> State<W> {
     #[inline]
     fn next_queue(&self, has_hook: bool) -> Option<QueueKey> {
         match self.machine.next_callback()? {
-            Recipient::Queue(key) if !has_hook && self.callback.is_none() => Some(*key),
+            Recipient::Inside(Inside::Queue(key)) if !has_hook && self.callback.is_none() => Some(*key),
             _ => None,
         }
     }
@@ -193,6 +195,8 @@ impl<W: AnyWork> Shared<W> {
                 self.discard(detached.guard.batch);
                 self.discard(detached.guard.error);
             }
+            Effect::Due(due) => self.run_due(due),
+            Effect::Unschedule(id) => self.forget_schedule(id),
             Effect::Drained => {
                 self.close_cache();
                 self.wake_shutdown();
@@ -212,7 +216,11 @@ impl<W: AnyWork> Shared<W> {
                 self.guarded(|| callback(settled));
                 return;
             }
-            Some(Recipient::Queue(key)) => match self.complete(key, settled) {
+            Some(Recipient::Inside(Inside::Schedule(key))) => {
+                self.end_work(key);
+                settled
+            }
+            Some(Recipient::Inside(Inside::Queue(key))) => match self.complete(key, settled) {
                 Ok(waker) => {
                     waker.into_iter().for_each(|waker| self.guarded(|| waker.wake()));
                     return;

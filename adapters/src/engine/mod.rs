@@ -28,7 +28,7 @@
 //!
 //! A job goes through eight files on its way: `submit`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
 //! [`effects`], `handle`. Beside it stand [`places`], where attempts lie while no worker has them in hand, [`workers`],
-//! the set of idle ones, [`state`], what the machine's lock guards, the [`hook`], [`signals`], by which attempts are told to stop,
+//! the set of idle ones, [`state`], what the machine's lock guards, the [`hook`], what is [`due`] of [`schedules`], [`signals`], by which attempts are told to stop,
 //! [`idle_waiters`], the [`timekeeper`], and the [end](ending).
 //!
 //! # Locks
@@ -41,6 +41,7 @@ pub(crate) mod base;
 pub(crate) mod build;
 pub(crate) mod close;
 pub(crate) mod completions;
+mod due;
 mod effects;
 pub(crate) mod ending;
 pub(crate) mod footprint;
@@ -54,6 +55,7 @@ pub(crate) mod machine;
 mod place;
 mod places;
 mod queues;
+pub(crate) mod schedules;
 mod show;
 pub(crate) mod signals;
 pub(crate) mod state;

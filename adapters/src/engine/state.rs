@@ -7,6 +7,7 @@ use plimsoll_core::{AttemptId, Effect, Instant, Phase, Reason, Remains, Start, W
 use super::completions::Completions;
 use super::grace::Graces;
 use super::idle_waiters::IdleWaiters;
+use super::schedules::Schedules;
 use super::stop_waiters::StopWaiters;
 use super::types::{Machine, Types};
 use super::wake::Wakes;
@@ -27,6 +28,7 @@ pub(crate) struct State<W: AnyWork> {
     /// Whether there is any: beside what each hold looks at, for the memory of a hold moves from thread to thread.
     pub(super) has_idle_waiter: bool,
     pub(super) completions: Completions<W>,
+    pub(super) schedules: Schedules<W>,
     /// An effect with a callback that was taken out of the machine: it comes next.
     pub(super) callback: Option<Effect<Types<W>>>,
     /// Whether a sweep was asked for and is not done.
@@ -53,7 +55,7 @@ pub(super) struct Wakeups {
 impl<W: AnyWork> State<W> {
     /// Beside a machine that nothing has happened to.
     pub(super) fn new(machine: Machine<W>, graces: Graces, places: u32, idle_waiters: IdleWaiters) -> Self {
-        let slots = machine.limits().task_slots();
+        let (slots, schedules) = (machine.limits().task_slots(), machine.limits().schedules);
         Self {
             machine,
             placement: vec![0; slots as usize].into_boxed_slice(),
@@ -64,6 +66,7 @@ impl<W: AnyWork> State<W> {
             idle_waiters,
             has_idle_waiter: false,
             completions: Completions::new(),
+            schedules: Schedules::new(schedules),
             callback: None,
             sweeping: false,
             ended: None,

@@ -67,6 +67,7 @@ on_every_local_runtime! {
     the_owner_may_go_within_a_callback
     streams_queues_and_permits_work
     futures_are_jobs
+    the_function_of_a_schedule_need_not_be_send
     a_runtime_that_ends_ends_it
     a_graceful_end_waits
 }
@@ -378,6 +379,28 @@ fn futures_are_jobs(mut host: impl Host) {
         };
         assert_eq!(processor.spawn_with(closure).meta(9).submit().unwrap().await, Ok(0));
         assert_eq!((shared.get(), Rc::strong_count(&shared)), (9, 1));
+    });
+}
+
+fn the_function_of_a_schedule_need_not_be_send(mut host: impl Host) {
+    let runtime = host.runtime();
+    host.run(async move {
+        type Counts = fn(Rc<Cell<u32>>) -> Result<(), ()>;
+        let processor: Processor<Local<Counts>> = Processor::builder()
+            .spawn_local_on(runtime, |job: Rc<Cell<u32>>| async move {
+                job.set(job.get() + 1);
+                Ok(())
+            })
+            .unwrap();
+        let sum = Rc::new(Cell::new(0));
+        let job = sum.clone();
+        let handle = processor.every(ms(1), move |_| job.clone()).unwrap();
+        while sum.get() < 3 {
+            yield_now().await;
+        }
+        assert!(handle.end());
+        drop(processor);
+        assert_eq!(Rc::strong_count(&sum), 1);
     });
 }
 

@@ -5,6 +5,8 @@
 mod batched;
 mod batched_foreign;
 mod completions;
+#[cfg(feature = "cron")]
+mod cron;
 mod ending;
 mod flow;
 mod foreign;
@@ -19,6 +21,7 @@ mod owner;
 mod panics;
 mod permits;
 mod races;
+mod schedules;
 mod settled;
 mod sleep;
 mod streams;
@@ -42,6 +45,7 @@ fn what_users_hold_is_send_and_sync() {
     check::<crate::CancelOnDrop<Work>>();
     check::<crate::Subscription<Work>>();
     check::<crate::SourceHandle<Work>>();
+    check::<crate::ScheduleHandle<Work>>();
     check::<crate::SubmitWait<fn(u8) -> Result<Job, Job>>>();
     check::<crate::Idle<Work>>();
     check::<crate::Context<u8>>();

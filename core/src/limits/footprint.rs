@@ -8,6 +8,7 @@ use crate::line::Line;
 use crate::list::ListWithLinks;
 use crate::monitor::Monitor;
 use crate::queue::Queue;
+use crate::schedules::Schedules;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
@@ -64,6 +65,8 @@ parts! {
     sleeps: limits => Sleeps::<P::Waiter>::bytes(limits.sleep_slots());
     /// Permits for room, and those who wait for one.
     waiters: limits => Line::<P::Waiter>::bytes(limits.waiters);
+    /// Schedules.
+    schedules: limits => Schedules::bytes(limits.schedules);
     /// Attached sources.
     sources: limits => Sources::<P::Listener>::bytes(limits.sources);
     /// Subscribers and the ring of events.

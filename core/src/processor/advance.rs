@@ -6,14 +6,9 @@ use core::time::Duration;
 use super::Processor;
 use super::deadlines::{OwnTimer, Owner};
 use crate::lifecycle::{Input, State};
+use crate::schedules::Grid;
 use crate::timers::Step;
 use crate::{Advanced, ByOutcome, Event, Health, Instant, Plan, Reason, Wake};
-
-/// A repeating timer of the machine itself.
-pub(super) struct Interval {
-    every: Duration,
-    due: Instant,
-}
 
 impl<P: Plan> Processor<P> {
     /// When the host has to call again, and why. Never later than the earliest deadline, rounded up to a millisecond.
@@ -69,13 +64,11 @@ impl<P: Plan> Processor<P> {
         match owner {
             Owner::Task(index) => self.fire_task(index),
             Owner::Own(OwnTimer::Health) => self.fire_health(),
-            Owner::Own(OwnTimer::Sweep) => {
-                self.sweep = self.sweep.take().map(|interval| self.rearm(interval, OwnTimer::Sweep).0);
-                self.sweep_due = true;
-            }
+            Owner::Own(OwnTimer::Sweep) => self.fire_sweep(),
             Owner::Own(OwnTimer::Drain) => self.fire_drain(),
             Owner::Own(OwnTimer::Gate) => self.fire_gate(),
             Owner::Lane(number) => self.fire_lane(number),
+            Owner::Schedule(index) => self.schedules.fall_due(index),
             Owner::Sleep(index) => {
                 let task = self.sleeps.fall_due(index);
                 // The attempt will soon go on and needs its task, which is cold in the caches if there are many tasks.
@@ -123,25 +116,19 @@ impl<P: Plan> Processor<P> {
     }
 
     fn fire_health(&mut self) {
-        let Some(interval) = self.health.take() else { return };
-        let (interval, missed) = self.rearm(interval, OwnTimer::Health);
-        self.health = Some(interval);
+        let Some((_, missed)) = self.health.as_mut().and_then(|interval| interval.pass(self.now)) else {
+            return;
+        };
+        self.arm_interval(OwnTimer::Health, self.health);
         self.last_health = Some(Health { missed, ..self.health(self.now) });
         self.settled_since_health = ByOutcome::default();
         self.publish(|| Event::Health);
     }
 
-    /// Arms an interval that has fallen due for its next time after now, and returns how many times were missed.
-    fn rearm(&mut self, interval: Interval, timer: OwnTimer) -> (Interval, u64) {
-        let every = u64::try_from(interval.every.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let late = self.now.as_nanos().saturating_sub(interval.due.as_nanos());
-        let missed = late / every;
-        let next = interval.due.as_nanos().checked_add((missed.saturating_add(1)).saturating_mul(every));
-        let due = next.map_or(Instant::MAX, Instant::from_nanos);
-        if next.is_some() {
-            self.deadlines.set(Owner::Own(timer), due);
-        }
-        (Interval { due, ..interval }, missed)
+    fn fire_sweep(&mut self) {
+        self.sweep.as_mut().and_then(|interval| interval.pass(self.now));
+        self.arm_interval(OwnTimer::Sweep, self.sweep);
+        self.sweep_due = true;
     }
 
     pub(super) fn arm_intervals(&mut self) {
@@ -155,10 +142,17 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    fn first(&mut self, every: Duration, timer: OwnTimer) -> Option<Interval> {
-        let due = self.now.checked_add(every)?;
-        self.deadlines.set(Owner::Own(timer), due);
-        Some(Interval { every, due })
+    fn first(&mut self, every: Duration, timer: OwnTimer) -> Option<Grid> {
+        let interval = Some(Grid::new(every, Some(self.now.checked_add(every)?)));
+        self.arm_interval(timer, interval);
+        interval
+    }
+
+    /// Arms the timer of an interval for its next time, unless that lies past the end of time.
+    fn arm_interval(&mut self, timer: OwnTimer, interval: Option<Grid>) {
+        if let Some(at) = interval.and_then(|interval| interval.next()) {
+            self.deadlines.set(Owner::Own(timer), at);
+        }
     }
 
     pub(super) fn disarm_intervals(&mut self) {

@@ -17,6 +17,7 @@ use crate::lanes::Lanes;
 use crate::list::ListWithLinks;
 use crate::monitor::Monitor;
 use crate::queue::Queue;
+use crate::schedules::Schedules;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
@@ -60,6 +61,7 @@ impl<P: Plan> Processor<P> {
             sweep: None,
             sweep_due: false,
             sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
+            schedules: Schedules::new(limits.schedules, limits.origin),
             sources: Sources::new(limits.sources, limits.origin),
             subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),

@@ -15,6 +15,8 @@ pub(super) enum Owner {
     Sleep(u32),
     /// The lane with this number.
     Lane(u32),
+    /// The schedule in this slot.
+    Schedule(u32),
 }
 
 /// A timer of the machine itself.
@@ -41,13 +43,14 @@ impl OwnTimer {
 const OWN: u32 = OwnTimer::ALL.len() as u32;
 
 /// All timers. The wheel knows a timer by its number. The number of a task's timer is the task's slot. Then come the
-/// machine's own timers, then those of sleeps, by slot, then those of lanes. [`Task::deadline_in`](crate::task::Task::deadline_in) computes
-/// the deadlines of tasks.
+/// machine's own timers, then those of sleeps, by slot, then those of lanes, then those of schedules, by slot.
+/// [`Task::deadline_in`](crate::task::Task::deadline_in) computes the deadlines of tasks.
 pub(crate) struct Deadlines {
     timers: Timers,
     first_own: u32,
     first_sleep: u32,
     first_lane: u32,
+    first_schedule: u32,
     /// The account of the tasks' timers.
     account: Account,
 }
@@ -55,6 +58,10 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     /// How many timers there are for these limits.
     pub(crate) const fn timers(limits: &Limits) -> u32 {
+        Self::first_schedule(limits).saturating_add(limits.schedules)
+    }
+
+    const fn first_schedule(limits: &Limits) -> u32 {
         Self::first_lane(limits).saturating_add(limits.lane_slots())
     }
 
@@ -73,6 +80,7 @@ impl Deadlines {
             first_own: limits.task_slots(),
             first_sleep: Self::first_sleep(limits),
             first_lane: Self::first_lane(limits),
+            first_schedule: Self::first_schedule(limits),
             account,
         }
     }
@@ -93,6 +101,7 @@ impl Deadlines {
             Owner::Own(timer) => self.first_own.saturating_add(timer as u32),
             Owner::Sleep(slot) => self.first_sleep.saturating_add(slot),
             Owner::Lane(number) => self.first_lane.saturating_add(number),
+            Owner::Schedule(slot) => self.first_schedule.saturating_add(slot),
         }
     }
 
@@ -103,6 +112,9 @@ impl Deadlines {
         }
         match OwnTimer::ALL.get(number.saturating_sub(self.first_own) as usize) {
             Some(timer) => Owner::Own(*timer),
+            None if number >= self.first_schedule => {
+                Owner::Schedule(number.saturating_sub(self.first_schedule))
+            }
             None if number >= self.first_lane => Owner::Lane(number.saturating_sub(self.first_lane)),
             None => Owner::Sleep(number.saturating_sub(self.first_sleep)),
         }
@@ -196,7 +208,7 @@ mod tests {
     use crate::LaneLimits;
     use alloc::vec::Vec;
 
-    /// Deadlines for `tasks` task slots, `sleeps` sleep slots and two lanes.
+    /// Deadlines for `tasks` task slots, `sleeps` sleep slots, two lanes and two schedules.
     fn deadlines(tasks: u32, sleeps: u32) -> Deadlines {
         let limits = Limits {
             queue: 0,
@@ -205,6 +217,7 @@ mod tests {
             unclaimed: Some(tasks - 1),
             sleeps,
             lanes: LaneLimits::new(1),
+            schedules: 2,
             ..Limits::default()
         };
         assert_eq!((limits.task_slots(), limits.sleep_slots()), (tasks, sleeps));
@@ -220,12 +233,13 @@ mod tests {
             .chain(own)
             .chain((0..3).map(Owner::Sleep))
             .chain((0..2).map(Owner::Lane))
+            .chain((0..2).map(Owner::Schedule))
             .collect();
         for (at, owner) in (1..).zip(&all) {
             deadlines.set(*owner, Instant::from_millis(at));
         }
         assert!(deadlines.iter().eq(all.iter().copied()), "each owner has a number");
-        assert_eq!((deadlines.len(), deadlines.intervals(), deadlines.account().live()), (11, 2, 2));
+        assert_eq!((deadlines.len(), deadlines.intervals(), deadlines.account().live()), (13, 2, 2));
         let mut due = Vec::new();
         loop {
             match deadlines.step(Instant::from_millis(20)) {

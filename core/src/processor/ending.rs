@@ -129,8 +129,8 @@ impl<P: Plan> Processor<P> {
         (self.phase() == Phase::Drained).then_some(self.remains)
     }
 
-    /// Begins the end. From now on nothing is admitted, sources are detached and waiters for room sent away (both by
-    /// effects), and the intervals stop. Admitted tasks go on until all are settled or the deadline comes, or are
+    /// Begins the end. From now on nothing is admitted and nothing is due of schedules; waiters for room are sent away,
+    /// sources detached and schedules ended (all by effects), and the intervals stop. Admitted tasks go on until all are settled or the deadline comes, or are
     /// settled as cancelled at once. A drain waits for unsettled tasks only, not for handles or orphans. A second call
     /// can only bring the end nearer; an abort discards what an unfinished end would have kept. Does nothing once the
     /// machine is drained.
@@ -327,7 +327,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Sends waiters for room away, then detaches sources: the next effect of that.
+    /// Sends waiters for room away, then detaches sources, then ends schedules: the next effect of that.
     pub(super) fn poll_closing(&mut self) -> Option<Effect<P>> {
         while let Some(waiter) = self.admission.line.leave_any() {
             self.remains.waiters = self.remains.waiters.saturating_add(1);
@@ -335,10 +335,14 @@ impl<P: Plan> Processor<P> {
                 return Some(Effect::Wake(waiter));
             }
         }
-        let detached = self.sources.detach_oldest()?;
-        self.remains.detached = self.remains.detached.saturating_add(1);
-        self.note_detached(detached.source);
-        Some(Effect::Detach(detached))
+        if let Some(detached) = self.sources.detach_oldest() {
+            self.remains.detached = self.remains.detached.saturating_add(1);
+            self.note_detached(detached.source);
+            return Some(Effect::Detach(detached));
+        }
+        let schedule = self.end_oldest_schedule()?;
+        self.remains.schedules = self.remains.schedules.saturating_add(1);
+        Some(Effect::Unschedule(schedule))
     }
 
     /// Whether the end has an effect, other than those of tasks.
@@ -349,7 +353,7 @@ impl<P: Plan> Processor<P> {
 
     #[cold]
     fn has_effect_while_draining(&self) -> bool {
-        let closing = self.admission.line.len() > 0 || self.sources.len() > 0;
+        let closing = self.admission.line.len() > 0 || self.sources.len() > 0 || self.schedules.len() > 0;
         closing || self.ending.is_settled() && (self.tally.orphans() == 0 || !self.cache.is_empty())
     }
 

@@ -136,6 +136,7 @@ impl<P: Plan> Processor<P> {
             .retired()
             .saturating_add(self.sleeps.retired())
             .saturating_add(self.admission.line.retired())
+            .saturating_add(self.schedules.retired())
             .saturating_add(self.sources.retired())
             .saturating_add(self.subscribers.retired())
     }
@@ -164,6 +165,7 @@ impl<P: Plan> Processor<P> {
             waiters: self.admission.line.len(),
             permits: self.admission.line.held(),
             observed: self.ledger.observed.live(),
+            schedules: self.schedules.len(),
             lanes: self.lanes.as_deref().map_or(0, Lanes::len),
             keys: self.dedup.as_deref().map_or(0, Dedup::len),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
@@ -212,6 +214,7 @@ impl<P: Plan> Processor<P> {
             found.intervals += u32::from(matches!(owner, Owner::Own(timer) if timer.is_interval()));
         }
         found.sleeps = self.sleeps.audit();
+        found.schedules = self.schedules.audit();
         found.sources = self.sources.audit();
         found.subscribers = self.subscribers.audit().0;
         (found.waiters, found.permits) = self.admission.line.audit();

@@ -5,7 +5,7 @@
 //! | purpose | files |
 //! |---|---|
 //! | construction | [`build`] |
-//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`dedup`], [`overflow`], [`sleep`], [`control`], [`events`] |
+//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`dedup`], [`overflow`], [`schedule`], [`sleep`], [`control`], [`events`] |
 //! | reports of the host about attempts | [`report`], [`monitor`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
@@ -39,6 +39,8 @@ mod room;
 mod lane;
 
 mod monitor;
+
+mod schedule;
 
 mod control;
 
@@ -77,6 +79,7 @@ use crate::last_error::LastError;
 use crate::list::ListWithLinks;
 use crate::monitor::Monitor;
 use crate::queue::Queue;
+use crate::schedules::{Grid, Schedules};
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
@@ -94,7 +97,6 @@ pub use room::Reserved;
 pub use sweep::{Sweep, Swept};
 
 use admission::Admission;
-use advance::Interval;
 pub(crate) use deadlines::Deadlines;
 use ending::Ending;
 use gate::Gate;
@@ -130,11 +132,12 @@ pub struct Processor<P: Plan> {
     results: ListWithLinks,
 
     deadlines: Deadlines,
-    health: Option<Interval>,
-    sweep: Option<Interval>,
+    health: Option<Grid>,
+    sweep: Option<Grid>,
     sweep_due: bool,
 
     sleeps: Sleeps<P::Waiter>,
+    schedules: Schedules,
     sources: Sources<P::Listener>,
     subscribers: Subscribers<Event<P::Meta>, P::Waiter>,
     cache: Cache<P::Key, P::Value>,

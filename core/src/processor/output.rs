@@ -100,11 +100,12 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn has_effect(&self) -> bool {
-        // All four lists are empty if every head is `NIL`, which has all bits set. So one comparison does for all.
+        // All five lists are empty if every head is `NIL`, which has all bits set. So one comparison does for all.
         let heads = self.outbox.head()
             & self.sleeps.first_wake()
             & self.admission.line.first()
-            & self.subscribers.first_wake();
+            & self.subscribers.first_wake()
+            & self.schedules.first_due();
         (heads != NIL && self.lists_have_effect()) || self.sweep_due || self.has_end_effect()
     }
 
@@ -123,6 +124,7 @@ impl<P: Plan> Processor<P> {
             || self.sleeps.has_wake()
             || self.can_call_first()
             || self.subscribers.has_wake()
+            || self.schedules.first_due() != NIL
     }
 
     /// Takes the next effect: something that the host has to do, other than starting attempts. Call it until `None`
@@ -131,8 +133,8 @@ impl<P: Plan> Processor<P> {
     ///
     /// The effects of tasks come first, in the order in which the tasks began to owe one. For one task, `Stop` comes
     /// before its settlement, and `Observe` before a wake for its outcome, unless the end discards the outcome. Then
-    /// come the wakes of sleeps, the grants of room (or, while draining, the end of the line and of the sources), the
-    /// wakes of subscribers, the request to sweep, and the end.
+    /// come the wakes of sleeps, the grants of room (or, while draining, the end of the line, of the sources and of the
+    /// schedules), the wakes of subscribers, what is due of schedules, the request to sweep, and the end.
     ///
     /// May change: the object of the effect. Slots are freed, and with them room.
     #[inline]
@@ -199,6 +201,10 @@ impl<P: Plan> Processor<P> {
         }
         if let Some(waiter) = self.subscribers.pop_wake() {
             return Some(Effect::Wake(waiter));
+        }
+        // A drain has ended all schedules before it comes here.
+        if let Some(due) = self.poll_due() {
+            return Some(Effect::Due(due));
         }
         if core::mem::take(&mut self.sweep_due) {
             return Some(Effect::Sweep);

@@ -11,6 +11,7 @@ mod monitor;
 mod observe;
 mod overflow;
 mod permits;
+mod schedules;
 mod sleep;
 mod timeouts;
 mod tries;

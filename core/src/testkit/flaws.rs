@@ -72,6 +72,9 @@ flaws! {
     CountsStarts,
     CreditsAbsence,
     ForgivesLateness,
+    ForgetsMissed,
+    LetsGridsDrift,
+    OverlapsWork,
     StaysPaused,
     ReportsNothing,
     GivesNoTime,
@@ -104,4 +107,5 @@ classes! {
     Subscribers,
     Sleeps,
     Lanes,
+    Schedules,
 }

@@ -42,9 +42,9 @@ impl<'a> arbitrary::Arbitrary<'a> for Script {
 /// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
 /// there are so many sleeps that the machine has a wide timer wheel.
 ///
-/// The first 19 bytes are in use, those with the numbers 20 to 22, 27 and 28, and the last two. The others are free for the limits of
-/// further parts: zero must choose the limit with which the part does nothing, so that a script that was kept before does what
-/// it did.
+/// In use are the first 19 bytes, those with the numbers 20 to 22 and 24 to 28, and the last two. The others are free for the
+/// limits of further parts: zero must choose the limit with which the part does nothing, so that a script that was kept before
+/// does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
 
@@ -93,6 +93,7 @@ impl Setup {
             sources: u32::from(sources % 3).max(u32::from(is_long)),
             subscribers: u32::from(subscribers % 3),
             events: u32::from(events % 6) + 1,
+            schedules: u32::from(self.0[24] % 4),
             overflow: match self.0[18] {
                 0..128 => Overflow::Refuse,
                 128..192 => Overflow::DropOldest,
@@ -127,6 +128,11 @@ impl Setup {
     /// Whether more than a hundred tasks can be queued. Then batches are long, too.
     pub(super) const fn has_long_queue(&self) -> bool {
         matches!(self.0[2], 244..)
+    }
+
+    /// The bytes that choose a schedule for the beginning, if there may be any.
+    pub(super) const fn first_schedule(&self) -> Option<[u8; 2]> {
+        if self.0[24] % 4 == 0 { None } else { Some([self.0[25], self.0[26]]) }
     }
 
     /// Whether the lowest level of the machine's wheel is wider than the others.

@@ -184,6 +184,7 @@ proptest! {
             + limits.waiters
             + limits.sleep_slots()
             + limits.sources
+            + limits.schedules
             + 2 * limits.subscribers
             + limits.cache.entries
             + 1;
@@ -245,6 +246,7 @@ fn scripts_reach_everything() {
     let (mut slow, mut unmonitored) = (0, 0);
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     let (mut too_heavy, mut no_room, mut room_made) = (0, 0, 0);
+    let (mut due, mut missed, mut unscheduled) = (0, 0, 0);
     let (mut wide, mut mixed, mut long_queues, mut longest_batch) = (0, 0, 0, 0);
     for script in seeded(400) {
         wide += u32::from(script.setup.limits().timer_slots() >= 1 << 13);
@@ -272,6 +274,11 @@ fn scripts_reach_everything() {
                 Answer::Attempts(attempts::Answer::Snoozed(Ok(Stopped::Retrying { .. }))) => snoozed += 1,
                 Answer::Attempts(attempts::Answer::Snoozed(Ok(Stopped::Settled { .. }))) => cut_off += 1,
                 Answer::Effects(effects::Answer::Effect(Some(Done::Observe(_)))) => shown += 1,
+                Answer::Effects(effects::Answer::Effect(Some(Done::Due(found)))) => {
+                    due += 1;
+                    missed += u32::from(found.missed > 0);
+                }
+                Answer::Effects(effects::Answer::Effect(Some(Done::Unschedule(_)))) => unscheduled += 1,
                 Answer::Observer(observer::Answer::Observed(Ok(()))) => taken_back += 1,
                 Answer::Observer(observer::Answer::Observed(Err(_))) => unwanted += 1,
                 Answer::Permits(permits::Answer::Permit(Ok(_))) => reserved += 1,
@@ -306,8 +313,8 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 54, "{calls:?}");
-    assert_eq!(answers.len(), 47, "{answers:?}");
+    assert_eq!(calls.len(), 59, "{calls:?}");
+    assert_eq!(answers.len(), 49, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
@@ -319,6 +326,7 @@ fn scripts_reach_everything() {
     assert!(slow > 50 && unmonitored > 20, "{slow} {unmonitored}");
     assert!(tried_again > 5, "{tried_again}");
     assert!(too_heavy > 50 && no_room > 5 && room_made > 40, "{too_heavy} {no_room} {room_made}");
+    assert!(due > 500 && missed > 50 && unscheduled > 50, "{due} {missed} {unscheduled}");
     assert!(wide > 2 && long_queues > 2, "{wide} {long_queues}");
     assert!(mixed > 50 && longest_batch > 64, "{mixed} {longest_batch}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);

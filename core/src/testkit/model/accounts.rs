@@ -34,6 +34,7 @@ impl Model {
             ("waiters", size(self.line.iter())),
             ("permits", self.permits()),
             ("sleeps", size(0..self.sleeps.len())),
+            ("schedules", size(0..self.calendar.len())),
             ("lanes", self.keyed_lanes()),
             ("keys", self.live_keys()),
             ("observed", observed),

@@ -16,10 +16,15 @@ impl Model {
     pub(super) fn has_effect(&self) -> bool {
         let in_line = match self.phase {
             Phase::Open => self.can_call_first(),
-            Phase::Draining => !self.line.is_empty() || !self.sources.is_empty() || self.has_last_effect(),
+            Phase::Draining => {
+                let is_closing = !self.line.is_empty() || !self.sources.is_empty() || self.calendar.len() > 0;
+                is_closing || self.has_last_effect()
+            }
             Phase::Drained => false,
         };
-        in_line || !self.outbox.is_empty() || self.sleeps.has_wake() || self.ring.has_wake() || self.sweep_due
+        let is_any_due = self.phase == Phase::Open && self.calendar.is_any_due();
+        let has_wake = self.sleeps.has_wake() || self.ring.has_wake();
+        in_line || !self.outbox.is_empty() || has_wake || is_any_due || self.sweep_due
     }
 
     pub(super) fn effect(&mut self, given: Option<Done>) -> Option<Done> {
@@ -38,6 +43,9 @@ impl Model {
         }
         if let Some(waiter) = self.ring.wake() {
             return Some(Done::Wake(waiter));
+        }
+        if self.phase == Phase::Open && self.calendar.is_any_due() {
+            return self.take_due().map(Done::Due);
         }
         if self.sweep_due {
             self.sweep_due = false;

@@ -155,7 +155,7 @@ impl Model {
         self.is_walked() && (self.count(Task::is_orphan) == 0 || self.cache.len() > 0)
     }
 
-    /// Waiters for room are sent away, then sources are detached.
+    /// Waiters for room are sent away, then sources are detached, then schedules end.
     pub(super) fn send_away(&mut self) -> Option<Done> {
         while let Some(permit) = self.send_away_any() {
             self.remains.waiters += 1;
@@ -163,7 +163,9 @@ impl Model {
                 return Some(Done::Wake(waiter));
             }
         }
-        let id = self.sources.first()?.id;
+        let Some(id) = self.sources.first().map(|source| source.id) else {
+            return self.end_oldest_schedule().map(Done::Unschedule);
+        };
         self.remains.detached += 1;
         self.detach(id).map(Done::Detach)
     }

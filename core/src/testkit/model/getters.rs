@@ -53,6 +53,7 @@ impl Model {
         }
         self.compare_lanes(machine, found);
         self.compare_keys(machine, found);
+        self.compare_schedules(machine, found);
         for source in &self.sources {
             found.of("fed by a source", &Some(source.fed), &machine.source_fed(source.id));
             let stranger = SourceId::from_bits(strange(source.id.to_bits()));
@@ -73,6 +74,6 @@ impl Model {
 }
 
 /// An id that differs from this one in a high bit of its generation only.
-const fn strange(id: u64) -> u64 {
+pub(super) const fn strange(id: u64) -> u64 {
     id ^ 1 << (32 + id % 32)
 }

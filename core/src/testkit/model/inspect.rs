@@ -30,6 +30,7 @@ impl Model {
             subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
             waiters: size(self.line.iter()),
             permits: self.permits(),
+            schedules: size(0..self.calendar.len()),
             lanes: self.keyed_lanes(),
             keys: self.live_keys(),
             observed: self.count(|task| task.out),

@@ -19,6 +19,7 @@ mod monitor;
 mod observer;
 mod overflow;
 mod permits;
+mod schedules;
 mod settle;
 mod sleeps;
 mod sources;
@@ -38,8 +39,8 @@ use super::parts::{Answer, Call};
 use super::script::Setup;
 use super::{Class, Flaw};
 use crate::{
-    AttemptId, ByOutcome, Event, Health, Instant, LastError, Ledger, Limits, Phase, Remains, SleepId, TaskId,
-    Totals,
+    AttemptId, ByOutcome, Event, Health, Instant, LastError, Ledger, Limits, Phase, Remains, ScheduleId,
+    SleepId, TaskId, Totals,
 };
 use cached::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
@@ -47,6 +48,7 @@ use dedup::Remembered;
 pub(super) use getters::Probes;
 use lanes::{Lanes, Shutter};
 use permits::Permit;
+use schedules::Calendar;
 use sleeps::Sleepers;
 use sources::SourceModel;
 use subscribers::Ring;
@@ -101,6 +103,7 @@ pub struct Model {
     gate: Shutter,
     lanes: Lanes,
     remembered: Remembered,
+    calendar: Calendar,
     sleeps: Sleepers,
     line: Vec<Permit>,
     sources: Vec<SourceModel>,
@@ -132,6 +135,7 @@ enum Owner {
     Sleep(SleepId),
     /// The lane with this key.
     Lane(u64),
+    Schedule(ScheduleId),
 }
 
 /// Adds one to a count.
@@ -177,6 +181,7 @@ impl Model {
             gate: Shutter::new(limits.rate, now),
             lanes: Lanes::default(),
             remembered: Remembered::new(),
+            calendar: Calendar::default(),
             sleeps: Sleepers::default(),
             line: Vec::new(),
             sources: Vec::new(),

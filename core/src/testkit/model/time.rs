@@ -62,6 +62,7 @@ impl Model {
             Owner::Gate => self.shut_or_open_gate(),
             Owner::Sleep(id) => self.sleeps.fall_due(id),
             Owner::Lane(key) => self.fire_lane(key),
+            Owner::Schedule(id) => self.calendar.fall_due(id),
         }
     }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::testkit::parts::effects::Settled;
-use crate::{AttemptId, PermitId, SleepId, SourceId, SubscriberId, TaskId};
+use crate::{AttemptId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, TaskId};
 
 /// What a host remembers of the answers: ids, what it runs, and what it has in hand.
 #[derive(Debug, Default)]
@@ -39,6 +39,7 @@ ids! {
     attempts: AttemptId,
     permits: PermitId,
     sleeps: SleepId,
+    schedules: ScheduleId,
     sources: SourceId,
     subscribers: SubscriberId,
 }

@@ -13,7 +13,7 @@ use core::time::Duration;
 use super::Flaw;
 use super::host::Host;
 use super::model::{Comparison, Difference, Model, Probes};
-use super::parts::{Answer, Call, Step, observer, sources};
+use super::parts::{Answer, Call, Step, observer, schedules, sources};
 use super::script::{Script, Setup};
 use crate::{BuildError, Instant, Totals};
 pub(super) use memory::Memory;
@@ -155,6 +155,9 @@ impl Oracle {
         }
         if script.setup.has_long_queue() {
             Step::from(sources::Step::Attach).take(self)?;
+        }
+        if let Some(terms) = script.setup.first_schedule() {
+            Step::from(schedules::Step::Schedule { terms }).take(self)?;
         }
         for &step in &script.steps {
             step.take(self)?;

@@ -6,7 +6,7 @@ use super::cache::pair;
 use super::sources::{Detached, detached};
 use crate::testkit::oracle::{Fault, Memory, Oracle};
 use crate::testkit::{Host, Kit, Token};
-use crate::{CancelReason, Effect, Instant, Outcome, OutcomeKind, Settlement, TaskId};
+use crate::{CancelReason, Due, Effect, Instant, Outcome, OutcomeKind, ScheduleId, Settlement, TaskId};
 
 /// Takes effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub enum Done {
     Wake(u32),
     Discard(Settled),
     Detach(Detached),
+    Due(Due),
+    Unschedule(ScheduleId),
     Uncache(u8, u32, u32),
     Sweep,
     Drained,
@@ -118,6 +120,8 @@ fn done(effect: Effect<Kit>) -> Done {
         Effect::Wake(waiter) => Done::Wake(waiter.out()),
         Effect::Discard(settlement) => Done::Discard(settled(settlement)),
         Effect::Detach(source) => Done::Detach(detached(source)),
+        Effect::Due(due) => Done::Due(due),
+        Effect::Unschedule(schedule) => Done::Unschedule(schedule),
         Effect::Uncache(key, value) => {
             let (key, token, value) = pair((key, value));
             Done::Uncache(key, token, value)

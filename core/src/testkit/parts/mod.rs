@@ -128,6 +128,7 @@ macro_rules! parts {
 parts! {
     Overflow(overflow): (198 | 199, _),
     Lanes(lanes): (200..=205, _),
+    Schedules(schedules): (206..=209, _),
     Monitor(monitor): (216..=219, _),
     Submissions(submissions): (_, 0..=31),
     Sleeps(sleeps): (_, 32..=39 | 52..=54 | 107 | 108 | 254 | 255),
