@@ -63,11 +63,13 @@ fn a_rate_is_kept_and_lets_all_through(runtime: impl Runtime) {
     assert!(began.elapsed() >= ms(28), "{:?}", began.elapsed());
 }
 
+type Noting = fn(u32, Context) -> Result<(), &'static str>;
+
+/// When each job, with its number, was begun, in milliseconds.
+type Begun = Arc<Mutex<Vec<(u64, u32)>>>;
+
 /// A processor in virtual time that notes when each job, with its number, is begun.
-fn noted(
-    sim: &Sim,
-    build: impl FnOnce(crate::Builder) -> crate::Builder,
-) -> (Processor<fn(u32, Context) -> Result<(), &'static str>>, Arc<Mutex<Vec<(u64, u32)>>>) {
+fn noted(sim: &Sim, build: impl FnOnce(crate::Builder) -> crate::Builder) -> (Processor<Noting>, Begun) {
     let begun = Arc::new(Mutex::new(Vec::new()));
     let notes = begun.clone();
     let handler = move |job: u32, cx: Context| {

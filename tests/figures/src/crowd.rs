@@ -101,7 +101,8 @@ impl Crowd {
     /// `size` entries in a cache that has room for no more.
     pub fn cached(size: u32, policy: Policy) -> Self {
         let mut limits = bare(0, 1);
-        limits.cache = CacheLimits { entries: size, ttl: Some(TTL), policy, seed: 1, ..CacheLimits::default() };
+        limits.cache =
+            CacheLimits { entries: size, ttl: Some(TTL), policy, seed: 1, ..CacheLimits::default() };
         let mut crowd = Self::new(limits);
         crowd.keys = (0..u64::from(size)).collect();
         crowd.fresh_key = u64::from(size);

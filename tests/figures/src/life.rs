@@ -336,7 +336,8 @@ fn retention(limits: &mut Limits) {
 }
 
 fn cache(limits: &mut Limits) {
-    limits.cache = CacheLimits { entries: BATCH, ttl: None, policy: Policy::Lru, seed: 1, ..CacheLimits::default() };
+    limits.cache =
+        CacheLimits { entries: BATCH, ttl: None, policy: Policy::Lru, seed: 1, ..CacheLimits::default() };
 }
 
 fn fill(world: &mut World) {

@@ -313,7 +313,7 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 59, "{calls:?}");
+    assert_eq!(calls.len(), 58, "{calls:?}");
     assert_eq!(answers.len(), 49, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");

@@ -30,7 +30,13 @@ const POLICIES: &[Policy] = &[Policy::Fifo, Policy::Lru, Policy::S3Fifo];
 
 impl<const POLICY: usize> Cached for Ours<POLICY> {
     fn new(entries: u32) -> Self {
-        Self(Cache::new(CacheLimits { entries, ttl: None, policy: POLICIES[POLICY], seed: 1, ..CacheLimits::default() }))
+        Self(Cache::new(CacheLimits {
+            entries,
+            ttl: None,
+            policy: POLICIES[POLICY],
+            seed: 1,
+            ..CacheLimits::default()
+        }))
     }
 
     fn request(&mut self, key: u64) -> bool {
