@@ -395,7 +395,9 @@ fn the_function_of_a_schedule_need_not_be_send(mut host: impl Host) {
         let sum = Rc::new(Cell::new(0));
         let job = sum.clone();
         let handle = processor.every(ms(1), move |_| job.clone()).unwrap();
+        let began = std::time::Instant::now();
         while sum.get() < 3 {
+            assert!(began.elapsed() < ms(10_000), "it is due three times");
             yield_now().await;
         }
         assert!(handle.end());

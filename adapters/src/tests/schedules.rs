@@ -272,8 +272,13 @@ fn there_are_as_many_as_the_limit() {
         1
     });
     assert_eq!((refused.map(drop), count.live()), (Err(ScheduleRefusal::Full), 0));
-    assert!(processor.unschedule(handle.id()) && !handle.end());
-    assert!(processor.every(ms(10), |_| 1).is_ok());
+    let id = handle.id();
+    assert!(processor.unschedule(id) && handle.stats().is_none());
+    let next = processor.every(ms(10), |_| 1).unwrap();
+    // It has the place of the first one, whose id and handle are stale.
+    assert!(!processor.unschedule(id) && handle.stats().is_none() && !handle.end());
+    sim.advance(ms(25)).unwrap();
+    assert_eq!(next.stats().map(|stats| stats.submitted), Some(2));
 }
 
 #[test]
