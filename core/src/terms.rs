@@ -125,11 +125,19 @@ impl Terms {
         self.heartbeat != NEVER.as_nanos() || self.slow_after != NEVER.as_nanos()
     }
 
-    /// Whether a delay or a time-out counts from the submission, so that the submission needs an exact time.
+    /// Whether a delay or a time-out counts from the submission, or a rate may shut the lane there. Then the submission needs
+    /// an exact time, and may set a timer.
     #[must_use]
     #[inline]
     pub const fn count_from_submit(&self) -> bool {
-        self.delay != 0 || self.schedule_to_start != u64::MAX || self.schedule_to_close != u64::MAX
+        self.delay != 0
+            || self.schedule_to_start != u64::MAX
+            || self.schedule_to_close != u64::MAX
+            || (self.has_extras && self.have_rate())
+    }
+
+    const fn have_rate(&self) -> bool {
+        matches!(&self.lane, Some(Lane { rate: Some(_), .. }))
     }
 
     /// Whether the task has a delay before it is queued.
@@ -286,6 +294,9 @@ mod tests {
         let from_start = Timeouts { start_to_close: second, ..Timeouts::NONE };
         assert!(!Terms::new().timeouts(from_start).count_from_submit());
         assert!(Terms::new().delay(Duration::from_nanos(1)).count_from_submit());
+        assert!(!Terms::new().lane(Lane::new(1)).count_from_submit());
+        let rate = crate::Rate::new(1, Duration::from_secs(1));
+        assert!(Terms::new().lane(Lane::new(1).rate(rate)).count_from_submit());
         for timeouts in [
             Timeouts { schedule_to_start: second, ..Timeouts::NONE },
             Timeouts { schedule_to_close: second, ..Timeouts::NONE },

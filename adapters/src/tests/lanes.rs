@@ -180,3 +180,21 @@ fn what_overflows_is_shed_and_told() {
     assert_eq!(*begun.lock().unwrap(), [(0, 3), (1, 2)]);
     assert_eq!(processor.totals().settled.shed, 2);
 }
+
+/// A submission sets a timer, though its terms have neither a delay nor a time-out.
+#[test]
+fn a_lane_that_a_submission_shuts_is_opened_in_time() {
+    let sim = Sim::new(1);
+    let handler = infallible(|is_stuck: bool| async move {
+        if is_stuck {
+            pending().await
+        }
+    });
+    let processor = Processor::builder().lanes(LaneLimits::new(5)).spawn_on(sim.clone(), handler).unwrap();
+    let rate = Rate::new(1, Duration::from_secs(1));
+    processor.task(true).lane(Lane::new(1).rate(rate.burst(9))).post().unwrap();
+    sim.run_until_idle().unwrap();
+    processor.task(false).lane(Lane::new(1).rate(rate)).post().unwrap();
+    sim.block_on(sim.time().sleep(Duration::from_secs(2))).unwrap();
+    assert_eq!(processor.totals().settled.completed, 1);
+}
