@@ -4,7 +4,7 @@ use super::lane::Lane;
 use super::turns::Turn;
 use crate::Instant;
 use crate::queue::Classes;
-use crate::rate::Meter;
+use crate::rate::Shutter;
 
 /// The pass of a lane with weight 1 moves on by this with each start.
 const STRIDE: u128 = 1 << 32;
@@ -25,8 +25,7 @@ pub(super) struct Entry {
     pass: u128,
     /// The number of the start with which it was served last.
     served: u64,
-    meter: Meter,
-    pub(super) held_until: Instant,
+    pub(super) shutter: Shutter,
     /// Whether it waits for its timer before the next start.
     pub(super) is_shut: bool,
 }
@@ -43,16 +42,14 @@ impl Entry {
             startable: 0,
             pass: pass.saturating_add(stride(&lane)),
             served: 0,
-            meter: Meter::new(now),
-            held_until: Instant::ZERO,
+            shutter: Shutter::new(now),
             is_shut: false,
         }
     }
 
     /// When it opens, as its rate and a hold say.
     pub(super) fn opens_at(&self) -> Instant {
-        let by_rate = self.lane.rate.map_or(Instant::ZERO, |rate| self.meter.opens_at(rate));
-        by_rate.max(self.held_until)
+        self.shutter.opens_at(self.lane.rate)
     }
 
     /// How many more attempts may run under this limit, whether or not there is a task for them.
@@ -71,9 +68,7 @@ impl Entry {
         let pass = self.pass.max(pass);
         self.pass = pass.saturating_add(stride(&self.lane));
         self.served = served;
-        if let Some(rate) = self.lane.rate {
-            self.meter.start(rate, now);
-        }
+        self.shutter.start(self.lane.rate, now);
         pass
     }
 }

@@ -229,7 +229,7 @@ impl Lanes {
     /// `None` if there are too many lanes.
     pub(crate) fn hold(&mut self, key: u64, until: Instant, now: Instant) -> Option<Timer> {
         let number = self.find_or_create(&Lane::new(key), now)?;
-        self.lanes.get_mut(number as usize)?.held_until = until;
+        self.lanes.get_mut(number as usize)?.shutter.hold_until(until);
         let timer = self.shut_or_open(number, now);
         self.remove_if_unused(number);
         timer.or(Some(Timer { lane: number, at: None }))

@@ -4,7 +4,7 @@
 //! reason to hold attempts back takes that room, too.
 
 use super::tally::Tally;
-use crate::rate::Meter;
+use crate::rate::Shutter;
 use crate::{Hold, Instant, Limits, Rate};
 
 /// Lets an attempt start while a concurrency place is free.
@@ -15,8 +15,7 @@ pub(super) struct Gate {
     most_concurrency: u32,
     most_orphans: u32,
     rate: Option<Rate>,
-    meter: Meter,
-    held_until: Instant,
+    shutter: Shutter,
 }
 
 const PAUSED: u8 = 1;
@@ -46,8 +45,7 @@ impl Gate {
             most_concurrency: concurrency,
             most_orphans: orphans,
             rate,
-            meter: Meter::new(now),
-            held_until: Instant::ZERO,
+            shutter: Shutter::new(now),
         }
     }
 
@@ -90,28 +88,24 @@ impl Gate {
 
     /// Counts a start. Returns the instant at which the gate opens, if this start shuts it.
     pub(super) fn start(&mut self, now: Instant) -> Option<Instant> {
-        self.meter.start(self.rate?, now);
+        let rate = self.rate?;
+        self.shutter.start(Some(rate), now);
         self.shut_or_open(now)
     }
 
     /// Shuts the gate until an instant, or ends such a hold. Returns the instant at which the gate opens; `None` if it
     /// is open.
     pub(super) fn hold_until(&mut self, until: Instant, now: Instant) -> Option<Instant> {
-        self.held_until = until;
+        self.shutter.hold_until(until);
         self.shut_or_open(now)
     }
 
     /// Shuts or opens the gate, as the rate and the hold say at this instant. Returns when it opens; `None` if it is
     /// open.
     pub(super) fn shut_or_open(&mut self, now: Instant) -> Option<Instant> {
-        let opens_at = self.by_rate().max(self.held_until);
+        let opens_at = self.shutter.opens_at(self.rate);
         self.set(SHUT, opens_at > now);
         (opens_at > now).then_some(opens_at)
-    }
-
-    /// When the rate allows the next start.
-    fn by_rate(&self) -> Instant {
-        self.rate.map_or(Instant::ZERO, |rate| self.meter.opens_at(rate))
     }
 
     fn set(&mut self, flag: u8, is_set: bool) {
@@ -134,7 +128,7 @@ impl Gate {
         } else if self.is_paused() {
             Hold::Paused
         } else if self.flags & SHUT != 0 {
-            if self.held_until >= self.by_rate() { Hold::Held } else { Hold::Rate }
+            if self.shutter.is_held(self.rate) { Hold::Held } else { Hold::Rate }
         } else if self.concurrency == 0 {
             Hold::Concurrency
         } else if tally.orphans() >= self.most_orphans.min(self.concurrency) {
