@@ -28,8 +28,8 @@
 //!
 //! A job goes through eight files on its way: `submit`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
 //! [`effects`], `handle`. Beside it stand [`places`], where attempts lie while no worker has them in hand, [`workers`],
-//! the set of idle ones, [`state`], what the machine's lock guards, the [`hook`], what is [`due`] of [`schedules`], [`signals`], by which attempts are told to stop,
-//! [`idle_waiters`], the [`timekeeper`], and the [end](ending).
+//! the set of idle ones, [`state`], what the machine's lock guards, the [`hook`], [`schedules`] and how they come
+//! [`due`], [`signals`], by which attempts are told to stop, [`idle_waiters`], the [`timekeeper`], and the [end](ending).
 //!
 //! # Locks
 //!

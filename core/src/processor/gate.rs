@@ -73,7 +73,7 @@ impl Gate {
         self.flags |= ENDING;
     }
 
-    /// Whether lanes, the rate or the monitor have to hear of each task.
+    /// Whether lanes, the rate, the monitor or the keys have to hear of each task.
     #[inline]
     pub(super) const fn is_followed(&self) -> bool {
         self.flags & (LANES | RATE | MONITOR | KEYS) != 0
