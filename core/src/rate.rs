@@ -21,8 +21,8 @@ use crate::time::after;
 #[must_use]
 pub struct Rate {
     /// The interval between two starts, in nanoseconds.
-    interval: u64,
-    burst: u32,
+    pub(crate) interval: u64,
+    pub(crate) burst: u32,
 }
 
 impl Rate {

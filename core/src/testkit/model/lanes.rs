@@ -32,8 +32,9 @@ impl Shutter {
     }
 
     fn by_rate(&self) -> Instant {
-        let Some((interval, burst)) = self.rate.map(parts_of) else { return Instant::ZERO };
-        let ahead = Duration::from_nanos(u64::try_from(interval * (burst - 1)).unwrap_or(u64::MAX));
+        let Some(Rate { interval, burst }) = self.rate else { return Instant::ZERO };
+        let ahead = u128::from(interval) * u128::from(burst - 1);
+        let ahead = Duration::from_nanos(u64::try_from(ahead).unwrap_or(u64::MAX));
         Instant::ZERO.saturating_add(self.due.saturating_since(Instant::ZERO).saturating_sub(ahead))
     }
 
@@ -47,19 +48,12 @@ impl Shutter {
     }
 
     fn start(&mut self, now: Instant, forgives: bool) {
-        let Some((interval, _)) = self.rate.map(parts_of) else { return };
+        let Some(Rate { interval, .. }) = self.rate else { return };
         let is_late = now.saturating_since(self.due) >= TICK && !forgives;
         let from = if is_late { now } else { self.due };
-        let due = u128::from(from.as_nanos()) + interval;
+        let due = u128::from(from.as_nanos()) + u128::from(interval);
         self.due = Instant::from_nanos(u64::try_from(due).unwrap_or(u64::MAX));
     }
-}
-
-/// The interval in nanoseconds and the burst of a rate, as they are printed.
-fn parts_of(rate: Rate) -> (u128, u128) {
-    let text = alloc::format!("{rate:?}");
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok());
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(1))
 }
 
 /// A lane.
