@@ -26,8 +26,8 @@ pub struct Batching {
 }
 
 impl Batching {
-    /// Batches of at most so many jobs (0 counts as 1), which are run with the jobs that are there: the attempt that began a batch
-    /// gives way to the others that are ready, until no further one has joined meanwhile.
+    /// Batches of at most so many jobs (0 counts as 1), which are run with the jobs that are there: the attempt that
+    /// began a batch gives way to the others that are ready, until no further one has joined meanwhile.
     ///
     /// A batch has one job of each running attempt, so it can only become full where the processor's concurrency is at least
     /// as high. Otherwise it is run when its time has come.
@@ -81,8 +81,8 @@ impl Batching {
 ///
 /// # Each task is on its own
 ///
-/// Every task keeps its own attempt, in a place of its own, with its time-outs, retries, lane and outcome. The function's future
-/// is polled by one of them at a time, and by another when that one goes:
+/// Every task keeps its own attempt, in a place of its own, with its time-outs, retries, lane and outcome. The
+/// function's future is polled by one of them at a time, and by another when that one goes:
 ///
 /// - An attempt that is timed out or cancelled before its batch is run takes its job out of the batch. With a
 ///   [grace period](crate::Builder::cancel_grace), which it has no use for, it keeps its place until that is over.
@@ -99,9 +99,9 @@ impl Batching {
 /// attempt goes while its batch is run stays with the function until that is over, so there can be more jobs in batches than
 /// attempts: at most as many for each batch as it can have.
 ///
-/// Besides what the function does, a batch allocates three shared blocks, a box for the function's future, and three lists with an
-/// element for each job. Of its attempts one is woken when the function's future is; the others once, when that is ready or
-/// they take over.
+/// Besides what the function does, a batch allocates three shared blocks, a box for the function's future, and three
+/// lists with an element for each job. Of its attempts one is woken when the function's future is; the others once,
+/// when that is ready or they take over.
 ///
 /// # Work of one thread
 ///

@@ -132,9 +132,10 @@ impl<R> Builder<R> {
         Ok(processor)
     }
 
-    /// [Builds](Self::build_local) a processor that stays on this thread, and spawns its futures on a runtime of this thread.
-    /// Jobs, outputs, errors, the handler and its futures need not be `Send`. All else is as with
-    /// [`spawn_on`](Self::spawn_on), but that no [emitter](crate::Access::attach) can be attached, for it may be on another thread.
+    /// [Builds](Self::build_local) a processor that stays on this thread, and spawns its futures on a runtime of this
+    /// thread. Jobs, outputs, errors, the handler and its futures need not be `Send`. All else is as with
+    /// [`spawn_on`](Self::spawn_on), but that no [emitter](crate::Access::attach) can be attached, for it may be on
+    /// another thread.
     ///
     /// ```
     /// # #[cfg(feature = "smol")]

@@ -22,8 +22,8 @@ pub use refusal::CacheRefusal;
 /// The most entries that leave for another in one hold of the lock.
 const EVICTED_A_HOLD: usize = 16;
 
-/// A cache, bounded by entries, weight and age, shared by cloning. [`Builder::cache`](crate::Builder::cache) makes it a part of a
-/// processor, with which it ends.
+/// A cache, bounded by entries, weight and age, shared by cloning. [`Builder::cache`](crate::Builder::cache) makes it a
+/// part of a processor, with which it ends.
 ///
 /// ```
 /// use plimsoll::{Cache, CacheLimits, Processor, Thread};

@@ -99,8 +99,8 @@ impl<W: AnyWork> CompletionQueue<W> {
         self.capacity as usize
     }
 
-    /// The result of the task that was settled first, if it is there already; never waits. Only when none is at hand it holds the
-    /// machine's lock, for a moment, and takes all that are there.
+    /// The result of the task that was settled first, if it is there already; never waits. Only when none is at hand it
+    /// holds the machine's lock, for a moment, and takes all that are there.
     #[inline]
     pub fn try_next(&mut self) -> Option<Settlement<W>> {
         if self.taken.is_empty() {

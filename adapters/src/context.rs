@@ -81,9 +81,10 @@ impl<M, S: Sharing> Context<M, S> {
     /// Waits for so long, on the processor's own timers: no timer of the runtime, no allocation, the same on every
     /// executor and in virtual time. To within a millisecond, never too short; counted from this call.
     ///
-    /// It is ready with an error when the attempt is over or was asked to stop ([`SleepRefusal::Over`](crate::SleepRefusal::Over)), or when it has
-    /// [`Limits::sleeps`](crate::Limits::sleeps) sleeps at the same time already ([`SleepRefusal::Full`](crate::SleepRefusal::Full)). A sleep
-    /// takes its place when it is polled first.
+    /// It is ready with an error when the attempt is over or was asked to stop
+    /// ([`SleepRefusal::Over`](crate::SleepRefusal::Over)), or when it has [`Limits::sleeps`](crate::Limits::sleeps)
+    /// sleeps at the same time already ([`SleepRefusal::Full`](crate::SleepRefusal::Full)). A sleep takes its place
+    /// when it is polled first.
     ///
     /// ```
     /// # use plimsoll::{Context, Processor, SleepRefusal, Thread};
@@ -235,10 +236,10 @@ impl<M, S: Sharing> Context<M, S> {
         self.decide(Again::Never);
     }
 
-    /// Starts no further attempts of this task's lane for so long, and leaves those that run alone: what a server asks for that
-    /// sends a Retry-After. A later call replaces this one; zero ends a hold. Mostly with [`snooze`](Self::snooze) or
-    /// [`retry_after`](Self::retry_after), for the job itself. Whether it counts: not if the task has no lane, or the attempt is
-    /// over.
+    /// Starts no further attempts of this task's lane for so long, and leaves those that run alone: what a server asks
+    /// for that sends a Retry-After. A later call replaces this one; zero ends a hold. Mostly with
+    /// [`snooze`](Self::snooze) or [`retry_after`](Self::retry_after), for the job itself. Whether it counts: not if
+    /// the task has no lane, or the attempt is over.
     ///
     /// ```
     /// # use plimsoll::{Context, Lane, LaneLimits, Processor, Retry, Thread, lane_key};

@@ -18,9 +18,9 @@ use crate::work::AnyWork;
 
 /// The times of a cron expression, in a time zone. Given to [`Access::cron`] or [`Access::schedule`].
 ///
-/// An expression has five fields (minute, hour, day of month, month, day of week), six with seconds in front, or is a name such as
-/// `@daily`. If day of month and day of week are both restricted, either is enough, as in Vixie cron. The crate `croner` reads
-/// them, and its documentation has the rest: `L`, `#`, `W`, `+`.
+/// An expression has five fields (minute, hour, day of month, month, day of week), six with seconds in front, or is a
+/// name such as `@daily`. If day of month and day of week are both restricted, either is enough, as in Vixie cron. The
+/// crate `croner` reads them, and its documentation has the rest: `L`, `#`, `W`, `+`.
 ///
 /// # Summer time
 ///
@@ -31,9 +31,9 @@ use crate::work::AnyWork;
 ///
 /// # The clock
 ///
-/// The wall clock may be set, and a computer may sleep. While a schedule waits, the wall clock is read once a minute, so that it
-/// is late by a minute at most after that. A time does not come twice because the clock was set back by less than an
-/// hour. Times that were slept through come once, with a count of what was missed.
+/// The wall clock may be set, and a computer may sleep. While a schedule waits, the wall clock is read once a minute,
+/// so that it is late by a minute at most after that. A time does not come twice because the clock was set back by less
+/// than an hour. Times that were slept through come once, with a count of what was missed.
 ///
 /// Time zones are looked up in the system's database. Where there is none, as in a minimal container, add the crate `jiff` with
 /// its feature `tzdb-bundle-always`. `UTC` needs no database.

@@ -12,9 +12,9 @@ use crate::context::Context;
 use crate::sharing::{AnyThread, Sharing};
 use crate::work::Work;
 
-/// What makes the future of each attempt. A closure of the job, or of the job and the attempt's [`Context`]; one that never
-/// fails, by [`infallible`]; one for work that is a type of yours, by [`typed`]; a value of such a type, by [`running`]; one that
-/// takes several jobs in a call, by [`batched`](crate::batched).
+/// What makes the future of each attempt. A closure of the job, or of the job and the attempt's [`Context`]; one that
+/// never fails, by [`infallible`]; one for work that is a type of yours, by [`typed`]; a value of such a type, by
+/// [`running`]; one that takes several jobs in a call, by [`batched`](crate::batched).
 ///
 /// The parameter `A` tells the kinds apart, so that any can be given where a handler is asked for; it is never written
 /// out. A closure of the job alone does not pay for a context.

@@ -9,8 +9,9 @@ use plimsoll_core::{HoldRefusal, LaneView, Rate, TaskId};
 use crate::access::Access;
 use crate::work::AnyWork;
 
-/// The key of a lane, or of a [`Unique`](crate::Unique) task, for anything that can be hashed: a tenant, the name of a host. The same value has the same key for as long
-/// as the process runs, and another one in the next process, so that nobody can choose values whose keys collide.
+/// The key of a lane, or of a [`Unique`](crate::Unique) task, for anything that can be hashed: a tenant, the name of a
+/// host. The same value has the same key for as long as the process runs, and another one in the next process, so that
+/// nobody can choose values whose keys collide.
 ///
 /// ```
 /// use plimsoll::{Lane, LaneLimits, Processor, Thread, infallible, lane_key};
@@ -37,8 +38,9 @@ impl<W: AnyWork> Access<W> {
         self.shared.act(|machine| machine.hold(now, now.saturating_add(time)));
     }
 
-    /// Starts no attempts of the lane with this key for so long: what a server asks for that sends a Retry-After. A later call
-    /// replaces this one; zero ends a hold, and `Duration::MAX` pauses the lane until then. [`Context::hold_lane`](crate::Context::hold_lane) does this from within a handler.
+    /// Starts no attempts of the lane with this key for so long: what a server asks for that sends a Retry-After. A
+    /// later call replaces this one; zero ends a hold, and `Duration::MAX` pauses the lane until then.
+    /// [`Context::hold_lane`](crate::Context::hold_lane) does this from within a handler.
     ///
     /// # Errors
     /// [`HoldRefusal`]; nothing has changed.
@@ -54,8 +56,8 @@ impl<W: AnyWork> Access<W> {
         self.shared.act(|machine| machine.set_rate(now, rate));
     }
 
-    /// The task with this [`Unique`](crate::Unique) key: the one that waits, or else the one that runs. Whoever was refused as a
-    /// [`Duplicate`](crate::Refusal::Duplicate) learns here which task does the work.
+    /// The task with this [`Unique`](crate::Unique) key: the one that waits, or else the one that runs. Whoever was
+    /// refused as a [`Duplicate`](crate::Refusal::Duplicate) learns here which task does the work.
     ///
     /// ```
     /// # use plimsoll::{Processor, Refusal, Thread, Unique, infallible, lane_key};

@@ -119,8 +119,8 @@ impl<W: AnyWork> fmt::Debug for ScheduleHandle<W> {
 }
 
 impl<W: AnyWork> Access<W> {
-    /// Submits a task every so often: at whole multiples of a period from now on, the first one after one period, on the default
-    /// terms. A time that comes before the task of the one before is settled is skipped. Short for
+    /// Submits a task every so often: at whole multiples of a period from now on, the first one after one period, on
+    /// the default terms. A time that comes before the task of the one before is settled is skipped. Short for
     /// [`schedule`](Self::schedule) with [`Schedule::fixed_rate`].
     ///
     /// ```
@@ -156,9 +156,10 @@ impl<W: AnyWork> Access<W> {
     /// never twice at a time. A panic in it is caught and counted, in [`Totals::late_panics`](crate::Totals::late_panics) too,
     /// and the schedule goes on.
     ///
-    /// The results are of no interest to it: [`on_settled`](crate::Processor::on_settled) sees them. A job that is refused, by
-    /// a full queue for instance, is dropped and counted in [`ScheduleStats`]. With [`Overlap::Skip`](crate::Overlap::Skip), the
-    /// default, the next time is awaited when the task is settled, retries included.
+    /// The results are of no interest to it: [`on_settled`](crate::Processor::on_settled) sees them. A job that is
+    /// refused, by a full queue for instance, is dropped and counted in [`ScheduleStats`]. With
+    /// [`Overlap::Skip`](crate::Overlap::Skip), the default, the next time is awaited when the task is settled, retries
+    /// included.
     ///
     /// Allocates a box for the function and room for the schedule, and nothing when it is due.
     ///

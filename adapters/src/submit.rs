@@ -96,7 +96,8 @@ impl<W: AnyWork> CompletionQueue<W> {
     /// Submits a job on the default terms. See [`TaskBuilder::submit_to`] for others.
     ///
     /// # Errors
-    /// The job comes back with the reason: [`Untaken`](crate::Refusal::Untaken) when the queue has as many tasks as it has room for.
+    /// The job comes back with the reason: [`Untaken`](crate::Refusal::Untaken) when the queue has as many tasks as it
+    /// has room for.
     pub fn submit(&mut self, job: W::Job) -> Result<TaskId, Refused<W::Job>>
     where
         W::Meta: Default,
@@ -105,10 +106,10 @@ impl<W: AnyWork> CompletionQueue<W> {
         TaskBuilder::new(&shared, job, W::Meta::default()).submit_to(self)
     }
 
-    /// Submits the jobs of an iterator on the same terms, each with the metadata that `meta` gives for it, as long as there is
-    /// room: up to 64 in one hold of the machine's lock. Their results come here, in the order of settlement; metadata tell whose
-    /// they are. See [`Access::post_many`]. It stops with [`Untaken`](crate::Refusal::Untaken) when as many tasks are here as there is
-    /// room for.
+    /// Submits the jobs of an iterator on the same terms, each with the metadata that `meta` gives for it, as long as
+    /// there is room: up to 64 in one hold of the machine's lock. Their results come here, in the order of settlement;
+    /// metadata tell whose they are. See [`Access::post_many`]. It stops with [`Untaken`](crate::Refusal::Untaken) when
+    /// as many tasks are here as there is room for.
     pub fn submit_many(
         &mut self,
         jobs: &mut impl Iterator<Item = W::Job>,

@@ -52,10 +52,10 @@ pub enum TaskError<E> {
 }
 
 impl<E> TaskError<E> {
-    /// Whether submitting the same job again may well help: after a time-out, or when it waited too long or was shed. Not after it was
-    /// cancelled, has panicked, or the processor has ended; and what the handler's own errors mean, only they can tell: those
-    /// count as worth it, all of them. That the handler has said [`no_retry`](crate::Context::no_retry) is not known here: an
-    /// error that stays has to say so itself.
+    /// Whether submitting the same job again may well help: after a time-out, or when it waited too long or was shed.
+    /// Not after it was cancelled, has panicked, or the processor has ended; and what the handler's own errors mean,
+    /// only they can tell: those count as worth it, all of them. That the handler has said
+    /// [`no_retry`](crate::Context::no_retry) is not known here: an error that stays has to say so itself.
     #[must_use]
     pub const fn is_worth_retrying(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::TimedOut | Self::Expired | Self::Shed)

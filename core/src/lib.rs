@@ -99,9 +99,9 @@
 //! tried again as if that attempt had never started ([`Processor::snoozed`]).
 //!
 //! A task that is to be tried again after a time-out ([`Retry::on_timeout`]) is not settled when its attempt misses its
-//! start-to-close or its heartbeat deadline. The attempt is asked to *halt*. The task backs off when the attempt has stopped, so two
-//! attempts at a task never run at the same time. Until then reports count, and a cancel or the schedule-to-close
-//! time-out ends the task, as in *Running*.
+//! start-to-close or its heartbeat deadline. The attempt is asked to *halt*. The task backs off when the attempt has
+//! stopped, so two attempts at a task never run at the same time. Until then reports count, and a cancel or the
+//! schedule-to-close time-out ends the task, as in *Running*.
 //!
 //! A host sees these states as the [`Stage`] of a [`TaskView`]. Some have other names there: *Backoff* is
 //! [`Stage::BackingOff`], *Halting* is [`Stage::Stopping`], and *Stopping* and *Orphan* are both [`Stage::Orphaned`].

@@ -189,8 +189,8 @@ impl Retry {
     }
 
     /// Sets whether a task is tried again after an attempt missed its start-to-close deadline or was silent for longer
-    /// than its heartbeat time-out, as after a failure. The attempt is asked to stop, and the next one follows only when it has. The schedule-to-close deadline ends the
-    /// task in any case. Default `false`.
+    /// than its heartbeat time-out, as after a failure. The attempt is asked to stop, and the next one follows only
+    /// when it has. The schedule-to-close deadline ends the task in any case. Default `false`.
     #[must_use]
     pub const fn on_timeout(mut self, retried: bool) -> Self {
         self.tries = self.tries.with(Tries::ON_TIMEOUT, retried);

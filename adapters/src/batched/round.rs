@@ -5,7 +5,8 @@
 //! Collecting ───────────► Collecting ────────► Running ────────► Over: each member takes its answer
 //! ```
 //!
-//! Its members own it: when the last one has left it goes, with the function's future. That owns the answers, but not the round.
+//! Its members own it: when the last one has left it goes, with the function's future. That owns the answers, but not
+//! the round.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,7 +66,8 @@ pub(super) enum Turn {
     Wait,
     /// Its batch is being collected. It will be woken.
     Follow,
-    /// As [`Follow`](Self::Follow), and it sees to it that the batch is run in time. `joined` is how many members there have been so far.
+    /// As [`Follow`](Self::Follow), and it sees to it that the batch is run in time. `joined` is how many members there
+    /// have been so far.
     Lead { due: Instant, joined: u64 },
     /// It polls the function's future.
     Drive,

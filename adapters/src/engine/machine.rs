@@ -85,7 +85,8 @@ pub(crate) struct Parts<W: AnyWork> {
 }
 
 impl<W: AnyWork> Shared<W> {
-    /// Allocates everything that is shared: see [`Footprint`](crate::Footprint). `has_copies`: each attempt has a copy of its job.
+    /// Allocates everything that is shared: see [`Footprint`](crate::Footprint). `has_copies`: each attempt has a copy
+    /// of its job.
     pub(super) fn new(
         parts: Parts<W>,
         has_copies: bool,

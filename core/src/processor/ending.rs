@@ -130,10 +130,10 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Begins the end. From now on nothing is admitted and nothing is due of schedules; waiters for room are sent away,
-    /// sources detached and schedules ended (all by effects), and the intervals stop. Admitted tasks go on until all are settled or the deadline comes, or are
-    /// settled as cancelled at once. A drain waits for unsettled tasks only, not for handles or orphans. A second call
-    /// can only bring the end nearer; an abort discards what an unfinished end would have kept. Does nothing once the
-    /// machine is drained.
+    /// sources detached and schedules ended (all by effects), and the intervals stop. Admitted tasks go on until all
+    /// are settled or the deadline comes, or are settled as cancelled at once. A drain waits for unsettled tasks only,
+    /// not for handles or orphans. A second call can only bring the end nearer; an abort discards what an unfinished
+    /// end would have kept. Does nothing once the machine is drained.
     ///
     /// The end is carried out by [`advance`](Self::advance), within its budget. When all effects are handed out,
     /// attempts that still run are *abandoned*: their places are freed, and later reports about them are late. A host

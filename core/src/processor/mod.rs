@@ -14,8 +14,9 @@
 //! | observation | [`getters`], [`inspect`] |
 //!
 //! Parts that only the machine has: the [`gate`] decides whether an attempt may start, and [`admission`] whether a task
-//! may be admitted. [`follow`] tells lanes, the rate and the monitor of each task. [`deadlines`] has the timer of each owner, and the [`tally`] counts tasks by state. Only [`settle`]
-//! fixes and releases outcomes, and only [`retry`] leads to a further attempt.
+//! may be admitted. [`follow`] tells lanes, the rate and the monitor of each task. [`deadlines`] has the timer of each
+//! owner, and the [`tally`] counts tasks by state. Only [`settle`] fixes and releases outcomes, and only [`retry`]
+//! leads to a further attempt.
 
 // The calls that every task needs are always inlined into the host: `submit`, `start_next`, `completed`, `claim` and what they
 // have in common. Their arguments and results stay in registers then, and the host's branches on them fold: 5 % of a whole
