@@ -18,7 +18,7 @@ use crate::sharing::Sharing;
 use crate::sleep::Sleep;
 use crate::work::AnyWork;
 
-/// What a task has panicked with whose job was not answered.
+/// The panic text of a task whose job was not answered.
 const UNANSWERED: &str = "the batch function has not answered this job";
 
 /// The future of an attempt of a [`BatchedHandler`](crate::BatchedHandler). After it was ready it must not be polled again.

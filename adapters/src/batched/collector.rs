@@ -46,7 +46,7 @@ where
         (Seat::new(round, number, context), entries)
     }
 
-    /// Closes this round, if it still collects: its jobs are to be run. The one who closes it drives it.
+    /// Closes this round, if it still collects: its jobs are to be run. The member that closes it drives it.
     pub(super) fn close(&self, seat: &Seat<W, F>) -> Option<Vec<Entry<W>>> {
         let mut open = self.lock();
         if !open.as_ref().is_some_and(|open| Arc::ptr_eq(open, &seat.round)) {

@@ -38,7 +38,7 @@ struct State<W: AnyWork, F> {
 
 struct Member {
     number: u64,
-    /// None after it was woken, until it is polled.
+    /// `None` from a wake until the next poll.
     waker: Option<Waker>,
     has_left: bool,
 }
@@ -51,16 +51,16 @@ enum Phase<W: AnyWork, F> {
         due: Instant,
     },
     Running {
-        /// The one member that polls the future.
+        /// The number of the member that polls the future.
         driver: u64,
-        /// None while it is made or polled.
+        /// `None` while it is made or polled.
         future: Option<Pin<Box<F>>>,
     },
-    /// With what the function said if it panicked.
+    /// With the text of the function's panic, if it panicked.
     Over(Option<Arc<str>>),
 }
 
-/// What a member has to do.
+/// The next step of a member.
 pub(super) enum Turn {
     /// Its batch is run by another. It will be woken.
     Wait,
@@ -75,7 +75,7 @@ pub(super) enum Turn {
     Take(Option<Arc<str>>),
 }
 
-/// What a member that leaves takes along, to be dropped without the lock.
+/// The values of a member that leaves, to be dropped without the lock.
 struct Left<W: AnyWork> {
     /// Of the member that takes over.
     next: Option<Waker>,
@@ -123,7 +123,7 @@ impl<W: AnyWork, F> Round<W, F> {
         Some(entries)
     }
 
-    /// What a member has to do that is polled, with its waker.
+    /// The next step of a member that is polled with this waker.
     fn turn(&self, number: u64, waker: Waker) -> Turn {
         let mut state = self.lock();
         let turn = state.turn(number);
