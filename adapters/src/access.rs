@@ -94,6 +94,38 @@ impl<W: AnyWork> Access<W> {
         self.shared.read(|machine| machine.is_paused())
     }
 
+    /// Starts no further attempts at tasks of this priority until [`resume_class`](Self::resume_class). Those that wait keep
+    /// their place in the queue, and their time-outs count. O(1), with lanes O(lanes × log lanes) in one hold of the lock.
+    ///
+    /// ```
+    /// # use plimsoll::{Priority, Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u8| async move { n }))?;
+    /// processor.pause_class(Priority::LOWEST);
+    /// let backfill = processor.task(1).priority(Priority::LOWEST).submit()?;
+    /// assert_eq!(processor.submit(2)?.wait()?, 2);
+    /// assert_eq!(processor.census().queued, 1);
+    /// processor.resume_class(Priority::LOWEST);
+    /// assert_eq!(backfill.wait()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause_class(&self, priority: Priority) {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.pause_class(now, priority));
+    }
+
+    /// Ends a [`pause_class`](Self::pause_class). Costs as much.
+    pub fn resume_class(&self, priority: Priority) {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.resume_class(now, priority));
+    }
+
+    /// Whether tasks of this priority were paused.
+    pub fn is_class_paused(&self, priority: Priority) -> bool {
+        self.shared.read(|machine| machine.is_class_paused(priority))
+    }
+
     /// Sets how many attempts may run at the same time, at most what the processor was built for; returns what is now
     /// set. Stops nobody.
     pub fn set_concurrency(&self, concurrency: u32) -> u32 {

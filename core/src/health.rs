@@ -42,7 +42,7 @@ pub struct Health {
     pub missed: u64,
 }
 
-/// Why no task is started even if some are queued.
+/// Why queued tasks are not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hold {
@@ -58,6 +58,8 @@ pub enum Hold {
     Orphans,
     /// The concurrency limit is set to 0.
     Concurrency,
+    /// Tasks of some priorities are paused, by [`pause_class`](crate::Processor::pause_class); others start.
+    Classes,
     /// The machine is ending or has ended.
     Ending,
 }

@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 use crate::Priority;
 use crate::list::{Links, List, NIL};
 
+/// All classes, in a byte where bit *n* stands for class *n*.
+pub(crate) const EVERY_CLASS: u8 = u8::MAX;
+
 /// The order of waiting tasks: a list for each priority class, in order of arrival. The caller keeps the links, and the
 /// arrival number of each slot. Every call is O(1).
 #[derive(Debug)]
@@ -55,15 +58,23 @@ impl Classes {
         }
     }
 
-    /// The slot of the task to start next, which is the first of its class; [`NIL`] if there is none. Every
-    /// [`Priority::FAIR_EVERY`]th start goes to the longest waiting task.
+    /// The slot of the task of these classes to start next, which is the first of its class; [`NIL`] if there is none.
+    /// Every [`Priority::FAIR_EVERY`]th start goes to the longest waiting task.
     #[inline]
-    pub(crate) fn next(&self, arrivals: &Arrivals) -> u32 {
+    pub(crate) fn next(&self, classes: u8, arrivals: &Arrivals) -> u32 {
+        let occupied = self.occupied & classes;
         if self.passed == Priority::FAIR_EVERY - 1 {
-            return self.longest_waiting(arrivals).unwrap_or(NIL);
+            return self.longest_of(occupied, arrivals).unwrap_or(NIL);
         }
-        let first = self.occupied.trailing_zeros() as usize;
+        let first = occupied.trailing_zeros() as usize;
         self.lists.get(first).map_or(NIL, List::head)
+    }
+
+    /// How many tasks of these classes wait.
+    #[cold]
+    pub(crate) fn len_of(&self, classes: u8) -> u32 {
+        let lists = (0..).zip(&self.lists).filter(|(class, _)| classes & (1 << class) != 0);
+        lists.fold(0, |sum, (_, list)| sum.wrapping_add(list.len()))
     }
 
     /// The slot of the first task of this priority.
@@ -79,12 +90,18 @@ impl Classes {
     }
 
     /// The slot of the longest waiting task.
-    #[cold]
     pub(crate) fn longest_waiting(&self, arrivals: &Arrivals) -> Option<u32> {
-        if self.occupied.is_power_of_two() {
-            return self.lists.get(self.occupied.trailing_zeros() as usize).and_then(List::front);
+        self.longest_of(self.occupied, arrivals)
+    }
+
+    /// The slot of the longest waiting task of these classes.
+    #[cold]
+    fn longest_of(&self, classes: u8, arrivals: &Arrivals) -> Option<u32> {
+        if classes.is_power_of_two() {
+            return self.lists.get(classes.trailing_zeros() as usize).and_then(List::front);
         }
-        self.lists.iter().filter_map(List::front).min_by_key(|index| arrivals.of(*index))
+        let lists = (0..).zip(&self.lists).filter(|(class, _)| classes & (1 << class) != 0);
+        lists.filter_map(|(_, list)| list.front()).min_by_key(|index| arrivals.of(*index))
     }
 }
 
@@ -105,6 +122,8 @@ impl Arrivals {
 /// The slots of all queued tasks. Every call is O(1).
 pub(crate) struct Queue {
     classes: Classes,
+    /// The classes that are not paused.
+    open: u8,
     links: Links,
     arrivals: Arrivals,
 }
@@ -114,6 +133,7 @@ impl Queue {
     pub(crate) fn new(slots: u32) -> Self {
         Self {
             classes: Classes::new(),
+            open: EVERY_CLASS,
             links: Links::new(slots),
             arrivals: Arrivals { numbers: vec![0; slots as usize], count: 0 },
         }
@@ -127,6 +147,19 @@ impl Queue {
     /// The order of the tasks.
     pub(crate) const fn classes(&self) -> &Classes {
         &self.classes
+    }
+
+    /// The classes that are not paused.
+    #[inline]
+    pub(crate) const fn open(&self) -> u8 {
+        self.open
+    }
+
+    /// Pauses a class, or ends its pause. Returns the classes that are not paused.
+    pub(crate) fn set_open(&mut self, priority: Priority, is_open: bool) -> u8 {
+        let class = 1 << priority.class();
+        self.open = if is_open { self.open | class } else { self.open & !class };
+        self.open
     }
 
     /// The arrival numbers.
@@ -161,10 +194,11 @@ impl Queue {
         self.classes.start(&mut self.links, priority);
     }
 
-    /// The slot of the task to start next; [`NIL`] if the queue is empty. See [`Classes::next`].
+    /// The slot of the task to start next; [`NIL`] if the queue has none of a class that is not paused. See
+    /// [`Classes::next`].
     #[inline]
     pub(crate) fn next(&self) -> u32 {
-        self.classes.next(&self.arrivals)
+        self.classes.next(self.open, &self.arrivals)
     }
 
     /// The slot of the longest waiting task.

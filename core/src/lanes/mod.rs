@@ -25,7 +25,7 @@ use slab::Slab;
 
 use crate::index::Index;
 use crate::list::{Links, NIL};
-use crate::queue::{Arrivals, Classes};
+use crate::queue::{Arrivals, Classes, EVERY_CLASS};
 use crate::{Account, Instant, Limits, Priority, Refusal};
 
 use entry::Entry;
@@ -59,6 +59,8 @@ pub(crate) struct Lanes {
     /// The links of the lanes' lists.
     links: Links,
     turns: Turns,
+    /// The classes that are not paused.
+    open: u8,
     /// How many attempts could start now, as far as their lanes are concerned.
     startable: u32,
     /// The pass that was served last.
@@ -87,6 +89,7 @@ impl Lanes {
             of: vec![NIL; slots as usize],
             links: Links::new(slots),
             turns: Turns::new(most),
+            open: EVERY_CLASS,
             startable: 0,
             pass: 0,
             served: 0,
@@ -185,7 +188,7 @@ impl Lanes {
     /// The slot of the task to start next; [`NIL`] if no lane has one that it may start.
     pub(crate) fn next(&self, arrivals: &Arrivals) -> u32 {
         let entry = self.turns.first().and_then(|number| self.lanes.get(number as usize));
-        entry.map_or(NIL, |entry| entry.waiting.next(arrivals))
+        entry.map_or(NIL, |entry| entry.waiting.next(self.open, arrivals))
     }
 
     /// The task in slot `index`, which [`next`](Self::next) named, is started: it takes a place of its lane. Returns the
@@ -254,6 +257,12 @@ impl Lanes {
         (is_shut || was_shut).then_some(timer)
     }
 
+    /// Pauses all classes but these. O(lanes × log lanes).
+    pub(crate) fn set_open(&mut self, open: u8) {
+        self.open = open;
+        (0..self.most).for_each(|number| self.change(number, |_| ()));
+    }
+
     /// Ends the lane with this number if it has no task. From the first call on, a lane goes with its last task. The
     /// host of this part calls it with all numbers below [`capacity`](Self::capacity).
     pub(crate) fn end(&mut self, number: u32) -> Option<Timer> {
@@ -293,7 +302,8 @@ impl Lanes {
     fn change(&mut self, number: u32, change: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.lanes.get_mut(number as usize) else { return };
         change(entry);
-        let startable = entry.queued.min(entry.free(entry.lane.concurrency.get()));
+        let queued = if self.open == EVERY_CLASS { entry.queued } else { entry.waiting.len_of(self.open) };
+        let startable = queued.min(entry.free(entry.lane.concurrency.get()));
         self.startable = self.startable.wrapping_sub(entry.startable).wrapping_add(startable);
         entry.startable = startable;
         if startable > 0 {

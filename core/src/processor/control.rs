@@ -4,7 +4,7 @@
 //! `end_cancelled` in `settle` performs it.
 
 use super::Processor;
-use crate::{CancelError, CancelReason, Instant, Plan, TaskId};
+use crate::{CancelError, CancelReason, Instant, Plan, Priority, TaskId};
 
 /// What [`Processor::cancel`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,54 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub const fn is_paused(&self) -> bool {
         self.gate.is_paused()
+    }
+
+    /// Starts no more attempts at tasks of this priority until [`resume_class`](Self::resume_class). Those that wait keep their
+    /// place in the queue and their time-outs, and further ones are admitted while it has room. O(1), with lanes
+    /// O(lanes × log lanes).
+    ///
+    /// May change: [`startable`](Self::startable).
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Priority, Processor, Simple, Terms};
+    /// # let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// let low = Terms::new().priority(Priority::LOWEST);
+    /// processor.submit(now, Offer::new("a backfill", ()), &low)?;
+    /// processor.pause_class(now, Priority::LOWEST);
+    /// processor.submit(now, Offer::new("an order", ()), &Terms::new())?;
+    /// assert_eq!(processor.start_next(now).map(|start| start.job), Some("an order"));
+    /// assert!(processor.start_next(now).is_none());
+    /// processor.resume_class(now, Priority::LOWEST);
+    /// assert_eq!(processor.start_next(now).map(|start| start.job), Some("a backfill"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pause_class(&mut self, now: Instant, priority: Priority) {
+        self.set_class_open(now, priority, false);
+    }
+
+    /// Starts attempts at tasks of this priority again, after a [`pause_class`](Self::pause_class). O(1), with lanes
+    /// O(lanes × log lanes).
+    ///
+    /// May change: [`startable`](Self::startable).
+    pub fn resume_class(&mut self, now: Instant, priority: Priority) {
+        self.set_class_open(now, priority, true);
+    }
+
+    /// Whether tasks of this priority are paused.
+    #[must_use]
+    pub const fn is_class_paused(&self, priority: Priority) -> bool {
+        self.queue.open() & (1 << priority.class()) == 0
+    }
+
+    fn set_class_open(&mut self, now: Instant, priority: Priority, is_open: bool) {
+        self.observe_time(now);
+        if self.is_class_paused(priority) == is_open {
+            let open = self.queue.set_open(priority, is_open);
+            if let Some(lanes) = &mut self.lanes {
+                lanes.set_open(open);
+            }
+        }
     }
 
     /// Sets how many attempts may run at the same time, at most [`Limits::concurrency`](crate::Limits::concurrency),

@@ -8,8 +8,9 @@ use crate::lanes::Lanes;
 use crate::last_error::LastError;
 use crate::lifecycle::State;
 use crate::monitor::Monitor;
+use crate::queue::EVERY_CLASS;
 use crate::task::{Claimant, Pending};
-use crate::{Account, ByOutcome, Census, Health, Instant, Ledger, Limits, Plan, Totals};
+use crate::{Account, ByOutcome, Census, Health, Hold, Instant, Ledger, Limits, Plan, Totals};
 
 impl<P: Plan> Processor<P> {
     /// The limits that the machine was built for.
@@ -100,7 +101,10 @@ impl<P: Plan> Processor<P> {
         let longest_waiting = self.queue.longest_waiting().and_then(|index| self.tasks.at(index));
         Health {
             phase: self.phase(),
-            hold: self.gate.hold(&self.tally),
+            hold: match self.gate.hold(&self.tally) {
+                Hold::None if self.queue.open() != EVERY_CLASS => Hold::Classes,
+                hold => hold,
+            },
             queued: self.tally.of(State::Queued),
             running: self.tally.running(),
             delayed: self.tally.delayed(),

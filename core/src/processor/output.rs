@@ -4,6 +4,7 @@ use super::Processor;
 use super::deadlines::Owner;
 use crate::lifecycle::{Input, State};
 use crate::list::NIL;
+use crate::queue::EVERY_CLASS;
 use crate::task::{Claimant, Payload, Pending, Task};
 use crate::time::NEVER;
 use crate::{AttemptId, Effect, Event, Instant, OutcomeKind, Plan, Settlement, Start, Stop, TaskId};
@@ -19,7 +20,8 @@ impl<P: Plan> Processor<P> {
     pub fn startable(&self) -> u32 {
         let waiting = match &self.lanes {
             Some(lanes) => lanes.startable(),
-            None => self.tally.of(State::Queued),
+            None if self.queue.open() == EVERY_CLASS => self.tally.of(State::Queued),
+            None => self.queue.classes().len_of(self.queue.open()),
         };
         waiting.min(self.gate.free(&self.tally))
     }

@@ -4,6 +4,7 @@
 
 mod admission;
 mod attempts;
+mod classes;
 mod dedup;
 mod ending;
 mod lanes;

@@ -67,6 +67,7 @@ flaws! {
     ShedsNewest,
     ShedsEqual,
     KeepsPriorities,
+    StartsPausedClasses,
     OrphansLeaveLanes,
     ForgetsHolds,
     CountsStarts,

@@ -35,10 +35,8 @@ impl Model {
             (None, self.is_fair_start())
         };
         let in_turn = |task: &&Task| lane.is_none_or(|key| task.lane_key() == key);
-        let queued = self.tasks.iter().filter(in_turn).filter_map(|task| match task.stage {
-            Stage::Queued { place, .. } => Some((task, place)),
-            _ => None,
-        });
+        let queued = self.tasks.iter().filter(in_turn).filter(|task| self.is_startable(task));
+        let queued = queued.filter_map(|task| task.place().map(|place| (task, place)));
         if self.has(Flaw::ServesNewest) {
             return queued.max_by_key(|(_, place)| *place).map(|(task, _)| task.meta);
         }

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use super::comparison::Comparison;
 use super::{Model, Owner, STAND_IN, Stage, Task, size};
 use crate::testkit::order::Way;
-use crate::{Census, Event, Health, Hold, Instant, LastError, OutcomeKind, Phase, Plan, Processor, TaskView};
+use crate::{
+    Census, Event, Health, Hold, Instant, LastError, OutcomeKind, Phase, Plan, Priority, Processor, TaskView,
+};
 
 impl Model {
     pub(in crate::testkit) fn census(&self) -> Census {
@@ -61,6 +63,8 @@ impl Model {
                 Hold::Concurrency
             } else if self.orphans() >= self.limits.orphans || self.orphans() >= self.concurrency {
                 Hold::Orphans
+            } else if !self.paused_classes.is_empty() {
+                Hold::Classes
             } else {
                 Hold::None
             },
@@ -121,6 +125,9 @@ impl Model {
         found.of("concurrency", &self.concurrency, &machine.concurrency());
         found.of("observes", &self.observes, &machine.observes());
         found.of("paused", &self.paused, &machine.is_paused());
+        let classes = (0..=7).map(Priority::new);
+        let paused = classes.filter(|class| machine.is_class_paused(*class)).map(Priority::class).collect();
+        found.of("paused classes", &self.paused_classes, &paused);
         found.of("now", &self.now, &machine.now());
         found.of("next timer", &self.timers.next(), &machine.next_timer());
         found.of("wake-up", &self.next_wake(), &machine.next_wake());

@@ -152,7 +152,8 @@ impl Model {
     }
 
     fn startable_in(&self, lane: &LaneModel) -> u32 {
-        self.queued_in(lane.key).min(self.free_in(lane, lane.lane.concurrency.get()))
+        let waiting = self.count(|task| self.is_startable(task) && task.lane_key() == lane.key);
+        waiting.min(self.free_in(lane, lane.lane.concurrency.get()))
     }
 
     /// How many attempts could start, as far as lanes are concerned.

@@ -7,6 +7,7 @@
 mod accounts;
 mod attempts;
 mod cached;
+mod classes;
 mod comparison;
 mod dedup;
 mod effects;
@@ -76,6 +77,7 @@ pub struct Model {
     walked: u32,
     walked_again: u32,
     paused: bool,
+    paused_classes: BTreeSet<u8>,
     /// Whether the host observes outcomes.
     observes: bool,
     concurrency: u32,
@@ -161,6 +163,7 @@ impl Model {
             walked: 0,
             walked_again: 0,
             paused: false,
+            paused_classes: BTreeSet::new(),
             observes: false,
             concurrency: limits.concurrency,
             rng: Rng::with_seed(limits.seed),

@@ -133,7 +133,11 @@ impl Model {
     }
 
     pub(super) fn startable(&self) -> u32 {
-        let waiting = if self.has_lanes() { self.startable_in_lanes() } else { self.count(Task::is_queued) };
+        let waiting = if self.has_lanes() {
+            self.startable_in_lanes()
+        } else {
+            self.count(|task| self.is_startable(task))
+        };
         waiting.min(self.free())
     }
 

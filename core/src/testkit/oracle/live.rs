@@ -1,18 +1,19 @@
 //! Liveness: with a host that behaves, every task that was admitted is settled.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{Fault, Oracle};
-use crate::testkit::parts::{attempts, effects, gate};
+use crate::testkit::parts::{attempts, classes, effects, gate};
 use crate::testkit::{AMPLE, Flaw};
-use crate::{Reason, Wake};
+use crate::{Priority, Reason, Wake};
 
 impl Oracle {
     /// Finishes all admitted work, without a drain: the machine is not paused, every effect is taken, every attempt is
     /// reported as completed, and time moves on as far as needed.
     ///
     /// The number of calls that this takes is known before:
-    /// - two that allow starts, and one report for each attempt that the host runs;
+    /// - two that allow starts, one for each class that is paused, and one report for each attempt that the host runs;
     /// - six for each unsettled task: its delay, its backoff or its deadline passes; a sweep that is due by then is
     ///   requested; a start takes the task, or settles it because it is too late; it shuts the task's lane and the gate
     ///   for a time; its attempt, the last one, is reported;
@@ -34,7 +35,8 @@ impl Oracle {
         let shut = u64::from(census.lanes) + 1;
         let due = u64::from(census.schedules) * (2 + 3 * census.unsettled() + shut);
         let of_others = waiters + of_end + shut + due;
-        let most = self.calls + 2 + self.memory.running.len() as u64 + of_tasks + of_others + 1;
+        let paused = self.paused_classes().count() as u64;
+        let most = self.calls + 2 + paused + self.memory.running.len() as u64 + of_tasks + of_others + 1;
         if self.flaw != Some(Flaw::StaysPaused) {
             self.let_starts_happen()?;
         }
@@ -49,6 +51,7 @@ impl Oracle {
 
     fn let_starts_happen(&mut self) -> Result<(), Fault> {
         let (now, machine) = (self.clock, self.host.machine());
+        let paused: Vec<Priority> = self.paused_classes().collect();
         let (is_paused, has_none) = (machine.is_paused(), machine.concurrency() == 0);
         // Only the calls that are needed: an extra one could hide a fault of the other.
         if has_none {
@@ -57,7 +60,15 @@ impl Oracle {
         if is_paused {
             self.call(gate::Call::Resume { now })?;
         }
+        for priority in paused {
+            self.call(classes::Call::ResumeClass { now, priority })?;
+        }
         Ok(())
+    }
+
+    fn paused_classes(&self) -> impl Iterator<Item = Priority> {
+        let machine = self.host.machine();
+        (0..=7).map(Priority::new).filter(|priority| machine.is_class_paused(*priority))
     }
 
     /// One call of a host that behaves; `false` if there is none to make.

@@ -126,6 +126,7 @@ macro_rules! parts {
 }
 
 parts! {
+    Classes(classes): (197, _),
     Overflow(overflow): (198 | 199, _),
     Lanes(lanes): (200..=205, _),
     Schedules(schedules): (206..=209, _),
