@@ -73,8 +73,15 @@ impl Classes {
     /// How many tasks of these classes wait.
     #[cold]
     pub(crate) fn len_of(&self, classes: u8) -> u32 {
-        let lists = (0..).zip(&self.lists).filter(|(class, _)| classes & (1 << class) != 0);
-        lists.fold(0, |sum, (_, list)| sum.wrapping_add(list.len()))
+        self.lists_of(classes).fold(0, |sum, list| sum.wrapping_add(list.len()))
+    }
+
+    fn lists_of(&self, mut classes: u8) -> impl Iterator<Item = &List> {
+        core::iter::from_fn(move || {
+            let list = self.lists.get(classes.trailing_zeros() as usize)?;
+            classes &= classes.wrapping_sub(1);
+            Some(list)
+        })
     }
 
     /// The slot of the first task of this priority.
@@ -100,8 +107,8 @@ impl Classes {
         if classes.is_power_of_two() {
             return self.lists.get(classes.trailing_zeros() as usize).and_then(List::front);
         }
-        let lists = (0..).zip(&self.lists).filter(|(class, _)| classes & (1 << class) != 0);
-        lists.filter_map(|(_, list)| list.front()).min_by_key(|index| arrivals.of(*index))
+        let firsts = self.lists_of(classes).filter_map(List::front);
+        firsts.min_by_key(|index| arrivals.of(*index))
     }
 }
 

@@ -91,7 +91,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Queues the task in slot `index`, whose delay or backoff is over.
-    #[inline]
+    #[inline(always)]
     pub(super) fn ready(&mut self, index: u32) {
         let Some(task) = self.tasks.at_mut(index) else { return };
         if self.tally.step(task, Input::Ready).is_some() {
