@@ -209,7 +209,8 @@ impl<K, V> Cache<K, V> {
 
     /// The live value of `key`; if there is none, the one that `load` makes, which is stored. Of several callers at the same
     /// time one loads, and the others wait for its value. If that load fails, panics or is dropped, the next of them loads: an
-    /// error is for the one who has loaded alone. What is loaded is handed out even where the cache does not store it.
+    /// error is for the one who has loaded alone. What is loaded is handed out even where the cache does not store it. So a
+    /// cache for 0 entries keeps nothing, and has all who ask at the same time share one load.
     ///
     /// Expected O(1) beside the load. Allocates for as many keys as are being loaded.
     ///
@@ -226,6 +227,22 @@ impl<K, V> Cache<K, V> {
     /// let two = futures::executor::block_on(async { futures::join!(page("a"), page("a")) });
     /// assert_eq!((two.0?.as_str(), two.1?.as_str()), ("page of a", "page of a"));
     /// assert_eq!(pages.stats().inserted, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A load can be a task: then all who ask at the same time have the result of one.
+    ///
+    /// ```
+    /// # use plimsoll::{Cache, CacheLimits, Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|id: u64| async move { id * 2 }))?;
+    /// let joint = Cache::<u64, u64>::new(CacheLimits::new(0))?;
+    /// let (processor, joint) = (&processor, &joint);
+    /// let order = |id| joint.get_or_insert_with(id, move || async move {
+    ///     Ok::<_, Box<dyn std::error::Error>>(processor.submit_wait(id).await?.await?)
+    /// });
+    /// assert_eq!(*futures::executor::block_on(order(7))?, 14);
     /// # Ok(())
     /// # }
     /// ```

@@ -83,7 +83,8 @@ impl<M> Options<M> {
         self
     }
 
-    /// Sets its key that no two tasks have at the same time, and what happens to the second. Default: none.
+    /// Sets its key that no two tasks have at the same time, and what happens to the second. Default: none. Where all who ask
+    /// need the result, [`Cache::get_or_insert_with`](crate::Cache::get_or_insert_with) has one of them submit.
     pub fn unique(mut self, unique: Unique) -> Self {
         self.unique = Some(unique);
         self

@@ -46,6 +46,31 @@ fn one_of_many_callers_loads() {
 }
 
 #[test]
+fn all_who_ask_at_the_same_time_have_the_result_of_one_task() {
+    let runtime = Manual::default();
+    let processor =
+        Processor::builder().spawn_on(runtime.clone(), infallible(|n: u32| async move { n + 1 })).unwrap();
+    let joint = cache::<u32>(0);
+    let ask = || {
+        let submit = || async { processor.submit(7).expect("there is room").await };
+        joint.get_or_insert_with("seven".into(), submit)
+    };
+    for round in 1..=2 {
+        let mut all = pin!(join_all((0..10).map(|_| ask())));
+        assert!((&mut all).now_or_never().is_none());
+        runtime.run();
+        let values = all.now_or_never().expect("the task is over").into_iter().map(Result::unwrap);
+        assert!(values.into_iter().all(|value| *value == 8));
+        assert_eq!(
+            (processor.totals().admitted, joint.len()),
+            (round, 0),
+            "a cache without room keeps nothing"
+        );
+    }
+    assert_no_flight(&joint);
+}
+
+#[test]
 fn who_comes_while_the_second_loads_waits_too() {
     let cache = cache::<u32>(10);
     let (land, landing) = oneshot::channel::<u32>();
