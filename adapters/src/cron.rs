@@ -10,10 +10,11 @@ use jiff::tz::TimeZone;
 use plimsoll_core::{Instant, Overlap, Schedule, ScheduleRefusal};
 
 use crate::access::Access;
-use crate::engine::schedules::{Calendar, MakerOf, Occurrence};
+use crate::engine::schedules::MakerOf;
 use crate::options::Options;
-use crate::schedules::{Due, ScheduleHandle, When};
+use crate::schedules::ScheduleHandle;
 use crate::sharing::Erase;
+use crate::when::{Calendar, Due, Occurrence, When};
 use crate::work::AnyWork;
 
 /// The times of a cron expression, in a time zone. Given to [`Access::cron`] or [`Access::schedule`].

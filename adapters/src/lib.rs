@@ -113,6 +113,7 @@ mod test_context;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod when;
 mod work;
 
 /// The state machine under this crate, for those who want to drive it by hand.
@@ -147,7 +148,7 @@ pub use runtime::thread::Thread;
 #[cfg(feature = "tokio")]
 pub use runtime::tokio::{Tokio, TokioLocal};
 pub use runtime::{LocalRuntime, Runtime, Threads, Timer, since_start};
-pub use schedules::{Due, ScheduleHandle, ScheduleStats, When};
+pub use schedules::ScheduleHandle;
 pub use settlement::Settlement;
 pub use sharing::{AnyThread, Erase, Local, Sharing};
 pub use sink::JobSink;
@@ -160,6 +161,7 @@ pub use subscription::{Notice, Subscription};
 pub use task_builder::{RefusedCall, TaskBuilder};
 pub use task_error::{TaskError, TaskResult};
 pub use wait::SubmitWait;
+pub use when::{Due, ScheduleStats, When};
 pub use work::{AnyWork, LocalWork, SendWork, Work};
 
 pub use plimsoll_core::{

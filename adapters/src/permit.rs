@@ -15,7 +15,8 @@ use plimsoll_core::{
 use crate::access::Access;
 use crate::engine::machine::Shared;
 use crate::engine::types::Machine;
-use crate::recipient::{OfferOf, Recipient};
+use crate::engine::types::OfferOf;
+use crate::recipient::Recipient;
 use crate::work::AnyWork;
 
 /// Room for one task, or for several, that nobody else can take. Made by [`Access::reserve`], [`Access::reserve_many`] and

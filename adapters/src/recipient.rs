@@ -2,7 +2,6 @@
 
 use crate::engine::completions::QueueKey;
 use crate::engine::schedules::ScheduleKey;
-use crate::engine::types::Types;
 use crate::settlement::Settlement;
 use crate::sharing::Kinds;
 use crate::work::AnyWork;
@@ -29,6 +28,3 @@ pub(crate) enum Inside {
 }
 
 const _: () = assert!(size_of::<Option<Inside>>() <= size_of::<u64>());
-
-/// A job as it is offered to the machine.
-pub(crate) type OfferOf<W> = plimsoll_core::Offer<Types<W>>;

@@ -8,7 +8,7 @@ use crate::engine::attempt_host::AttemptHost;
 use crate::engine::close::Close;
 use crate::engine::lock::{CellLock, Lock, Locking};
 use crate::runtime::Timer;
-use crate::schedules::Due;
+use crate::when::Due;
 
 /// Whether the values of a processor may go from thread to thread: [`AnyThread`] or [`Local`]. It can't be implemented.
 ///

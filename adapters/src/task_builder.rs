@@ -8,10 +8,11 @@ use plimsoll_core::{Lane, Offer, Plan, Priority, Refused, Retry, Route, TaskId, 
 
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
+use crate::engine::types::OfferOf;
 use crate::handle::Handle;
 use crate::options::Options;
 use crate::permit::Permit;
-use crate::recipient::{Callback, CallbackOf, OfferOf, Recipient};
+use crate::recipient::{Callback, CallbackOf, Recipient};
 use crate::settlement::Settlement;
 use crate::sharing::{Erase, Kinds};
 use crate::wait::SubmitWait;

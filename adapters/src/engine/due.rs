@@ -8,8 +8,8 @@ use super::state::State;
 use crate::options::Options;
 use crate::panics::{catch, discard_panic};
 use crate::recipient::{Inside, Recipient};
-use crate::schedules::{Due, ScheduleStats, When};
 use crate::task_builder::only_job;
+use crate::when::{Due, ScheduleStats, When};
 use crate::work::AnyWork;
 
 /// How a schedule goes on after it was due.

@@ -1,10 +1,10 @@
 //! Schedules: what the engine keeps for each of them, under the machine's lock.
 
-use plimsoll_core::{Instant, Refusal, ScheduleId, Terms};
+use plimsoll_core::{Refusal, ScheduleId, Terms};
 use slab::Slab;
 
-use crate::schedules::{Due, ScheduleStats};
 use crate::sharing::Kinds;
+use crate::when::{Calendar, Due, ScheduleStats};
 use crate::work::AnyWork;
 
 /// What makes the job for each time that a schedule is due.
@@ -13,24 +13,6 @@ pub(crate) type MakerOf<W> = <<W as AnyWork>::Sharing as Kinds>::JobMaker<<W as 
 /// Names a schedule as long as there is the schedule, or one of its tasks that it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ScheduleKey(u32);
-
-/// The instants of a calendar, which follow no period. Asked without the lock.
-pub(crate) trait Calendar: Send {
-    /// The instant at which it is to be asked what has come; `None` if nothing more is in it. What has come by now is missed
-    /// if it `skips`.
-    fn next(&mut self, now: Instant, skips: bool) -> Option<Instant>;
-
-    /// What has come; `None` if nothing has, by its own clock.
-    fn fall_due(&mut self) -> Option<Occurrence>;
-}
-
-/// What has come of a calendar.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Occurrence {
-    /// For which time of the wall clock.
-    pub(crate) time: std::time::SystemTime,
-    pub(crate) missed: u64,
-}
 
 /// What a schedule runs: in the table, or in the hands of the one worker that calls it.
 pub(super) struct Runner<W: AnyWork> {

@@ -28,3 +28,6 @@ impl<W: AnyWork> Plan for Types<W> {
 }
 
 pub(crate) type Machine<W> = plimsoll_core::Processor<Types<W>>;
+
+/// A job as it is offered to the machine.
+pub(crate) type OfferOf<W> = plimsoll_core::Offer<Types<W>>;
