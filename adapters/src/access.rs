@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use plimsoll_core::{
     CancelError, CancelReason, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, Priority,
-    PriorityRefusal, Scope, SubscribeRefusal, TaskId, Totals,
+    PriorityRefusal, Rate, Scope, SubscribeRefusal, TaskId, Totals,
 };
 
 use crate::engine::machine::Shared;
@@ -94,6 +95,20 @@ impl<W: AnyWork> Access<W> {
         self.shared.read(|machine| machine.is_paused())
     }
 
+    /// Starts no attempts for so long. Running attempts and time-outs go on. A later call replaces this one; zero ends a
+    /// hold.
+    pub fn hold(&self, time: Duration) {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.hold(now, now.saturating_add(time)));
+    }
+
+    /// Sets how many attempts may be started in a time, in place of what the [builder](crate::Builder::rate) was told. Starts
+    /// that were counted before still count.
+    pub fn set_rate(&self, rate: Option<Rate>) {
+        let now = self.shared.now();
+        self.shared.act(|machine| machine.set_rate(now, rate));
+    }
+
     /// Starts no further attempts at tasks of this priority until [`resume_class`](Self::resume_class). Those that wait keep
     /// their place in the queue, and their time-outs count. O(1), with lanes O(lanes × log lanes) in one hold of the lock.
     ///
@@ -131,6 +146,25 @@ impl<W: AnyWork> Access<W> {
     pub fn set_concurrency(&self, concurrency: u32) -> u32 {
         let now = self.shared.now();
         self.shared.act(|machine| machine.set_concurrency(now, concurrency))
+    }
+
+    /// The task with this [`Unique`](crate::Unique) key: the one that waits, or else the one that runs. Whoever was
+    /// refused as a [`Duplicate`](crate::Refusal::Duplicate) learns here which task does the work.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Refusal, Thread, Unique, infallible, lane_key};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().dedup(1_000).spawn_on(Thread::start()?, infallible(|_: u8| async {}))?;
+    /// processor.pause();
+    /// let order = Unique::new(lane_key("order 7"));
+    /// let first = processor.task(1).unique(order).submit()?;
+    /// let refused = processor.task(1).unique(order).submit().unwrap_err();
+    /// assert_eq!((refused.reason, processor.task_with_key(order.key())), (Refusal::Duplicate, Some(first.id())));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn task_with_key(&self, key: u64) -> Option<TaskId> {
+        self.shared.read(|machine| machine.task_with_key(key))
     }
 
     /// Cancels the queued tasks of this part of the queue, for the reason [`CancelReason::CLEARED`], and returns how many those

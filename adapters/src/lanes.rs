@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use plimsoll_core::{HoldRefusal, LaneView, Rate, TaskId};
+use plimsoll_core::{HoldRefusal, LaneView};
 
 use crate::access::Access;
 use crate::work::AnyWork;
@@ -31,13 +31,6 @@ pub fn lane_key<T: Hash + ?Sized>(value: &T) -> u64 {
 }
 
 impl<W: AnyWork> Access<W> {
-    /// Starts no attempts for so long. Running attempts and time-outs go on. A later call replaces this one; zero ends a
-    /// hold.
-    pub fn hold(&self, time: Duration) {
-        let now = self.shared.now();
-        self.shared.act(|machine| machine.hold(now, now.saturating_add(time)));
-    }
-
     /// Starts no attempts of the lane with this key for so long: what a server asks for that sends a Retry-After. A
     /// later call replaces this one; zero ends a hold, and `Duration::MAX` pauses the lane until then.
     /// [`Context::hold_lane`](crate::Context::hold_lane) does this from within a handler.
@@ -47,32 +40,6 @@ impl<W: AnyWork> Access<W> {
     pub fn hold_lane(&self, key: u64, time: Duration) -> Result<(), HoldRefusal> {
         let now = self.shared.now();
         self.shared.act(|machine| machine.hold_lane(now, key, now.saturating_add(time)))
-    }
-
-    /// Sets how many attempts may be started in a time, in place of what the [builder](crate::Builder::rate) was told. Starts
-    /// that were counted before still count.
-    pub fn set_rate(&self, rate: Option<Rate>) {
-        let now = self.shared.now();
-        self.shared.act(|machine| machine.set_rate(now, rate));
-    }
-
-    /// The task with this [`Unique`](crate::Unique) key: the one that waits, or else the one that runs. Whoever was
-    /// refused as a [`Duplicate`](crate::Refusal::Duplicate) learns here which task does the work.
-    ///
-    /// ```
-    /// # use plimsoll::{Processor, Refusal, Thread, Unique, infallible, lane_key};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let processor = Processor::builder().dedup(1_000).spawn_on(Thread::start()?, infallible(|_: u8| async {}))?;
-    /// processor.pause();
-    /// let order = Unique::new(lane_key("order 7"));
-    /// let first = processor.task(1).unique(order).submit()?;
-    /// let refused = processor.task(1).unique(order).submit().unwrap_err();
-    /// assert_eq!((refused.reason, processor.task_with_key(order.key())), (Refusal::Duplicate, Some(first.id())));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn task_with_key(&self, key: u64) -> Option<TaskId> {
-        self.shared.read(|machine| machine.task_with_key(key))
     }
 
     /// What is in the lane with this key; `None` if there is nothing, and nothing shuts it.

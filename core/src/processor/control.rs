@@ -1,10 +1,11 @@
-//! Commands that steer the machine: cancel, pause, resume, the concurrency limit.
+//! Commands that steer the machine: cancel, pause, hold, the rate, the concurrency limit.
 //!
 //! What a cancel does to a task in each state is in the table of [`State::on`](crate::lifecycle::State::on);
 //! `end_cancelled` in `settle` performs it.
 
 use super::Processor;
-use crate::{CancelError, CancelReason, Instant, Plan, Priority, TaskId};
+use super::deadlines::{OwnTimer, Owner};
+use crate::{CancelError, CancelReason, Instant, Plan, Priority, Rate, TaskId};
 
 /// What [`Processor::cancel`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,26 @@ impl<P: Plan> Processor<P> {
         self.gate.is_paused()
     }
 
+    /// Starts no attempts before `until`. Running attempts and time-outs go on, and tasks are admitted while the queue
+    /// has room. A later call replaces the instant; one that is not in the future ends the hold.
+    ///
+    /// May change: [`startable`](Self::startable), [`next_wake`](Self::next_wake), room.
+    pub fn hold(&mut self, now: Instant, until: Instant) {
+        let now = self.observe_time(now);
+        let opens_at = self.gate.hold_until(until, now);
+        self.set_gate_timer(opens_at);
+    }
+
+    /// Sets how many attempts may be started in a time, in place of [`Limits::rate`](crate::Limits::rate). Starts that
+    /// were counted before still count.
+    ///
+    /// May change: [`startable`](Self::startable), [`next_wake`](Self::next_wake), room.
+    pub fn set_rate(&mut self, now: Instant, rate: Option<Rate>) {
+        let now = self.observe_time(now);
+        let opens_at = self.gate.set_rate(rate, now);
+        self.set_gate_timer(opens_at);
+    }
+
     /// Starts no more attempts at tasks of this priority until [`resume_class`](Self::resume_class). Those that wait keep their
     /// place in the queue and their time-outs, and further ones are admitted while it has room. O(1), with lanes
     /// O(lanes × log lanes).
@@ -148,5 +169,22 @@ impl<P: Plan> Processor<P> {
     pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {
         self.observe_time(now);
         self.gate.set_concurrency(concurrency)
+    }
+
+    /// The timer of the gate has fired.
+    #[cold]
+    pub(super) fn fire_gate(&mut self) {
+        let opens_at = self.gate.shut_or_open(self.now);
+        self.set_gate_timer(opens_at);
+    }
+
+    /// Sets the timer of the gate, or clears it if the gate is open.
+    #[cold]
+    pub(super) fn set_gate_timer(&mut self, opens_at: Option<Instant>) {
+        let timer = Owner::Own(OwnTimer::Gate);
+        match opens_at.filter(|_| !self.ending.is_ending()) {
+            Some(at) => self.deadlines.set(timer, at),
+            None => self.deadlines.clear(timer),
+        }
     }
 }

@@ -1,21 +1,11 @@
-//! Lanes, rates and holds: what they change in the flow of tasks. [`crate::lanes`] has the lanes themselves.
+//! Lanes: what they change in the flow of tasks. [`crate::lanes`] has the lanes themselves.
 
 use super::Processor;
-use super::deadlines::{OwnTimer, Owner};
+use super::deadlines::Owner;
 use crate::lanes::{LaneView, Timer};
-use crate::{HoldRefusal, Instant, Plan, Priority, Rate, Terms};
+use crate::{HoldRefusal, Instant, Plan, Priority, Terms};
 
 impl<P: Plan> Processor<P> {
-    /// Starts no attempts before `until`. Running attempts and time-outs go on, and tasks are admitted while the queue
-    /// has room. A later call replaces the instant; one that is not in the future ends the hold.
-    ///
-    /// May change: [`startable`](Self::startable), [`next_wake`](Self::next_wake), room.
-    pub fn hold(&mut self, now: Instant, until: Instant) {
-        let now = self.observe_time(now);
-        let opens_at = self.gate.hold_until(until, now);
-        self.set_gate_timer(opens_at);
-    }
-
     /// Starts no attempts of the lane with this key before `until`: the other end has asked for a pause, such as by a
     /// `Retry-After`. A later call replaces the instant; one that is not in the future ends the hold, and
     /// [`Instant::MAX`] pauses the lane until then. A lane with nothing in it exists for as long as it is held.
@@ -52,16 +42,6 @@ impl<P: Plan> Processor<P> {
         let timer = lanes.hold(key, until, now).ok_or(HoldRefusal::Lanes)?;
         self.set_lane_timer(Some(timer));
         Ok(())
-    }
-
-    /// Sets how many attempts may be started in a time, in place of [`Limits::rate`](crate::Limits::rate). Starts that
-    /// were counted before still count.
-    ///
-    /// May change: [`startable`](Self::startable), [`next_wake`](Self::next_wake), room.
-    pub fn set_rate(&mut self, now: Instant, rate: Option<Rate>) {
-        let now = self.observe_time(now);
-        let opens_at = self.gate.set_rate(rate, now);
-        self.set_gate_timer(opens_at);
     }
 
     /// The lane with this key; `None` if there is nothing in it and nothing shuts it.
@@ -143,13 +123,6 @@ impl<P: Plan> Processor<P> {
         self.set_lane_timer(timer);
     }
 
-    /// The timer of the gate has fired.
-    #[cold]
-    pub(super) fn fire_gate(&mut self) {
-        let opens_at = self.gate.shut_or_open(self.now);
-        self.set_gate_timer(opens_at);
-    }
-
     /// The end has come to the lane with this number.
     pub(super) fn end_lane(&mut self, number: u32) {
         let timer = self.lanes.as_mut().and_then(|lanes| lanes.end(number));
@@ -161,16 +134,6 @@ impl<P: Plan> Processor<P> {
             Some(Timer { lane, at: Some(at) }) => self.deadlines.set(Owner::Lane(lane), at),
             Some(Timer { lane, at: None }) => self.deadlines.clear(Owner::Lane(lane)),
             None => {}
-        }
-    }
-
-    /// Sets the timer of the gate, or clears it if the gate is open.
-    #[cold]
-    fn set_gate_timer(&mut self, opens_at: Option<Instant>) {
-        let timer = Owner::Own(OwnTimer::Gate);
-        match opens_at.filter(|_| !self.ending.is_ending()) {
-            Some(at) => self.deadlines.set(timer, at),
-            None => self.deadlines.clear(timer),
         }
     }
 }
