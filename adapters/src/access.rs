@@ -197,6 +197,21 @@ impl<W: AnyWork> Access<W> {
     /// Changes the priority of a task that waits: delayed, queued or backing off. A queued task goes to the end of its new
     /// class; its time-outs count on.
     ///
+    /// ```
+    /// # use plimsoll::{Priority, PriorityRefusal, Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u8| async move { n }))?;
+    /// processor.pause();
+    /// let report = processor.task(1).priority(Priority::LOWEST).submit()?;
+    /// processor.set_priority(report.id(), Priority::HIGHEST)?;
+    /// processor.resume();
+    /// let id = report.id();
+    /// assert_eq!(report.wait()?, 1);
+    /// assert_eq!(processor.set_priority(id, Priority::LOWEST), Err(PriorityRefusal::NotFound));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`PriorityRefusal`]; nothing has changed.
     pub fn set_priority(&self, task: TaskId, priority: Priority) -> Result<(), PriorityRefusal> {

@@ -128,7 +128,6 @@ impl<R> Builder<R> {
         events: u32
         schedules: u32
         attempts: u32
-        overflow: Overflow
         lanes: LaneLimits
         monitor: bool
         seed: u64
@@ -148,9 +147,48 @@ impl<R> Builder<R> {
     }
 
     /// Sets [`Limits::rate`]: how many attempts may be started in a time. [`Access::set_rate`](crate::Access::set_rate)
-    /// changes it. Default: any number.
+    /// changes it, and [`Lane::rate`](crate::Lane::rate) is one for a key. Default: any number.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Rate, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // A thousand a second, evenly spread; after a time without starts up to ten at once.
+    /// let rate = Rate::new(1_000, Duration::from_secs(1)).burst(10);
+    /// let processor = Processor::builder().rate(rate).spawn_on(Thread::start()?, infallible(|n: u32| async move { n }))?;
+    /// for n in 0..20 {
+    ///     processor.task(n).post()?;
+    /// }
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.totals().settled.completed, 20);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rate(mut self, rate: Rate) -> Self {
         self.limits.rate = Some(rate);
+        self
+    }
+
+    /// Sets [`Limits::overflow`]: which task gives way when a task is submitted and the queue, or the task's lane, is full.
+    /// Default: none, the new task is refused.
+    ///
+    /// ```
+    /// # use plimsoll::{Overflow, Processor, TaskError, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder()
+    ///     .queue(1)
+    ///     .overflow(Overflow::DropOldest)
+    ///     .spawn_on(Thread::start()?, infallible(|price: u32| async move { price }))?;
+    /// processor.pause();
+    /// let (old, new) = (processor.submit(100)?, processor.submit(101)?);
+    /// assert_eq!(old.wait(), Err(TaskError::Shed));
+    /// processor.resume();
+    /// assert_eq!(new.wait(), Ok(101));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.limits.overflow = overflow;
         self
     }
 
@@ -202,6 +240,27 @@ impl<R> Builder<R> {
     /// Sets the soft limit of tasks whose [`Options`](crate::Options) name none: an attempt that runs for longer is reported
     /// once, by [`Event::Slow`](crate::Event::Slow) and in [`Totals::slow`](crate::Totals::slow), and goes on. Default: none.
     /// Attempts are [monitored](Self::monitor) then.
+    ///
+    /// ```
+    /// # use futures::StreamExt;
+    /// # use plimsoll::{Context, Event, Notice, Processor, Thread};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().slow_after(Duration::from_millis(5)).subscribers(1).spawn_on(
+    ///     Thread::start()?,
+    ///     |time: Duration, cx: Context<&'static str>| async move { cx.sleep(time).await },
+    /// )?;
+    /// let slow = processor.subscribe()?.filter_map(async |notice| match notice {
+    ///     Notice::Event(Event::Slow { meta, .. }) => Some(meta),
+    ///     _ => None,
+    /// });
+    /// processor.task(Duration::ZERO).meta("a short one").post()?;
+    /// processor.task(Duration::from_secs(60)).meta("a long one").post()?;
+    /// let mut slow = std::pin::pin!(slow);
+    /// assert_eq!(futures::executor::block_on(slow.next()), Some("a long one"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn slow_after(mut self, limit: Duration) -> Self {
         self.defaults.slow_after = Some(limit);
         self

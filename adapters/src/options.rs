@@ -85,12 +85,52 @@ impl<M> Options<M> {
 
     /// Sets its key that no two tasks have at the same time, and what happens to the second. Default: none. Where all who ask
     /// need the result, [`Cache::get_or_insert_with`](crate::Cache::get_or_insert_with) has one of them submit.
+    ///
+    /// ```
+    /// # use plimsoll::{Options, Processor, Refusal, Thread, Unique, infallible, lane_key};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder()
+    ///     .dedup(1_000)
+    ///     .spawn_on(Thread::start()?, infallible(|path: &'static str| async move { path.len() }))?;
+    /// // An order is placed once, and not again within ten minutes of its completion.
+    /// let once = Options::default().unique(Unique::new(lane_key("order 7")).window(Duration::from_secs(600)));
+    /// assert_eq!(processor.task("order 7").options(once).submit()?.wait()?, 7);
+    /// let refused = processor.task("order 7").options(once).submit().unwrap_err();
+    /// assert_eq!(refused.reason, Refusal::Duplicate);
+    /// // A file is indexed when it has not changed for 5 ms, and after 50 ms at the latest.
+    /// let latest = Unique::new(lane_key("a.txt")).replace().longest(Duration::from_millis(50));
+    /// let debounced = Options::default().unique(latest).delay(Duration::from_millis(5));
+    /// for _ in 0..10 {
+    ///     processor.task("a.txt").options(debounced).post()?;
+    /// }
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.totals().settled.cancelled + processor.totals().settled.completed, 11);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unique(mut self, unique: Unique) -> Self {
         self.unique = Some(unique);
         self
     }
 
     /// Sets the lane to which it belongs. Default: the lane of all tasks without a key.
+    ///
+    /// ```
+    /// # use plimsoll::{Lane, LaneLimits, Options, Processor, Rate, Thread, infallible, lane_key};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder()
+    ///     .lanes(LaneLimits::new(10_000))
+    ///     .spawn_on(Thread::start()?, infallible(|url: &'static str| async move { url.len() }))?;
+    /// // At most two requests at a time and 50 a second to each host; a customer who pays has four times the share of another.
+    /// let host = Lane::new(lane_key("example.com")).concurrency(2).rate(Rate::new(50, Duration::from_secs(1)));
+    /// let customer = |name: &str, pays: bool| Lane::new(lane_key(name)).weight(if pays { 4 } else { 1 });
+    /// processor.task("https://example.com/").options(Options::default().lane(host)).post()?;
+    /// processor.task("a report").lane(customer("ACME", true)).post()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = Some(lane);
         self
