@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::task::earlier;
 use super::wheel::has_come;
 use super::{Model, Stage, Task, after, one};
-use crate::testkit::Flaw;
-use crate::testkit::parts::monitor::{Answer, Call};
+use crate::testkit::calls::monitor::{Answer, Call};
+use crate::testkit::flaws::Flaw;
 use crate::{AttemptId, Event, Instant, Progress, TaskView};
 
 /// What a task's latest attempt has told of itself.

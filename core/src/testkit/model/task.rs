@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::monitor::Told;
+use crate::testkit::calls::effects::Settled;
 use crate::testkit::order::{Order, Way};
-use crate::testkit::parts::effects::Settled;
 use crate::{AttemptId, CancelReason, Instant, OutcomeKind, Priority, TaskId};
 
 /// A task that has a slot.
