@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::monitor::Told;
+use super::task::Told;
 use super::{Model, Stage, Task, after};
 use crate::testkit::calls::submissions::{Answer, Call, Offer, Offered, Why};
 use crate::testkit::flaws::Flaw;
