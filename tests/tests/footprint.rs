@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::testkit::parts::{sources, time};
+use plimsoll_core::testkit::calls::{sources, time};
 use plimsoll_core::testkit::{Call, Host, Kit, Script, Setup, Step, trace};
 use plimsoll_core::{
     CacheLimits, Effect, Instant, LaneLimits, Limits, Offer, Outcome, Plan, Policy, Processor, Progress,

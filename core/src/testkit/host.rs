@@ -1,7 +1,6 @@
-//! The simulated host: it makes the calls of a script on a machine and records the answers.
+//! The simulated host: a machine with counted payloads. How it makes calls is in `calls/`.
 
-use super::parts::{Answer, Call};
-use super::script::Setup;
+use super::setup::Setup;
 use super::token::{Books, Kit, Token};
 use crate::{BuildError, Processor};
 
@@ -38,10 +37,5 @@ impl Host {
     /// A payload to move into the machine.
     pub(super) fn token(&self, number: u32) -> Token {
         self.books.token(number)
-    }
-
-    /// Makes one call, and returns its answer.
-    pub fn call(&mut self, call: &Call) -> Answer {
-        call.make(self)
     }
 }

@@ -14,38 +14,49 @@
 //! check(&script).unwrap();
 //! ```
 //!
-//! Steps, calls and answers are enums of the machine's [parts], and what belongs to one part is in a file of its
-//! name: the bytes of its steps, the calls that they make, how the host makes a call on the machine, and the answers.
-//! The answer that the model must give is in the file beside it, in `model/`. What all parts share:
+//! Steps, calls and answers are enums of the machine's parts, a row of the table in `parts.rs` each, and what belongs to
+//! one part is in files of its name in three folders: [`calls`], `model/` and [`steps`]. Each file below imports only
+//! from those above it:
 //!
 //! | file | what is there |
 //! |---|---|
-//! | `parts/mod.rs` | the table of parts, with the bytes that choose each |
-//! | `script.rs`, `order.rs` | the bytes that choose the limits, and those that choose the terms of a task |
-//! | `oracle/memory.rs` | the ids that were given out, a line each kind, and what a host has in hand |
-//! | `oracle/` | what is compared, the turns of a host that behaves, and the end |
-//! | `model/accounts.rs`, `model/inspect.rs` | the model's ledger and census, a row each class |
+//! | `parts.rs` | the table of parts, with the bytes that choose each |
 //! | `flaws.rs` | what the comparison must find: a flaw or a class of limits is a line |
+//! | `token.rs`, `choices.rs` | counted payloads, and values that a byte chooses |
+//! | `setup.rs`, `order.rs` | the bytes that choose the limits, and those that choose the terms of a task |
+//! | `host.rs` | the simulated host, which has the machine |
+//! | `calls/` | for each part its calls and their answers, and how the host makes a call |
+//! | `model/` | for each part its naive model, with the answers that the machine must give |
+//! | `model/accounts.rs`, `model/inspect.rs` | the model's ledger and census, a row each class |
+//! | `oracle/` | what is compared, the turns of a host that behaves, and the end |
+//! | `oracle/memory.rs` | the ids that were given out, a line each kind, and what a host has in hand |
+//! | `steps/` | for each part its steps, the bytes that choose them, and the calls that they make |
+//! | `script.rs`, `check.rs` | scripts of steps, and their run from the first step to the end of the machine |
 
+pub mod calls;
+mod check;
+mod choices;
 mod flaws;
 mod host;
 mod model;
 mod oracle;
 mod order;
-pub mod parts;
+mod parts;
 mod script;
+mod setup;
+pub mod steps;
 mod token;
 mod wheel;
 
+pub use calls::{Answer, Call};
+pub use check::{check, check_flawed, trace};
 pub use flaws::{Class, Flaw};
 pub use host::Host;
 pub use model::Model;
-pub use oracle::{Fault, Oracle, Summary, check, check_flawed, trace};
+pub use oracle::{Fault, Oracle, Summary};
 pub use order::Order;
-pub use parts::{Answer, Call, Step};
-pub use script::{Script, Setup};
+pub use script::Script;
+pub use setup::Setup;
+pub use steps::Step;
 pub use token::{Books, Key, Kit, Token};
 pub use wheel::Wheel;
-
-/// A budget that no test uses up.
-const AMPLE: u32 = 1 << 20;

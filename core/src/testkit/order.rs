@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use super::script::{Setup, pick};
-use crate::{Jitter, Lane, Priority, Rate, Retry, Terms, Timeouts, Unique};
+use super::choices::{key, pick, rate};
+use super::setup::Setup;
+use crate::{Jitter, Lane, Priority, Retry, Terms, Timeouts, Unique};
 
 /// Bytes that choose the terms of a task. The fourth and the fifth choose its lane: zero chooses none, so that a script that
 /// was kept before does what it did. The last two are not in the steps: [`Setup`] has
@@ -186,28 +187,6 @@ impl Order {
     pub(super) fn needs_monitor(self) -> bool {
         let is_some = |limit: Option<Duration>| limit.is_some_and(|limit| limit < Duration::MAX);
         is_some(self.timeouts().heartbeat) || is_some(self.slow_after())
-    }
-}
-
-/// How many keys of lanes scripts use.
-pub(super) const KEYS: u64 = 3;
-
-/// The key of a lane.
-pub(super) fn key(choice: u8) -> u64 {
-    u64::from(choice) % KEYS
-}
-
-/// A rate, mostly none.
-pub(super) fn rate(choice: u8) -> Option<Rate> {
-    let second = Duration::from_secs(1);
-    match choice {
-        0..208 => None,
-        208..216 => Some(Rate::new(1, Duration::from_millis(2))),
-        216..224 => Some(Rate::new(3, Duration::from_millis(10)).burst(2)),
-        224..232 => Some(Rate::new(7_000, second)),
-        232..240 => Some(Rate::new(300, second).burst(3)),
-        240..248 => Some(Rate::new(1, Duration::MAX).burst(2)),
-        248.. => Some(Rate::new(0, Duration::ZERO)),
     }
 }
 

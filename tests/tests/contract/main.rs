@@ -8,13 +8,13 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plimsoll_core::testkit::parts::attempts::{self, Stopped};
-use plimsoll_core::testkit::parts::effects::{self, Done, Settled};
-use plimsoll_core::testkit::parts::permits::{self, Room};
-use plimsoll_core::testkit::parts::sleeps::{self, Slept};
-use plimsoll_core::testkit::parts::{cache, gate, observer, sources, submissions, subscribers, tasks, time};
+use plimsoll_core::testkit::calls::attempts::{self, Stopped};
+use plimsoll_core::testkit::calls::effects::{self, Done, Settled};
+use plimsoll_core::testkit::calls::permits::{self, Room};
+use plimsoll_core::testkit::calls::sleeps::{self, Slept};
+use plimsoll_core::testkit::calls::{cache, gate, observer, sources, submissions, subscribers, tasks, time};
 use plimsoll_core::testkit::{
-    Answer, Call, Flaw, Host, Oracle, Script, Setup, Step, check, check_flawed, trace,
+    Answer, Call, Flaw, Host, Oracle, Script, Setup, Step, check, check_flawed, steps, trace,
 };
 use plimsoll_core::{Drain, OutcomeKind, Phase, Refusal, Wake};
 use proptest::collection::vec;
@@ -130,7 +130,8 @@ proptest! {
     #[test]
     fn an_observer_sees_every_task_once_and_first(mut script in scripts(STEPS)) {
         script.setup.0[6] |= 4;
-        script.steps.retain(|step| !matches!(step, Step::Observer(observer::Step::Observe { on: false })));
+        let ends = steps::observer::Step::Observe { on: false }.into();
+        script.steps.retain(|step| *step != ends);
         prop_assert!(script.setup.observes());
         let (mut admitted, mut seen) = (BTreeSet::new(), BTreeSet::new());
         for (call, answer) in trace(&script).unwrap() {

@@ -1,6 +1,6 @@
 //! All scripts of a few steps: no chance is involved.
 
-use plimsoll_core::testkit::parts::{attempts, effects, gate, permits, submissions, tasks, time};
+use plimsoll_core::testkit::steps::{attempts, effects, gate, permits, submissions, tasks, time};
 use plimsoll_core::testkit::{Order, Script, Setup, Step, check};
 
 /// All that five steps out of twelve can do to machines of these limits.

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_core::testkit::parts::attempts::{self, Failure, Stopped};
-use plimsoll_core::testkit::parts::effects::{self, Done, Settled};
-use plimsoll_core::testkit::parts::permits::{self, Room};
-use plimsoll_core::testkit::parts::sleeps::{self, Slept};
-use plimsoll_core::testkit::parts::sources;
-use plimsoll_core::testkit::parts::submissions::{self, Offer, Offered, Returned};
-use plimsoll_core::testkit::parts::tasks::{self, Claimed};
-use plimsoll_core::testkit::parts::time::{self, Swept};
-use plimsoll_core::testkit::parts::{cache, gate, observer, subscribers};
+use plimsoll_core::testkit::calls::attempts::{self, Failure, Stopped};
+use plimsoll_core::testkit::calls::effects::{self, Done, Settled};
+use plimsoll_core::testkit::calls::permits::{self, Room};
+use plimsoll_core::testkit::calls::sleeps::{self, Slept};
+use plimsoll_core::testkit::calls::sources;
+use plimsoll_core::testkit::calls::submissions::{self, Offer, Offered, Returned};
+use plimsoll_core::testkit::calls::tasks::{self, Claimed};
+use plimsoll_core::testkit::calls::time::{self, Swept};
+use plimsoll_core::testkit::calls::{cache, gate, observer, subscribers};
 use plimsoll_core::testkit::{Answer, Call};
 
 /// The tokens that are in the machine, as seen from the calls and answers alone.

@@ -2,7 +2,7 @@
 
 use super::comparison::Comparison;
 use super::{Model, Owner, size};
-use crate::testkit::Flaw;
+use crate::testkit::flaws::Flaw;
 use crate::{Ledger, Totals};
 
 impl Model {

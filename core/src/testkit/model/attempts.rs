@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::task::earlier;
 use super::{Model, Stage, after, one};
-use crate::testkit::Flaw;
-use crate::testkit::parts::attempts::{Answer, Call, Failure, Stopped};
+use crate::testkit::calls::attempts::{Answer, Call, Failure, Stopped};
+use crate::testkit::flaws::Flaw;
 use crate::{AttemptId, CancelReason, ErrorKind, Event, Instant, Message, OutcomeKind};
 
 /// How the machine takes a report.

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::Model;
-use crate::testkit::parts::cache::{Answer, Call, Pair};
+use crate::testkit::calls::cache::{Answer, Call, Pair};
 use crate::{CacheLimits, Instant, Policy};
 
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,8 @@
 
 use super::{Model, Task};
 use crate::Priority;
-use crate::testkit::Flaw;
-use crate::testkit::parts::classes::{Answer, Call};
+use crate::testkit::calls::classes::{Answer, Call};
+use crate::testkit::flaws::Flaw;
 
 impl Call {
     pub(in crate::testkit) fn predict(&self, model: &mut Model, _: &Answer) -> Answer {

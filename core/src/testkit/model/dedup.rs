@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use super::comparison::Comparison;
 use super::{Model, Owner, Stage, Task, after};
-use crate::testkit::order::KEYS;
-use crate::testkit::{Flaw, Kit};
+use crate::testkit::choices::KEYS;
+use crate::testkit::flaws::Flaw;
+use crate::testkit::token::Kit;
 use crate::{CancelReason, Instant, OutcomeKind, Processor, Refusal, Unique};
 
 /// The memory of keys whose tasks have completed: each with the end of its window, the oldest first.

@@ -1,8 +1,8 @@
 //! The effects.
 
 use super::{Model, Parting};
-use crate::testkit::Flaw;
-use crate::testkit::parts::effects::{Answer, Call, Done};
+use crate::testkit::calls::effects::{Answer, Call, Done};
+use crate::testkit::flaws::Flaw;
 use crate::{OutcomeKind, Phase, Stop};
 
 impl Call {

@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use super::{Model, Owner, Parting, Stage, Task};
-use crate::testkit::Flaw;
+use crate::testkit::calls::effects::Done;
+use crate::testkit::flaws::Flaw;
 use crate::testkit::order::Way;
-use crate::testkit::parts::effects::Done;
 use crate::{CancelReason, Drain, Event, Phase};
 
 impl Model {

@@ -2,8 +2,8 @@
 
 use super::{Model, Stage, Task, one, size};
 use crate::Event;
-use crate::testkit::Flaw;
-use crate::testkit::parts::gate::{Answer, Call, Started};
+use crate::testkit::calls::gate::{Answer, Call, Started};
+use crate::testkit::flaws::Flaw;
 
 /// How many overdue tasks one call settles at most.
 const EXPIRED_A_START: u32 = 64;

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use super::comparison::Comparison;
 use super::{Model, Task};
+use crate::testkit::calls::submissions::Offer;
 use crate::testkit::order::Order;
-use crate::testkit::parts::submissions::Offer;
-use crate::testkit::{Kit, Token};
+use crate::testkit::token::{Kit, Token};
 use crate::{Processor, Route, SourceId, TaskId, Terms};
 
 /// Routes and terms, each refused for a reason of its own.

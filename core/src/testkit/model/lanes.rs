@@ -5,9 +5,10 @@ use core::time::Duration;
 
 use super::comparison::Comparison;
 use super::{Model, Owner, Task, size};
-use crate::testkit::order::KEYS;
-use crate::testkit::parts::lanes::{Answer, Call};
-use crate::testkit::{Class, Flaw, Kit};
+use crate::testkit::calls::lanes::{Answer, Call};
+use crate::testkit::choices::KEYS;
+use crate::testkit::flaws::{Class, Flaw};
+use crate::testkit::token::Kit;
 use crate::{HoldRefusal, Instant, Lane, LaneView, Phase, Processor, Rate, Refusal};
 
 /// A lateness below this is made good.

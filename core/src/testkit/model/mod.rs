@@ -36,9 +36,10 @@ use alloc::vec::Vec;
 
 use fastrand::Rng;
 
-use super::parts::{Answer, Call};
-use super::script::Setup;
-use super::{Class, Flaw};
+use super::calls::{Answer, Call};
+use super::flaws::{Class, Flaw};
+use super::parts::for_each_part;
+use super::setup::Setup;
 use crate::{
     AttemptId, ByOutcome, Event, Health, Instant, LastError, Ledger, Limits, Phase, Remains, ScheduleId,
     SleepId, TaskId, Totals,
@@ -214,7 +215,7 @@ impl Model {
         if let Some(now) = call.now() {
             self.now = self.now.max(now);
         }
-        let answer = call.predict(self, given);
+        let answer = self.predict(call, given);
         self.note_highest();
         answer
     }
@@ -338,3 +339,22 @@ impl Model {
         self.rearm(meta);
     }
 }
+
+/// Hands each call on to its part, for the answer.
+macro_rules! predictions {
+    ($($part:ident($file:ident): $bytes:pat,)*) => {
+        impl Model {
+            fn predict(&mut self, call: &Call, given: &Answer) -> Answer {
+                match (call, given) {
+                    $((Call::$part(call), Answer::$part(given)) => Answer::$part(call.predict(self, given)),)*
+                    _ => {
+                        self.complain("the answer is one of another part");
+                        given.clone()
+                    }
+                }
+            }
+        }
+    };
+}
+
+for_each_part!(predictions);

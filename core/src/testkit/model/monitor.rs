@@ -1,22 +1,11 @@
 //! Heartbeats, progress, and the watchdog over slow attempts.
 
-use core::time::Duration;
-
-use super::task::earlier;
+use super::task::Told;
 use super::wheel::has_come;
-use super::{Model, Stage, Task, after, one};
-use crate::testkit::Flaw;
-use crate::testkit::parts::monitor::{Answer, Call};
-use crate::{AttemptId, Event, Instant, Progress, TaskView};
-
-/// What a task's latest attempt has told of itself.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    beat_at: Option<Instant>,
-    progress: Option<Progress>,
-    /// Whether it was reported as slow.
-    slow: bool,
-}
+use super::{Model, Stage, Task, one};
+use crate::testkit::calls::monitor::{Answer, Call};
+use crate::testkit::flaws::Flaw;
+use crate::{AttemptId, Event, Progress, TaskView};
 
 impl Call {
     pub(in crate::testkit) fn predict(&self, model: &mut Model, _: &Answer) -> Answer {
@@ -85,29 +74,6 @@ impl Model {
 }
 
 impl Task {
-    /// When the heartbeat time-out of its attempt, which began at this instant, passes.
-    pub(super) fn silent_at(&self, since: Instant) -> Option<Instant> {
-        let limit = self.order.timeouts().heartbeat?;
-        // In whole milliseconds.
-        let limit = match u64::try_from(limit.as_nanos().div_ceil(1_000_000)) {
-            Ok(millis) => Duration::from_millis(millis),
-            Err(_) => Duration::MAX,
-        };
-        after(self.told.beat_at.map_or(since, |beat_at| beat_at.max(since)), limit)
-    }
-
-    /// When its running attempt is to be reported as slow.
-    pub(super) fn slow_at(&self) -> Option<Instant> {
-        let Stage::Running { since, .. } = self.stage else { return None };
-        self.order.slow_after().filter(|_| !self.told.slow).and_then(|limit| after(since, limit))
-    }
-
-    /// When its running attempt times out.
-    pub(super) fn deadline_of_attempt(&self) -> Option<Instant> {
-        let Stage::Running { since, deadline } = self.stage else { return None };
-        earlier(deadline, self.silent_at(since))
-    }
-
     /// This view of it, with what its attempt has told.
     pub(super) fn with_told(&self, view: TaskView<u32>) -> TaskView<u32> {
         TaskView { progress: self.told.progress, ..view }

@@ -1,10 +1,10 @@
 //! Outcomes that the host observes before anybody else can have them.
 
 use super::{Model, Parting};
-use crate::testkit::Flaw;
+use crate::testkit::calls::effects::Done;
+use crate::testkit::calls::observer::{Answer, Call, Unwanted};
+use crate::testkit::flaws::Flaw;
 use crate::testkit::order::Way;
-use crate::testkit::parts::effects::Done;
-use crate::testkit::parts::observer::{Answer, Call, Unwanted};
 use crate::{OutcomeKind, TaskId};
 
 impl Call {

@@ -1,9 +1,9 @@
 //! Tasks that leave the queue before their turn.
 
 use super::{Model, Stage, Task};
-use crate::testkit::Flaw;
-use crate::testkit::parts::overflow::{Answer, Call};
-use crate::testkit::parts::submissions::Offer;
+use crate::testkit::calls::overflow::{Answer, Call};
+use crate::testkit::calls::submissions::Offer;
+use crate::testkit::flaws::Flaw;
 use crate::{CancelReason, OutcomeKind, Overflow, Priority, PriorityRefusal, Refusal, Scope, TaskId};
 
 impl Call {

@@ -3,10 +3,10 @@
 use core::num::NonZeroU32;
 
 use super::{Model, size};
-use crate::testkit::parts::effects::Done;
-use crate::testkit::parts::permits::{Answer, Call, Room};
-use crate::testkit::parts::submissions::{Offer, Why};
-use crate::testkit::{Class, Flaw};
+use crate::testkit::calls::effects::Done;
+use crate::testkit::calls::permits::{Answer, Call, Room};
+use crate::testkit::calls::submissions::{Offer, Why};
+use crate::testkit::flaws::{Class, Flaw};
 use crate::{PermitId, PermitRefusal, Phase, Refusal, ReserveRefusal, WaitRefusal};
 
 /// A permit, or a waiter for one.

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use super::comparison::Comparison;
 use super::{Model, Owner, size};
-use crate::testkit::parts::schedules::{Answer, Call};
-use crate::testkit::{Class, Flaw, Kit};
+use crate::testkit::calls::schedules::{Answer, Call};
+use crate::testkit::flaws::{Class, Flaw};
+use crate::testkit::token::Kit;
 use crate::{Due, Instant, Missed, Overlap, Phase, Processor, Schedule, ScheduleId, ScheduleRefusal};
 
 /// All schedules, oldest first, and those that owe an effect, in the order in which they fell due.

@@ -1,9 +1,9 @@
 //! How an outcome is fixed, and how it leaves the machine.
 
 use super::{Model, Owner, Parting, STAND_IN, Stage, Task};
-use crate::testkit::Flaw;
+use crate::testkit::calls::effects::Settled;
+use crate::testkit::flaws::Flaw;
 use crate::testkit::order::Way;
-use crate::testkit::parts::effects::Settled;
 use crate::{CancelReason, ErrorKind, Event, LastError, Message, OutcomeKind, SourceId, TaskId};
 
 impl Model {

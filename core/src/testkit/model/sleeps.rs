@@ -4,9 +4,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::{Model, Owner, Task, size};
-use crate::testkit::Class;
-use crate::testkit::parts::effects::Done;
-use crate::testkit::parts::sleeps::{Answer, Call, Slept};
+use crate::testkit::calls::effects::Done;
+use crate::testkit::calls::sleeps::{Answer, Call, Slept};
+use crate::testkit::flaws::Class;
 use crate::{AttemptId, Instant, SleepId, SleepRefusal};
 
 /// All sleeps in the order in which they began, and the sleeps whose waiters are to be woken, in that order.

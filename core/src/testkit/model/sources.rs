@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use super::{Model, one, size};
-use crate::testkit::parts::sources::{Answer, Call, Detached};
-use crate::testkit::parts::submissions::{Offer, Returned, Why};
-use crate::testkit::{Class, Flaw};
+use crate::testkit::calls::sources::{Answer, Call, Detached};
+use crate::testkit::calls::submissions::{Offer, Returned, Why};
+use crate::testkit::flaws::{Class, Flaw};
 use crate::{AttachRefusal, ErrorKind, Event, Fed, FeedRefusal, Message, Phase, Refusal, SourceId, TaskId};
 
 #[derive(Debug)]

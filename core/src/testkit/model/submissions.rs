@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::monitor::Told;
+use super::task::Told;
 use super::{Model, Stage, Task, after};
-use crate::testkit::Flaw;
+use crate::testkit::calls::submissions::{Answer, Call, Offer, Offered, Why};
+use crate::testkit::flaws::Flaw;
 use crate::testkit::order::Way;
-use crate::testkit::parts::submissions::{Answer, Call, Offer, Offered, Why};
 use crate::{Event, Instant, Phase, Refusal, TaskId};
 
 impl Call {

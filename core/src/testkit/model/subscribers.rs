@@ -4,8 +4,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::{Model, STAND_IN};
-use crate::testkit::Class;
-use crate::testkit::parts::subscribers::{Answer, Call};
+use crate::testkit::calls::subscribers::{Answer, Call};
+use crate::testkit::flaws::Class;
 use crate::{Event, Next, SubscribeRefusal, SubscriberId, TaskId};
 
 #[derive(Debug)]

@@ -3,10 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::monitor::Told;
+use crate::testkit::calls::effects::Settled;
 use crate::testkit::order::{Order, Way};
-use crate::testkit::parts::effects::Settled;
-use crate::{AttemptId, CancelReason, Instant, OutcomeKind, Priority, TaskId};
+use crate::{AttemptId, CancelReason, Instant, OutcomeKind, Priority, Progress, TaskId};
 
 /// A task that has a slot.
 #[derive(Debug)]
@@ -61,6 +60,15 @@ pub(super) struct Task {
     /// What its latest attempt has told of itself.
     pub(super) told: Told,
     pub(super) parting: Vec<Parting>,
+}
+
+/// What a task's latest attempt has told of itself.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) beat_at: Option<Instant>,
+    pub(super) progress: Option<Progress>,
+    /// Whether it was reported as slow.
+    pub(super) slow: bool,
 }
 
 /// The stage of a task.
@@ -168,6 +176,29 @@ impl Task {
     pub(super) fn closes(&self, since: Instant) -> Option<Instant> {
         let closes = self.order.timeouts().start_to_close.and_then(|d| after(since, d));
         earlier(closes, self.close_by)
+    }
+
+    /// When the heartbeat time-out of its attempt, which began at this instant, passes.
+    pub(super) fn silent_at(&self, since: Instant) -> Option<Instant> {
+        let limit = self.order.timeouts().heartbeat?;
+        // In whole milliseconds.
+        let limit = match u64::try_from(limit.as_nanos().div_ceil(1_000_000)) {
+            Ok(millis) => Duration::from_millis(millis),
+            Err(_) => Duration::MAX,
+        };
+        after(self.told.beat_at.map_or(since, |beat_at| beat_at.max(since)), limit)
+    }
+
+    /// When its running attempt is to be reported as slow.
+    pub(super) fn slow_at(&self) -> Option<Instant> {
+        let Stage::Running { since, .. } = self.stage else { return None };
+        self.order.slow_after().filter(|_| !self.told.slow).and_then(|limit| after(since, limit))
+    }
+
+    /// When its running attempt times out.
+    pub(super) fn deadline_of_attempt(&self) -> Option<Instant> {
+        let Stage::Running { since, deadline } = self.stage else { return None };
+        earlier(deadline, self.silent_at(since))
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {

@@ -1,10 +1,10 @@
 //! The answers about admitted tasks.
 
 use super::{Model, Parting, Stage};
-use crate::testkit::Flaw;
+use crate::testkit::calls::effects::Settled;
+use crate::testkit::calls::tasks::{Answer, Call, Claimed};
+use crate::testkit::flaws::Flaw;
 use crate::testkit::order::Way;
-use crate::testkit::parts::effects::Settled;
-use crate::testkit::parts::tasks::{Answer, Call, Claimed};
 use crate::{CancelError, CancelReason, Cancelled, TaskId};
 
 impl Call {

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::wheel::{Timer, Unit};
 use super::{Model, Owner, Stage, Task};
-use crate::testkit::Flaw;
-use crate::testkit::parts::effects::Settled;
-use crate::testkit::parts::time::{Answer, Call, Swept};
+use crate::testkit::calls::effects::Settled;
+use crate::testkit::calls::time::{Answer, Call, Swept};
+use crate::testkit::flaws::Flaw;
 use crate::{Instant, OutcomeKind, Reason, TaskId, Wake};
 
 impl Call {

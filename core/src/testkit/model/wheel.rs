@@ -15,7 +15,7 @@
 use alloc::vec::Vec;
 
 use super::Owner;
-use crate::testkit::Flaw;
+use crate::testkit::flaws::Flaw;
 use crate::{Instant, Limits, Reason};
 
 /// Bits of a digit.

@@ -3,9 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Fault, Oracle};
-use crate::testkit::AMPLE;
-use crate::testkit::parts::{Call, attempts, effects, gate, subscribers, tasks, time};
+use super::{AMPLE, Fault, Oracle};
+use crate::testkit::calls::{Call, attempts, effects, gate, subscribers, tasks, time};
 use crate::{Drain, Phase, Wake};
 
 /// How often a host is woken at most before a graceful drain reaches its deadline.
@@ -56,7 +55,7 @@ impl Oracle {
     }
 
     /// Ends the machine, without help of the host, and checks that nothing is left.
-    pub(super) fn finish(&mut self, mode: Drain) -> Result<(), Fault> {
+    pub(in crate::testkit) fn finish(&mut self, mode: Drain) -> Result<(), Fault> {
         for _ in 0..3 {
             self.settle(false)?;
             self.compare()?;

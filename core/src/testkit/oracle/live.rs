@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Fault, Oracle};
-use crate::testkit::parts::{attempts, classes, effects, gate};
-use crate::testkit::{AMPLE, Flaw};
+use super::{AMPLE, Fault, Oracle};
+use crate::testkit::calls::{attempts, classes, effects, gate};
+use crate::testkit::flaws::Flaw;
 use crate::{Priority, Reason, Wake};
 
 impl Oracle {
@@ -26,7 +26,7 @@ impl Oracle {
     ///   task, whose delay passes and whose lane and gate open, and for the lanes and the gate that are shut already.
     ///
     /// A task that is delayed for ever without a deadline stays.
-    pub(super) fn work_off(&mut self) -> Result<(), Fault> {
+    pub(in crate::testkit) fn work_off(&mut self) -> Result<(), Fault> {
         self.regress = Duration::ZERO;
         let census = self.host.machine().census();
         let of_tasks = 6 * census.unsettled() + 4 * u64::from(census.tasks);

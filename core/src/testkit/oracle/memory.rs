@@ -2,7 +2,11 @@
 
 use alloc::vec::Vec;
 
-use crate::testkit::parts::effects::Settled;
+use crate::testkit::calls::effects::{Done, Settled};
+use crate::testkit::calls::gate::Started;
+use crate::testkit::calls::{
+    Answer, effects, gate, permits, schedules, sleeps, sources, submissions, subscribers,
+};
 use crate::{AttemptId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, TaskId};
 
 /// What a host remembers of the answers: ids, what it runs, and what it has in hand.
@@ -10,11 +14,11 @@ use crate::{AttemptId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, Ta
 pub(in crate::testkit) struct Memory {
     pub(in crate::testkit) ids: Ids,
     /// Attempts that the host runs, each with its job.
-    pub(in crate::testkit) running: Vec<(AttemptId, u32)>,
+    pub(super) running: Vec<(AttemptId, u32)>,
     /// Attempts that were asked to stop.
-    pub(in crate::testkit) stopping: Vec<AttemptId>,
+    pub(super) stopping: Vec<AttemptId>,
     /// Outcomes that the host is observing.
-    pub(in crate::testkit) shown: Vec<Settled>,
+    pub(super) shown: Vec<Settled>,
 }
 
 /// The kinds of ids, a line each.
@@ -53,19 +57,19 @@ pub(in crate::testkit) struct Known<T> {
 }
 
 impl<T: Copy + PartialEq> Known<T> {
-    pub(in crate::testkit) fn add(&mut self, id: T) {
+    fn add(&mut self, id: T) {
         self.all.push(id);
     }
 
     /// Adds an id that may be known.
-    pub(in crate::testkit) fn add_once(&mut self, id: T) {
+    fn add_once(&mut self, id: T) {
         if !self.all.contains(&id) {
             self.add(id);
         }
     }
 
     /// Adds the id that a call has given out, unless it was refused.
-    pub(in crate::testkit) fn learn<E>(&mut self, given: &Result<T, E>) {
+    fn learn<E>(&mut self, given: &Result<T, E>) {
         self.all.extend(given.as_ref().ok().copied());
     }
 
@@ -88,6 +92,37 @@ impl<T: Copy + PartialEq> Known<T> {
 }
 
 impl Memory {
+    /// Notes what a host has to remember of an answer.
+    pub(super) fn learn(&mut self, answer: &Answer) {
+        let ids = &mut self.ids;
+        match answer {
+            Answer::Submissions(submissions::Answer::Task(offered))
+            | Answer::Permits(permits::Answer::Task(offered))
+            | Answer::Sources(sources::Answer::Task(offered)) => ids.tasks.learn(offered),
+            Answer::Permits(permits::Answer::Permit(reserved)) => ids.permits.learn(reserved),
+            Answer::Permits(permits::Answer::Waiter(in_line)) => ids.permits.learn(in_line),
+            Answer::Sleeps(sleeps::Answer::Sleep(begun)) => ids.sleeps.learn(begun),
+            Answer::Schedules(schedules::Answer::Schedule(begun)) => ids.schedules.learn(begun),
+            Answer::Sources(sources::Answer::Source(attached)) => ids.sources.learn(attached),
+            Answer::Subscribers(subscribers::Answer::Subscriber(subscribed)) => {
+                ids.subscribers.learn(subscribed);
+            }
+            &Answer::Gate(gate::Answer::Started(Some(Started { task, attempt, job, .. }))) => {
+                ids.tasks.add_once(task);
+                ids.attempts.add(attempt);
+                self.running.push((attempt, job));
+            }
+            Answer::Effects(effects::Answer::Effect(Some(Done::Stop(stop)))) => {
+                self.stopping.push(stop.attempt);
+            }
+            &Answer::Effects(effects::Answer::Effect(Some(Done::Observe(settled)))) => {
+                ids.tasks.add_once(settled.task);
+                self.shown.push(settled);
+            }
+            _ => {}
+        }
+    }
+
     /// An attempt: mostly one that runs, else any that ever did.
     pub(in crate::testkit) fn attempt(&self, choice: u8) -> Option<AttemptId> {
         let at = usize::from(choice).checked_rem(self.running.len()).filter(|_| choice < 220);

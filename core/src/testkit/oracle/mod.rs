@@ -1,4 +1,4 @@
-//! Runs scripts on the machine and on the model in lock step.
+//! Makes calls on the machine and on the model in lock step, and compares the two.
 
 mod ending;
 mod live;
@@ -10,16 +10,16 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::Flaw;
+use super::calls::{Answer, Call};
+use super::flaws::Flaw;
 use super::host::Host;
 use super::model::{Comparison, Difference, Model, Probes};
-use super::parts::{Answer, Call, Step, observer, schedules, sources};
-use super::script::{Script, Setup};
+use super::setup::Setup;
 use crate::{BuildError, Instant, Totals};
-pub(super) use memory::Memory;
+use memory::Memory;
 
-/// How many of the last steps are repeated after all work is finished.
-const MOST_AGAIN: usize = 40;
+/// A budget that no script uses up.
+pub(super) const AMPLE: u32 = 1 << 20;
 
 /// A difference between the machine and the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,39 +58,6 @@ pub struct Summary {
     pub values: u64,
 }
 
-/// Runs a script on the machine and on the model, and compares the two.
-///
-/// # Errors
-/// The first difference.
-pub fn check(script: &Script) -> Result<Summary, Fault> {
-    run(script, None).map(|oracle| oracle.summary())
-}
-
-/// Like [`check`], with a model that is wrong on purpose.
-///
-/// # Errors
-/// The first difference. There should be one.
-pub fn check_flawed(script: &Script, flaw: Flaw) -> Result<Summary, Fault> {
-    run(script, Some(flaw)).map(|oracle| oracle.summary())
-}
-
-/// All calls of a script with their answers, in order.
-///
-/// # Errors
-/// The first difference.
-pub fn trace(script: &Script) -> Result<Vec<(Call, Answer)>, Fault> {
-    let mut oracle = Oracle::new(&script.setup, None)?;
-    oracle.trace = Some(Vec::new());
-    oracle.run(script)?;
-    Ok(oracle.trace.unwrap_or_default())
-}
-
-fn run(script: &Script, flaw: Option<Flaw>) -> Result<Oracle, Fault> {
-    let mut oracle = Oracle::new(&script.setup, flaw)?;
-    oracle.run(script)?;
-    Ok(oracle)
-}
-
 /// A machine, its model, and the memory of a host.
 #[derive(Debug)]
 pub struct Oracle {
@@ -103,13 +70,13 @@ pub struct Oracle {
     pub(super) has_long_batches: bool,
     /// How far the time of the next call lies back.
     regress: Duration,
-    step: usize,
+    pub(super) step: usize,
     calls: u64,
     /// The number of the last token, and of the last task.
     tokens: u32,
     metas: u32,
     pub(super) memory: Memory,
-    trace: Option<Vec<(Call, Answer)>>,
+    pub(super) trace: Option<Vec<(Call, Answer)>>,
 }
 
 impl Oracle {
@@ -144,41 +111,13 @@ impl Oracle {
         })
     }
 
-    /// Runs all steps, finishes all work, repeats the last steps, then ends the machine.
-    ///
-    /// # Errors
-    /// The first difference.
-    pub fn run(&mut self, script: &Script) -> Result<(), Fault> {
-        self.compare()?;
-        if script.setup.observes() {
-            self.call(observer::Call::Observe { on: true })?;
-        }
-        if script.setup.has_long_queue() {
-            Step::from(sources::Step::Attach).take(self)?;
-        }
-        if let Some(terms) = script.setup.first_schedule() {
-            Step::from(schedules::Step::Schedule { terms }).take(self)?;
-        }
-        for &step in &script.steps {
-            step.take(self)?;
-            self.compare()?;
-            self.step += 1;
-        }
-        self.work_off()?;
-        // So that the end has tasks to end.
-        for &step in script.steps.iter().skip(script.steps.len().saturating_sub(MOST_AGAIN)) {
-            step.take(self)?;
-        }
-        self.finish(script.setup.end())
-    }
-
     /// The host, for inspection.
     #[must_use]
     pub const fn host(&self) -> &Host {
         &self.host
     }
 
-    fn summary(&self) -> Summary {
+    pub(super) fn summary(&self) -> Summary {
         let totals = self.host.machine().totals();
         Summary { totals, calls: self.calls, values: u64::from(self.tokens) }
     }
@@ -206,7 +145,7 @@ impl Oracle {
         if let Some(trace) = &mut self.trace {
             trace.push((call, given.clone()));
         }
-        given.learn(&mut self.memory);
+        self.memory.learn(&given);
         Ok(given)
     }
 
@@ -232,7 +171,7 @@ impl Oracle {
     }
 
     /// Compares everything that can be seen.
-    fn compare(&self) -> Result<(), Fault> {
+    pub(super) fn compare(&self) -> Result<(), Fault> {
         let (mut found, machine) = (Comparison::default(), self.host.machine());
         self.model.compare(machine, &mut found);
         self.model.compare_getters(machine, &self.probes, &mut found);

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 
-use super::{Fault, Oracle};
-use crate::testkit::AMPLE;
+use super::{AMPLE, Fault, Oracle};
+use crate::testkit::calls::effects::Settled;
+use crate::testkit::calls::submissions::Offer;
+use crate::testkit::calls::{Answer, Call, attempts, effects, gate, observer, time};
+use crate::testkit::choices::jump;
 use crate::testkit::order::{Order, Way};
-use crate::testkit::parts::submissions::Offer;
-use crate::testkit::parts::{Answer, Call, attempts, effects, gate, time};
-use crate::testkit::script::jump;
-use crate::{AttemptId, Instant, Reason, Wake};
+use crate::{AttemptId, Instant, OutcomeKind, Reason, Wake};
 
 /// How many calls a good host makes at most at one instant. More calls are a spin.
 const MOST_CALLS: u32 = 20_000;
@@ -69,6 +69,30 @@ impl Oracle {
     pub(in crate::testkit) fn advance(&mut self, budget: u32) -> Result<Answer, Fault> {
         let now = self.now();
         self.call(time::Call::Advance { now, budget })
+    }
+
+    /// Gives back an observed outcome: mostly unchanged, else twice, as another outcome, or with the job of another.
+    pub(in crate::testkit) fn give_back(&mut self, choice: u8, how: u8) -> Result<(), Fault> {
+        let shown = &mut self.memory.shown;
+        let Some(at) = usize::from(choice).checked_rem(shown.len()) else { return Ok(()) };
+        let Settled { task, kind, value, job, .. } = shown.remove(at);
+        let now = self.now();
+        if (200..220).contains(&how) {
+            let other = OutcomeKind::ALL.into_iter().cycle().skip_while(|other| *other != kind).nth(1);
+            let kind = other.unwrap_or(kind);
+            let value = kind.has_value().then(|| self.token());
+            self.call(observer::Call::Observed { now, task, kind, value, job: None })?;
+        }
+        if (220..240).contains(&how) && value.is_some() {
+            let job = Some(self.token());
+            self.call(observer::Call::Observed { now, task, kind, value, job })?;
+        }
+        self.call(observer::Call::Observed { now, task, kind, value, job })?;
+        if how >= 240 {
+            let (value, job) = (value.map(|_| self.token()), job.map(|_| self.token()));
+            self.call(observer::Call::Observed { now, task, kind, value, job })?;
+        }
+        Ok(())
     }
 
     /// Moves the clock to the next wake-up, where the machine must make progress.

@@ -1,37 +1,31 @@
-//! Lanes, rates and holds.
+//! Steps with lanes, rates and holds.
 
-use super::submissions;
-use crate::testkit::{Host, Order};
-use crate::testkit::oracle::{Fault, Memory, Oracle};
-use crate::testkit::order::{key, rate};
-use crate::{HoldRefusal, Instant, Rate};
+use crate::testkit::calls::lanes::Call;
+use crate::testkit::calls::submissions;
+use crate::testkit::choices::{key, rate};
+use crate::testkit::oracle::{Fault, Oracle};
+use crate::testkit::order::Order;
 
 /// Holds a lane or all starts up for a time, or sets the rate of starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the methods")]
 pub enum Step {
-    HoldLane { lane: u8, until: u8 },
-    Hold { until: u8 },
-    SetRate { rate: u8 },
+    HoldLane {
+        lane: u8,
+        until: u8,
+    },
+    Hold {
+        until: u8,
+    },
+    SetRate {
+        rate: u8,
+    },
     /// Tasks of several lanes, with all else as in this order, and then some starts.
-    Crowd { order: Order, count: u8, starts: u8 },
-}
-
-/// Holds a lane or all starts up for a time, or sets the rate of starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the methods")]
-pub enum Call {
-    HoldLane { now: Instant, key: u64, until: Instant },
-    Hold { now: Instant, until: Instant },
-    SetRate { now: Instant, rate: Option<Rate> },
-}
-
-/// Whether the lane is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "one for each kind of answer")]
-pub enum Answer {
-    Nothing,
-    Held(Result<(), HoldRefusal>),
+    Crowd {
+        order: Order,
+        count: u8,
+        starts: u8,
+    },
 }
 
 impl Step {
@@ -66,26 +60,4 @@ fn crowd(oracle: &mut Oracle, order: Order, count: u8, starts: u8) -> Result<(),
         oracle.call(submissions::Call::Submit { now, offer })?;
     }
     (0..starts).try_for_each(|_| oracle.start().map(drop))
-}
-
-impl Call {
-    pub(super) const fn now(&self) -> Option<Instant> {
-        let (Self::HoldLane { now, .. } | Self::Hold { now, .. } | Self::SetRate { now, .. }) = *self;
-        Some(now)
-    }
-
-    pub(super) fn make(&self, host: &mut Host) -> Answer {
-        match *self {
-            Self::HoldLane { now, key, until } => {
-                return Answer::Held(host.machine.hold_lane(now, key, until));
-            }
-            Self::Hold { now, until } => host.machine.hold(now, until),
-            Self::SetRate { now, rate } => host.machine.set_rate(now, rate),
-        }
-        Answer::Nothing
-    }
-}
-
-impl Answer {
-    pub(super) const fn learn(&self, _: &mut Memory) {}
 }

@@ -1,17 +1,9 @@
 //! Tasks that are submitted one at a time.
 
-use crate::testkit::oracle::{Fault, Memory, Oracle};
+use crate::testkit::host::Host;
 use crate::testkit::order::{Order, Way};
-use crate::testkit::{Host, Kit};
+use crate::testkit::token::Kit;
 use crate::{FeedRefusal, Instant, PermitRefusal, Refusal, Refused, Route, TaskId, Terms};
-
-/// Submits a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the methods")]
-pub enum Step {
-    Submit(Order),
-    TrySubmit(Order),
-}
 
 /// Submits a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,22 +48,6 @@ pub enum Why {
     Feed(FeedRefusal),
 }
 
-impl Step {
-    pub(super) const fn from_bytes(_: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
-        let order = Order::new(a, b, c, d, e);
-        if f >= 192 { Self::TrySubmit(order) } else { Self::Submit(order) }
-    }
-
-    pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
-        let now = oracle.now();
-        let call = match self {
-            Self::Submit(order) => Call::Submit { now, offer: oracle.offer(order) },
-            Self::TrySubmit(order) => Call::TrySubmit { now, offer: oracle.offer(order) },
-        };
-        oracle.call(call).map(drop)
-    }
-}
-
 impl Call {
     pub(super) const fn now(&self) -> Option<Instant> {
         let (Self::Submit { now, .. } | Self::TrySubmit { now, .. }) = *self;
@@ -90,13 +66,6 @@ impl Call {
             }
         };
         Answer::Task(offered(answer, Why::Submit))
-    }
-}
-
-impl Answer {
-    pub(super) fn learn(&self, memory: &mut Memory) {
-        let Self::Task(offered) = self;
-        memory.ids.tasks.learn(offered);
     }
 }
 

@@ -3,33 +3,9 @@
 use alloc::vec::Vec;
 
 use super::submissions::{Offer, Offered, Returned, Why, offered, returned};
-use crate::testkit::oracle::{Fault, Memory, Oracle};
-use crate::testkit::{Host, Order, Token};
+use crate::testkit::host::Host;
+use crate::testkit::token::Token;
 use crate::{AttachRefusal, Fed, FeedRefusal, Guard, Instant, Message, SourceId};
-
-/// Attaches a source, detaches it, or feeds from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the methods")]
-pub enum Step {
-    Attach,
-    Detach {
-        source: u8,
-    },
-    Feed {
-        source: u8,
-        order: Order,
-    },
-    FeedBatch {
-        source: u8,
-        order: Order,
-        count: u8,
-        /// Whether each task has terms of its own.
-        is_mixed: bool,
-    },
-    FeedError {
-        source: u8,
-    },
-}
 
 /// Attaches a source, detaches it, or feeds from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,60 +36,6 @@ pub struct Detached {
     pub source: SourceId,
     pub guard: [u32; 3],
     pub fed: Fed,
-}
-
-impl Step {
-    pub(super) const fn from_bytes(kind: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
-        let order = Order::new(a, b, c, d, e);
-        match kind {
-            87..=89 => Self::Attach,
-            90 => Self::Detach { source: a },
-            91..=94 => Self::Feed { source: f, order },
-            95..=97 => Self::FeedBatch { source: f & 7, order, count: batch(f >> 3), is_mixed: kind == 97 },
-            _ => Self::FeedError { source: a },
-        }
-    }
-
-    pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
-        let call = self.call(oracle);
-        oracle.call_if(call)
-    }
-
-    fn call(self, oracle: &mut Oracle) -> Option<Call> {
-        let now = oracle.now();
-        let source = match self {
-            Self::Attach => {
-                let guard = [oracle.token(), oracle.token(), oracle.token()];
-                return Some(Call::Attach { now, guard });
-            }
-            Self::Detach { source }
-            | Self::Feed { source, .. }
-            | Self::FeedBatch { source, .. }
-            | Self::FeedError { source } => oracle.memory.ids.sources.chosen(source)?,
-        };
-        Some(match self {
-            Self::Attach | Self::Detach { .. } => Call::Detach { now, source },
-            Self::Feed { order, .. } => Call::Feed { now, source, offer: oracle.offer(order) },
-            Self::FeedBatch { order, count, is_mixed, .. } => {
-                let order_at = |place| if is_mixed { order.at(place) } else { order };
-                let count =
-                    if oracle.has_long_batches { count.saturating_add(1).saturating_mul(20) } else { count };
-                let offer = |place| (place != 1).then(|| oracle.offer(order_at(place).in_batch()));
-                let offers = (0..=count).map(offer).collect();
-                Call::FeedBatch { now, source, offers }
-            }
-            Self::FeedError { .. } => Call::FeedError { now, source, text: oracle.token() },
-        })
-    }
-}
-
-/// How many tasks a batch has beside the first: mostly few, now and then more than a host submits under one lock.
-const fn batch(choice: u8) -> u8 {
-    match choice {
-        0..=23 => choice % 4,
-        24..=29 => choice % 8 + 4,
-        _ => 40 + choice,
-    }
 }
 
 impl Call {
@@ -149,16 +71,6 @@ impl Call {
             Self::FeedError { now, source, text } => {
                 Answer::Taken(host.machine.feed_error(now, source, Message::of(&text)))
             }
-        }
-    }
-}
-
-impl Answer {
-    pub(super) fn learn(&self, memory: &mut Memory) {
-        match self {
-            Self::Source(attached) => memory.ids.sources.learn(attached),
-            Self::Task(offered) => memory.ids.tasks.learn(offered),
-            _ => {}
         }
     }
 }

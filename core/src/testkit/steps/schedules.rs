@@ -1,11 +1,11 @@
-//! Schedules.
+//! Steps with schedules.
 
 use core::time::Duration;
 
-use crate::testkit::Host;
-use crate::testkit::oracle::{Fault, Memory, Oracle};
-use crate::testkit::script::pick;
-use crate::{Instant, Missed, Overlap, Schedule, ScheduleId, ScheduleRefusal};
+use crate::testkit::calls::schedules::Call;
+use crate::testkit::choices::pick;
+use crate::testkit::oracle::{Fault, Oracle};
+use crate::{Missed, Overlap, Schedule};
 
 /// Begins a schedule, says that its work is over, moves it or ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,24 +15,6 @@ pub enum Step {
     Done { schedule: u8 },
     Reschedule { schedule: u8, at: u8 },
     Unschedule { schedule: u8 },
-}
-
-/// Begins a schedule, says that its work is over, moves it or ends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the methods")]
-pub enum Call {
-    Schedule { now: Instant, schedule: Schedule },
-    Done { now: Instant, id: ScheduleId },
-    Reschedule { now: Instant, id: ScheduleId, at: Instant },
-    Unschedule { id: ScheduleId },
-}
-
-/// The schedule, or whether there was something to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "one for each kind of answer")]
-pub enum Answer {
-    Schedule(Result<ScheduleId, ScheduleRefusal>),
-    Was(bool),
 }
 
 impl Step {
@@ -92,31 +74,4 @@ fn with_first(schedule: Schedule, when: u8, how: u8) -> Schedule {
         .jitter(jitter)
         .missed(if how & 1 == 0 { Missed::Skip } else { Missed::Delay })
         .overlap(if how & 2 == 0 { Overlap::Allow } else { Overlap::Skip })
-}
-
-impl Call {
-    pub(super) const fn now(&self) -> Option<Instant> {
-        match *self {
-            Self::Schedule { now, .. } | Self::Done { now, .. } | Self::Reschedule { now, .. } => Some(now),
-            Self::Unschedule { .. } => None,
-        }
-    }
-
-    pub(super) fn make(&self, host: &mut Host) -> Answer {
-        let machine = &mut host.machine;
-        Answer::Was(match *self {
-            Self::Schedule { now, ref schedule } => return Answer::Schedule(machine.schedule(now, schedule)),
-            Self::Done { now, id } => machine.schedule_done(now, id),
-            Self::Reschedule { now, id, at } => machine.reschedule(now, id, at),
-            Self::Unschedule { id } => machine.unschedule(id),
-        })
-    }
-}
-
-impl Answer {
-    pub(super) fn learn(&self, memory: &mut Memory) {
-        if let Self::Schedule(begun) = self {
-            memory.ids.schedules.learn(begun);
-        }
-    }
 }

@@ -4,20 +4,9 @@ use core::time::Duration;
 
 use super::cache::pair;
 use super::sources::{Detached, detached};
-use crate::testkit::oracle::{Fault, Memory, Oracle};
-use crate::testkit::{Host, Kit, Token};
+use crate::testkit::host::Host;
+use crate::testkit::token::{Kit, Token};
 use crate::{CancelReason, Due, Effect, Instant, Outcome, OutcomeKind, ScheduleId, Settlement, TaskId};
-
-/// Takes effects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the methods")]
-pub enum Step {
-    Poll {
-        count: u8,
-    },
-    /// All actions of a good host at one instant: advance, poll and start until nothing is left.
-    Settle,
-}
 
 /// Takes an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,22 +56,6 @@ pub struct Settled {
     pub waiter: Option<u32>,
 }
 
-impl Step {
-    pub(super) const fn from_bytes(kind: u8, [a, ..]: [u8; 6]) -> Self {
-        match kind {
-            220..=227 => Self::Poll { count: a % 8 },
-            _ => Self::Settle,
-        }
-    }
-
-    pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
-        match self {
-            Self::Poll { count } => (0..count).try_for_each(|_| oracle.call(Call::Poll).map(drop)),
-            Self::Settle => oracle.settle(true),
-        }
-    }
-}
-
 impl Call {
     pub(super) const fn now(&self) -> Option<Instant> {
         None
@@ -95,20 +68,6 @@ impl Call {
             None => host.machine.poll_effect(),
         };
         Answer::Effect(effect.map(done))
-    }
-}
-
-impl Answer {
-    pub(super) fn learn(&self, memory: &mut Memory) {
-        let Self::Effect(effect) = *self;
-        match effect {
-            Some(Done::Stop(stop)) => memory.stopping.push(stop.attempt),
-            Some(Done::Observe(settled)) => {
-                memory.ids.tasks.add_once(settled.task);
-                memory.shown.push(settled);
-            }
-            _ => {}
-        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! What running attempts tell of themselves: heartbeats and progress.
+//! Steps of running attempts that tell of themselves.
 
-use crate::testkit::oracle::{Fault, Memory, Oracle};
-use crate::testkit::script::jump;
-use crate::testkit::{AMPLE, Host};
-use crate::{AttemptId, Instant, Progress};
+use crate::Progress;
+use crate::testkit::calls::monitor::Call;
+use crate::testkit::choices::jump;
+use crate::testkit::oracle::{AMPLE, Fault, Oracle};
 
 /// An attempt tells that it is alive, several times: each time after the clock has moved on, and perhaps before time may
 /// act.
@@ -15,22 +15,6 @@ pub struct Step {
     /// What there is to do in all, if it also tells how much it has done. A total of zero is unknown.
     total: Option<u8>,
     advances: bool,
-}
-
-/// An attempt tells that it is alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the methods")]
-pub enum Call {
-    Heartbeat { now: Instant, attempt: AttemptId },
-    Progress { now: Instant, attempt: AttemptId, progress: Progress },
-}
-
-/// Whether it runs, and whether what it tells is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "one for each kind of answer")]
-pub enum Answer {
-    Runs(bool),
-    Kept(bool),
 }
 
 impl Step {
@@ -63,24 +47,4 @@ impl Step {
         }
         Ok(())
     }
-}
-
-impl Call {
-    pub(super) const fn now(&self) -> Option<Instant> {
-        let (Self::Heartbeat { now, .. } | Self::Progress { now, .. }) = *self;
-        Some(now)
-    }
-
-    pub(super) fn make(&self, host: &mut Host) -> Answer {
-        match *self {
-            Self::Heartbeat { now, attempt } => Answer::Runs(host.machine.heartbeat(now, attempt)),
-            Self::Progress { now, attempt, progress } => {
-                Answer::Kept(host.machine.progress(now, attempt, progress))
-            }
-        }
-    }
-}
-
-impl Answer {
-    pub(super) const fn learn(&self, _: &mut Memory) {}
 }
