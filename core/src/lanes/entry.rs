@@ -3,7 +3,7 @@
 use super::lane::Lane;
 use super::turns::Turn;
 use crate::Instant;
-use crate::queue::Classes;
+use crate::queue::{Classes, EVERY_CLASS};
 use crate::rate::Shutter;
 
 /// The pass of a lane with weight 1 moves on by this with each start.
@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) lane: Lane,
     /// Its queued tasks.
     pub(super) waiting: Classes,
+    /// The classes that are not paused.
+    pub(super) open: u8,
     /// Its tasks, from admission until their attempts are over.
     pub(super) tasks: u32,
     pub(super) queued: u32,
@@ -31,11 +33,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// A lane that comes when the pass served last is `pass`.
-    pub(super) fn new(lane: Lane, pass: u128, now: Instant) -> Self {
+    /// A lane that comes when these classes are not paused and the pass served last is `pass`.
+    pub(super) fn new(lane: Lane, open: u8, pass: u128, now: Instant) -> Self {
         Self {
             lane,
             waiting: Classes::new(),
+            open,
             tasks: 0,
             queued: 0,
             running: 0,
@@ -50,6 +53,12 @@ impl Entry {
     /// When it opens, as its rate and a hold say.
     pub(super) fn opens_at(&self) -> Instant {
         self.shutter.opens_at(self.lane.rate)
+    }
+
+    /// How many attempts it could start.
+    pub(super) fn count_startable(&self) -> u32 {
+        let queued = if self.open == EVERY_CLASS { self.queued } else { self.waiting.len_of(self.open) };
+        queued.min(self.free(self.lane.concurrency.get()))
     }
 
     /// How many more attempts may run under this limit, whether or not there is a task for them.

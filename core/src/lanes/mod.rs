@@ -59,8 +59,11 @@ pub(crate) struct Lanes {
     /// The links of the lanes' lists.
     links: Links,
     turns: Turns,
-    /// The classes that are not paused.
+    /// The classes that are not paused, in the lanes with the numbers below `reached`.
     open: u8,
+    reached: u32,
+    /// One more than the highest number that a lane has had.
+    used: u32,
     /// How many attempts could start now, as far as their lanes are concerned.
     startable: u32,
     /// The pass that was served last.
@@ -80,7 +83,7 @@ impl Lanes {
             return None;
         }
         let mut lanes = Slab::with_capacity(most as usize);
-        lanes.insert(Entry::new(Lane::new(0), 0, now));
+        lanes.insert(Entry::new(Lane::new(0), EVERY_CLASS, 0, now));
         Some(Box::new(Self {
             lanes,
             by_key: Index::new(most),
@@ -90,6 +93,8 @@ impl Lanes {
             links: Links::new(slots),
             turns: Turns::new(most),
             open: EVERY_CLASS,
+            reached: 1,
+            used: 1,
             startable: 0,
             pass: 0,
             served: 0,
@@ -188,7 +193,7 @@ impl Lanes {
     /// The slot of the task to start next; [`NIL`] if no lane has one that it may start.
     pub(crate) fn next(&self, arrivals: &Arrivals) -> u32 {
         let entry = self.turns.first().and_then(|number| self.lanes.get(number as usize));
-        entry.map_or(NIL, |entry| entry.waiting.next(self.open, arrivals))
+        entry.map_or(NIL, |entry| entry.waiting.next(entry.open, arrivals))
     }
 
     /// The task in slot `index`, which [`next`](Self::next) named, is started: it takes a place of its lane. Returns the
@@ -257,10 +262,18 @@ impl Lanes {
         (is_shut || was_shut).then_some(timer)
     }
 
-    /// Pauses all classes but these. O(lanes × log lanes).
-    pub(crate) fn set_open(&mut self, open: u8) {
-        self.open = open;
-        (0..self.most).for_each(|number| self.change(number, |_| ()));
+    /// Pauses all classes but these in up to `budget` lanes. Returns whether that was done in all of them; if not, the next
+    /// call goes on. O(budget × log lanes).
+    pub(crate) fn set_open(&mut self, open: u8, budget: u32) -> bool {
+        if self.open != open {
+            (self.open, self.reached) = (open, 0);
+        }
+        let reached = self.reached.saturating_add(budget).min(self.used);
+        for number in self.reached..reached {
+            self.change(number, |entry| entry.open = open);
+        }
+        self.reached = reached;
+        reached == self.used
     }
 
     /// Ends the lane with this number if it has no task. From the first call on, a lane goes with its last task. The
@@ -302,8 +315,7 @@ impl Lanes {
     fn change(&mut self, number: u32, change: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.lanes.get_mut(number as usize) else { return };
         change(entry);
-        let queued = if self.open == EVERY_CLASS { entry.queued } else { entry.waiting.len_of(self.open) };
-        let startable = queued.min(entry.free(entry.lane.concurrency.get()));
+        let startable = entry.count_startable();
         self.startable = self.startable.wrapping_sub(entry.startable).wrapping_add(startable);
         entry.startable = startable;
         if startable > 0 {
@@ -333,11 +345,22 @@ impl Lanes {
         if self.lanes.len() >= self.most as usize {
             return None;
         }
-        let number = u32::try_from(self.lanes.insert(Entry::new(*lane, self.pass, now))).ok()?;
+        let entry = Entry::new(*lane, self.open, self.pass, now);
+        let number = u32::try_from(self.lanes.insert(entry)).ok()?;
+        self.note_number(number);
         let lanes = &self.lanes;
         self.by_key.link(number, |number| lanes.get(number as usize).map_or(0, |entry| entry.lane.key));
         self.account.enter();
         Some(number)
+    }
+
+    /// A lane with this number has come. If it is the highest one, no pause has to reach it any more.
+    fn note_number(&mut self, number: u32) {
+        let is_done = self.reached == self.used;
+        self.used = self.used.max(number.saturating_add(1));
+        if is_done {
+            self.reached = self.used;
+        }
     }
 
     /// Removes a lane that has no task and that nothing shuts, or that has no task while the machine is ending. Returns

@@ -113,9 +113,11 @@ impl<P: Plan> Processor<P> {
         self.set_gate_timer(opens_at);
     }
 
-    /// Starts no more attempts at tasks of this priority until [`resume_class`](Self::resume_class). Those that wait keep their
-    /// place in the queue and their time-outs, and further ones are admitted while it has room. O(1), with lanes
-    /// O(lanes × log lanes).
+    /// Starts no more attempts at tasks of this priority until [`resume_class`](Self::resume_class). Those that wait keep
+    /// their place in the queue and their time-outs, and further ones are admitted while it has room.
+    ///
+    /// Returns whether that is done. Without lanes it is, in O(1). With lanes a call reaches `budget` of them, in
+    /// O(budget × log lanes): call it again until it is done. A lane that comes later has it from the beginning.
     ///
     /// May change: [`startable`](Self::startable).
     ///
@@ -125,40 +127,37 @@ impl<P: Plan> Processor<P> {
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
     /// let low = Terms::new().priority(Priority::LOWEST);
     /// processor.submit(now, Offer::new("a backfill", ()), &low)?;
-    /// processor.pause_class(now, Priority::LOWEST);
+    /// while !processor.pause_class(now, Priority::LOWEST, 64) {}
     /// processor.submit(now, Offer::new("an order", ()), &Terms::new())?;
     /// assert_eq!(processor.start_next(now).map(|start| start.job), Some("an order"));
     /// assert!(processor.start_next(now).is_none());
-    /// processor.resume_class(now, Priority::LOWEST);
+    /// while !processor.resume_class(now, Priority::LOWEST, 64) {}
     /// assert_eq!(processor.start_next(now).map(|start| start.job), Some("a backfill"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn pause_class(&mut self, now: Instant, priority: Priority) {
-        self.set_class_open(now, priority, false);
+    #[must_use = "call it again until it is done"]
+    pub fn pause_class(&mut self, now: Instant, priority: Priority, budget: u32) -> bool {
+        self.set_class_open(now, priority, false, budget)
     }
 
-    /// Starts attempts at tasks of this priority again, after a [`pause_class`](Self::pause_class). O(1), with lanes
-    /// O(lanes × log lanes).
+    /// Starts attempts at tasks of this priority again, after a [`pause_class`](Self::pause_class), and as that does.
     ///
     /// May change: [`startable`](Self::startable).
-    pub fn resume_class(&mut self, now: Instant, priority: Priority) {
-        self.set_class_open(now, priority, true);
+    #[must_use = "call it again until it is done"]
+    pub fn resume_class(&mut self, now: Instant, priority: Priority, budget: u32) -> bool {
+        self.set_class_open(now, priority, true, budget)
     }
 
-    /// Whether tasks of this priority are paused.
+    /// Whether tasks of this priority are paused, or about to be.
     #[must_use]
     pub const fn is_class_paused(&self, priority: Priority) -> bool {
         self.queue.open() & (1 << priority.class()) == 0
     }
 
-    fn set_class_open(&mut self, now: Instant, priority: Priority, is_open: bool) {
+    fn set_class_open(&mut self, now: Instant, priority: Priority, is_open: bool, budget: u32) -> bool {
         self.observe_time(now);
-        if self.is_class_paused(priority) == is_open {
-            let open = self.queue.set_open(priority, is_open);
-            if let Some(lanes) = &mut self.lanes {
-                lanes.set_open(open);
-            }
-        }
+        let open = self.queue.set_open(priority, is_open);
+        self.lanes.as_mut().is_none_or(|lanes| lanes.set_open(open, budget))
     }
 
     /// Sets how many attempts may run at the same time, at most [`Limits::concurrency`](crate::Limits::concurrency),

@@ -7,13 +7,23 @@ use crate::{Instant, Priority};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the methods")]
 pub enum Call {
-    PauseClass { now: Instant, priority: Priority },
-    ResumeClass { now: Instant, priority: Priority },
+    PauseClass { now: Instant, priority: Priority, budget: u32 },
+    ResumeClass { now: Instant, priority: Priority, budget: u32 },
 }
 
-/// These calls answer nothing.
+/// Whether the call has reached all lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer;
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Answer {
+    Done,
+    GoesOn,
+}
+
+impl Answer {
+    pub(in crate::testkit) const fn of(is_done: bool) -> Self {
+        if is_done { Self::Done } else { Self::GoesOn }
+    }
+}
 
 impl Call {
     pub(super) const fn now(&self) -> Option<Instant> {
@@ -22,10 +32,9 @@ impl Call {
     }
 
     pub(super) fn make(&self, host: &mut Host) -> Answer {
-        match *self {
-            Self::PauseClass { now, priority } => host.machine.pause_class(now, priority),
-            Self::ResumeClass { now, priority } => host.machine.resume_class(now, priority),
-        }
-        Answer
+        Answer::of(match *self {
+            Self::PauseClass { now, priority, budget } => host.machine.pause_class(now, priority, budget),
+            Self::ResumeClass { now, priority, budget } => host.machine.resume_class(now, priority, budget),
+        })
     }
 }

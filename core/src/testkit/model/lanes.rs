@@ -1,5 +1,6 @@
 //! Lanes, rates and holds: which task is next, and until when something is shut.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -69,6 +70,7 @@ pub(super) struct LaneModel {
     /// The number of the start with which it was served last.
     served: u64,
     shutter: Shutter,
+    paused_classes: BTreeSet<u8>,
 }
 
 /// All lanes, in the order in which they came.
@@ -78,6 +80,8 @@ pub(super) struct Lanes {
     /// Free numbers, with the one freed last at the end, and how many numbers were ever used.
     free: Vec<u32>,
     fresh: u32,
+    /// The lanes with smaller numbers have heard which classes are paused.
+    reached: u32,
     pass: u128,
     served: u64,
     /// Whether the walk of the end has come to the lanes.
@@ -119,11 +123,34 @@ impl Model {
     }
 
     fn add_lane(&mut self, key: Option<u64>, lane: Lane) {
+        let all_have_heard = self.lanes.reached == self.lanes.fresh;
         let number = self.lanes.free.pop().unwrap_or(self.lanes.fresh);
         self.lanes.fresh = self.lanes.fresh.max(number + 1);
+        if all_have_heard {
+            self.lanes.reached = self.lanes.fresh;
+        }
         let (pass, shutter) = (self.lanes.pass + stride(lane), Shutter::new(None, self.now));
         let shutter = Shutter { rate: lane.rate, ..shutter };
-        self.lanes.all.push(LaneModel { key, number, lane, picks: 0, pass, served: 0, shutter });
+        let paused_classes = self.paused_classes.clone();
+        let new = LaneModel { key, number, lane, picks: 0, pass, served: 0, shutter, paused_classes };
+        self.lanes.all.push(new);
+    }
+
+    /// The classes that are paused in a lane; `None` if it does not exist.
+    pub(super) fn paused_in(&self, key: Option<u64>) -> Option<&BTreeSet<u8>> {
+        self.lane(key).map(|lane| &lane.paused_classes)
+    }
+
+    /// As many lanes as the budget allows hear which classes are paused, from the first one if that has changed. Returns
+    /// whether all have heard.
+    pub(super) fn pause_in_lanes(&mut self, is_changed: bool, budget: u32) -> bool {
+        let from = if is_changed { 0 } else { self.lanes.reached };
+        let to = from.saturating_add(budget).min(self.lanes.fresh);
+        for lane in self.lanes.all.iter_mut().filter(|lane| (from..to).contains(&lane.number)) {
+            lane.paused_classes.clone_from(&self.paused_classes);
+        }
+        self.lanes.reached = to;
+        to == self.lanes.fresh
     }
 
     fn lane(&self, key: Option<u64>) -> Option<&LaneModel> {

@@ -13,7 +13,8 @@ impl Oracle {
     /// reported as completed, and time moves on as far as needed.
     ///
     /// The number of calls that this takes is known before:
-    /// - two that allow starts, one for each class that is paused, and one report for each attempt that the host runs;
+    /// - two that allow starts, one for each class that is paused, one if a pause has not reached all lanes, and one report
+    ///   for each attempt that the host runs;
     /// - six for each unsettled task: its delay, its backoff or its deadline passes; a sweep that is due by then is
     ///   requested; a start takes the task, or settles it because it is too late; it shuts the task's lane and the gate
     ///   for a time; its attempt, the last one, is reported;
@@ -36,7 +37,7 @@ impl Oracle {
         let due = u64::from(census.schedules) * (2 + 3 * census.unsettled() + shut);
         let of_others = waiters + of_end + shut + due;
         let paused = self.paused_classes().count() as u64;
-        let most = self.calls + 2 + paused + self.memory.running.len() as u64 + of_tasks + of_others + 1;
+        let most = self.calls + 3 + paused + self.memory.running.len() as u64 + of_tasks + of_others + 1;
         if self.flaw != Some(Flaw::StaysPaused) {
             self.let_starts_happen()?;
         }
@@ -61,7 +62,10 @@ impl Oracle {
             self.call(gate::Call::Resume { now })?;
         }
         for priority in paused {
-            self.call(classes::Call::ResumeClass { now, priority })?;
+            self.call(classes::Call::ResumeClass { now, priority, budget: AMPLE })?;
+        }
+        if self.memory.pause_goes_on {
+            self.call(classes::Call::ResumeClass { now, priority: Priority::NORMAL, budget: AMPLE })?;
         }
         Ok(())
     }

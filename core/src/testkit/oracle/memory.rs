@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::testkit::calls::effects::{Done, Settled};
 use crate::testkit::calls::gate::Started;
 use crate::testkit::calls::{
-    Answer, effects, gate, permits, schedules, sleeps, sources, submissions, subscribers,
+    Answer, classes, effects, gate, permits, schedules, sleeps, sources, submissions, subscribers,
 };
 use crate::{AttemptId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, TaskId};
 
@@ -19,6 +19,8 @@ pub(in crate::testkit) struct Memory {
     pub(super) stopping: Vec<AttemptId>,
     /// Outcomes that the host is observing.
     pub(super) shown: Vec<Settled>,
+    /// Whether a pause of a class, or its end, has not reached all lanes.
+    pub(super) pause_goes_on: bool,
 }
 
 /// The kinds of ids, a line each.
@@ -112,6 +114,7 @@ impl Memory {
                 ids.attempts.add(attempt);
                 self.running.push((attempt, job));
             }
+            Answer::Classes(answer) => self.pause_goes_on = *answer == classes::Answer::GoesOn,
             Answer::Effects(effects::Answer::Effect(Some(Done::Stop(stop)))) => {
                 self.stopping.push(stop.attempt);
             }

@@ -8,26 +8,31 @@ use crate::testkit::oracle::{Fault, Oracle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the methods")]
 pub enum Step {
-    PauseClass { priority: u8 },
-    ResumeClass { priority: u8 },
+    PauseClass { priority: u8, budget: u8 },
+    ResumeClass { priority: u8, budget: u8 },
 }
 
 impl Step {
-    pub(super) const fn from_bytes(kind: u8, [priority, ..]: [u8; 6]) -> Self {
+    pub(super) const fn from_bytes(kind: u8, [priority, budget, ..]: [u8; 6]) -> Self {
         match kind {
-            0..=127 => Self::PauseClass { priority },
-            _ => Self::ResumeClass { priority },
+            0..=127 => Self::PauseClass { priority, budget },
+            _ => Self::ResumeClass { priority, budget },
         }
     }
 
     pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
-        let now = oracle.now();
-        let call = match self {
-            Self::PauseClass { priority } => Call::PauseClass { now, priority: Priority::new(priority & 7) },
-            Self::ResumeClass { priority } => {
-                Call::ResumeClass { now, priority: Priority::new(priority & 7) }
-            }
-        };
-        oracle.call(call).map(drop)
+        let (now, budget_of) = (oracle.now(), |budget| u32::from(budget % 8));
+        oracle
+            .call(match self {
+                Self::PauseClass { priority, budget } => {
+                    let (priority, budget) = (Priority::new(priority & 7), budget_of(budget));
+                    Call::PauseClass { now, priority, budget }
+                }
+                Self::ResumeClass { priority, budget } => {
+                    let (priority, budget) = (Priority::new(priority & 7), budget_of(budget));
+                    Call::ResumeClass { now, priority, budget }
+                }
+            })
+            .map(drop)
     }
 }
