@@ -186,10 +186,12 @@ impl Dedup {
 
     /// Whether a later task waits behind the one in slot `index`, whose attempt runs.
     pub(crate) fn has_later(&self, index: u32) -> bool {
-        let number = self.of.get(index as usize).map_or(NIL, |of| *of);
-        self.entries
-            .get(number as usize)
-            .is_some_and(|entry| entry.running.slot == index && entry.waiting.is_there())
+        self.entry(index).is_some_and(|entry| entry.running.slot == index && entry.waiting.is_there())
+    }
+
+    /// Whether the task in slot `index` waits behind one whose attempt runs.
+    pub(crate) fn is_behind(&self, index: u32) -> bool {
+        self.entry(index).is_some_and(|entry| entry.waiting.slot == index && entry.running.is_there())
     }
 
     /// The task in slot `index` is settled, and its attempt is over. `completed_at` is the instant, if it has completed and
@@ -233,6 +235,11 @@ impl Dedup {
         if let Some(entry) = self.entries.try_remove(number as usize) {
             self.by_key.unlink(number, entry.key);
         }
+    }
+
+    /// The entry of the task in slot `index`, if it has a key.
+    fn entry(&self, index: u32) -> Option<&Entry> {
+        self.entries.get(*self.of.get(index as usize)? as usize)
     }
 
     fn entry_of(&mut self, index: u32) -> Option<&mut Entry> {

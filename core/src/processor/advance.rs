@@ -83,7 +83,8 @@ impl<P: Plan> Processor<P> {
             debug_assert!(false, "a timer ends with its task");
             return;
         };
-        if matches!(task.state, State::Delayed | State::Backoff) && task.since <= self.now {
+        let is_due = matches!(task.state, State::Delayed | State::Backoff) && task.since <= self.now;
+        if is_due && !self.is_behind(index) {
             self.ready(index);
         } else if self.monitor.is_none() || self.is_overdue(index) {
             self.overdue(index);

@@ -82,6 +82,12 @@ impl<P: Plan> Processor<P> {
         }
     }
 
+    /// Whether the task in slot `index` waits until another one with its key is over. Its instant is the end of time, which can
+    /// come first.
+    pub(super) fn is_behind(&self, index: u32) -> bool {
+        self.dedup.as_ref().is_some_and(|dedup| dedup.is_behind(index))
+    }
+
     /// Whether a later task waits behind the one in slot `index`.
     pub(super) fn has_later(&self, index: u32) -> bool {
         self.dedup.as_ref().is_some_and(|dedup| dedup.has_later(index))

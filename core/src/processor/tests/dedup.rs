@@ -155,6 +155,24 @@ fn debouncing_puts_nothing_off_for_ever() {
 }
 
 #[test]
+fn a_task_stays_behind_another_to_the_end_of_time() {
+    let mut limits = limits(9, 9);
+    (limits.dedup, limits.delayed) = (Some(0), 9);
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    let latest = terms().unique(Unique::new(7).replace());
+    machine.submit(ms(0), offer(1), &latest).unwrap();
+    let first = machine.start_next(ms(0)).unwrap();
+    let soon = Timeouts { schedule_to_close: Some(Duration::from_millis(5)), ..Timeouts::NONE };
+    machine.submit(ms(0), offer(2), &latest.timeouts(soon)).unwrap();
+    while machine.advance(Instant::MAX, 1).more {
+        assert_eq!(machine.startable(), 0);
+    }
+    assert_eq!(machine.totals().settled.timed_out, 1);
+    machine.completed(Instant::MAX, first.attempt, 0).unwrap();
+    assert_eq!((machine.census(), machine.census().timers), (machine.audit(), 0));
+}
+
+#[test]
 fn the_end_takes_those_behind_with_it() {
     for mode in [Drain::Abort, Drain::Cancel, Drain::Graceful(Duration::from_millis(5))] {
         let mut machine = with_keys(5);

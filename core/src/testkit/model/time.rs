@@ -68,11 +68,13 @@ impl Model {
 
     fn fire_task(&mut self, meta: u32) {
         let now = self.now;
-        let Some(stage) = self.task(meta).map(|task| task.stage) else { return };
+        let Some((stage, is_behind)) = self.task(meta).map(|task| (task.stage, task.is_behind)) else {
+            return;
+        };
         match stage {
             Stage::Delayed { until } | Stage::Backoff { until } => {
-                // At the last instant, everything beyond it has come, too.
-                if until.unwrap_or(Instant::MAX) <= now {
+                // At the last instant, everything beyond it has come, too, but for what another task keeps waiting.
+                if until.unwrap_or(Instant::MAX) <= now && !is_behind {
                     self.queue(meta);
                 } else {
                     self.settle(meta, OutcomeKind::TimedOut, None);
