@@ -21,7 +21,7 @@ type Work = fn((usize, Probe)) -> Result<usize, ()>;
 
 const THREADS: usize = 4;
 /// How many attempts each thread makes, and how many of them it has at a time.
-const EACH: usize = 3_000;
+const EACH: usize = 8_000;
 const AT_A_TIME: usize = 3;
 
 /// Wakes whatever it is sent, on a thread of its own.
