@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{Timestamp, Zoned};
 use plimsoll_core::{Instant, Overlap, Schedule, ScheduleRefusal};
 
 use crate::access::Access;
@@ -25,10 +26,11 @@ use crate::work::AnyWork;
 ///
 /// # Summer time
 ///
-/// - An expression with fixed times, such as `30 2 * * *`, has each of them once a day. One that the clock skips comes at the
-///   first moment after the gap. One that the clock repeats comes the first time only.
-/// - An expression with a `*` in its minutes or hours, such as `*/15 * * * *`, goes by real time: it has nothing in the gap, and
-///   comes in both hours when one is repeated.
+/// - An expression with fixed times, such as `30 2 * * *` or `0,30 8-18 * * *`, has each of them once a day. One that the clock
+///   skips comes at the first moment after the gap, and several come there as one. One that the clock repeats comes the first time
+///   only.
+/// - An expression with a `*` in its seconds, minutes or hours, such as `*/15 * * * *`, goes by real time: it has nothing in the
+///   gap, and comes in both hours when one is repeated.
 ///
 /// # The clock
 ///
@@ -131,9 +133,44 @@ impl Cron {
     #[must_use]
     pub fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
         let zoned = Timestamp::try_from(time).ok()?.to_zoned(self.zone.clone());
-        let next = self.expression.find_next_occurrence(&zoned, false).ok()?;
+        let next = if self.goes_by_real_time() {
+            self.expression.find_next_occurrence(&zoned, false).ok()?.timestamp()
+        } else {
+            self.next_fixed(&zoned)?
+        };
         // One that does not lie ahead would come again and again.
-        Some(SystemTime::from(next.timestamp())).filter(|next| *next > time)
+        Some(SystemTime::from(next)).filter(|next| *next > time)
+    }
+
+    fn goes_by_real_time(&self) -> bool {
+        let pattern = &self.expression.pattern;
+        [&pattern.seconds, &pattern.minutes, &pattern.hours].iter().any(|field| field.from_wildcard)
+    }
+
+    /// The first fixed time after this one. It is looked for on the wall clock, which has each of them once a day. (The search
+    /// of `croner` in a time zone does so for a single time only, and gives up in a gap of more than two hours.)
+    fn next_fixed(&self, now: &Zoned) -> Option<Timestamp> {
+        let mut wall = now.datetime();
+        loop {
+            wall = self.expression.find_next_occurrence(&wall, false).ok()?;
+            let time = self.first_at(wall)?;
+            if time > now.timestamp() {
+                return Some(time);
+            }
+        }
+    }
+
+    /// When the wall clock shows this time for the first time, or goes past it if that is skipped.
+    fn first_at(&self, wall: DateTime) -> Option<Timestamp> {
+        let times = self.zone.to_ambiguous_timestamp(wall);
+        let is_skipped = matches!(times.offset(), AmbiguousOffset::Gap { .. });
+        let first = times.earlier().ok()?;
+        if !is_skipped {
+            return Some(first);
+        }
+        // By the offset that holds after the gap, a time within it lies before it.
+        let mut changes = self.zone.following(first).map(|change| change.timestamp());
+        changes.find(|change| self.zone.to_datetime(*change) > wall)
     }
 }
 

@@ -57,6 +57,10 @@ impl<W: AnyWork> Access<W> {
     ///
     /// [`Process::options`] sets the terms of each job. Allocates room for `limit` results, twice.
     ///
+    /// A full [lane](crate::Lane) is not waited for, but ends the stream as above. Jobs for several lanes, of which one may be slow,
+    /// take a stream for each lane, with a `limit` of a few more than its concurrency, and no more than
+    /// [`LaneLimits::queue`](crate::LaneLimits::queue): then a lane that is slow holds back its own stream, and no other.
+    ///
     /// # Errors
     /// [`BuildError::Memory`]: it has room for `limit` results.
     pub fn process<S>(&self, jobs: S, limit: u32) -> Result<Process<S, W>, BuildError>

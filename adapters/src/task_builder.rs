@@ -132,6 +132,9 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     /// The future is ready with an error when the processor ends, when too many wait
     /// ([`Limits::waiters`](crate::Limits::waiters)), or when more results than
     /// [`Limits::unclaimed`](crate::Limits::unclaimed) are not taken: the waiter might be the one that has to take them.
+    ///
+    /// It waits for room in the queue, not in a lane: one that is full is [`LaneFull`](crate::Refusal::LaneFull) at once. To wait
+    /// for each lane by itself, [process](crate::Access::process) a stream for each.
     pub fn submit_wait(self) -> SubmitWait<W> {
         let Self { room, job, options } = self;
         let shared = room.shared().clone();

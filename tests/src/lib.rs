@@ -5,12 +5,14 @@
 //! - [`load`] drives the core for hours and days on a simulated clock; [`trace`] and [`replay`] read job logs and
 //!   replay them, and [`waits`] is how long their tasks waited.
 //! - [`tenants`] shares one machine among a thousand tenants, of which one floods it.
+//! - [`fresh_keys`] gives one machine millions of keys, each of them once.
 //! - [`alloc`] counts bytes and allocations, and [`public`] finds the public traces.
 //! - [`engine`] drives the adapters from bytes on a simulated runtime, and checks everything that can be seen.
 
 pub mod alloc;
 pub mod before;
 pub mod engine;
+pub mod fresh_keys;
 pub mod load;
 pub mod public;
 pub mod replay;

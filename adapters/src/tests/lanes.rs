@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::executor::block_on;
+use futures::future::{FutureExt, join};
+use futures::{StreamExt, stream};
 
 use super::kit::{ms, on_every_runtime};
 use crate::runtime::sim::Sim;
 use crate::{
-    Context, Hold, HoldRefusal, Lane, LaneLimits, Overflow, Priority, Processor, Rate, Refusal, Retry,
-    Runtime, TaskError, infallible, lane_key,
+    Context, Hold, HoldRefusal, Lane, LaneLimits, Options, Overflow, Priority, Processor, Rate, Refusal,
+    Retry, Runtime, TaskError, infallible, lane_key,
 };
 
 on_every_runtime! {
@@ -61,6 +63,40 @@ fn a_rate_is_kept_and_lets_all_through(runtime: impl Runtime) {
         block_on(handle).unwrap();
     }
     assert!(began.elapsed() >= ms(28), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_stream_waits_for_its_own_lane_where_that_has_no_other_stream() {
+    let sim = Sim::new(1);
+    let time = sim.time();
+    let builder = Processor::builder().concurrency(8).lanes(LaneLimits::new(2).queue(3));
+    let processor = builder
+        .spawn_on(
+            sim.clone(),
+            infallible(move |millis: u64| {
+                let time = time.clone();
+                async move { time.sleep(ms(millis)).await }
+            }),
+        )
+        .unwrap();
+    let lane = |millis: &u64| Options::default().lane(Lane::new(*millis).concurrency(2));
+
+    // Both lanes in one stream: the first refusal is its end, and has the job.
+    let mixed = processor.process(stream::iter([1, 900].into_iter().cycle().take(40)), 30).unwrap();
+    let mut items: Vec<_> = sim.block_on(mixed.options(lane).collect()).unwrap();
+    let refused = items.pop().unwrap().unwrap_err();
+    assert_eq!((refused.reason, refused.into_value()), (Refusal::LaneFull, Some(1)));
+    assert!(items.len() == 10 && items.iter().all(Result::is_ok), "{items:?}");
+
+    // A stream for each: the fast one is through before the slow one has begun its second pair.
+    let start = sim.now();
+    let [fast, slow] = [1, 900].map(|millis| {
+        let results = processor.process(stream::iter([millis; 20]), 3).unwrap().options(lane);
+        results.map(Result::unwrap).count().map(|count| (count, sim.now().saturating_since(start)))
+    });
+    let [(fast, after), (slow, at_last)] = <[_; 2]>::from(sim.block_on(join(fast, slow)).unwrap());
+    assert_eq!((fast, slow, processor.totals().refused), (20, 20, 1));
+    assert!(after < ms(100) && at_last >= ms(9_000), "{after:?}, {at_last:?}");
 }
 
 type Noting = fn(u32, Context) -> Result<(), &'static str>;

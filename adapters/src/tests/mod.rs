@@ -4,6 +4,7 @@
 
 mod batched;
 mod batched_foreign;
+mod batched_threads;
 mod completions;
 #[cfg(feature = "cron")]
 mod cron;
