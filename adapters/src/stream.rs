@@ -23,7 +23,8 @@ use crate::settlement::Settlement;
 use crate::task_builder::TaskBuilder;
 use crate::work::AnyWork;
 
-/// Why the rest of a stream was not processed, with the job that was pulled last if that was refused itself.
+/// Why a job of a stream was refused, with the job; or why the rest was not processed, with the job that was pulled last, if
+/// there was one.
 pub type StreamRefusal<W> = Refused<Option<<W as AnyWork>::Job>>;
 
 impl<W: AnyWork> Access<W> {
@@ -34,8 +35,9 @@ impl<W: AnyWork> Access<W> {
     /// polling it again later loses nothing. Dropping it drops the stream and the results; tasks that were submitted go on.
     /// A stream that has nothing yet holds no room.
     ///
-    /// If the rest cannot be processed, for the processor has ended, or too many others wait for room, the last item says so,
-    /// and the stream of jobs is dropped: give `&mut` of it to keep what it still has.
+    /// A job that is refused for its own terms, such as its lane or its key, comes back as an item, and the others go on. If the
+    /// rest cannot be processed, for the processor has ended, or too many others wait for room, the last item says so, and the
+    /// stream of jobs is dropped: give `&mut` of it to keep what it still has.
     ///
     /// ```
     /// use futures::StreamExt;
@@ -57,7 +59,7 @@ impl<W: AnyWork> Access<W> {
     ///
     /// [`Process::options`] sets the terms of each job. Allocates room for `limit` results, twice.
     ///
-    /// A full [lane](crate::Lane) is not waited for, but ends the stream as above. Jobs for several lanes, of which one may be slow,
+    /// A full [lane](crate::Lane) is not waited for: its jobs come back as above. Jobs for several lanes, of which one may be slow,
     /// take a stream for each lane, with a `limit` of a few more than its concurrency, and no more than
     /// [`LaneLimits::queue`](crate::LaneLimits::queue): then a lane that is slow holds back its own stream, and no other.
     ///
@@ -74,22 +76,22 @@ impl<W: AnyWork> Access<W> {
         })
     }
 
-    /// As [`process`](Self::process), with the settlements in the order of the jobs. One that takes long holds those behind it
+    /// As [`process`](Self::process), with the items in the order of the jobs. One that takes long holds those behind it
     /// back, and the stream once `limit` of them wait. The results are in the processor until they are taken here: one that is
     /// aborted has an error in place of each.
     ///
     /// # Errors
-    /// [`BuildError::Memory`]: it has room for `limit` handles.
+    /// [`BuildError::Memory`]: it has room for `limit` handles or jobs that were refused.
     pub fn process_ordered<S>(&self, jobs: S, limit: u32) -> Result<ProcessOrdered<S, W>, BuildError>
     where
         S: Stream<Item = W::Job>,
         W::Meta: Default,
     {
-        let (limit, mut handles) = (limit.max(1), VecDeque::new());
-        let bytes = (limit as usize).saturating_mul(size_of::<Handle<W>>());
-        handles.try_reserve_exact(limit as usize).map_err(|_| BuildError::Memory { bytes })?;
+        let (limit, mut line) = (limit.max(1), VecDeque::new());
+        let bytes = (limit as usize).saturating_mul(size_of::<Taken<W>>());
+        line.try_reserve_exact(limit as usize).map_err(|_| BuildError::Memory { bytes })?;
         let feed = Feed::new(jobs, self.shared.clone(), usual::<W> as Usual<W>);
-        Ok(ProcessOrdered { feed, handles, limit })
+        Ok(ProcessOrdered { feed, line, limit })
     }
 }
 
@@ -116,10 +118,14 @@ pin_project! {
     pub struct ProcessOrdered<S, W, F = Usual<W>> where W: AnyWork {
         #[pin]
         feed: Feed<S, W, F>,
-        handles: VecDeque<Handle<W>>,
+        // The jobs that were pulled, in order.
+        line: VecDeque<Taken<W>>,
         limit: u32,
     }
 }
+
+/// What has become of a job of an ordered stream: its task, or a refusal of its own.
+type Taken<W> = Result<Handle<W>, Refused<<W as AnyWork>::Job>>;
 
 impl<S, W: AnyWork, F> Process<S, W, F> {
     /// Sets the terms of each job, by this function; the metadata tell whose a result is. Default: the default terms.
@@ -137,7 +143,7 @@ impl<S, W: AnyWork, F> ProcessOrdered<S, W, F> {
     where
         G: Fn(&W::Job) -> Options<W::Meta>,
     {
-        ProcessOrdered { feed: self.feed.with(options), handles: self.handles, limit: self.limit }
+        ProcessOrdered { feed: self.feed.with(options), line: self.line, limit: self.limit }
     }
 }
 
@@ -152,7 +158,18 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         let room = this.queue.capacity().saturating_sub(this.queue.len());
-        let fed = this.feed.as_mut().poll_feed(cx, room, |task| task.submit_to(this.queue).map(drop));
+        let mut refused = None;
+        let fed = this.feed.as_mut().poll_feed(cx, room, |task| match task.submit_to(this.queue) {
+            Ok(_) => Ok(true),
+            Err(job) if job.reason != Refusal::Closed => {
+                refused = Some(job);
+                Ok(false)
+            }
+            Err(last) => Err(last),
+        });
+        if let Some(refused) = refused {
+            return Poll::Ready(Some(Err(refused.map(Some))));
+        }
         match Pin::new(this.queue).poll_next(cx) {
             Poll::Ready(Some(settled)) => Poll::Ready(Some(Ok(settled))),
             Poll::Pending => Poll::Pending,
@@ -171,16 +188,24 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        let room = (*this.limit as usize).saturating_sub(this.handles.len());
-        let fed = this.feed.as_mut().poll_feed(cx, room, |task| {
-            this.handles.push_back(task.submit()?);
-            Ok(())
+        let room = (*this.limit as usize).saturating_sub(this.line.len());
+        let fed = this.feed.as_mut().poll_feed(cx, room, |task| match task.submit() {
+            Err(last) if last.reason == Refusal::Closed => Err(last),
+            taken => {
+                this.line.push_back(taken);
+                Ok(true)
+            }
         });
-        let Some(first) = this.handles.front_mut() else { return this.feed.end(fed) };
-        let settled = ready!(first.poll_settlement(cx));
-        this.handles.pop_front();
-        // Aborted: the results are gone.
-        Poll::Ready(Some(settled.ok_or_else(|| Refused::new(Refusal::Closed, None))))
+        if let Some(Ok(task)) = this.line.front_mut() {
+            let settled = ready!(task.poll_settlement(cx));
+            this.line.pop_front();
+            // Aborted: the results are gone.
+            return Poll::Ready(Some(settled.ok_or_else(|| Refused::new(Refusal::Closed, None))));
+        }
+        match this.line.pop_front() {
+            Some(Err(refused)) => Poll::Ready(Some(Err(refused.map(Some)))),
+            _ => this.feed.end(fed),
+        }
     }
 }
 
@@ -222,13 +247,13 @@ where
     W: AnyWork,
     F: Fn(&W::Job) -> Options<W::Meta>,
 {
-    /// Submits up to `most` jobs. Ready when there are no more to be submitted; pending when it waits for a job or for room, or
-    /// has submitted as many.
+    /// Submits up to `most` jobs, by a function that says whether to go on; its error is that of the rest. Ready when there are
+    /// no more to be submitted; pending when it waits for a job or for room, has submitted as many, or is not to go on.
     fn poll_feed(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         most: usize,
-        mut submit: impl FnMut(TaskBuilder<'_, W>) -> Result<(), Refused<W::Job>>,
+        mut submit: impl FnMut(TaskBuilder<'_, W>) -> Result<bool, Refused<W::Job>>,
     ) -> Poll<()> {
         let mut this = self.project();
         // While the stream has nothing, it is given back.
@@ -250,7 +275,11 @@ where
                     Some(job) => {
                         let options = (this.options)(&job);
                         let task = permit.task_with_meta(job, options.meta).options(options);
-                        submit(task).err().map(|refused| refused.map(Some))
+                        match submit(task) {
+                            Ok(true) => None,
+                            Ok(false) => return Poll::Pending,
+                            Err(refused) => Some(refused.map(Some)),
+                        }
                     }
                     None => {
                         this.jobs.set(None);
@@ -302,7 +331,7 @@ impl<S, W: AnyWork, F> fmt::Debug for ProcessOrdered<S, W, F> {
     /// Counts, never contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessOrdered")
-            .field("len", &self.handles.len())
+            .field("len", &self.line.len())
             .field("limit", &self.limit)
             .field("waits_for_room", &self.feed.reserve.is_some())
             .finish_non_exhaustive()
