@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use plimsoll::{
-    HoldRefusal, Priority, PriorityRefusal, Progress, Refusal, Scope, Stage as TaskStage, TaskId, TaskView,
+    Hold, HoldRefusal, Priority, PriorityRefusal, Progress, Refusal, Scope, Stage as TaskStage, TaskId,
+    TaskView,
 };
 
 use super::plan::{KEYS, Order};
@@ -83,6 +84,9 @@ impl World {
             PartAction::Hold(time) => {
                 stage.reach("hold");
                 stage.desk().hold(time);
+                let hold = stage.desk().health().hold;
+                let is_over = stage.now().saturating_add(time) <= stage.now();
+                stage.ensure(is_over || hold != Hold::None, || "a hold holds nothing".into());
             }
             PartAction::HoldLane { key, time } => stage.hold_lane(key, time),
             PartAction::Beat { context, progress } => stage.beat_from_outside(context, progress),
@@ -141,6 +145,11 @@ impl Stage {
         self.ensure(is_right, || format!("a hold of lane {key} is {held:?}"));
         if held.is_ok() {
             self.reach("hold of a lane");
+            let until = self.now().saturating_add(time);
+            let shut_until = self.desk().lane(key).and_then(|lane| lane.shut_until);
+            // An empty lane needs none once nothing is taken in.
+            let is_shut = until <= self.now() || is_closing || shut_until >= Some(until);
+            self.ensure(is_shut, || format!("lane {key} is shut until {shut_until:?}, not {until:?}"));
         }
     }
 
