@@ -15,8 +15,31 @@ fn scripts_break_no_promise_and_are_the_same_each_time() {
         sum.add(&summary);
     }
     assert!(sum.settled.iter().all(|seen| *seen > 10), "every kind of outcome is seen: {sum:?}");
+    for what in REACHED {
+        assert!(sum.reached.get(what).is_some_and(|seen| *seen > 5), "{what}: {:?}", sum.reached);
+    }
     assert!(sum.tasks > 1_500 && sum.events > 2_500 && sum.shut_down > 30 && sum.nanos > 0, "{sum:?}");
 }
+
+/// What keys, schedules, the monitor and the rest come to in some of these scripts.
+const REACHED: [&str; 16] = [
+    "behind",
+    "cleared",
+    "due",
+    "duplicate",
+    "end of a schedule",
+    "heartbeat",
+    "hold",
+    "hold of a lane",
+    "late heartbeat",
+    "panic in a schedule",
+    "refused job of a schedule",
+    "schedule",
+    "set priority",
+    "silent for too long",
+    "slow",
+    "superseded",
+];
 
 /// Of any length up to this, so that a failing one shrinks to the steps that it takes.
 fn scripts(most_steps: usize) -> impl Strategy<Value = Script> {

@@ -63,7 +63,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Sheds a task to make room for one with these terms, which would be refused for this reason, and for which a permit
-    /// holds a place or not. Returns the reason if it is refused still.
+    /// holds a place or not; unless it takes the place of one. Returns the reason if it is refused still.
     #[cold]
     pub(super) fn make_room(&mut self, reason: Refusal, terms: &Terms, has_place: bool) -> Option<Refusal> {
         let older = self.replaced_by(terms).filter(|older| {
@@ -79,9 +79,9 @@ impl<P: Plan> Processor<P> {
         if !fits_in_lane || !(has_place || fits()) {
             return Some(reason);
         }
-        match older {
-            Some(older) => self.end_cancelled(older, Some(CancelReason::SUPERSEDED), false),
-            None => self.settle_out_of_line(victim, Input::Shed, None, false),
+        // The older task with its key goes when it is admitted, which takes over the beginning of its row.
+        if older.is_none() {
+            self.settle_out_of_line(victim, Input::Shed, None, false);
         }
         None
     }

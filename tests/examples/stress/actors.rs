@@ -1,22 +1,22 @@
 //! The submitters of an episode: they use everything that a submitter can do, in an order drawn from a seed.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use fastrand::Rng;
 use futures::StreamExt;
 use futures::future::{Either, select};
-use plimsoll::{FeedRefusal, Notice, Options, Refused, Subscription};
+use plimsoll::{CacheRefusal, FeedRefusal, Options, Refused};
 
 use crate::handler::{poll_once, yield_once};
 use crate::host::Place;
 use crate::names::{Action, Check, is_skipped};
+use crate::parts::Parts;
 use crate::record::{Record, flag};
 use crate::script::{chance, micros};
 use crate::submit::Held;
 use crate::tokens::{Kind, Token};
-use crate::values::{CacheValue, Job, Quiet, Service, planned_panic, quietly};
+use crate::values::{CacheValue, Job, Quiet, planned_panic, quietly};
 use crate::world::{Emitter, Submits, World, lock};
 
 /// One submitter.
@@ -61,7 +61,7 @@ impl Actor {
     }
 
     fn draw(&mut self) -> Action {
-        match self.dice.u32(0..100) {
+        match self.dice.u32(0..114) {
             0..14 => Action::SubmitHandle,
             14..26 => Action::SubmitCallback,
             26..32 => Action::SubmitDetached,
@@ -84,7 +84,12 @@ impl Actor {
             91..95 => Action::Emit,
             95..97 => Action::Cache,
             97..98 => Action::WaitUntilIdle,
-            _ => Action::Observe,
+            98..100 => Action::Observe,
+            100..102 => Action::SetPriority,
+            102..104 => Action::Clear,
+            104..106 => Action::HoldAll,
+            106..109 => Action::HoldLane,
+            _ => Action::Schedule,
         }
     }
 
@@ -107,6 +112,11 @@ impl Actor {
             Action::WaitUntilIdle => self.wait_until_idle().await,
             Action::Observe => self.observe(),
             Action::SwapHandle => self.swap(held),
+            Action::SetPriority => self.set_priority(held),
+            Action::Clear => self.clear(),
+            Action::HoldAll => self.hold().await,
+            Action::HoldLane => self.hold_lane(),
+            Action::Schedule => self.schedule().await,
             _ if held.is_empty() => {}
             action => {
                 let one = held.swap_remove(self.dice.usize(0..held.len()));
@@ -213,9 +223,28 @@ impl Actor {
     fn use_cache(&mut self) {
         let (cache, key) = (&self.world.cache, self.dice.u64(0..8));
         match self.dice.u32(0..4) {
-            0..2 => drop(cache.insert(key, CacheValue(self.world.tokens.token(Kind::CacheValue)))),
+            0..2 => self.insert(key),
             2 => drop(cache.get(&key)),
             _ => drop(cache.remove(&key)),
+        }
+    }
+
+    /// An entry weighs as much as its key.
+    fn insert(&self, key: u64) {
+        let (cache, value) = (&self.world.cache, CacheValue(self.world.tokens.token(Kind::CacheValue)));
+        let most = cache.limits().weight;
+        let inserted = cache.try_insert(key, value);
+        let is_too_heavy = matches!(inserted, Err(CacheRefusal::TooHeavy(..)));
+        if is_too_heavy {
+            Action::CacheTooHeavy.count();
+        }
+        if is_too_heavy != most.is_some_and(|most| key > most)
+            && !matches!(inserted, Err(CacheRefusal::Closed(..)))
+        {
+            self.world.find(Check::Cache, format!("{key} inserted, of {most:?}: {inserted:?}"));
+        }
+        if most.is_some_and(|most| cache.weight() > most) {
+            self.world.find(Check::Cache, format!("{} weighs more than {most:?}", cache.weight()));
         }
     }
 
@@ -265,7 +294,9 @@ impl Actor {
                 Action::PanicInOptions.count();
                 planned_panic(job.record.number % 2 == 0);
             }
-            Options { timeouts: None, ..crate::script::options(&mut Rng::with_seed(seed), job.record.number) }
+            let options =
+                crate::script::options(&mut Rng::with_seed(seed), job.record.number, &Parts::default());
+            Options { timeouts: None, ..options }
         };
         let Ok(source) = self.world.submitter().attach_with(&events, terms) else { return };
         for _ in 0..self.dice.u32(1..6) {
@@ -290,7 +321,7 @@ impl Actor {
     }
 
     fn emit_task(&mut self, events: &plimsoll::Events<Job>) {
-        let (job, _, record) = self.world.order(&mut self.dice, 0);
+        let (job, _, record) = self.world.order_with(&mut self.dice, 0, &Parts::default());
         match events.emit_task(job) {
             Ok(()) => self.world.note_admitted(&record),
             Err(refused) => match refused.into_parts() {
@@ -305,7 +336,8 @@ impl Actor {
     }
 
     fn emit_batch(&mut self, events: &plimsoll::Events<Job>) {
-        let orders = (0..self.dice.usize(1..6)).map(|_| self.world.order(&mut self.dice, 0));
+        let orders =
+            (0..self.dice.usize(1..6)).map(|_| self.world.order_with(&mut self.dice, 0, &Parts::default()));
         let (jobs, records) = orders.map(|(job, _, record)| (job, record)).unzip::<_, _, Vec<_>, Vec<_>>();
         let back = events.emit_batch(jobs).err().unwrap_or_default();
         let is_back = |record: &Record| back.iter().any(|job| job.record.number == record.number);
@@ -332,21 +364,6 @@ impl Drop for Restored<'_> {
     fn drop(&mut self) {
         self.0.set_concurrency(u32::MAX);
     }
-}
-
-/// Reads all events to the end, and counts them.
-pub async fn hear(world: Arc<World>, mut subscription: Subscription<Service>, token: Token) {
-    let mut heard = 0;
-    while let Some(notice) = Pin::new(&mut subscription).next().await {
-        heard += match notice {
-            Notice::Lagged(missed) => missed,
-            _ => 1,
-        };
-    }
-    *lock(&world.heard) = Some(heard);
-    drop(subscription);
-    drop(world);
-    drop(token);
 }
 
 /// Runs a submitter on a thread of its own.

@@ -23,7 +23,7 @@ pub fn check_end(world: &Arc<World>, end: End, patience: Duration) {
     check_kept_handles(world, Check::Handle);
     take_what_is_left(world);
     check_tokens(world, patience);
-    check_books(world);
+    check_books(world, patience);
     check_events(world, end);
     check_emitters(world);
 }
@@ -67,7 +67,7 @@ fn check_tokens(world: &World, patience: Duration) {
 }
 
 /// The ledger balances, and the census is zero.
-fn check_books(world: &World) {
+fn check_books(world: &World, patience: Duration) {
     let submitter = world.submitter();
     let (totals, census) = (submitter.totals(), submitter.census());
     let admitted = world.admitted.load(SeqCst);
@@ -77,8 +77,17 @@ fn check_books(world: &World) {
     if totals.admitted != totals.settled.total() {
         world.find(Check::Ledger, format!("admitted is not settled: {totals:?}"));
     }
-    if totals.admitted != admitted {
-        world.find(Check::Ledger, format!("{admitted} jobs were taken, {} are admitted", totals.admitted));
+    let taken = || admitted + world.scheduled.load(SeqCst);
+    let is_hooked = world.parts.schedules > 0;
+    let hooked = || world.hooked.load(SeqCst);
+    let is_told = || !is_hooked || hooked() == totals.settled.total();
+    if !wait_until(patience, || totals.admitted == taken() && is_told()) {
+        let text = format!("{} jobs were taken, the hook has seen {}: {totals:?}", taken(), hooked());
+        world.find(Check::Ledger, text);
+    }
+    let (cleared, seen) = (world.cleared.load(SeqCst), world.seen_cleared.load(SeqCst));
+    if seen > cleared {
+        world.find(Check::Outcome, format!("{cleared} tasks were cleared, {seen} tell of it"));
     }
     if submitter.phase() != Phase::Drained || !census.is_empty() || submitter.audit() != census {
         world.find(Check::Census, format!("after the end: {census:?}, audit {:?}", submitter.audit()));

@@ -6,20 +6,23 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use plimsoll::{Builder, Cache, CacheLimits, Cloning, Processor, Timeouts};
+use plimsoll::{Batch, Builder, Cache, Cloning, Processor, Timeouts, batched};
 
 use crate::actors::{self, Actor};
+use crate::batches;
 use crate::checks::{check_end, check_nothing_is_left};
 use crate::endings::Ender;
 use crate::handler;
-use crate::host::{Host, Place};
+use crate::hearing::hear;
+use crate::host::{Host, Place, Spawner};
 use crate::lender::Lender;
 use crate::names::{Check, End, Runtime};
+use crate::parts::{Parts, draw_cache};
 use crate::script::{Mood, chance, draw_retry, micros};
 use crate::tokens::Kind;
-use crate::values::Quiet;
+use crate::values::{Quiet, Service};
 use crate::watchdog;
-use crate::world::{World, lock, wait_until};
+use crate::world::{Owner, World, lock, wait_until};
 
 /// Which episode.
 #[derive(Clone, Copy, Debug)]
@@ -50,20 +53,23 @@ impl Episode {
         let mood = self.mood(&mut dice);
         let (host, spawner) = Host::start(self.runtime)?;
         let actors = dice.usize(1..5);
-        let cache = CacheLimits { entries: dice.u32(0..4), ..CacheLimits::default() };
-        let cache = Cache::new(cache).map_err(|error| error.to_string())?;
-        let world = World::new(self.runtime, mood, spawner.clone(), lender.clone(), cache.clone(), actors);
+        let cache = Cache::with_weigher(draw_cache(&mut dice), |key, _| *key);
+        let cache = cache.map_err(|error| error.to_string())?;
+        let parts = self.parts(&mut dice);
+        let world =
+            World::new(self.runtime, mood, parts, spawner.clone(), lender.clone(), cache.clone(), actors);
         watchdog::watch(&self.label(), &world);
         let builder = draw_builder(&mut dice).timeouts(mood.timeouts).cache(&cache);
-        let owner = spawner.build(builder, {
+        let owner = build(&world, &spawner, parts.build(&mut dice, builder))?;
+        if parts.schedules > 0 {
             let world = world.clone();
-            move |job, cx| handler::attempt(&world, job, cx)
-        })?;
+            owner.on_settled(move |settled| world.see_settled(settled));
+        }
         drop(spawner);
         let _ = world.submitter.set(owner.submitter());
         let subscription = owner.subscribe().map_err(|error| error.to_string())?;
         *lock(&world.owner) = Some(owner);
-        let hears = actors::hear(world.clone(), subscription, world.tokens.token(Kind::Subscriber));
+        let hears = hear(world.clone(), subscription, world.tokens.token(Kind::Subscriber));
         let hears = Quiet::new(hears);
         let spawned = thread::Builder::new()
             .name("subscriber".to_owned())
@@ -102,6 +108,15 @@ impl Episode {
         Mood { finite, panics: chance(dice, 60), steps: dice.usize(1..7), timeouts }
     }
 
+    fn parts(&self, dice: &mut Rng) -> Parts {
+        let mut parts = Parts::draw(dice);
+        if self.end == End::RuntimeFirst {
+            // Everything is to be settled before the runtime goes.
+            parts.schedules = 0;
+        }
+        parts
+    }
+
     fn spawn_actors(&self, world: &Arc<World>, dice: &mut Rng, actors: usize) -> Result<(), String> {
         for index in 0..actors {
             let on_runtime = chance(dice, 50);
@@ -130,6 +145,18 @@ impl Episode {
             }
         } else {
             thread::sleep(pause);
+        }
+    }
+}
+
+/// The processor of a world, which takes jobs one by one or in batches.
+fn build(world: &Arc<World>, spawner: &Spawner, builder: Builder<Cloning>) -> Result<Owner, String> {
+    let handlers = world.clone();
+    match world.parts.batching {
+        None => spawner.build(builder, move |job, cx| handler::attempt(&handlers, job, cx)),
+        Some((most, batching)) => {
+            let call = move |batch: Batch<Service>| batches::call(&handlers, batch, most);
+            spawner.build(builder, batched(batching, call))
         }
     }
 }

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use futures::future::{Either, poll_fn, select};
-use plimsoll::{Context, SleepRefusal};
+use plimsoll::{Context, Progress, SleepRefusal};
 
 use crate::names::Check;
 use crate::record::{Record, flag};
 use crate::script::{Finish, Step, chance};
+use crate::shares::Share;
 use crate::tokens::{Kind, Token};
 use crate::values::{Failure, Fuse, Job, Output, Quiet, planned_panic};
 use crate::world::{Inside, World, lock};
@@ -48,6 +49,7 @@ impl Future for Attempt {
 pub fn attempt(world: &Arc<World>, mut job: Job, cx: Context<u64>) -> Attempt {
     // A panic in this drop would be one of the handler.
     job.fuse.0 = false;
+    world.note_attempt(&job.record, &cx);
     let finish = job.script.finish(cx.attempt());
     if finish == Finish::PanicInCall {
         finish.action().count();
@@ -56,11 +58,19 @@ pub fn attempt(world: &Arc<World>, mut job: Job, cx: Context<u64>) -> Attempt {
     }
     let fuse = Fuse(job.script.future_panics);
     let record = job.record.clone();
-    let inner = Box::pin(run(world.clone(), job, cx, finish));
+    let share = Share::take(world, &record);
+    let inner = Box::pin(run(world.clone(), job, cx, finish, Some(share)));
     Attempt { inner, record, token: world.tokens.token(Kind::Future), fuse }
 }
 
-async fn run(world: Arc<World>, job: Job, cx: Context<u64>, finish: Finish) -> Result<Output, Failure> {
+/// Does what the job says, and ends as it says. Until then the attempt has its share, if it is one of its own.
+pub async fn run(
+    world: Arc<World>,
+    job: Job,
+    cx: Context<u64>,
+    finish: Finish,
+    _share: Option<Share>,
+) -> Result<Output, Failure> {
     let script = &job.script;
     let mut dice = Rng::with_seed(script.seed ^ u64::from(cx.attempt()));
     for step in &script.steps {
@@ -135,7 +145,41 @@ async fn take_step(world: &Arc<World>, job: &Job, cx: &Context<u64>, step: Step,
             let spawned = thread::Builder::new().name("child".to_owned()).spawn(run);
             lock(&world.threads).extend(spawned.ok());
         }
+        Step::Heartbeat => {
+            let age = job.record.age();
+            let goes_on = cx.heartbeat();
+            note_beat(world, job, cx, age, goes_on, goes_on).await;
+        }
+        Step::Progress => {
+            let (age, progress) = (job.record.age(), Progress::of(dice.u64(..), 7));
+            let counts = cx.progress(progress);
+            note_beat(world, job, cx, age, counts, counts || !world.parts.is_monitored).await;
+            let view = if counts { world.submitter().view(cx.task()) } else { None };
+            if view.is_some_and(|view| view.progress != Some(progress)) {
+                world.find(Check::Context, format!("{view:?} has not got as far as {progress:?}"));
+            }
+        }
+        Step::HoldLane(time) => {
+            let holds = cx.hold_lane(time);
+            if holds && job.record.lane.is_none() {
+                world.find(Check::Context, "an attempt without a lane holds one");
+            }
+        }
         Step::KeepContext => lock(&world.contexts).push(cx.clone()),
+    }
+}
+
+/// A heartbeat at this age has counted, or not. An attempt that does not go on is told so.
+async fn note_beat(world: &World, job: &Job, cx: &Context<u64>, age: Duration, counts: bool, goes_on: bool) {
+    if counts {
+        job.record.beat(age);
+    }
+    if counts && !world.parts.is_monitored && job.record.slow_after.is_some() {
+        world.find(Check::Context, "a soft limit without a monitor");
+    }
+    // The machine may know it before the attempt is told: that has to come.
+    if !goes_on {
+        cx.cancelled().await;
     }
 }
 

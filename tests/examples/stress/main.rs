@@ -5,17 +5,23 @@
 //! an episode that has found something may have to be repeated: `--episode` does that.
 
 mod actors;
+mod batches;
 mod checks;
 mod endings;
 mod episode;
 mod handler;
+mod hearing;
 mod host;
 mod lender;
 mod memory;
 mod names;
 mod options;
+mod parts;
 mod record;
+mod schedules;
 mod script;
+mod shares;
+mod steering;
 mod submit;
 mod tokens;
 mod values;

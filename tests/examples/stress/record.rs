@@ -1,13 +1,13 @@
 //! What is known of one job, and which outcomes are possible for it.
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use plimsoll::{TaskError, TaskResult, Timeouts};
+use plimsoll::{CancelReason, Options, Overflow, TaskError, TaskResult, Timeouts, Unique};
 
-use crate::names::{Check, Seen};
+use crate::names::{Action, Check, Seen};
 use crate::values::Service;
-use crate::world::World;
+use crate::world::{World, lock};
 
 /// What has happened to a job.
 pub mod flag {
@@ -25,6 +25,12 @@ pub mod flag {
     pub const USES_TIMER: u32 = 1 << 5;
     /// It has a callback.
     pub const HAS_CALLBACK: u32 = 1 << 6;
+    /// It was refused.
+    pub const REFUSED: u32 = 1 << 7;
+    /// A schedule has made it.
+    pub const SCHEDULED: u32 = 1 << 8;
+    /// A handler was called for it.
+    pub const STARTED: u32 = 1 << 9;
 }
 
 /// What is known of one job.
@@ -33,15 +39,38 @@ pub struct Record {
     /// No later than the submission.
     made: Instant,
     timeouts: Timeouts,
+    pub slow_after: Option<Duration>,
+    unique: Option<Unique>,
+    pub lane: Option<u64>,
+    /// The last heartbeat that counted, in microseconds after it was made.
+    beat_at: AtomicU64,
     flags: AtomicU32,
     /// How many outcomes its handle, its callback or its reader has had.
     outcomes: AtomicU32,
 }
 
 impl Record {
-    pub fn new(number: u64, timeouts: Timeouts) -> Self {
-        let made = Instant::now();
-        Self { number, made, timeouts, flags: AtomicU32::new(0), outcomes: AtomicU32::new(0) }
+    pub fn new(number: u64, options: &Options<u64>, defaults: Timeouts) -> Self {
+        Self {
+            number,
+            made: Instant::now(),
+            timeouts: options.timeouts.unwrap_or(defaults),
+            slow_after: options.slow_after,
+            unique: options.unique,
+            lane: options.lane.map(|lane| lane.key()),
+            beat_at: AtomicU64::new(0),
+            flags: AtomicU32::new(0),
+            outcomes: AtomicU32::new(0),
+        }
+    }
+
+    pub fn key(&self) -> Option<u64> {
+        self.unique.map(|unique| unique.key())
+    }
+
+    /// Whether it takes the place of what waits with its key.
+    pub fn replaces(&self) -> bool {
+        self.unique.is_some_and(|unique| unique == unique.replace())
     }
 
     pub fn set(&self, flag: u32) {
@@ -54,6 +83,22 @@ impl Record {
 
     pub fn outcomes(&self) -> u32 {
         self.outcomes.load(SeqCst)
+    }
+
+    /// How long ago it was made.
+    pub fn age(&self) -> Duration {
+        self.made.elapsed()
+    }
+
+    /// An attempt has told at this age that it is alive.
+    pub fn beat(&self, age: Duration) {
+        self.beat_at.fetch_max(u64::try_from(age.as_micros()).unwrap_or(u64::MAX), SeqCst);
+    }
+
+    /// Whether it may have been silent for too long. Of the heartbeats within a millisecond the first counts.
+    fn has_been_silent(&self) -> bool {
+        let silence = self.age().saturating_sub(Duration::from_micros(self.beat_at.load(SeqCst)));
+        self.timeouts.heartbeat.is_some_and(|limit| silence + Duration::from_millis(1) >= limit)
     }
 
     fn has_waited(&self, limits: &[Option<Duration>]) -> bool {
@@ -76,12 +121,12 @@ impl World {
                 (Seen::Panicked, by_runtime || record.has(flag::PANICKED))
             }
             Err(TaskError::TimedOut) => {
-                (Seen::TimedOut, record.has_waited(&[start_to_close, schedule_to_close]))
+                let is_late = record.has_waited(&[start_to_close, schedule_to_close]);
+                (Seen::TimedOut, is_late || record.has_been_silent())
             }
             Err(TaskError::Expired) => (Seen::Expired, record.has_waited(&[schedule_to_start])),
-            Err(TaskError::Cancelled(_)) => {
-                (Seen::Cancelled, self.is_ending() || record.has(flag::CANCELLED))
-            }
+            Err(TaskError::Cancelled(reason)) => (Seen::Cancelled, self.may_be_cancelled(record, *reason)),
+            Err(TaskError::Shed) => (Seen::Shed, self.parts.overflow != Overflow::Refuse),
             // Nobody but a handle is told of anything else.
             Err(_) => (Seen::Ended, false),
         };
@@ -93,6 +138,29 @@ impl World {
                 format!("job {} is {}, flags {flags:#b}, {:?}", record.number, seen.name(), record.timeouts);
             self.find(Check::Outcome, text);
         }
+    }
+
+    fn may_be_cancelled(&self, record: &Record, reason: Option<CancelReason>) -> bool {
+        match reason {
+            Some(CancelReason::SUPERSEDED) => {
+                Action::Supersede.count();
+                self.may_be_superseded(record)
+            }
+            Some(CancelReason::CLEARED) => {
+                self.seen_cleared.fetch_add(1, SeqCst);
+                self.clears.load(SeqCst) > 0
+            }
+            Some(_) => self.is_ending(),
+            None => self.is_ending() || record.has(flag::CANCELLED),
+        }
+    }
+
+    /// Whether there is another job that takes the place of this one.
+    fn may_be_superseded(&self, record: &Record) -> bool {
+        let takes =
+            |other: &Record| other.number != record.number && other.replaces() && !other.has(flag::REFUSED);
+        let has_key = |other: &Record| record.key().is_some() && other.key() == record.key();
+        lock(&self.records).iter().any(|other| has_key(other) && takes(other))
     }
 
     /// Notes that a handle was told that there is no outcome for it.

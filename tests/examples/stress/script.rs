@@ -8,6 +8,7 @@ use plimsoll::{Options, Priority, Retry, Timeouts};
 
 use crate::lender::Loan;
 use crate::names::{Action, is_skipped};
+use crate::parts::Parts;
 
 /// What the jobs of an episode may do.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,9 @@ pub enum Step {
     ChildTask,
     ChildThread,
     KeepContext,
+    Heartbeat,
+    Progress,
+    HoldLane(Duration),
 }
 
 /// True so many times in a hundred.
@@ -131,7 +135,10 @@ impl Finish {
 impl Step {
     fn draw(dice: &mut Rng, mood: &Mood, depth: u32) -> Self {
         let step = match dice.u32(0..100) {
-            0..22 => Self::Yield(dice.u32(1..6)),
+            0..14 => Self::Yield(dice.u32(1..6)),
+            14..18 => Self::Heartbeat,
+            18..21 => Self::Progress,
+            21 => Self::HoldLane(micros(dice, 1_000)),
             22..30 => Self::RuntimeSleep(micros(dice, 2_000)),
             30..40 => Self::ContextSleep(micros(dice, 3_000)),
             40..43 => Self::ContextSleepDropped(micros(dice, 3_000)),
@@ -167,6 +174,9 @@ impl Step {
             Self::ChildTask => Action::ChildTask,
             Self::ChildThread => Action::ChildThread,
             Self::KeepContext => Action::KeepContext,
+            Self::Heartbeat => Action::Heartbeat,
+            Self::Progress => Action::Progress,
+            Self::HoldLane(_) => Action::HoldLane,
         }
     }
 }
@@ -187,7 +197,7 @@ impl Loan {
 }
 
 /// The terms of a job.
-pub fn options(dice: &mut Rng, number: u64) -> Options<u64> {
+pub fn options(dice: &mut Rng, number: u64, parts: &Parts) -> Options<u64> {
     let mut options = Options::new(number);
     if chance(dice, 15) {
         options = options.delay(micros(dice, 4_000));
@@ -209,7 +219,7 @@ pub fn options(dice: &mut Rng, number: u64) -> Options<u64> {
     if chance(dice, 25) {
         options = options.retry(draw_retry(dice));
     }
-    options
+    parts.add_terms(dice, options)
 }
 
 pub fn draw_retry(dice: &mut Rng) -> Retry {

@@ -8,6 +8,7 @@ use fastrand::Rng;
 use plimsoll::{Handle, Options, Refusal, Refused, Settlement, TaskError, TaskId, TaskResult};
 
 use crate::names::{Action, Check, is_skipped};
+use crate::parts::Parts;
 use crate::record::{Record, flag};
 use crate::script::{Script, chance, options};
 use crate::tokens::{Kind, Token};
@@ -23,9 +24,26 @@ pub struct Held {
 impl World {
     /// A job, `depth` submissions away from a submitter, and its terms.
     pub fn order(&self, dice: &mut Rng, depth: u32) -> (Job, Options<u64>, Arc<Record>) {
-        let number = self.next_number();
-        let options = options(dice, number);
-        let record = Arc::new(Record::new(number, options.timeouts.unwrap_or(self.mood.timeouts)));
+        self.order_with(dice, depth, &self.parts)
+    }
+
+    /// As [`order`](Self::order), on terms that need no more than these parts.
+    pub fn order_with(&self, dice: &mut Rng, depth: u32, parts: &Parts) -> (Job, Options<u64>, Arc<Record>) {
+        let mut options = options(dice, 0, parts);
+        let (job, record) = self.job(dice, depth, &options);
+        options.meta = record.number;
+        (job, options, record)
+    }
+
+    /// A job that is to be submitted on these terms.
+    pub fn job(&self, dice: &mut Rng, depth: u32, options: &Options<u64>) -> (Job, Arc<Record>) {
+        let record = Arc::new(Record::new(self.next_number(), options, self.mood.timeouts));
+        if record.key().is_some() {
+            Action::Unique.count();
+        }
+        if record.lane.is_some() {
+            Action::UseLane.count();
+        }
         lock(&self.records).push(record.clone());
         let armed = self.mood.panics && chance(dice, 4) && !is_skipped(Action::PanicInDrop.name());
         let job = Job {
@@ -34,7 +52,7 @@ impl World {
             token: self.tokens.token(Kind::Job),
             fuse: Fuse(armed),
         };
-        (job, options, record)
+        (job, record)
     }
 
     pub fn note_admitted(&self, record: &Record) {
@@ -51,7 +69,29 @@ impl World {
         if reason == Refusal::Closed && !self.is_ending() {
             self.find(Check::Outcome, "a submission is refused as closed before the end");
         }
+        record.set(flag::REFUSED);
+        self.check_refusal(record, reason);
         quietly(|| drop(job));
+    }
+
+    /// Whether the terms of a job can be refused for this reason.
+    fn check_refusal(&self, record: &Record, reason: Refusal) {
+        let is_possible = match reason {
+            Refusal::NotDeduplicated | Refusal::NotMonitored => false,
+            Refusal::Duplicate => {
+                Action::Duplicate.count();
+                let is_other = |other: &&Arc<Record>| other.number != record.number;
+                let has_key = |other: &Arc<Record>| other.key() == record.key();
+                record.key().is_some()
+                    && !record.replaces()
+                    && lock(&self.records).iter().filter(is_other).any(has_key)
+            }
+            Refusal::LaneFull | Refusal::Lanes => record.lane.is_some(),
+            _ => true,
+        };
+        if !is_possible {
+            self.find(Check::Outcome, format!("job {} is refused: {reason:?}", record.number));
+        }
     }
 
     pub fn submit_handle(&self, dice: &mut Rng, depth: u32) -> Option<Held> {

@@ -14,16 +14,17 @@ pub enum Kind {
     Callback,
     Listener,
     CacheValue,
+    Maker,
     Child,
     Actor,
     Subscriber,
 }
 
 impl Kind {
-    const COUNT: usize = 10;
+    const COUNT: usize = 11;
 
     /// What the processor has in its hands at some time, and nobody after its end.
-    pub const HELD: [Self; 7] = [
+    pub const HELD: [Self; 8] = [
         Self::Job,
         Self::Output,
         Self::Failure,
@@ -31,6 +32,7 @@ impl Kind {
         Self::Callback,
         Self::Listener,
         Self::CacheValue,
+        Self::Maker,
     ];
 }
 

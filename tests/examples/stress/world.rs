@@ -1,5 +1,6 @@
 //! What the parts of one episode share.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,8 +14,10 @@ use plimsoll::{Cache, Context, Events, Phase, Processor, Registration, Submitter
 use crate::host::{Place, Spawner};
 use crate::lender::Lender;
 use crate::names::{Action, Check, Runtime, is_skipped};
+use crate::parts::Parts;
 use crate::record::{Record, flag};
 use crate::script::Mood;
+use crate::shares::Shares;
 use crate::submit::Held;
 use crate::tokens::Tokens;
 use crate::values::{CacheValue, Job, Service};
@@ -40,6 +43,7 @@ pub struct World {
     pub runtime: Runtime,
     pub place: Place,
     pub mood: Mood,
+    pub parts: Parts,
     pub tokens: Arc<Tokens>,
     pub lender: Lender,
     pub submitter: OnceLock<Submits>,
@@ -49,6 +53,16 @@ pub struct World {
     pub findings: Mutex<Vec<(Check, String)>>,
     pub records: Mutex<Vec<Arc<Record>>>,
     pub admitted: AtomicU64,
+    /// How many tasks the hook has seen, and how many of these a schedule had made.
+    pub hooked: AtomicU64,
+    pub scheduled: AtomicU64,
+    /// Jobs that schedules have made and handlers were called for.
+    pub of_schedules: Mutex<HashMap<TaskId, Arc<Record>>>,
+    /// How often the queue was cleared, how many tasks of it, and how many outcomes tell of that.
+    pub clears: AtomicU64,
+    pub cleared: AtomicU64,
+    pub seen_cleared: AtomicU64,
+    pub shares: Mutex<Shares>,
     pub callbacks_running: AtomicI64,
     /// Handles that are kept until the end.
     pub kept: Mutex<Vec<Held>>,
@@ -74,6 +88,7 @@ impl World {
     pub fn new(
         runtime: Runtime,
         mood: Mood,
+        parts: Parts,
         spawner: Spawner,
         lender: Lender,
         cache: Cache<u64, CacheValue>,
@@ -83,6 +98,7 @@ impl World {
             runtime,
             place: Place::on(runtime),
             mood,
+            parts,
             tokens: Arc::default(),
             lender,
             submitter: OnceLock::new(),
@@ -92,6 +108,13 @@ impl World {
             findings: Mutex::default(),
             records: Mutex::default(),
             admitted: AtomicU64::new(0),
+            hooked: AtomicU64::new(0),
+            scheduled: AtomicU64::new(0),
+            of_schedules: Mutex::default(),
+            clears: AtomicU64::new(0),
+            cleared: AtomicU64::new(0),
+            seen_cleared: AtomicU64::new(0),
+            shares: Mutex::default(),
             callbacks_running: AtomicI64::new(0),
             kept: Mutex::default(),
             parcels: Mutex::default(),

@@ -1,10 +1,10 @@
-//! What is known of every task, and which outcomes are possible after that.
+//! What is known of all tasks of a script, and of the end of its processor.
 
-use std::time::Duration;
+use plimsoll::{AttemptId, CancelReason, Instant, OutcomeKind, TaskId};
 
-use plimsoll::{AttemptId, Instant, OutcomeKind, TaskId};
-
-use super::plan::{End, Order, Way};
+use super::keyed::{Keyed, silent_at};
+use super::plan::{Order, Way};
+use super::task::{Attempt, Closing, Entry, Task};
 
 /// Whether outcomes that are fixed reach their handles after the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,58 +42,6 @@ impl Ending {
     }
 }
 
-/// How an attempt came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Closing {
-    Returned,
-    Failed,
-    /// It failed, and is not to count.
-    Snoozed,
-    Panicked,
-    /// Its future was dropped before.
-    Dropped,
-}
-
-#[derive(Debug)]
-pub(super) struct Attempt {
-    id: AttemptId,
-    number: u32,
-    called: Instant,
-    end: Option<Closing>,
-}
-
-impl Attempt {
-    fn counts(&self) -> bool {
-        self.end != Some(Closing::Snoozed)
-    }
-}
-
-/// Whether a task was taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    Refused,
-    /// It waits for room.
-    Waiting,
-    Admitted,
-}
-
-#[derive(Debug)]
-pub(super) struct Task {
-    pub(super) order: Order,
-    pub(super) way: Way,
-    pub(super) entry: Entry,
-    pub(super) id: Option<TaskId>,
-    submitted: Instant,
-    attempts: Vec<Attempt>,
-    clone_panicked: bool,
-    cancelled: Option<Instant>,
-    /// An attempt has ended in time, so that no other outcome is possible, unless it was cancelled at this instant.
-    fixed: Option<(OutcomeKind, Instant)>,
-    settled: Option<(OutcomeKind, Instant)>,
-    /// Whether a callback, a handle or a result has told the outcome.
-    is_told: bool,
-}
-
 /// All tasks of a run, in order of submission, and how it ends.
 #[derive(Debug, Default)]
 pub(super) struct Book {
@@ -103,11 +51,13 @@ pub(super) struct Book {
     pub(super) has_several_threads: bool,
     /// Whether a full queue sheds tasks.
     pub(super) overflows: bool,
+    /// How many tasks with keys were taken in.
+    pub(super) entered: u64,
 }
 
-type Answer = Result<(), String>;
+pub(super) type Answer = Result<(), String>;
 
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Answer {
+pub(super) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Answer {
     if holds { Ok(()) } else { Err(what()) }
 }
 
@@ -120,10 +70,13 @@ impl Book {
             id: None,
             submitted: now,
             attempts: Vec::new(),
+            keyed: Keyed::default(),
+            cleared: None,
             clone_panicked: false,
             cancelled: None,
             fixed: None,
             settled: None,
+            is_announced: false,
             is_told: false,
         };
         self.tasks.push(task);
@@ -144,6 +97,13 @@ impl Book {
         self.tasks.iter().filter(is_in_queue).count() as u32
     }
 
+    /// A task that a schedule has made was taken in, when it was made.
+    pub(super) fn come_from_schedule(&mut self, task: u32, id: TaskId) {
+        let at = self.task(task).submitted;
+        self.admit(task, Some(id), at);
+        self.enter_key(task, None, false);
+    }
+
     pub(super) fn refuse(&mut self, task: u32) {
         self.task(task).entry = Entry::Refused;
     }
@@ -158,6 +118,7 @@ impl Book {
 
     /// A handler is called for an attempt at a task.
     pub(super) fn call(&mut self, task: u32, id: AttemptId, number: u32, now: Instant) -> Answer {
+        self.ensure_alone(task)?;
         // One that a worker had taken before may be called while another worker is to tell it of its end.
         let overlap = self.has_several_threads.then_some(now);
         let task = self.task(task);
@@ -170,20 +131,26 @@ impl Book {
         ensure(now <= close_by, || format!("started at {now:?}, which is overdue since {close_by:?}"))?;
         ensure(task.attempts.iter().all(|one| one.id != id), || format!("attempt {id:?} is called twice"))?;
         let next = task.attempts.last().map_or(1, |last| last.number + u32::from(last.counts()));
-        task.attempts.push(Attempt { id, number, called: now, end: None });
+        task.attempts.push(Attempt { id, number, called: now, beat_at: now, is_slow: false, end: None });
         ensure(number == next && number <= task.order.tries(), || format!("attempt {number} at {task:?}"))
     }
 
     /// An attempt ends.
     pub(super) fn close(&mut self, number: u32, attempt: AttemptId, how: Closing, now: Instant) {
         let has_come = self.ending.has_come(now);
+        self.release_behind(number, now);
         let task = self.task(number);
         let limit = task.order.timeouts().start_to_close;
+        let heartbeat = task.order.timeouts().heartbeat;
         let (tries, close_by) = (task.order.tries(), task.close_by());
         let Some(ended) = task.attempts.iter_mut().find(|one| one.id == attempt) else { return };
         let is_last = ended.number == tries;
-        ended.end = Some(how);
-        let by = limit.map_or(Instant::MAX, |limit| ended.called.saturating_add(limit)).min(close_by);
+        ended.end = Some((how, now));
+        let by_silence = silent_at(heartbeat, ended);
+        let by = limit
+            .map_or(Instant::MAX, |limit| ended.called.saturating_add(limit))
+            .min(close_by)
+            .min(by_silence);
         let counts = now < by && task.cancelled.is_none() && !has_come && task.settled.is_none();
         let kind = match how {
             Closing::Returned => OutcomeKind::Completed,
@@ -228,13 +195,38 @@ impl Book {
             return ensure(earlier == kind, || format!("first {earlier}, then {kind}"));
         }
         task.settled = Some((kind, now));
+        let is_replaced = task.keyed.superseded.is_some() || task.cleared.is_some();
+        // A lane that is full sheds its oldest task, though a later one with its key is to take its place.
+        let may_be_so = kind == OutcomeKind::Cancelled || kind == OutcomeKind::Shed;
+        ensure(!is_replaced || may_be_so, || format!("{kind}, but it was superseded or cleared: {task:?}"))?;
         if let Some((fixed, at)) = task.fixed {
             let by_end = kind == OutcomeKind::Cancelled && ending.cancels_from == Some(at);
             ensure(fixed == kind || by_end, || format!("{kind}, but it had {fixed} at {at:?}"))?;
         }
-        ensure(task.may_be(kind, now, &ending), || {
+        let has_later = self.may_be_superseded(number);
+        let task = self.task(number);
+        ensure(task.may_be(kind, now, &ending, has_later), || {
             format!("it cannot be {kind} at {now:?}: {task:?}, {ending:?}")
         })
+    }
+
+    /// An event tells that a task is settled. None tells it again.
+    pub(super) fn announce(&mut self, task: u32, kind: OutcomeKind, now: Instant) -> Answer {
+        let was_announced = std::mem::replace(&mut self.task(task).is_announced, true);
+        ensure(!was_announced, || "two events tell that it is settled".into())?;
+        self.settle(task, kind, now)
+    }
+
+    /// The reason with which a task is cancelled.
+    pub(super) fn check_reason(&self, number: u32, reason: Option<CancelReason>, now: Instant) -> Answer {
+        let task = &self.tasks[number as usize];
+        let is_right = match reason {
+            Some(CancelReason::SUPERSEDED) => self.may_be_superseded(number),
+            Some(CancelReason::CLEARED) => task.cleared.is_some(),
+            Some(_) => self.ending.has_come(now),
+            None => task.cancelled.is_some() || self.ending.has_come(now),
+        };
+        ensure(is_right, || format!("cancelled for {reason:?}: {task:?}"))
     }
 
     /// A callback, a handle or a result tells the outcome, which nobody else does.
@@ -264,111 +256,13 @@ impl Book {
         task.attempts.iter().filter(|attempt| !attempt.counts()).count() as u32
     }
 
+    /// How many tasks schedules have made of which it is not known whether they were taken in.
+    pub(super) fn unknown_of_schedules(&self) -> u64 {
+        let is_unknown = |task: &&Task| task.way == Way::Schedule && task.entry == Entry::Waiting;
+        self.tasks.iter().filter(is_unknown).count() as u64
+    }
+
     pub(super) fn admitted(&self) -> u64 {
         self.tasks.iter().filter(|task| task.entry == Entry::Admitted).count() as u64
-    }
-}
-
-impl Task {
-    /// When it times out whatever it does.
-    fn close_by(&self) -> Instant {
-        self.by(self.order.timeouts().schedule_to_close)
-    }
-
-    fn by(&self, limit: Option<Duration>) -> Instant {
-        limit.map_or(Instant::MAX, |limit| self.submitted.saturating_add(limit))
-    }
-
-    /// How many attempts count, of those whose handlers were called.
-    fn tried(&self) -> u32 {
-        self.attempts.iter().filter(|attempt| attempt.counts()).count() as u32
-    }
-
-    /// Whether it was snoozed for longer than there is time.
-    fn snoozes_too_long(&self, now: Instant) -> bool {
-        let End::Snoozes(_, delay) = self.order.end() else { return false };
-        let ready_at = now.saturating_add(delay);
-        self.has_ended(Closing::Snoozed) && (ready_at > self.close_by() || ready_at == Instant::MAX)
-    }
-
-    fn has_ended(&self, how: Closing) -> bool {
-        self.attempts.iter().any(|attempt| attempt.end == Some(how))
-    }
-
-    fn may_be(&self, kind: OutcomeKind, now: Instant, ending: &Ending) -> bool {
-        let timeouts = self.order.timeouts();
-        // No try begins at the end of time, and these backoffs are shorter than a minute.
-        let is_last_minute = now.saturating_add(Duration::from_secs(60)) == Instant::MAX;
-        let no_more = self.tried() == self.order.tries()
-            || is_last_minute
-            || timeouts.schedule_to_close.is_some()
-            || ending.has_come(now);
-        match kind {
-            OutcomeKind::Completed => self.has_ended(Closing::Returned),
-            OutcomeKind::Failed => self.has_ended(Closing::Failed) && no_more,
-            OutcomeKind::Panicked => {
-                let panicked = self.has_ended(Closing::Panicked) || self.clone_panicked;
-                panicked && (no_more || !self.order.retries_panics() || self.clone_panicked)
-            }
-            OutcomeKind::TimedOut => {
-                let limit = timeouts.start_to_close;
-                let late = |attempt: &Attempt| {
-                    limit.is_some_and(|limit| attempt.called.saturating_add(limit) <= now)
-                };
-                self.close_by() <= now || self.attempts.iter().any(late) || self.snoozes_too_long(now)
-            }
-            OutcomeKind::Cancelled => self.cancelled.is_some() || ending.has_come(now),
-            OutcomeKind::Expired => self.by(timeouts.schedule_to_start) <= now,
-            OutcomeKind::Shed => self.attempts.iter().all(|attempt| attempt.end.is_some()),
-            _ => false,
-        }
-    }
-
-    /// Whether it was cancelled, but no outcome is known.
-    pub(super) fn is_lost(&self) -> bool {
-        self.cancelled.is_some() && self.settled.is_none()
-    }
-
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled.is_some()
-    }
-
-    pub(super) fn is_told(&self) -> bool {
-        self.is_told
-    }
-
-    pub(super) fn settled_at(&self) -> Option<Instant> {
-        self.settled.map(|(_, at)| at)
-    }
-
-    /// Whether its latest attempt has a future.
-    pub(super) fn is_running(&self) -> bool {
-        self.attempts.last().is_some_and(|last| last.end.is_none())
-    }
-
-    /// Whether this attempt is over.
-    pub(super) fn is_over(&self, attempt: AttemptId) -> bool {
-        self.attempts.iter().all(|one| one.id != attempt || one.end.is_some())
-    }
-
-    /// Whether it was taken in, and as far as is known has not been started nor settled.
-    pub(super) fn is_to_start(&self) -> bool {
-        self.entry == Entry::Admitted && self.attempts.is_empty() && !self.is_settled()
-    }
-
-    /// When its delay is over.
-    pub(super) fn ready_at(&self) -> Instant {
-        self.by(Some(self.order.delay()))
-    }
-
-    /// Since when it should have been settled, if it should.
-    pub(super) fn overdue_since(&self) -> Option<Instant> {
-        let limit = self.order.timeouts().schedule_to_start.filter(|_| self.is_to_start());
-        let start_by = limit.map_or(Instant::MAX, |limit| self.ready_at().saturating_add(limit));
-        let running = self.attempts.last().filter(|last| last.end.is_none());
-        let limit = self.order.timeouts().start_to_close;
-        let by =
-            running.zip(limit).map_or(Instant::MAX, |(running, limit)| running.called.saturating_add(limit));
-        Some(by.min(self.close_by()).min(start_by)).filter(|by| *by != Instant::MAX)
     }
 }

@@ -75,6 +75,7 @@ impl World {
             }
         }
         self.summary.tasks = self.stage.book().tasks.len() as u64;
+        self.summary.reached = lock(&self.stage.reached).clone();
         self.summary.nanos = self.stage.now().as_nanos();
         lock(&self.stage.sim).take();
         Ok(())

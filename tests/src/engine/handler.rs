@@ -7,16 +7,17 @@ use std::thread;
 use std::time::Duration;
 
 use futures::future::join;
-use plimsoll::{AttemptId, Context, SleepRefusal, SnoozeRefusal};
+use plimsoll::{AttemptId, Context, Progress, SleepRefusal, SnoozeRefusal};
 
-use super::book::Closing;
 use super::plan::{End, Mood, Move};
 use super::stage::{Left, Stage, Wait, lock};
+use super::task::Closing;
 use super::token::{Error, Job, Kind, Output, Token, Value, throw};
 
 /// The handler of a script: calls are noted, and so is every end of an attempt.
 pub(super) fn handle(job: Job, cx: Context<u32>) -> impl Future<Output = Result<Output, Error>> + Send {
     let stage = job.token.stage().clone();
+    stage.note_started(job.task, cx.task());
     let called = stage.book().call(job.task, cx.attempt_id(), cx.attempt(), stage.now());
     stage.expect(called.map_err(|fault| format!("task {}: {fault}", job.task)));
     stage.expect(if cx.is_cancelled() {
@@ -52,8 +53,10 @@ impl Attempt {
 
     async fn run(mut self, cx: Context<u32>) -> Result<Output, Error> {
         let order = self.order();
+        self.beat(&cx);
         for step in order.moves() {
             self.make(step, &cx).await;
+            self.beat(&cx);
         }
         let how = match order.end() {
             End::Returns | End::PanicsWhenCalled => Closing::Returned,
@@ -90,6 +93,28 @@ impl Attempt {
             Err(format!("task {}: {closing:?} by a snooze", self.task))
         });
         closing
+    }
+
+    /// Tells that it is alive, if that is of interest, and perhaps how far it has got.
+    fn beat(&self, cx: &Context<u32>) {
+        let (beats, tells) = self.order().beats();
+        if !beats || !self.stage.has_monitor {
+            return;
+        }
+        let now = self.stage.now();
+        let progress = Progress::of(now.as_nanos(), self.number.into());
+        let goes_on = if tells { cx.progress(progress) } else { cx.heartbeat() };
+        self.stage.reach("heartbeat");
+        let is_right = if goes_on {
+            self.stage.book().beat(self.task, self.id, now);
+            !cx.is_cancelled()
+        } else {
+            cx.is_cancelled() || self.stage.book().is_unwanted(self.task, now)
+        };
+        self.stage.ensure(is_right, || format!("task {}: a heartbeat counts: {goes_on}", self.task));
+        let view = self.stage.desk().view(cx.task()).filter(|_| tells && goes_on);
+        let is_kept = view.is_none_or(|view| view.progress == Some(progress));
+        self.stage.ensure(is_kept, || format!("task {}: {progress:?} is not kept: {view:?}", self.task));
     }
 
     async fn make(&self, step: Move, cx: &Context<u32>) {

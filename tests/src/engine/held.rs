@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use plimsoll::{
-    CancelOnDrop, CompletionQueue, Handle, Idle, Notice, Permit, Phase, Refusal, Reserve, Settlement,
-    SourceHandle, StreamRefusal, SubmitWait, Subscription, TaskError, TaskResult,
+    CancelOnDrop, CompletionQueue, Handle, Idle, Notice, Permit, Phase, Refusal, Reserve, ScheduleHandle,
+    Settlement, SourceHandle, StreamRefusal, SubmitWait, Subscription, TaskError, TaskResult,
 };
 
 use super::book::Discards;
@@ -34,6 +34,8 @@ pub(super) enum Thing {
     Stream(Results),
     Subscription(Subscription<Service>),
     Source(SourceHandle<Service>),
+    /// Which one, and its handle.
+    Schedule(usize, ScheduleHandle<Service>),
 }
 
 /// A stream of jobs that is processed.
@@ -76,11 +78,13 @@ impl Held {
             Thing::Handle(task, handle) => claimed(stage, *task, Pin::new(handle).poll(cx), discards),
             Thing::Cancelling(task, handle) => claimed(stage, *task, Pin::new(handle).poll(cx), discards),
             Thing::Wait(task, wait) => {
+                let order = stage.book().task(*task).order;
+                let look = stage.look(order);
                 let (task, polled) = (*task, Pin::new(wait).poll(cx));
                 if let Poll::Ready(submitted) = polled {
                     let entry =
                         submitted.as_ref().map(|handle| Some(handle.id())).map_err(|refused| refused.reason);
-                    stage.note_entry(task, entry);
+                    stage.note_keyed(task, look, entry);
                     match submitted {
                         Ok(handle) => {
                             *self = Self::new(Thing::Handle(task, handle));
@@ -146,7 +150,7 @@ impl Held {
                 Poll::Ready(None) if stage.desk().phase() == Phase::Drained => Ok(Polled::Over),
                 Poll::Ready(None) => Err("a subscription ends before the processor".into()),
             },
-            Thing::Source(_) | Thing::Permit(_) => return Ok(Polled::Pending),
+            Thing::Source(_) | Thing::Permit(_) | Thing::Schedule(..) => return Ok(Polled::Pending),
         };
         match polled {
             Ok(Polled::Pending) if stage.desk().phase() == Phase::Drained => {

@@ -8,6 +8,9 @@
 //! - the ledger balances, and the census equals the audit;
 //! - every outcome is possible after what was done to its task, and told exactly once: none times out early, what has
 //!   returned in time completes, a cancelled task is not revived;
+//! - no two attempts of a key overlap, a task is refused or superseded only by another one with its key, each cancel has
+//!   its reason, and only an attempt that is silent is timed out for that;
+//! - a schedule is due when it should be, and each job that it has made is settled once;
 //! - when the runtime is idle nothing that could be done is left undone: no wake is lost, nothing is overdue, no place is
 //!   free while a task waits;
 //! - after the end nothing is left but what handles and subscriptions are owed, and nobody hangs.
@@ -22,14 +25,19 @@ mod book;
 mod finish;
 mod handler;
 mod held;
+mod keyed;
 mod oracle;
+mod parts;
 mod plan;
+mod scheduled;
 mod script;
 mod stage;
+mod task;
 mod together;
 mod token;
 mod world;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 
@@ -37,7 +45,8 @@ use oracle::KINDS;
 use plimsoll::Instant;
 use world::World;
 
-pub use plan::Order;
+pub use parts::PartAction;
+pub use plan::{Order, Parts};
 pub use script::{Action, Script, Setup, Step};
 
 /// What a run came to, so that tests see that it came to something.
@@ -55,6 +64,8 @@ pub struct Summary {
     pub lagged: u64,
     /// Whether a shutdown has ended.
     pub shut_down: u64,
+    /// What keys, schedules, the monitor and the rest have come to, by name, and how often.
+    pub reached: BTreeMap<&'static str, u64>,
     /// Virtual time that has passed, in nanoseconds.
     pub nanos: u64,
     /// A hash of these events and their times.
@@ -78,6 +89,7 @@ impl Summary {
         self.settled.iter_mut().zip(other.settled).for_each(|(sum, more)| *sum += more);
         self.lagged += other.lagged;
         self.shut_down += other.shut_down;
+        other.reached.iter().for_each(|(what, times)| *self.reached.entry(what).or_default() += times);
         self.nanos = self.nanos.saturating_add(other.nanos);
         self.trace ^= other.trace.rotate_left(self.steps as u32);
     }
@@ -106,9 +118,10 @@ impl std::error::Error for Fault {}
 /// The first thing that must not be.
 pub fn check(script: &Script) -> Result<Summary, Fault> {
     let mut world = World::new(script.setup);
+    let parts = script.setup.parts();
     let fault = |step| move |what| Fault { step, what };
     for (step, taken) in script.steps.iter().enumerate() {
-        world.step(&taken.action()).map_err(fault(step))?;
+        world.step(&taken.under(parts).action()).map_err(fault(step))?;
     }
     let end = script.steps.len();
     world.finish().map_err(fault(end))?;

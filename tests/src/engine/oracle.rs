@@ -1,10 +1,10 @@
 //! What must hold after every step.
 
-use plimsoll::{Event, Hold, Instant, LaneView, Notice, OutcomeKind, Phase};
+use plimsoll::{Event, Hold, Instant, LaneView, Notice, OutcomeKind, Phase, Timeouts};
 
-use super::book::Discards;
+use super::book::{Book, Discards};
 use super::held::Thing;
-use super::plan::{KEYS, Way, concurrency_of};
+use super::plan::{KEYS, UNIQUE_KEYS, Way, concurrency_of};
 use super::script::ms;
 use super::stage::{Wait, lock};
 use super::token::Kind;
@@ -21,6 +21,9 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Done {
 fn is_late(at: Instant, now: Instant) -> bool {
     at.checked_add(ms(2)).is_some_and(|late| late <= now)
 }
+
+/// After this nothing is due by the last instant of time.
+const LAST_DAY: Instant = Instant::from_nanos(u64::MAX - 86_400_000_000_000);
 
 /// Looks at a world between two steps.
 pub(super) struct Oracle<'a>(pub(super) &'a mut World);
@@ -40,6 +43,7 @@ impl Oracle<'_> {
             self.0.stage.desk().phase() != Phase::Drained && !self.0.stage.book().ending.is_killed;
         if self.0.sim.is_idle() && may_go_on {
             self.at_rest()?;
+            self.schedules_at_rest()?;
         }
         self.after_the_end()
     }
@@ -52,9 +56,24 @@ impl Oracle<'_> {
             let now = stage.now();
             summary.note(now, &notice);
             match notice {
-                Notice::Event(Event::Settled { meta, kind, .. }) => {
+                Notice::Event(Event::Slow { meta, task, attempt }) => {
+                    stage.reach("slow");
+                    let known = stage.number_of(meta, task).ok_or("a slow task is unknown")?;
+                    let slow = stage.book().note_slow(known, attempt, now);
+                    slow.map_err(|fault| format!("task {known}: {fault}"))?;
+                }
+                Notice::Event(event @ (Event::Admitted { .. } | Event::Refused { .. })) => {
+                    stage.note_made(&event)?;
+                }
+                Notice::Event(Event::Settled { meta, kind, task }) => {
+                    let meta = stage.number_of(meta, task).ok_or("a settled task is unknown")?;
                     summary.settled[kind as usize] += 1;
-                    let settled = stage.book().settle(meta, kind, now);
+                    let timeouts = stage.book().task(meta).order.timeouts();
+                    let is_silent = Timeouts { heartbeat: None, ..timeouts } == Timeouts::NONE;
+                    if kind == OutcomeKind::TimedOut && is_silent {
+                        stage.reach("silent for too long");
+                    }
+                    let settled = stage.book().announce(meta, kind, now);
                     settled.map_err(|fault| format!("task {meta}: {fault}"))?;
                 }
                 Notice::Lagged(missed) => return Err(format!("{missed} events are lost")),
@@ -85,7 +104,12 @@ impl Oracle<'_> {
             format!("outcomes: {totals:?}, {census:?}")
         })?;
         let admitted = stage.book().admitted();
-        ensure(totals.admitted == admitted, || format!("{admitted} were taken in, not as in {totals:?}"))?;
+        let unknown = stage.book().unknown_of_schedules();
+        ensure((admitted..=admitted + unknown).contains(&totals.admitted), || {
+            format!("{admitted} were taken in, not as in {totals:?}")
+        })?;
+        let slow = stage.book().slow();
+        ensure(slow <= totals.slow as usize, || format!("{slow} are slow, not as in {totals:?}"))?;
         let waiting = census.delayed + census.queued + census.backoff;
         for (name, account, live) in [
             ("callbacks", ledger.callbacks, census.callbacks),
@@ -98,6 +122,8 @@ impl Oracle<'_> {
             ("waiters", ledger.waiters, census.waiters),
             ("sleeps", ledger.sleeps, census.sleeps),
             ("cache", ledger.cache, census.cached),
+            ("keys", ledger.keys, census.keys),
+            ("schedules", ledger.schedules, census.schedules),
         ] {
             ensure(account.live() == live, || format!("{name}: {account:?}, but {live} live"))?;
             ensure(account.highest <= account.bound, || format!("{name} beyond its bound: {account:?}"))?;
@@ -110,7 +136,8 @@ impl Oracle<'_> {
         let live = |kind| stage.counts.of(kind);
         ensure(live(Kind::Job) >= waiting.into(), || format!("{} jobs of {waiting}", live(Kind::Job)))?;
         let in_queues = self.0.stage.book().untold_in_queues();
-        let callbacks = live(Kind::Callback) + i64::from(in_queues);
+        let of_schedules = lock(&stage.schedules).len() as i64;
+        let callbacks = live(Kind::Callback) + i64::from(in_queues) + of_schedules;
         ensure(callbacks >= census.callbacks.into(), || "a callback is lost".into())?;
         ensure(live(Kind::Future) <= setup.concurrency().into(), || "too many attempts at a time".into())
     }
@@ -186,9 +213,10 @@ impl Oracle<'_> {
 
         let book = stage.book();
         let uncalled =
-            |task: &&super::book::Task| task.way == Way::Callback && task.id.is_some() && !task.is_told();
+            |task: &&super::task::Task| task.way == Way::Callback && task.id.is_some() && !task.is_told();
         let callbacks = book.tasks.iter().filter(uncalled).count();
-        let (callbacks, in_queues) = (callbacks as u32, book.untold_in_queues());
+        let of_schedules = lock(&stage.schedules).len() as u32;
+        let (callbacks, in_queues) = (callbacks as u32, book.untold_in_queues() + of_schedules);
         ensure((callbacks..=callbacks + in_queues).contains(&census.callbacks), || {
             format!("{callbacks} callbacks are to come: {census:?}")
         })?;
@@ -206,8 +234,9 @@ impl Oracle<'_> {
                 format!("task {number} runs on after its end: {task:?}")
             })?;
         }
-        let is_early = |task: &&super::book::Task| !is_late(task.ready_at(), now);
+        let is_early = |task: &&super::task::Task| task.is_behind() || !is_late(task.ready_at(), now);
         let early = book.tasks.iter().filter(|task| task.is_to_start()).filter(is_early).count();
+        let early = early + book.unknown_of_schedules() as usize;
         ensure(census.delayed as usize <= early, || format!("only {early} may be delayed: {census:?}"))?;
         for &(number, wait) in lock(&stage.waits).iter() {
             let is_stopped = book.tasks[number as usize].is_settled();
@@ -226,9 +255,45 @@ impl Oracle<'_> {
             let is_over = task.is_over(attempt) || task.is_settled();
             ensure(!is_over, || format!("a child of task {number} was not told its end"))?;
         }
+        self.monitored_at_rest(&book)?;
         let is_quiet = book.ending.is_closing && census.unsettled() == 0;
         drop(book);
         ensure(!is_quiet, || format!("it does not come to its end: {census:?}"))
+    }
+
+    /// What schedules have to have done.
+    fn schedules_at_rest(&self) -> Done {
+        let World { stage, held, .. } = &*self.0;
+        let now = stage.now();
+        for held in held {
+            let Thing::Schedule(number, handle) = &held.thing else { continue };
+            let Some(stats) = handle.stats() else { continue };
+            stage.check_stats(*number, stats)?;
+            let next = handle.next();
+            let late = next.is_some_and(|at| is_late(at.saturating_add(ms(5)), now));
+            let is_stuck = next.is_none() && self.0.setup.is_watched() && stage.waits_in_vain(*number);
+            ensure(!late && (!is_stuck || now >= LAST_DAY), || {
+                format!("schedule {number} is due at {next:?}: {stats:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What keys and the monitor have to have done.
+    fn monitored_at_rest(&self, book: &Book) -> Done {
+        let World { stage, setup, .. } = &*self.0;
+        if !setup.is_watched() {
+            return Ok(());
+        }
+        let (desk, now) = (stage.desk(), stage.now());
+        for key in 0..UNIQUE_KEYS {
+            let (known, task) = (book.has_key(key), desk.task_with_key(key));
+            ensure(known == task.is_some(), || format!("{task:?} has key {key}, which is taken: {known}"))?;
+        }
+        let (slow, counted) = (book.slow(), desk.health().slow);
+        ensure(slow == counted as usize, || format!("{slow} run and are slow, {counted} are counted"))?;
+        let untold = book.tasks.iter().position(|task| task.is_slow_untold(now));
+        ensure(untold.is_none(), || format!("nobody tells that task {untold:?} is slow"))
     }
 
     /// Nothing may be left that nobody has in hand.
@@ -263,6 +328,7 @@ impl Oracle<'_> {
         }
         none(Kind::Options)?;
         none(Kind::Cached)?;
+        none(Kind::Maker)?;
         // A wait for room keeps its job, and an outcome that was fixed before the start comes with it. An attempt
         // that outlived its task has it until it is dropped, and a copy for a further try.
         let waiting = self.count(|thing| matches!(thing, Thing::Wait(..)));

@@ -3,16 +3,29 @@
 use std::fmt;
 use std::time::Duration;
 
-use plimsoll::{Lane, Options, Priority, Rate, Retry, Timeouts};
+use plimsoll::{Lane, Options, Priority, Rate, Retry, Timeouts, Unique};
 
 use super::script::{ms, pick, span};
 
-/// Bytes that choose all there is to know about a task.
+/// Bytes that choose all there is to know about a task. The last one chooses terms that need a part of the processor which
+/// is not always there; 0 chooses none.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Order(pub [u8; 11]);
+pub struct Order(pub [u8; 12]);
+
+/// Which parts a processor has, beyond those that every one has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Tasks may have keys that no two have at the same time.
+    pub has_keys: bool,
+    /// Attempts are monitored.
+    pub has_monitor: bool,
+}
 
 /// The keys of lanes.
 pub(super) const KEYS: std::ops::Range<u64> = 1..6;
+
+/// How many keys tasks may have that no two have at the same time.
+pub(super) const UNIQUE_KEYS: u64 = 3;
 
 /// The lane with this key.
 pub(super) fn lane(key: u64) -> Lane {
@@ -34,6 +47,8 @@ pub enum Way {
     Nowhere,
     Retain,
     Queue,
+    /// A schedule has made it: nobody is told but by events.
+    Schedule,
 }
 
 /// How a value behaves when it is dropped, cloned or printed.
@@ -124,7 +139,7 @@ impl Deed {
 
 impl Order {
     /// A task that does nothing special, for those that submit from within.
-    pub const PLAIN: Self = Self([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    pub const PLAIN: Self = Self([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 
     pub(super) fn way(self) -> Way {
         pick(self.0[0] & 3, &[Way::Handle, Way::Callback, Way::Nowhere, Way::Retain])
@@ -151,7 +166,7 @@ impl Order {
             schedule_to_start: limit(self.0[1] >> 4),
             start_to_close: limit(self.0[2] & 15),
             schedule_to_close: limit(self.0[2] >> 4),
-            ..Timeouts::NONE
+            heartbeat: self.monitored().0,
         }
     }
 
@@ -166,10 +181,79 @@ impl Order {
         let retry = Retry::NONE.attempts(self.tries()).base(base).on_panic(self.retries_panics());
         let options = Options::new(meta).priority(self.priority()).delay(self.delay());
         let options = options.timeouts(self.timeouts()).retry(retry);
+        let options = Options { unique: self.unique(), slow_after: self.slow_after(), ..options };
         match self.lane().filter(|_| has_lanes) {
             Some(lane) => options.lane(lane),
             None => options,
         }
+    }
+
+    /// The same, but for terms that need a part that is not there.
+    pub(super) const fn under(mut self, parts: Parts) -> Self {
+        if !parts.has_keys {
+            self.0[11] &= !7;
+        }
+        if !parts.has_monitor {
+            self.0[11] &= 31;
+        }
+        self
+    }
+
+    /// The same without a key.
+    pub(super) const fn without_key(self) -> Self {
+        self.under(Parts { has_keys: false, has_monitor: true })
+    }
+
+    /// Its key that no two tasks have at the same time, of three.
+    pub(super) fn unique(self) -> Option<Unique> {
+        let unique = Unique::new(u64::from(self.0[11] >> 3 & 3) % UNIQUE_KEYS);
+        match self.0[11] & 7 {
+            0..=3 => None,
+            4 => Some(unique),
+            5 => Some(unique.window(span(self.0[8]))),
+            6 => Some(unique.replace()),
+            _ => Some(unique.replace().longest(span(self.0[8]))),
+        }
+    }
+
+    pub(super) fn key(self) -> Option<u64> {
+        self.unique().map(|unique| unique.key())
+    }
+
+    /// Whether it takes the place of a task that waits with its key.
+    pub(super) const fn replaces(self) -> bool {
+        self.0[11] & 7 >= 6
+    }
+
+    /// For how long its key is remembered.
+    pub(super) fn window(self) -> Duration {
+        if self.0[11] & 7 == 5 { span(self.0[8]) } else { Duration::ZERO }
+    }
+
+    /// When a row of such tasks is ready at the latest.
+    pub(super) fn longest(self) -> Duration {
+        if self.0[11] & 7 == 7 { span(self.0[8]) } else { Duration::MAX }
+    }
+
+    /// Its heartbeat time-out and its soft limit.
+    fn monitored(self) -> (Option<Duration>, Option<Duration>) {
+        match self.0[11] >> 5 {
+            0 | 1 => (None, None),
+            2 => (Some(ms(1)), None),
+            3 => (Some(ms(3)), None),
+            4 => (None, Some(ms(1))),
+            5 => (Some(ms(10)), Some(ms(3))),
+            _ => (None, Some(Duration::from_micros(300))),
+        }
+    }
+
+    pub(super) fn slow_after(self) -> Option<Duration> {
+        self.monitored().1
+    }
+
+    /// Whether its handler tells that it is alive, and whether it tells how far it has got.
+    pub(super) const fn beats(self) -> (bool, bool) {
+        (self.0[11] >= 32, self.0[10] % 2 == 1)
     }
 
     pub(super) fn moves(self) -> [Move; 2] {
@@ -226,6 +310,8 @@ impl fmt::Debug for Order {
             .field("tries", &(self.tries(), self.retries_panics()))
             .field("delay", &self.delay())
             .field("timeouts", &self.timeouts())
+            .field("unique", &self.unique())
+            .field("slow_after", &self.slow_after())
             .field("moves", &self.moves())
             .field("end", &self.end())
             .field("moods", &[self.job_mood(), self.value_mood(), self.callback_mood()])

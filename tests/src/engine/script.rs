@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use plimsoll::{CacheLimits, Drain, LaneLimits, Overflow, Rate};
 
-use super::plan::{Deed, Order};
+use super::parts::PartAction;
+use super::plan::{Deed, Order, Parts};
 
 /// Limits, and what is done under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub struct Setup(pub [u8; Setup::BYTES]);
 #[allow(missing_docs, reason = "named as the limits and settings that they choose")]
 impl Setup {
     /// How many bytes choose the limits.
-    pub const BYTES: usize = 20;
+    pub const BYTES: usize = 22;
 
     fn byte(&self, at: usize) -> u8 {
         self.0.get(at).copied().unwrap_or(0)
@@ -142,6 +143,19 @@ impl Setup {
 
     pub fn overflow(&self) -> Overflow {
         self.pick(19, &[Overflow::Refuse, Overflow::DropOldest, Overflow::DropLowest])
+    }
+
+    /// How many keys are remembered, if there are keys.
+    pub fn dedup(&self) -> Option<u32> {
+        self.pick(20, &[None, None, Some(8), Some(0), Some(1), Some(8)])
+    }
+
+    pub fn parts(&self) -> Parts {
+        Parts { has_keys: self.dedup().is_some(), has_monitor: self.byte(20) >> 4 > 7 }
+    }
+
+    pub fn schedules(&self) -> u32 {
+        self.pick(21, &[0, 2, 1, 3])
     }
 
     pub fn cache(&self) -> CacheLimits {
@@ -240,11 +254,26 @@ pub enum Action {
     Shutdown(Drain),
     PollShutdown,
     ForgetContexts,
+    /// What needs a part of the processor that is not always there.
+    Part(PartAction),
 }
 
 impl Step {
     /// How many bytes are one step.
-    pub const BYTES: usize = 12;
+    pub const BYTES: usize = 13;
+
+    /// From this value of the last byte on the step is one for the parts.
+    const PART: u8 = 224;
+
+    /// The same for a processor with these parts.
+    pub(super) fn under(mut self, parts: Parts) -> Self {
+        let [_, order @ ..] = self.0;
+        if order[11] < Self::PART {
+            let Order(order) = Order(order).under(parts);
+            self.0[1..].copy_from_slice(&order);
+        }
+        self
+    }
 
     /// What these bytes choose. What happens often in life is frequent.
     #[must_use]
@@ -252,6 +281,9 @@ impl Step {
         let [kind, rest @ ..] = self.0;
         let [a, b, c, ..] = rest;
         let order = Order(rest);
+        if rest[11] >= Self::PART {
+            return Action::Part(PartAction::from_bytes(kind, rest));
+        }
         match kind {
             0..70 => Action::Submit(order),
             70..82 => Action::SubmitWait(order),

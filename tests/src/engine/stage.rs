@@ -1,5 +1,6 @@
 //! What the script and the user code that it makes run have in common.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -11,7 +12,8 @@ use plimsoll::{
 };
 
 use super::book::{Book, Discards};
-use super::plan::{Deed, Mood, Order, Way};
+use super::plan::{Deed, Mood, Order, UNIQUE_KEYS, Way};
+use super::scheduled::Scheduled;
 use super::script::Setup;
 use super::token::{Counts, Error, Job, Kind, Output, Token};
 
@@ -70,6 +72,12 @@ pub struct Stage {
     /// The concurrency that is set.
     pub(super) concurrency: AtomicU64,
     pub(super) has_lanes: bool,
+    /// Whether every key is remembered as long as its task says.
+    pub(super) remembers_all: bool,
+    pub(super) has_monitor: bool,
+    pub(super) schedules: Mutex<Vec<Scheduled>>,
+    /// What the script has come to, and how often.
+    pub(super) reached: Mutex<BTreeMap<&'static str, u64>>,
     book: Mutex<Book>,
     faults: Mutex<Vec<String>>,
 }
@@ -92,6 +100,10 @@ impl Stage {
             waits: Mutex::default(),
             concurrency: AtomicU64::new(setup.concurrency().into()),
             has_lanes: setup.lanes().lanes > 0,
+            remembers_all: setup.dedup().is_some_and(|remembered| u64::from(remembered) >= UNIQUE_KEYS),
+            has_monitor: setup.parts().has_monitor,
+            schedules: Mutex::default(),
+            reached: Mutex::default(),
             book: Mutex::new(Book { overflows: setup.overflow() != Overflow::Refuse, ..Book::default() }),
             faults: Mutex::default(),
         })
@@ -184,8 +196,9 @@ impl Stage {
 
     pub(super) fn submit_detached(self: &Arc<Self>, task: u32, order: Order) {
         let job = Job::new(self, task, order);
+        let look = self.look(order);
         let submitted = self.desk().task(job).options(order.options(task, self.has_lanes)).post();
-        self.note_entry(task, submitted.as_ref().map(|id| Some(*id)).map_err(|refused| refused.reason));
+        self.note_keyed(task, look, submitted.as_ref().map(|id| Some(*id)).map_err(|refused| refused.reason));
         if let Err(refused) = submitted {
             refused.into_value().come_back();
         }
@@ -214,7 +227,7 @@ impl Stage {
     }
 
     /// The task that is so far back from the newest that was taken in.
-    fn task_at(&self, back: u8) -> Option<(u32, TaskId)> {
+    pub(super) fn task_at(&self, back: u8) -> Option<(u32, TaskId)> {
         let book = self.book();
         let mut newest = book.tasks.iter().enumerate().rev();
         let with_id = newest.by_ref().filter_map(|(task, entry)| Some((task as u32, entry.id?)));
@@ -242,6 +255,10 @@ impl Stage {
             Some(kind) => self.book().tell(task, kind, now),
             None => Err(format!("it comes out with {result:?}")),
         };
+        let answer = answer.and_then(|()| match result {
+            Err(TaskError::Cancelled(reason)) => self.book().check_reason(task, reason, now),
+            _ => Ok(()),
+        });
         self.expect(answer.map_err(|fault| format!("task {task}: {fault}")));
         if let Ok(value) | Err(TaskError::Failed(value)) = result {
             let is_own = value.task == task;

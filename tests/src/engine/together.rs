@@ -28,6 +28,7 @@ impl World {
         }
         let way = if order.way() == Way::Handle { Way::Handle } else { Way::Nowhere };
         let Some(task) = stage.open(order, way) else { return Ok(()) };
+        let look = stage.look(order);
         let (job, options) = (Job::new(&stage, task, order), order.options(task, stage.has_lanes));
         let Some(permit) = self.permit() else { return Ok(()) };
         let places = permit.places();
@@ -42,7 +43,12 @@ impl World {
             // Of a permit without places it says so first.
             Some(Refusal::UsedUp) => places == 0,
             Some(
-                Refusal::Closed | Refusal::Delayed | Refusal::Attempts | Refusal::Lanes | Refusal::LaneFull,
+                Refusal::Closed
+                | Refusal::Delayed
+                | Refusal::Attempts
+                | Refusal::Duplicate
+                | Refusal::Lanes
+                | Refusal::LaneFull,
             ) => left == places,
             Some(_) => false,
         };
@@ -53,8 +59,8 @@ impl World {
         });
         match &entry {
             Err(refused) if refused.reason == Refusal::UsedUp => stage.book().refuse(task),
-            Err(refused) => stage.note_entry(task, Err(refused.reason)),
-            Ok((id, _)) => stage.note_entry(task, Ok(Some(*id))),
+            Err(refused) => stage.note_keyed(task, look, Err(refused.reason)),
+            Ok((id, _)) => stage.note_keyed(task, look, Ok(Some(*id))),
         }
         match entry {
             Ok((_, handle)) => self.held.extend(handle.map(|handle| Held::new(Thing::Handle(task, handle)))),
@@ -84,6 +90,7 @@ impl World {
     }
 
     pub(super) fn submit_to_queue(&mut self, order: Order, room: u8) {
+        let order = order.without_key();
         let stage = self.stage.clone();
         let Some(task) = stage.open(order, Way::Queue) else { return };
         let Some(queue) = self.queue(room) else { return };
@@ -103,6 +110,7 @@ impl World {
     }
 
     pub(super) fn submit_many(&mut self, order: Order, count: u8) {
+        let order = order.without_key();
         let stage = self.stage.clone();
         let mut pulled = Vec::new();
         let Some(queue) = self.queue(count) else { return };
@@ -126,6 +134,7 @@ impl World {
     }
 
     pub(super) fn stream(&mut self, order: Order, count: u8, is_ordered: bool) -> Result<(), Fault> {
+        let order = order.without_key();
         let stage = self.stage.clone();
         let way = if is_ordered { Way::Handle } else { Way::Queue };
         let jobs: Vec<Job> = (0..count)

@@ -23,11 +23,12 @@ pub enum Kind {
     Waker,
     Cached,
     Options,
+    Maker,
 }
 
 impl Kind {
     /// How many kinds there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
@@ -40,6 +41,7 @@ impl Kind {
         Self::Waker,
         Self::Cached,
         Self::Options,
+        Self::Maker,
     ];
 }
 

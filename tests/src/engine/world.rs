@@ -67,7 +67,12 @@ impl World {
             .retry(Retry::NONE)
             .overflow(setup.overflow())
             .lanes(setup.lanes())
+            .monitor(setup.parts().has_monitor)
+            .schedules(setup.schedules())
             .cache(&cache);
+        if let Some(remembered) = setup.dedup() {
+            builder = builder.dedup(remembered);
+        }
         if let Some(rate) = setup.rate() {
             builder = builder.rate(rate);
         }
@@ -186,6 +191,7 @@ impl World {
             }
             Action::Shutdown(mode) => self.shut_down(mode),
             Action::PollShutdown => return self.poll_shutdown(),
+            Action::Part(action) => self.act_on_part(action),
             Action::ForgetContexts => drop(std::mem::take(&mut *lock(&self.stage.contexts))),
         }
         Ok(())
@@ -197,6 +203,7 @@ impl World {
         if order.way() == Way::Nowhere {
             return stage.submit_detached(task, order);
         }
+        let look = stage.look(order);
         let submission =
             stage.desk().task(Job::new(stage, task, order)).options(order.options(task, stage.has_lanes));
         let (entry, refused) = match order.way() {
@@ -212,12 +219,12 @@ impl World {
                 Ok(id) => (Ok(Some(id)), None),
                 Err(refused) => (Err(refused.reason), Some(refused.into_value().0)),
             },
-            Way::Retain | Way::Nowhere | Way::Queue => match submission.retain() {
+            _ => match submission.retain() {
                 Ok(id) => (Ok(Some(id)), None),
                 Err(refused) => (Err(refused.reason), Some(refused.into_value())),
             },
         };
-        stage.note_entry(task, entry);
+        stage.note_keyed(task, look, entry);
         if let Some(job) = refused {
             job.come_back();
         }
@@ -291,7 +298,10 @@ impl World {
             stage.book().refuse(job.task);
             job.come_back();
         }
-        tasks.into_iter().for_each(|task| stage.note_entry(task, Ok(None)));
+        for task in tasks {
+            stage.note_entry(task, Ok(None));
+            stage.book().enter_key(task, None, false);
+        }
     }
 
     /// Runs the simulation, whose errors are faults of the processor.

@@ -173,6 +173,25 @@ fn a_task_stays_behind_another_to_the_end_of_time() {
 }
 
 #[test]
+fn a_full_queue_does_not_begin_a_row_anew() {
+    let mut limits = limits(1, 1);
+    (limits.dedup, limits.delayed) = (Some(0), 1);
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    machine.submit(ms(0), offer(1), &terms()).unwrap();
+    let _ = machine.start_next(ms(0)).unwrap();
+    let row = |delay| {
+        let longest = Unique::new(7).replace().longest(Duration::from_millis(50));
+        terms().unique(longest).delay(Duration::from_millis(delay))
+    };
+    machine.submit(ms(0), offer(2), &row(0)).unwrap();
+    machine.submit(ms(30), offer(3), &row(0)).unwrap();
+    let last = machine.submit(ms(30), offer(4), &row(40)).unwrap();
+    assert_eq!(superseded(&mut machine), [2, 3]);
+    let until = ms(50);
+    assert_eq!(machine.view(last).map(|view| view.stage), Some(Stage::Delayed { until }));
+}
+
+#[test]
 fn the_end_takes_those_behind_with_it() {
     for mode in [Drain::Abort, Drain::Cancel, Drain::Graceful(Duration::from_millis(5))] {
         let mut machine = with_keys(5);

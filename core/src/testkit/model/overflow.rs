@@ -93,9 +93,8 @@ impl Model {
         if !fits_in_lane || !(fits || has_place) {
             return Some(reason);
         }
-        match older {
-            Some(older) => self.settle_cancelled(older, Some(CancelReason::SUPERSEDED)),
-            None => self.settle(victim, OutcomeKind::Shed, None),
+        if older.is_none() {
+            self.settle(victim, OutcomeKind::Shed, None);
         }
         None
     }
