@@ -54,7 +54,7 @@ pub struct Census {
     /// Lanes.
     pub lanes: u32,
     /// Keys with a task, that no two tasks have at the same time. Keys that are only remembered do not count.
-    pub keys: u32,
+    pub unique_keys: u32,
     /// Outcomes that the host has taken to observe and not given back yet.
     pub observed: u32,
     /// Cache entries.

@@ -125,7 +125,7 @@ classes! {
     /// Lanes.
     lanes: "lanes", limits => limits.lanes.lanes;
     /// Keys with a task, that no two tasks have at the same time.
-    keys: "keys", limits => if limits.dedup.is_some() { limits.unsettled() } else { 0 };
+    unique_keys: "unique keys", limits => if limits.dedup.is_some() { limits.unsettled() } else { 0 };
     /// Outcomes that the host is observing.
     observed: "observed", limits => limits.task_slots();
 }

@@ -209,7 +209,7 @@ impl World {
         Outcome {
             census,
             lanes: ledger.lanes,
-            keys: ledger.keys,
+            keys: ledger.unique_keys,
             settled: [settled.completed, settled.total() - settled.completed],
             duplicates: self.duplicates,
             allocations,

@@ -51,7 +51,7 @@ impl<P: Plan> Processor<P> {
             tasks: Slots::with_generation_bits(limits.task_slots(), bits).with_origin(limits.origin),
             tally: Tally::default(),
             queue: Queue::new(limits.task_slots()),
-            dedup: Dedup::new(&limits, ledger.keys),
+            dedup: Dedup::new(&limits, ledger.unique_keys),
             lanes: Lanes::new(&limits, ledger.lanes, now),
             monitor: Monitor::new(&limits),
             outbox: ListWithLinks::new(limits.task_slots()),

@@ -84,7 +84,7 @@ impl<P: Plan> Processor<P> {
             timers: self.deadlines.account(),
             running: running.with(self.totals.started, self.tally.placed()),
             lanes: self.lanes.as_deref().map_or(self.ledger.lanes, Lanes::account),
-            keys: self.dedup.as_deref().map_or(self.ledger.keys, Dedup::account),
+            unique_keys: self.dedup.as_deref().map_or(self.ledger.unique_keys, Dedup::account),
             cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
             ..self.ledger
         }
@@ -171,7 +171,7 @@ impl<P: Plan> Processor<P> {
             observed: self.ledger.observed.live(),
             schedules: self.schedules.len(),
             lanes: self.lanes.as_deref().map_or(0, Lanes::len),
-            keys: self.dedup.as_deref().map_or(0, Dedup::len),
+            unique_keys: self.dedup.as_deref().map_or(0, Dedup::len),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired(),
         }
@@ -227,7 +227,7 @@ impl<P: Plan> Processor<P> {
         let placed = self.tasks.iter().filter(|(_, task)| task.state.has_place()).map(|(index, _)| index);
         found.slow = self.monitor.as_ref().map_or(0, |monitor| monitor.audit(placed));
         let slots = || self.tasks.iter().map(|(index, _)| index);
-        found.keys = self.dedup.as_ref().map_or(0, |dedup| dedup.audit(slots()));
+        found.unique_keys = self.dedup.as_ref().map_or(0, |dedup| dedup.audit(slots()));
         found.cached = u32::try_from(self.cache.audit()).unwrap_or(u32::MAX);
         found
     }

@@ -122,7 +122,7 @@ impl Oracle<'_> {
             ("waiters", ledger.waiters, census.waiters),
             ("sleeps", ledger.sleeps, census.sleeps),
             ("cache", ledger.cache, census.cached),
-            ("keys", ledger.keys, census.keys),
+            ("unique keys", ledger.unique_keys, census.unique_keys),
             ("schedules", ledger.schedules, census.schedules),
         ] {
             ensure(account.live() == live, || format!("{name}: {account:?}, but {live} live"))?;

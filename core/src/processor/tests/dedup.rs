@@ -44,7 +44,7 @@ fn a_second_task_is_refused_while_the_first_is_there() {
     let refused = machine.submit(ms(0), offer(2), &with_key(7)).unwrap_err();
     assert_eq!((refused.reason, refused.into_value().job), (Refusal::Duplicate, 2));
     machine.submit(ms(0), offer(3), &with_key(8)).unwrap();
-    assert_eq!((machine.task_with_key(7), machine.census().keys), (Some(first), 2));
+    assert_eq!((machine.task_with_key(7), machine.census().unique_keys), (Some(first), 2));
     let attempt = machine.start_next(ms(0)).unwrap().attempt;
     assert_eq!(machine.refusal(&Route::Nowhere, &with_key(7)), Some(Refusal::Duplicate));
     machine.cancel(ms(0), first).unwrap();

@@ -36,7 +36,7 @@ impl Model {
             ("sleeps", size(0..self.sleeps.len())),
             ("schedules", size(0..self.calendar.len())),
             ("lanes", self.keyed_lanes()),
-            ("keys", self.live_keys()),
+            ("unique keys", self.live_keys()),
             ("observed", observed),
         ]
     }

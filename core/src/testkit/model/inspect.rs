@@ -34,7 +34,7 @@ impl Model {
             permits: self.permits(),
             schedules: size(0..self.calendar.len()),
             lanes: self.keyed_lanes(),
-            keys: self.live_keys(),
+            unique_keys: self.live_keys(),
             observed: self.count(|task| task.out),
             cached: u32::try_from(self.cache.len()).unwrap_or(u32::MAX),
             retired: self.retired,
