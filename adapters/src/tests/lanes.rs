@@ -118,6 +118,24 @@ fn a_stream_waits_for_its_own_lane_where_that_has_no_other_stream() {
     assert!(after < ms(100) && at_last >= ms(9_000), "{after:?}, {at_last:?}");
 }
 
+#[test]
+fn a_pause_of_a_class_reaches_all_lanes() {
+    let sim = Sim::new(1);
+    let builder = Processor::builder().queue(400).concurrency(4).lanes(LaneLimits::new(200));
+    let processor = builder.spawn_on(sim.clone(), infallible(|_: u64| async {})).unwrap();
+    let submit = |key, priority| processor.task(key).lane(Lane::new(key)).priority(priority).post().unwrap();
+    (0..200).for_each(|key| drop(submit(key, Priority::LOWEST)));
+    processor.pause_class(Priority::LOWEST);
+    (0..200).for_each(|key| drop(submit(key, Priority::NORMAL)));
+    sim.advance(ms(1)).unwrap();
+    assert_eq!((processor.totals().settled.completed, processor.census().queued), (200, 200));
+    assert_eq!(processor.health().hold, Hold::Classes);
+    processor.resume_class(Priority::LOWEST);
+    sim.advance(ms(1)).unwrap();
+    assert_eq!((processor.totals().settled.completed, processor.census().lanes), (400, 0));
+    assert!(!processor.is_class_paused(Priority::LOWEST));
+}
+
 type Noting = fn(u32, Context) -> Result<(), &'static str>;
 
 /// When each job, with its number, was begun, in milliseconds.
