@@ -46,6 +46,7 @@ impl Future for Run {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         catch_unwind(AssertUnwindSafe(|| self.inner.as_mut().poll(cx))).unwrap_or_else(|panic| {
             self.note_panic();
+            self.records.iter().for_each(|record| record.set(flag::BATCH_PANICKED));
             resume_unwind(panic)
         })
     }
@@ -64,6 +65,7 @@ pub fn call(world: &Arc<World>, batch: Batch<Service>, most: usize) -> Run {
     let (mut records, mut jobs) = (Vec::new(), Vec::new());
     for (mut job, answer) in batch {
         job.fuse.0 = false;
+        job.record.unset(flag::BATCH_PANICKED);
         world.note_attempt(&job.record, answer.context());
         records.push(job.record.clone());
         jobs.push(answer_one(world.clone(), job, answer));

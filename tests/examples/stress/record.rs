@@ -31,6 +31,8 @@ pub mod flag {
     pub const SCHEDULED: u32 = 1 << 8;
     /// A handler was called for it.
     pub const STARTED: u32 = 1 << 9;
+    /// The batch of its latest attempt has panicked.
+    pub const BATCH_PANICKED: u32 = 1 << 10;
 }
 
 /// What is known of one job.
@@ -77,6 +79,10 @@ impl Record {
         self.flags.fetch_or(flag, SeqCst);
     }
 
+    pub fn unset(&self, flag: u32) {
+        self.flags.fetch_and(!flag, SeqCst);
+    }
+
     pub fn has(&self, flag: u32) -> bool {
         self.flags.load(SeqCst) & flag == flag
     }
@@ -112,7 +118,10 @@ impl World {
     pub fn judge(&self, record: &Record, result: &TaskResult<Service>) {
         let Timeouts { schedule_to_start, start_to_close, schedule_to_close, .. } = record.timeouts;
         let (seen, possible) = match result {
-            Ok(output) => (Seen::Completed, output.number == record.number && record.has(flag::RETURNED)),
+            Ok(output) => {
+                let is_own = output.number == record.number && record.has(flag::RETURNED);
+                (Seen::Completed, is_own && !record.has(flag::BATCH_PANICKED))
+            }
             Err(TaskError::Failed(failure)) => {
                 (Seen::Failed, failure.number == record.number && record.has(flag::FAILED))
             }
