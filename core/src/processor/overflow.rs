@@ -66,9 +66,7 @@ impl<P: Plan> Processor<P> {
     /// holds a place or not; unless it takes the place of one. Returns the reason if it is refused still.
     #[cold]
     pub(super) fn make_room(&mut self, reason: Refusal, terms: &Terms, has_place: bool) -> Option<Refusal> {
-        let older = self.replaced_by(terms).filter(|older| {
-            reason == Refusal::Full && self.tasks.at(*older).is_some_and(|task| task.state == State::Queued)
-        });
+        let older = self.replaced_by(terms).filter(|older| self.leaves_room(*older, reason, terms));
         let Some(victim) = older.or_else(|| self.victim(reason, terms)) else { return Some(reason) };
         let free = self.gate.free(&self.tally);
         let fits_in_lane = match (reason, &terms.lane, &self.lanes) {
@@ -84,6 +82,18 @@ impl<P: Plan> Processor<P> {
             self.settle_out_of_line(victim, Input::Shed, None, false);
         }
         None
+    }
+
+    /// Whether there is more room for a task with these terms, which would be refused for this reason, without the task in
+    /// slot `index`.
+    fn leaves_room(&self, index: u32, reason: Refusal, terms: &Terms) -> bool {
+        let is_queued = self.tasks.at(index).is_some_and(|task| task.state == State::Queued);
+        is_queued
+            && match (reason, &terms.lane, &self.lanes) {
+                (Refusal::Full, ..) => true,
+                (Refusal::LaneFull, Some(lane), Some(lanes)) => lanes.key_of(index) == Some(lane.key),
+                _ => false,
+            }
     }
 
     /// The task that gives way to one with these terms, which would be refused for this reason.

@@ -196,9 +196,9 @@ impl Book {
         }
         task.settled = Some((kind, now));
         let is_replaced = task.keyed.superseded.is_some() || task.cleared.is_some();
-        // A lane that is full sheds its oldest task, though a later one with its key is to take its place.
-        let may_be_so = kind == OutcomeKind::Cancelled || kind == OutcomeKind::Shed;
-        ensure(!is_replaced || may_be_so, || format!("{kind}, but it was superseded or cleared: {task:?}"))?;
+        ensure(!is_replaced || kind == OutcomeKind::Cancelled, || {
+            format!("{kind}, but it was superseded or cleared: {task:?}")
+        })?;
         if let Some((fixed, at)) = task.fixed {
             let by_end = kind == OutcomeKind::Cancelled && ending.cancels_from == Some(at);
             ensure(fixed == kind || by_end, || format!("{kind}, but it had {fixed} at {at:?}"))?;

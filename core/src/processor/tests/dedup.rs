@@ -108,6 +108,29 @@ fn the_latest_takes_the_place_of_the_one_that_waits() {
 }
 
 #[test]
+fn the_latest_takes_the_place_of_one_in_its_lane_though_that_is_full() {
+    for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropLowest] {
+        let mut limits = limits(9, 9);
+        (limits.dedup, limits.overflow, limits.lanes) = (Some(0), overflow, LaneLimits::new(2).queue(2));
+        let mut machine = Machine::new(limits, ms(0)).unwrap();
+        let in_lane = |key| terms().lane(Lane::new(key).concurrency(1));
+        for job in 0..2 {
+            machine.submit(ms(0), offer(job), &in_lane(1)).unwrap();
+            let _ = machine.start_next(ms(0));
+        }
+        let latest = |lane| in_lane(lane).unique(Unique::new(7).replace());
+        machine.submit(ms(0), offer(2), &latest(1)).unwrap();
+        machine.submit(ms(0), offer(3), &latest(1)).unwrap();
+        assert_eq!((superseded(&mut machine), machine.lane(1).unwrap().queued), ([2].into(), 2));
+        // One that waits elsewhere makes no room here.
+        machine.submit(ms(0), offer(4), &latest(2)).unwrap();
+        machine.submit(ms(0), offer(5), &in_lane(1)).unwrap();
+        let goes = machine.submit(ms(0), offer(6), &latest(1)).is_ok();
+        assert_eq!(goes, overflow == Overflow::DropOldest, "{overflow:?}");
+    }
+}
+
+#[test]
 fn the_latest_runs_once_more_after_what_runs() {
     let mut machine = with_keys(0);
     machine.submit(ms(0), offer(0), &latest(7, 0)).unwrap();

@@ -80,7 +80,7 @@ impl Model {
         };
         let older = self
             .replaced_by(offer.order.unique())
-            .filter(|older| reason == Refusal::Full && self.task(*older).is_some_and(Task::is_queued));
+            .filter(|older| self.task(*older).is_some_and(|older| older.is_queued() && is_in(older)));
         let Some(victim) = older.or(victim) else { return Some(reason) };
         let fits_in_lane = match lane {
             Some(lane) if reason == Refusal::LaneFull => {
