@@ -123,10 +123,14 @@ fn a_pause_of_a_class_reaches_all_lanes() {
     let sim = Sim::new(1);
     let builder = Processor::builder().queue(400).concurrency(4).lanes(LaneLimits::new(200));
     let processor = builder.spawn_on(sim.clone(), infallible(|_: u64| async {})).unwrap();
-    let submit = |key, priority| processor.task(key).lane(Lane::new(key)).priority(priority).post().unwrap();
-    (0..200).for_each(|key| drop(submit(key, Priority::LOWEST)));
+    let submit_all = |priority| {
+        for key in 0..200 {
+            processor.task(key).lane(Lane::new(key)).priority(priority).post().unwrap();
+        }
+    };
+    submit_all(Priority::LOWEST);
     processor.pause_class(Priority::LOWEST);
-    (0..200).for_each(|key| drop(submit(key, Priority::NORMAL)));
+    submit_all(Priority::NORMAL);
     sim.advance(ms(1)).unwrap();
     assert_eq!((processor.totals().settled.completed, processor.census().queued), (200, 200));
     assert_eq!(processor.health().hold, Hold::Classes);
