@@ -166,6 +166,11 @@ impl<W> Admission<W> {
         !self.line.is_waiting() && self.slot_room(free_slots) > 0 && self.waiting_now(tally) <= room
     }
 
+    /// Whether a task slot is free that is not promised to a permit.
+    pub(super) fn has_slot(&self, free_slots: u32) -> bool {
+        self.slot_room(free_slots) > 0
+    }
+
     /// How many of the free task slots are not promised to permits.
     #[inline]
     fn slot_room(&self, free_slots: u32) -> u32 {

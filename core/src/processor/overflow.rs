@@ -62,38 +62,55 @@ impl<P: Plan> Processor<P> {
         Ok(())
     }
 
-    /// Sheds a task to make room for one with these terms, which would be refused for this reason, and for which a permit
-    /// holds a place or not; unless it takes the place of one. Returns the reason if it is refused still.
+    /// Makes room for a task with these terms, which would be refused for this reason, and for which a permit holds a place
+    /// or not: sheds another task, unless it takes the place of one. Returns the reason if it is refused still.
     #[cold]
     pub(super) fn make_room(&mut self, reason: Refusal, terms: &Terms, has_place: bool) -> Option<Refusal> {
-        let older = self.replaced_by(terms).filter(|older| self.leaves_room(*older, reason, terms));
-        let Some(victim) = older.or_else(|| self.victim(reason, terms)) else { return Some(reason) };
+        if self.replaced_by(terms).is_some_and(|older| self.leaves_place(older, reason, terms, has_place)) {
+            // The older task goes when this one is admitted, which takes over the beginning of its row.
+            return None;
+        }
+        let Some(victim) = self.victim(reason, terms) else { return Some(reason) };
+        if !self.has_room_after_one(reason, terms, has_place) {
+            return Some(reason);
+        }
+        self.settle_out_of_line(victim, Input::Shed, None, false);
+        None
+    }
+
+    /// Whether a task with these terms, which would be refused for this reason, can take the place of the one in slot `index`,
+    /// which has its key.
+    fn leaves_place(&self, index: u32, reason: Refusal, terms: &Terms, has_place: bool) -> bool {
+        let Some(state) = self.tasks.at(index).map(|older| older.state) else { return false };
+        let has_slot = || has_place || self.admission.has_slot(self.tasks.free());
+        match reason {
+            // Both wait behind a third task, and take no room in the queue.
+            Refusal::Full | Refusal::LaneFull if self.is_behind(index) => has_slot(),
+            Refusal::Full => state == State::Queued && self.has_room_after_one(reason, terms, has_place),
+            Refusal::LaneFull => {
+                let lane = self.lanes.as_ref().and_then(|lanes| lanes.key_of(index));
+                state == State::Queued
+                    && lane == terms.lane.map(|lane| lane.key)
+                    && self.has_room_after_one(reason, terms, has_place)
+            }
+            // What else can refuse it was not asked yet.
+            Refusal::Delayed => {
+                let is_delayed = matches!(state, State::Delayed | State::Backoff);
+                is_delayed && has_slot() && self.refusal_of_extras(terms).is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a task with these terms, which would be refused for this reason, would have room if one task fewer were queued.
+    fn has_room_after_one(&self, reason: Refusal, terms: &Terms, has_place: bool) -> bool {
         let free = self.gate.free(&self.tally);
         let fits_in_lane = match (reason, &terms.lane, &self.lanes) {
             (Refusal::LaneFull, Some(lane), Some(lanes)) => lanes.has_room_after_one(lane, free),
             _ => true,
         };
         let fits = || self.admission.has_room_after_one(&self.tally, &self.gate, self.tasks.free());
-        if !fits_in_lane || !(has_place || fits()) {
-            return Some(reason);
-        }
-        // The older task with its key goes when it is admitted, which takes over the beginning of its row.
-        if older.is_none() {
-            self.settle_out_of_line(victim, Input::Shed, None, false);
-        }
-        None
-    }
-
-    /// Whether there is more room for a task with these terms, which would be refused for this reason, without the task in
-    /// slot `index`.
-    fn leaves_room(&self, index: u32, reason: Refusal, terms: &Terms) -> bool {
-        let is_queued = self.tasks.at(index).is_some_and(|task| task.state == State::Queued);
-        is_queued
-            && match (reason, &terms.lane, &self.lanes) {
-                (Refusal::Full, ..) => true,
-                (Refusal::LaneFull, Some(lane), Some(lanes)) => lanes.key_of(index) == Some(lane.key),
-                _ => false,
-            }
+        fits_in_lane && (has_place || fits())
     }
 
     /// The task that gives way to one with these terms, which would be refused for this reason.

@@ -88,7 +88,7 @@ impl<P: Plan> Processor<P> {
 
     /// Why a task with these terms is refused by its lane, or for want of a monitor.
     #[cold]
-    fn refusal_of_extras(&self, terms: &Terms) -> Option<Refusal> {
+    pub(super) fn refusal_of_extras(&self, terms: &Terms) -> Option<Refusal> {
         if terms.need_monitor() && self.monitor.is_none() {
             return Some(Refusal::NotMonitored);
         }

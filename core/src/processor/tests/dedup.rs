@@ -23,6 +23,16 @@ fn start(machine: &mut Machine, now: Instant) -> (AttemptId, u32) {
     (start.attempt, start.job)
 }
 
+/// The jobs of the tasks that have settled without a result, the lowest first.
+fn ended(machine: &mut Machine) -> Vec<u32> {
+    let effects = core::iter::from_fn(|| machine.poll_effect());
+    let mut jobs: Vec<u32> = effects
+        .filter_map(|effect| if let Effect::Settle(settled) = effect { settled.job } else { None })
+        .collect();
+    jobs.sort_unstable();
+    jobs
+}
+
 /// The jobs of the tasks that were superseded.
 fn superseded(machine: &mut Machine) -> Vec<u32> {
     assert_eq!(machine.census(), machine.audit());
@@ -127,7 +137,45 @@ fn the_latest_takes_the_place_of_one_in_its_lane_though_that_is_full() {
         machine.submit(ms(0), offer(5), &in_lane(1)).unwrap();
         let goes = machine.submit(ms(0), offer(6), &latest(1)).is_ok();
         assert_eq!(goes, overflow == Overflow::DropOldest, "{overflow:?}");
+        assert_eq!(
+            ended(&mut machine),
+            if goes { [1, 3, 4].to_vec() } else { [3].to_vec() },
+            "the oldest is shed, and 4 superseded"
+        );
+        assert_eq!(machine.lane(1).unwrap().queued, 2);
     }
+}
+
+#[test]
+fn the_latest_takes_the_place_of_one_behind_though_the_queue_is_full() {
+    for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropLowest] {
+        let mut limits = limits(1, 1);
+        (limits.dedup, limits.overflow, limits.delayed) = (Some(0), overflow, 4);
+        let mut machine = Machine::new(limits, ms(0)).unwrap();
+        machine.submit(ms(0), offer(0), &latest(7, 0)).unwrap();
+        let (first, _) = start(&mut machine, ms(0));
+        machine.submit(ms(0), offer(1), &latest(7, 0)).unwrap();
+        machine.submit(ms(0), offer(2), &terms()).unwrap();
+        machine.submit(ms(0), offer(3), &latest(7, 0).priority(Priority::HIGHEST)).unwrap();
+        assert_eq!(superseded(&mut machine), [1], "nobody else gives way");
+        machine.completed(ms(0), first, 0).unwrap();
+        let _ = settled(&mut machine);
+        assert_eq!((machine.census().queued, machine.census()), (2, machine.audit()));
+    }
+}
+
+#[test]
+fn debouncing_goes_on_while_as_many_are_delayed_as_may_be() {
+    let mut limits = limits(9, 1);
+    (limits.dedup, limits.delayed) = (Some(0), 2);
+    let mut machine = Machine::new(limits, ms(0)).unwrap();
+    machine.submit(ms(0), offer(0), &latest(7, 20)).unwrap();
+    machine.submit(ms(0), offer(1), &latest(8, 20)).unwrap();
+    assert_eq!(machine.submit(ms(0), offer(2), &latest(9, 20)).unwrap_err().reason, Refusal::Delayed);
+    machine.submit(ms(0), offer(3), &latest(7, 20)).unwrap();
+    assert_eq!((superseded(&mut machine), machine.census().delayed), ([0].into(), 2));
+    let elsewhere = latest(8, 20).lane(Lane::new(1));
+    assert_eq!(machine.submit(ms(0), offer(4), &elsewhere).unwrap_err().reason, Refusal::Delayed);
 }
 
 #[test]

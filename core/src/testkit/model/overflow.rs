@@ -78,10 +78,6 @@ impl Model {
                     .and_then(|lowest| self.newest(|task| is_in(task) && task.priority == lowest))
             }
         };
-        let older = self
-            .replaced_by(offer.order.unique())
-            .filter(|older| self.task(*older).is_some_and(|older| older.is_queued() && is_in(older)));
-        let Some(victim) = older.or(victim) else { return Some(reason) };
         let fits_in_lane = match lane {
             Some(lane) if reason == Refusal::LaneFull => {
                 self.room_in(lane).is_some_and(|room| self.queued_in(Some(lane.key())) <= room)
@@ -90,12 +86,20 @@ impl Model {
         };
         let room = self.limits.queue + self.free() + u32::from(self.has(Flaw::OneTooMany));
         let fits = !self.has_waiter() && self.slot_room() > 0 && self.waiting_now() <= room;
-        if !fits_in_lane || !(fits || has_place) {
-            return Some(reason);
+        let has_room_after_one = fits_in_lane && (fits || has_place);
+        let has_slot = has_place || self.slot_room() > 0;
+        let older = self.replaced_by(offer.order.unique()).and_then(|older| self.task(older));
+        let takes_its_place = older.is_some_and(|older| match reason {
+            Refusal::Full | Refusal::LaneFull if older.is_behind => has_slot,
+            Refusal::Full | Refusal::LaneFull => older.is_queued() && is_in(older) && has_room_after_one,
+            Refusal::Delayed => !older.is_queued() && has_slot && self.refusal_of_parts(offer).is_none(),
+            _ => false,
+        });
+        if takes_its_place {
+            return None;
         }
-        if older.is_none() {
-            self.settle(victim, OutcomeKind::Shed, None);
-        }
+        let Some(victim) = victim.filter(|_| has_room_after_one) else { return Some(reason) };
+        self.settle(victim, OutcomeKind::Shed, None);
         None
     }
 

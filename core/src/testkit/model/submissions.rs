@@ -49,10 +49,17 @@ impl Model {
             Way::Handle if self.unclaimed_room() == 0 => Some(Refusal::Unclaimed),
             Way::Retain if self.limits.results.entries == 0 => Some(Refusal::NotRetained),
             _ if !offer.order.delay().is_zero() && !self.has_delayed_room() => Some(Refusal::Delayed),
-            _ if offer.order.needs_monitor() && !self.limits.monitor => Some(Refusal::NotMonitored),
-            _ if self.key_refusal(offer.order.unique()).is_some() => self.key_refusal(offer.order.unique()),
-            _ => self.lane_refusal(offer.order.lane(), !offer.order.delay().is_zero()),
+            _ => self.refusal_of_parts(offer),
         }
+    }
+
+    /// Why a task is refused by the monitor, the keys or the lanes.
+    pub(super) fn refusal_of_parts(&self, offer: Offer) -> Option<Refusal> {
+        if offer.order.needs_monitor() && !self.limits.monitor {
+            return Some(Refusal::NotMonitored);
+        }
+        let by_key = self.key_refusal(offer.order.unique());
+        by_key.or_else(|| self.lane_refusal(offer.order.lane(), !offer.order.delay().is_zero()))
     }
 
     /// Whether fewer tasks are delayed than may be, and tasks that fell due into a full queue left room.
