@@ -9,14 +9,11 @@ use plimsoll_core::{
     PriorityRefusal, Rate, Scope, SubscribeRefusal, TaskId, Totals,
 };
 
-use crate::engine::machine::Shared;
+use crate::engine::machine::{MOST_A_HOLD, Shared};
 use crate::idle::Idle;
 use crate::subscription::Subscription;
 use crate::task_error::{TaskResult, result_of};
 use crate::work::AnyWork;
-
-/// How many tasks or lanes one hold of the lock reaches.
-const BATCH: u32 = 64;
 
 /// Everything that can be done with a processor, apart from ending it: submit tasks, watch them, steer it. Both its owner, the
 /// [`Processor`](crate::Processor), and each [`Submitter`](crate::Submitter) give access to it.
@@ -129,15 +126,35 @@ impl<W: AnyWork> Access<W> {
     /// # }
     /// ```
     pub fn pause_class(&self, priority: Priority) {
-        while !self.shared.act(|machine| machine.pause_class(machine.now(), priority, BATCH)) {}
+        self.set_class_paused(priority, true);
     }
 
     /// Ends a [`pause_class`](Self::pause_class). Costs as much.
     pub fn resume_class(&self, priority: Priority) {
-        while !self.shared.act(|machine| machine.resume_class(machine.now(), priority, BATCH)) {}
+        self.set_class_paused(priority, false);
     }
 
-    /// Whether tasks of this priority were paused.
+    fn set_class_paused(&self, priority: Priority, pauses: bool) {
+        let mut goes_on = false;
+        let mut go_on = || {
+            let now = self.shared.now();
+            self.shared.act(|machine| {
+                // Another call has turned it round since the last hold, and finishes that.
+                if goes_on && machine.is_class_paused(priority) != pauses {
+                    return true;
+                }
+                goes_on = true;
+                match pauses {
+                    true => machine.pause_class(now, priority, MOST_A_HOLD),
+                    false => machine.resume_class(now, priority, MOST_A_HOLD),
+                }
+            })
+        };
+        while !go_on() {}
+    }
+
+    /// Whether [`pause_class`](Self::pause_class) was called last for this priority, not
+    /// [`resume_class`](Self::resume_class).
     pub fn is_class_paused(&self, priority: Priority) -> bool {
         self.shared.read(|machine| machine.is_class_paused(priority))
     }
@@ -186,9 +203,9 @@ impl<W: AnyWork> Access<W> {
         let mut sum = 0;
         loop {
             let now = self.shared.now();
-            let cleared = self.shared.act(|machine| machine.clear(now, scope, BATCH));
+            let cleared = self.shared.act(|machine| machine.clear(now, scope, MOST_A_HOLD));
             sum += u64::from(cleared);
-            if cleared < BATCH {
+            if cleared < MOST_A_HOLD {
                 return sum;
             }
         }

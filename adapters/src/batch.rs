@@ -6,14 +6,11 @@ use std::sync::Arc;
 use plimsoll_core::{BuildError, Refusal, Route, Terms};
 
 use crate::access::Access;
-use crate::engine::machine::Shared;
+use crate::engine::machine::{MOST_A_HOLD, Shared};
 use crate::options::Options;
 use crate::permit::{Permit, refusal_of};
 use crate::recipient::Recipient;
 use crate::work::AnyWork;
-
-/// The most jobs that are taken in during one hold of the lock.
-pub(crate) const MOST_A_HOLD: u32 = 64;
 
 /// What became of jobs that were submitted together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -210,7 +210,7 @@ impl<K, V> Cache<K, V> {
     /// The live value of `key`; if there is none, the one that `load` makes, which is stored. Of several callers at the same
     /// time one loads, and the others wait for its value. If that load fails, panics or is dropped, the next of them loads: an
     /// error is for the one who has loaded alone. What is loaded is handed out even where the cache does not store it. So a
-    /// cache for 0 entries keeps nothing, and has all who ask at the same time share one load.
+    /// cache for 0 entries keeps nothing, and concurrent callers still share one load.
     ///
     /// Expected O(1) beside the load. Allocates for as many keys as are being loaded.
     ///
@@ -231,7 +231,7 @@ impl<K, V> Cache<K, V> {
     /// # }
     /// ```
     ///
-    /// A load can be a task: then all who ask at the same time have the result of one.
+    /// A load can be a task: then concurrent callers share its result.
     ///
     /// ```
     /// # use plimsoll::{Cache, CacheLimits, Processor, Thread, infallible};

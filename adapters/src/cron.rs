@@ -148,7 +148,8 @@ impl Cron {
     }
 
     /// The first fixed time after this one. It is looked for on the wall clock, which has each of them once a day. (The search
-    /// of `croner` in a time zone does so for a single time only, and gives up in a gap of more than two hours.)
+    /// of `croner` in a time zone does so for a single time only, and gives up in a gap of more than two hours.) While an hour
+    /// is repeated it looks at each of the hour's times, at most 3,600.
     fn next_fixed(&self, now: &Zoned) -> Option<Timestamp> {
         let mut wall = now.datetime();
         loop {
@@ -168,7 +169,7 @@ impl Cron {
         if !is_skipped {
             return Some(first);
         }
-        // By the offset that holds after the gap, a time within it lies before it.
+        // Read with the offset after the gap, a skipped time lies before the change.
         let mut changes = self.zone.following(first).map(|change| change.timestamp());
         changes.find(|change| self.zone.to_datetime(*change) > wall)
     }

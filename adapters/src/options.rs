@@ -83,8 +83,9 @@ impl<M> Options<M> {
         self
     }
 
-    /// Sets its key that no two tasks have at the same time, and what happens to the second. Default: none. Where all who ask
-    /// need the result, [`Cache::get_or_insert_with`](crate::Cache::get_or_insert_with) has one of them submit.
+    /// Sets its key that no two tasks have at the same time, and what happens to the second. Default: none. Where
+    /// concurrent callers all need the result, [`Cache::get_or_insert_with`](crate::Cache::get_or_insert_with) has one of them
+    /// submit.
     ///
     /// ```
     /// # use plimsoll::{Options, Processor, Refusal, Thread, Unique, infallible, lane_key};

@@ -14,8 +14,7 @@ use plimsoll_core::{
 
 use crate::access::Access;
 use crate::engine::machine::Shared;
-use crate::engine::types::Machine;
-use crate::engine::types::OfferOf;
+use crate::engine::types::{Machine, OfferOf};
 use crate::recipient::Recipient;
 use crate::work::AnyWork;
 
@@ -23,7 +22,8 @@ use crate::work::AnyWork;
 /// [`Access::try_reserve`].
 ///
 /// A task that is submitted with it is refused by nothing but the end of the processor, and by what its own terms ask for
-/// beside room: more attempts than allowed, a time-out of zero, room for delayed tasks. What is refused leaves its place here.
+/// beside room: more attempts than allowed, a time-out of zero, room for delayed tasks, a lane, a key that no other task has, a
+/// monitor. What is refused leaves its place here.
 ///
 /// A place that is held is a place that others do not have: of the queue, and of [`unclaimed`](crate::Limits::unclaimed).
 /// [`Health::permits`](crate::Health::permits) counts them. So submit soon. Dropping it gives all its places back to the next

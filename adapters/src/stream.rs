@@ -13,9 +13,8 @@ use pin_project_lite::pin_project;
 use plimsoll_core::{BuildError, Refusal, Refused, ReserveRefusal};
 
 use crate::access::Access;
-use crate::batch::MOST_A_HOLD;
 use crate::completions::CompletionQueue;
-use crate::engine::machine::Shared;
+use crate::engine::machine::{MOST_A_HOLD, Shared};
 use crate::handle::Handle;
 use crate::options::Options;
 use crate::permit::{Permit, Reserve, refusal_of};
@@ -73,6 +72,7 @@ impl<W: AnyWork> Access<W> {
         Ok(Process {
             feed: Feed::new(jobs, self.shared.clone(), usual::<W> as Usual<W>),
             queue: self.completion_queue(limit.max(1))?,
+            refused: None,
         })
     }
 
@@ -109,6 +109,8 @@ pin_project! {
         #[pin]
         feed: Feed<S, W, F>,
         queue: CompletionQueue<W>,
+        // A job that was refused for its own terms, until that was told. Results are told first, and meanwhile none is pulled.
+        refused: Option<Refused<W::Job>>,
     }
 }
 
@@ -133,7 +135,7 @@ impl<S, W: AnyWork, F> Process<S, W, F> {
     where
         G: Fn(&W::Job) -> Options<W::Meta>,
     {
-        Process { feed: self.feed.with(options), queue: self.queue }
+        Process { feed: self.feed.with(options), queue: self.queue, refused: self.refused }
     }
 }
 
@@ -158,23 +160,23 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         let room = this.queue.capacity().saturating_sub(this.queue.len());
-        let mut refused = None;
-        let fed = this.feed.as_mut().poll_feed(cx, room, |task| match task.submit_to(this.queue) {
-            Ok(_) => Ok(true),
+        let most = if this.refused.is_some() { 0 } else { room };
+        let fed = this.feed.as_mut().poll_feed(cx, most, |task| match task.submit_to(this.queue) {
             Err(job) if job.reason != Refusal::Closed => {
-                refused = Some(job);
+                *this.refused = Some(job);
                 Ok(false)
             }
-            Err(last) => Err(last),
+            submitted => submitted.map(|_| true),
         });
-        if let Some(refused) = refused {
+        let settled = Pin::new(this.queue).poll_next(cx);
+        if let Poll::Ready(Some(settled)) = settled {
+            return Poll::Ready(Some(Ok(settled)));
+        }
+        if let Some(refused) = this.refused.take() {
             return Poll::Ready(Some(Err(refused.map(Some))));
         }
-        match Pin::new(this.queue).poll_next(cx) {
-            Poll::Ready(Some(settled)) => Poll::Ready(Some(Ok(settled))),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => this.feed.end(fed),
-        }
+        ready!(settled);
+        this.feed.end(fed)
     }
 }
 

@@ -1,4 +1,4 @@
-//! When tasks are submitted again and again, and what is told of it.
+//! The types of a schedule: when it is due, what it tells its function, and its statistics.
 
 use std::fmt;
 use std::time::SystemTime;

@@ -69,6 +69,9 @@ pub(crate) struct Shared<W: AnyWork> {
 /// The most workers of an engine.
 pub(crate) const MOST_WORKERS: u32 = Workers::MOST;
 
+/// The most tasks, or lanes, that one hold of the lock goes through.
+pub(crate) const MOST_A_HOLD: u32 = 64;
+
 /// How many submissions in a row may go by one reading of the clock.
 const SUBMISSIONS_A_READING: u32 = 64;
 

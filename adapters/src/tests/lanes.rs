@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use futures::future::{FutureExt, join};
 use futures::{StreamExt, stream};
 
-use super::kit::{ms, on_every_runtime};
+use super::kit::{ms, on_every_runtime, yield_now};
 use crate::runtime::sim::Sim;
 use crate::{
     Context, Hold, HoldRefusal, Lane, LaneLimits, Options, Overflow, Priority, Processor, Rate, Refusal,
@@ -116,6 +116,32 @@ fn a_stream_waits_for_its_own_lane_where_that_has_no_other_stream() {
     let [(fast, after), (slow, at_last)] = <[_; 2]>::from(sim.block_on(join(fast, slow)).unwrap());
     assert_eq!((fast, slow, processor.totals().refused), (20, 20, totals.refused));
     assert!(after < ms(100) && at_last >= ms(9_000), "{after:?}, {at_last:?}");
+}
+
+#[test]
+fn refused_jobs_of_a_stream_keep_no_result_back() {
+    let sim = Sim::new(1);
+    let builder = Processor::builder().lanes(LaneLimits::new(2).queue(0));
+    let processor = builder.spawn_on(sim.clone(), infallible(|key: u64| async move { key })).unwrap();
+    processor.hold_lane(2, Duration::MAX).unwrap();
+    let jobs = stream::iter([1, 1, 1]).chain(stream::repeat(2));
+    let lane = |key: &u64| Options::default().lane(Lane::new(*key));
+    let results = sim.block_on(async {
+        let mut items = std::pin::pin!(processor.process(jobs, 8).unwrap().options(lane));
+        let (mut results, mut refused) = (0, 0);
+        while results < 3 && refused < 1_000 {
+            match items.next().await.unwrap() {
+                Ok(_) => results += 1,
+                Err(job) => {
+                    assert_eq!((job.reason, job.into_value()), (Refusal::LaneFull, Some(2)));
+                    refused += 1;
+                }
+            }
+            yield_now().await;
+        }
+        results
+    });
+    assert_eq!(results, Ok(3));
 }
 
 #[test]

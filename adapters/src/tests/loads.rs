@@ -46,7 +46,7 @@ fn one_of_many_callers_loads() {
 }
 
 #[test]
-fn all_who_ask_at_the_same_time_have_the_result_of_one_task() {
+fn concurrent_callers_share_the_result_of_one_task() {
     let runtime = Manual::default();
     let processor =
         Processor::builder().spawn_on(runtime.clone(), infallible(|n: u32| async move { n + 1 })).unwrap();

@@ -6,7 +6,7 @@
 
 mod accounts;
 mod attempts;
-mod cached;
+mod cache;
 mod classes;
 mod comparison;
 mod dedup;
@@ -44,7 +44,7 @@ use crate::{
     AttemptId, ByOutcome, Event, Health, Instant, LastError, Ledger, Limits, Phase, Remains, ScheduleId,
     SleepId, TaskId, Totals,
 };
-use cached::CacheModel;
+use cache::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
 use dedup::Remembered;
 pub(super) use getters::Probes;
