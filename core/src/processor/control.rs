@@ -114,10 +114,13 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Starts no more attempts at tasks of this priority until [`resume_class`](Self::resume_class). Those that wait keep
-    /// their place in the queue and their time-outs, and further ones are admitted while it has room.
+    /// their place in the queue and their time-outs, and further ones are admitted while it has room. They can fill it: where
+    /// that matters, give them a [lane](crate::Lane), which is bounded, or let them give way
+    /// ([`Overflow`](crate::Overflow)).
     ///
-    /// Returns whether that is done. Without lanes it is, in O(1). With lanes a call reaches `budget` of them, in
-    /// O(budget × log lanes): call it again until it is done. A lane that comes later has it from the beginning.
+    /// Returns whether every lane has been updated. Without lanes that is so at once, in O(1). With lanes a call updates `budget`
+    /// of them, in O(budget × log lanes): call it again until it returns true. A new lane starts with the pause. A call that
+    /// changes which classes are paused begins anew with the first lane.
     ///
     /// May change: [`startable`](Self::startable).
     ///
@@ -148,7 +151,8 @@ impl<P: Plan> Processor<P> {
         self.set_class_open(now, priority, true, budget)
     }
 
-    /// Whether tasks of this priority are paused, or about to be.
+    /// Whether [`pause_class`](Self::pause_class) was called last for this priority, not [`resume_class`](Self::resume_class),
+    /// even if not every lane has been updated.
     #[must_use]
     pub const fn is_class_paused(&self, priority: Priority) -> bool {
         self.queue.open() & (1 << priority.class()) == 0

@@ -82,8 +82,8 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Whether the task in slot `index` waits until another one with its key is over. Its instant is the end of time, which can
-    /// come first.
+    /// Whether the task in slot `index` waits until another one with its key is over. Its `since` is [`NEVER`], and the clock may
+    /// reach that first.
     pub(super) fn is_behind(&self, index: u32) -> bool {
         self.dedup.as_ref().is_some_and(|dedup| dedup.is_behind(index))
     }

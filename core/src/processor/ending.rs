@@ -140,7 +140,8 @@ impl<P: Plan> Processor<P> {
     /// that wants to wait for them delays that call of `advance`.
     ///
     /// A machine that is paused, or has a concurrency of 0, starts nothing while it drains, either: then the deadline
-    /// ends it. The same goes for a class that is paused, a hold and a rate.
+    /// ends it. A class that is paused keeps its tasks back likewise, and a hold all or
+    /// those of its lane until it ends.
     ///
     /// No end waits for outcomes that the host is observing. An end that keeps takes them back later, as before; an end
     /// that discards leaves them to the host.

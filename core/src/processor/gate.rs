@@ -1,7 +1,8 @@
 //! May an attempt start now? The concurrency limit, and all other reasons to hold attempts back.
 //!
-//! [`Gate::free`] also counts as room for [`Admission`](super::admission::Admission), beside the queue. So every
-//! reason to hold attempts back takes that room, too.
+//! [`Gate::free`] also counts as room for [`Admission`](super::admission::Admission), beside the queue. So what holds all
+//! attempts back takes that room, too. What holds those of a lane or a class back does not: their tasks count as if they
+//! could start.
 
 use super::tally::Tally;
 use crate::rate::Shutter;

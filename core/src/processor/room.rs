@@ -151,7 +151,7 @@ impl<P: Plan> Reserved<'_, P> {
 
     /// Submits with one of the places. With its last place the permit is gone. A submission is never refused for lack
     /// of what a place reserves. It is refused by the end, or for what the task asks besides: attempts, room for
-    /// delayed tasks, retained results, its lane. A refused submission leaves the permit as it is.
+    /// delayed tasks, retained results, its lane, its key, a monitor. A refused submission leaves the permit as it is.
     ///
     /// May change: as [`Processor::submit`].
     ///

@@ -66,7 +66,7 @@ struct Host {
     seen: Mutex<Seen>,
 }
 
-/// What a host has seen, and those that offer deliveries to it.
+/// What a host has seen, and the offers of its senders.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     offers: usize,
@@ -189,7 +189,7 @@ fn offer_times(index: usize) -> impl Iterator<Item = Duration> {
     (0..EACH).map(move |_| OFFERED_WITHIN.mul_f64(rng.f64()))
 }
 
-/// Offers all deliveries to one host, four at a time: two that go on, and the next two. What it is refused, it panics with.
+/// Offers all deliveries to one host, four at a time: two that go on, and the next two. Panics with a refusal.
 async fn offer_backlog(app: App, hosts: Hosts, index: usize, url: String) {
     let jobs = stream::iter((0..EACH).map(|_| Arc::new(delivery(&url, Duration::ZERO))));
     let jobs = jobs.inspect(|_| hosts.0[index].seen().offers += 1);
