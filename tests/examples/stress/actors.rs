@@ -8,12 +8,12 @@ use futures::StreamExt;
 use futures::future::{Either, select};
 use plimsoll::{CacheRefusal, FeedRefusal, Options, Refused};
 
+use crate::dice::{chance, micros};
 use crate::handler::{poll_once, yield_once};
 use crate::host::Place;
 use crate::names::{Action, Check, is_skipped};
 use crate::parts::Parts;
 use crate::record::{Record, flag};
-use crate::script::{chance, micros};
 use crate::submit::Held;
 use crate::tokens::{Kind, Token};
 use crate::values::{CacheValue, Job, Quiet, planned_panic, quietly};

@@ -10,9 +10,10 @@ use plimsoll::{
     Settlement,
 };
 
+use crate::dice::{chance, micros};
 use crate::names::{Action, Check, is_skipped};
 use crate::record::{Record, flag};
-use crate::script::{chance, micros, options};
+use crate::script::options;
 use crate::tokens::{Kind, Token};
 use crate::values::{Job, Service, planned_panic};
 use crate::world::{World, lock};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use plimsoll::{HoldRefusal, Priority, PriorityRefusal, Scope};
 
 use crate::actors::Actor;
+use crate::dice::{chance, micros};
 use crate::names::{Action, Check};
 use crate::parts::LANES;
-use crate::script::{chance, micros};
 use crate::submit::Held;
 use crate::world::lock;
 
