@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use plimsoll::Drain;
 
+use super::choice::ms;
 use super::held::Held;
 use super::plan::Deed;
-use super::script::{Action, ms};
+use super::script::Action;
 use super::stage::lock;
 use super::token::Kind;
 use super::world::{Fault, World};

@@ -2,18 +2,23 @@
 
 use plimsoll::{Event, Hold, Instant, LaneView, Notice, OutcomeKind, Phase, Timeouts};
 
-use super::book::{Book, Discards};
+use super::answer::ensure;
+use super::book::Book;
+use super::choice::ms;
+use super::ending::Discards;
 use super::held::Thing;
 use super::plan::{KEYS, UNIQUE_KEYS, Way, concurrency_of};
-use super::script::ms;
 use super::stage::{Wait, lock};
 use super::token::Kind;
 use super::world::{Fault, World};
 
 type Done = Result<(), Fault>;
 
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Done {
-    if holds { Ok(()) } else { Err(what()) }
+impl World {
+    /// Checks everything that can be seen between two steps.
+    pub(super) fn check(&mut self) -> Done {
+        Oracle(self).check()
+    }
 }
 
 /// Whether what was to happen at this instant was forgotten. Timers have a tick of a millisecond; and at the end of time
@@ -26,10 +31,10 @@ fn is_late(at: Instant, now: Instant) -> bool {
 const LAST_DAY: Instant = Instant::from_nanos(u64::MAX - 86_400_000_000_000);
 
 /// Looks at a world between two steps.
-pub(super) struct Oracle<'a>(pub(super) &'a mut World);
+struct Oracle<'a>(&'a mut World);
 
 impl Oracle<'_> {
-    pub(super) fn check(mut self) -> Done {
+    fn check(mut self) -> Done {
         self.note_end();
         // To read events wakes nobody, unless a deadline was forgotten that every change looks for.
         let was_idle = self.0.sim.is_idle();
@@ -365,6 +370,3 @@ impl Oracle<'_> {
         ensure(untold.is_none(), || format!("the callback of task {untold:?} was not called"))
     }
 }
-
-/// All kinds of outcome were seen, for those who want to know.
-pub(super) const KINDS: usize = OutcomeKind::COUNT;

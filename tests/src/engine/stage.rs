@@ -11,7 +11,8 @@ use plimsoll::{
     TaskError, TaskId, TaskResult,
 };
 
-use super::book::{Book, Discards};
+use super::book::Book;
+use super::ending::Discards;
 use super::plan::{Deed, Mood, Order, UNIQUE_KEYS, Way};
 use super::scheduled::Scheduled;
 use super::script::Setup;
