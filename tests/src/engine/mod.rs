@@ -10,6 +10,7 @@
 //!   returned in time completes, a cancelled task is not revived;
 //! - no two attempts of a key overlap, a task is refused or superseded only by another one with its key, each cancel has
 //!   its reason, and only an attempt that is silent is timed out for that;
+//! - no attempt at a task of a paused class starts;
 //! - a schedule is due when it should be, and each job that it has made is settled once;
 //! - when the runtime is idle nothing that could be done is left undone: no wake is lost, nothing is overdue, no place is
 //!   free while a task waits;
@@ -24,6 +25,7 @@
 mod answer;
 mod book;
 mod choice;
+mod classes;
 mod ending;
 mod finish;
 mod handler;

@@ -1,6 +1,6 @@
 //! What must hold after every step.
 
-use plimsoll::{Event, Hold, Instant, LaneView, Notice, OutcomeKind, Phase, Timeouts};
+use plimsoll::{Event, Hold, Instant, Notice, OutcomeKind, Phase, Stage as TaskStage, Timeouts};
 
 use super::answer::ensure;
 use super::book::Book;
@@ -133,6 +133,7 @@ impl Oracle<'_> {
             ensure(account.live() == live, || format!("{name}: {account:?}, but {live} live"))?;
             ensure(account.highest <= account.bound, || format!("{name} beyond its bound: {account:?}"))?;
         }
+        stage.check_paused()?;
         for key in KEYS {
             let running = stage.desk().lane(key).map_or(0, |lane| lane.running);
             let most = concurrency_of(key);
@@ -192,15 +193,17 @@ impl Oracle<'_> {
         }
     }
 
-    /// Whether a task waits that its lane, if it has one, does not hold back.
+    /// Whether a task waits that neither its class nor its lane, if it has one, holds back.
     fn waits_unhindered(&self) -> bool {
-        let desk = self.0.stage.desk();
-        let lanes = || KEYS.filter_map(|key| Some((key, desk.lane(key)?)));
-        let in_lanes: u32 = lanes().map(|(_, lane)| lane.queued).sum();
-        let has_turn = |key, lane: LaneView| {
-            lane.queued > 0 && lane.running < concurrency_of(key) && lane.shut_until.is_none()
+        let stage = &self.0.stage;
+        let has_turn = |key| {
+            let lane = stage.desk().lane(key);
+            lane.is_none_or(|lane| lane.running < concurrency_of(key) && lane.shut_until.is_none())
         };
-        desk.census().queued > in_lanes || lanes().any(|(key, lane)| has_turn(key, lane))
+        stage.desk().inspect(0, u32::MAX).tasks.iter().any(|view| {
+            let is_queued = matches!(view.stage, TaskStage::Queued { .. });
+            is_queued && !stage.is_paused(view.priority) && view.lane.is_none_or(has_turn)
+        })
     }
 
     /// Nothing is ready, so nothing that can be done may be left undone.
@@ -210,7 +213,8 @@ impl Oracle<'_> {
         let (census, health) = (desk.census(), desk.health());
         ensure(census.pending == 0, || format!("effects are left: {census:?}"))?;
         let places = u64::from(census.running + census.orphans);
-        let may_start = health.hold == Hold::None && self.waits_unhindered() && places < self.0.concurrency();
+        let is_open = matches!(health.hold, Hold::None | Hold::Classes);
+        let may_start = is_open && self.waits_unhindered() && places < self.0.concurrency();
         ensure(!may_start, || format!("a place is free, and a task waits: {health:?}"))?;
         let attached: usize =
             emitters.iter().map(|emitter| emitter.listener_counts().iter().sum::<usize>()).sum();

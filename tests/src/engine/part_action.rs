@@ -26,6 +26,13 @@ pub enum PartAction {
         key: u64,
         time: Duration,
     },
+    PauseClass(u8),
+    /// Pauses the class of a task.
+    PauseClassOf {
+        task: u8,
+    },
+    /// Resumes the class at this place of those that are paused.
+    ResumeClass(u8),
     /// A context that was left behind tells that its attempt is alive, and perhaps how far it has got.
     Beat {
         context: u8,
@@ -44,7 +51,10 @@ impl PartAction {
                 Self::Schedule(Order(rest))
             }
             90..115 => Self::EndSchedule { by_id: a < 128 },
-            115..155 => Self::SetPriority { task: a % 8, class: b % 8 },
+            115..135 => Self::SetPriority { task: a % 8, class: b % 8 },
+            135..138 => Self::PauseClass(a % 8),
+            138..144 => Self::PauseClassOf { task: a % 4 },
+            144..155 => Self::ResumeClass(a),
             155..185 => Self::Clear(match a % 4 {
                 0 => Scope::All,
                 1 => Scope::Class(Priority::new(b % 8)),

@@ -34,6 +34,9 @@ impl World {
                 let is_over = stage.now().saturating_add(time) <= stage.now();
                 stage.ensure(is_over || hold != Hold::None, || "a hold holds nothing".into());
             }
+            PartAction::PauseClass(class) => stage.pause_class(class),
+            PartAction::PauseClassOf { task } => stage.pause_class_of(task),
+            PartAction::ResumeClass(place) => stage.resume_class(place),
             PartAction::HoldLane { key, time } => stage.hold_lane(key, time),
             PartAction::Beat { context, progress } => stage.beat_from_outside(context, progress),
         }

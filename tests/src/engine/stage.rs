@@ -12,6 +12,7 @@ use plimsoll::{
 };
 
 use super::book::Book;
+use super::classes::Paused;
 use super::ending::Discards;
 use super::plan::{Deed, Mood, Order, UNIQUE_KEYS, Way};
 use super::scheduled::Scheduled;
@@ -73,6 +74,7 @@ pub struct Stage {
     /// The concurrency that is set.
     pub(super) concurrency: AtomicU64,
     pub(super) has_lanes: bool,
+    pub(super) paused: Mutex<Paused>,
     /// Whether every key is remembered as long as its task says.
     pub(super) remembers_all: bool,
     pub(super) has_monitor: bool,
@@ -101,6 +103,7 @@ impl Stage {
             waits: Mutex::default(),
             concurrency: AtomicU64::new(setup.concurrency().into()),
             has_lanes: setup.lanes().lanes > 0,
+            paused: Mutex::default(),
             remembers_all: setup.dedup().is_some_and(|remembered| u64::from(remembered) >= UNIQUE_KEYS),
             has_monitor: setup.parts().has_monitor,
             schedules: Mutex::default(),
