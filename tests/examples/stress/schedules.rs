@@ -117,6 +117,10 @@ impl World {
         if record.has(flag::SCHEDULED) {
             lock(&self.of_schedules).insert(cx.task(), record.clone());
         }
+        // A batch is called when its attempts have begun, perhaps with a begin that was put right since.
+        if let Some(limit) = record.slow_after.filter(|_| self.parts.batching.is_none()) {
+            self.note_soft_limit(limit, cx);
+        }
     }
 
     /// The hook: a task is settled.
