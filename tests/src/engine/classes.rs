@@ -1,7 +1,5 @@
 //! Classes that are paused: no attempt at a task of theirs may start.
 
-use std::collections::BTreeMap;
-
 use plimsoll::{Hold, Priority, Stage as TaskStage, TaskId};
 
 use super::answer::{Answer, ensure};
@@ -9,9 +7,6 @@ use super::stage::{Stage, lock};
 
 /// How many classes there are.
 const CLASSES: u8 = 8;
-
-/// The classes that are paused, each with its tasks that had been taken before, and whose handlers were not called yet.
-pub(super) type Paused = BTreeMap<u8, Vec<TaskId>>;
 
 impl Stage {
     pub(super) fn pause_class(&self, class: u8) {

@@ -12,7 +12,6 @@ use plimsoll::{
 };
 
 use super::book::Book;
-use super::classes::Paused;
 use super::ending::Discards;
 use super::plan::{Deed, Mood, Order, UNIQUE_KEYS, Way};
 use super::scheduled::Scheduled;
@@ -74,7 +73,8 @@ pub struct Stage {
     /// The concurrency that is set.
     pub(super) concurrency: AtomicU64,
     pub(super) has_lanes: bool,
-    pub(super) paused: Mutex<Paused>,
+    /// The classes that are paused, each with its tasks that had been taken before and were not called yet.
+    pub(super) paused: Mutex<BTreeMap<u8, Vec<TaskId>>>,
     /// Whether every key is remembered as long as its task says.
     pub(super) remembers_all: bool,
     pub(super) has_monitor: bool,
