@@ -20,9 +20,10 @@ use crate::{AnyThread, Batch, Batching, Context, Handler, batched};
 type Work = fn((usize, Probe)) -> Result<usize, ()>;
 
 const THREADS: usize = 4;
-/// How many attempts each thread makes, and how many of them it has at a time.
+/// How many attempts each thread makes, and how many of them it has at a time: enough for a full batch, whether other
+/// threads come in between or not.
 const EACH: usize = 8_000;
-const AT_A_TIME: usize = 3;
+const AT_A_TIME: usize = 5;
 
 /// Wakes whatever it is sent, on a thread of its own.
 type Ticker = mpsc::Sender<(Arc<AtomicBool>, Waker)>;

@@ -8,12 +8,12 @@ use futures::StreamExt;
 use futures::future::{Either, select};
 use plimsoll::{CacheRefusal, FeedRefusal, Options, Refused};
 
+use crate::dice::{chance, micros};
 use crate::handler::{poll_once, yield_once};
 use crate::host::Place;
 use crate::names::{Action, Check, is_skipped};
 use crate::parts::Parts;
 use crate::record::{Record, flag};
-use crate::script::{chance, micros};
 use crate::submit::Held;
 use crate::tokens::{Kind, Token};
 use crate::values::{CacheValue, Job, Quiet, planned_panic, quietly};
@@ -61,7 +61,7 @@ impl Actor {
     }
 
     fn draw(&mut self) -> Action {
-        match self.dice.u32(0..114) {
+        match self.dice.u32(0..117) {
             0..14 => Action::SubmitHandle,
             14..26 => Action::SubmitCallback,
             26..32 => Action::SubmitDetached,
@@ -89,6 +89,7 @@ impl Actor {
             102..104 => Action::Clear,
             104..106 => Action::HoldAll,
             106..109 => Action::HoldLane,
+            109..112 => Action::PauseClass,
             _ => Action::Schedule,
         }
     }
@@ -116,6 +117,7 @@ impl Actor {
             Action::Clear => self.clear(),
             Action::HoldAll => self.hold().await,
             Action::HoldLane => self.hold_lane(),
+            Action::PauseClass => self.pause_class().await,
             Action::Schedule => self.schedule().await,
             _ if held.is_empty() => {}
             action => {

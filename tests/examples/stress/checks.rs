@@ -20,6 +20,7 @@ pub fn check_end(world: &Arc<World>, end: End, patience: Duration) {
     if !wait_until(patience, || world.tokens.left(&[Kind::Actor, Kind::Subscriber]).is_empty()) {
         world.find(Check::Stuck, format!("after the end: {world:?}"));
     }
+    world.check_classes();
     check_kept_handles(world, Check::Handle);
     take_what_is_left(world);
     check_tokens(world, patience);

@@ -11,9 +11,9 @@ use futures::channel::oneshot;
 use futures::future::{Either, select};
 use plimsoll::{Drain, Phase, Report};
 
+use crate::dice::{chance, micros};
 use crate::host::{Host, Place};
 use crate::names::{Check, End, Runtime, is_skipped};
-use crate::script::{chance, micros};
 use crate::tokens::Kind;
 use crate::values::Quiet;
 use crate::watchdog;

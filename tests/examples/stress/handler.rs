@@ -11,9 +11,10 @@ use fastrand::Rng;
 use futures::future::{Either, poll_fn, select};
 use plimsoll::{Context, Progress, SleepRefusal};
 
+use crate::dice::chance;
 use crate::names::Check;
 use crate::record::{Record, flag};
-use crate::script::{Finish, Step, chance};
+use crate::script::{Finish, Step};
 use crate::shares::Share;
 use crate::tokens::{Kind, Token};
 use crate::values::{Failure, Fuse, Job, Output, Quiet, planned_panic};

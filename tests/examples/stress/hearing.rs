@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
-use plimsoll::{AttemptId, Event, Notice, Subscription, TaskId};
+use plimsoll::{AttemptId, Context, Event, Notice, Stage, Subscription, TaskId};
 
 use crate::names::{Action, Check};
 use crate::schedules::SCHEDULED;
@@ -47,7 +48,7 @@ impl Once {
             }
             Event::Slow { attempt, meta, .. } => {
                 Action::Slow.count();
-                if !self.slow.insert(attempt) || !world.may_be_slow(meta) {
+                if !self.slow.insert(attempt) || !world.may_be_slow(attempt, meta) {
                     world.find(Check::Slow, format!("twice, too early or for no reason: {event:?}"));
                 }
             }
@@ -57,8 +58,19 @@ impl Once {
 }
 
 impl World {
-    /// Whether the job with this number may run for longer than its soft limit by now.
-    fn may_be_slow(&self, number: u64) -> bool {
+    /// A handler is called for an attempt with this soft limit, which began when it was taken.
+    pub fn note_soft_limit(&self, limit: Duration, cx: &Context<u64>) {
+        if let Some(Stage::Running { since }) = self.submitter().view(cx.task()).map(|view| view.stage) {
+            lock(&self.slow_from).insert(cx.attempt_id(), since.saturating_add(limit));
+        }
+    }
+
+    /// Whether an attempt at the job with this number may run for longer than its soft limit by now.
+    fn may_be_slow(&self, attempt: AttemptId, number: u64) -> bool {
+        if let Some(at) = lock(&self.slow_from).get(&attempt) {
+            return *at <= self.submitter().now();
+        }
+        // Its handler has not been called so far, or runs in a batch. It is no older than its job.
         let record = lock(&self.records).iter().find(|record| record.number == number).cloned();
         let is_late = |limit| record.as_ref().is_some_and(|record| record.age() >= limit);
         let limit = record.as_ref().and_then(|record| record.slow_after);

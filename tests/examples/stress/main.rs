@@ -7,6 +7,7 @@
 mod actors;
 mod batches;
 mod checks;
+mod dice;
 mod endings;
 mod episode;
 mod handler;

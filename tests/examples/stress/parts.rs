@@ -8,8 +8,8 @@ use plimsoll::{
     Unique,
 };
 
+use crate::dice::{chance, micros};
 use crate::names::{Action, is_skipped};
-use crate::script::{chance, micros};
 
 /// So few keys that tasks meet at them.
 pub const KEYS: std::ops::Range<u64> = 0..5;

@@ -10,9 +10,10 @@ use plimsoll::{
     Settlement,
 };
 
+use crate::dice::{chance, micros};
 use crate::names::{Action, Check, is_skipped};
 use crate::record::{Record, flag};
-use crate::script::{chance, micros, options};
+use crate::script::options;
 use crate::tokens::{Kind, Token};
 use crate::values::{Job, Service, planned_panic};
 use crate::world::{World, lock};
@@ -115,6 +116,10 @@ impl World {
         record.set(flag::STARTED);
         if record.has(flag::SCHEDULED) {
             lock(&self.of_schedules).insert(cx.task(), record.clone());
+        }
+        // A batch is called when its attempts have begun, perhaps with a begin that was put right since.
+        if let Some(limit) = record.slow_after.filter(|_| self.parts.batching.is_none()) {
+            self.note_soft_limit(limit, cx);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use plimsoll::{Options, Priority, Retry, Timeouts};
 
+use crate::dice::{chance, micros};
 use crate::lender::Loan;
 use crate::names::{Action, is_skipped};
 use crate::parts::Parts;
@@ -69,16 +70,6 @@ pub enum Step {
     Heartbeat,
     Progress,
     HoldLane(Duration),
-}
-
-/// True so many times in a hundred.
-pub fn chance(dice: &mut Rng, percent: u32) -> bool {
-    dice.u32(0..100) < percent
-}
-
-/// A duration of up to so many microseconds.
-pub fn micros(dice: &mut Rng, most: u64) -> Duration {
-    Duration::from_micros(dice.u64(0..=most))
 }
 
 fn allowed(dice: &mut Rng, percent: u32, action: Action) -> bool {

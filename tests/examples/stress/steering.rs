@@ -6,11 +6,11 @@ use std::time::Duration;
 use plimsoll::{HoldRefusal, Priority, PriorityRefusal, Scope};
 
 use crate::actors::Actor;
+use crate::dice::{chance, micros};
 use crate::names::{Action, Check};
 use crate::parts::LANES;
-use crate::script::{chance, micros};
 use crate::submit::Held;
-use crate::world::lock;
+use crate::world::{Submits, World, lock};
 
 impl Actor {
     pub fn set_priority(&mut self, held: &[Held]) {
@@ -54,6 +54,15 @@ impl Actor {
         }
     }
 
+    /// Pauses a class, often one that other submitters pause too, and resumes it a moment later.
+    pub async fn pause_class(&mut self) {
+        let is_usual = chance(&mut self.dice, 60);
+        let priority = if is_usual { Priority::NORMAL } else { Priority::new(self.dice.u8(0..8)) };
+        let resumed = ResumedClass(self.world.submitter(), priority);
+        resumed.0.pause_class(priority);
+        self.place.sleep(micros(&mut self.dice, 1_000)).await;
+    }
+
     /// Begins a schedule, lets it go on for a while, and ends it, or does not.
     pub async fn schedule(&mut self) {
         let world = self.world.clone();
@@ -70,6 +79,25 @@ impl Actor {
         Action::EndSchedule.count();
         if !has_ended && !world.is_ending() {
             world.find(Check::Schedules, "a schedule does not end once, and only once");
+        }
+    }
+}
+
+/// Resumes a class, also when its submitter goes with the runtime.
+struct ResumedClass<'a>(&'a Submits, Priority);
+
+impl Drop for ResumedClass<'_> {
+    fn drop(&mut self) {
+        self.0.resume_class(self.1);
+    }
+}
+
+impl World {
+    /// Without submitters no class is paused, for the last call of each for a class has resumed it.
+    pub fn check_classes(&self) {
+        let paused = (0..8).find(|class| self.submitter().is_class_paused(Priority::new(*class)));
+        if let Some(class) = paused {
+            self.find(Check::Classes, format!("class {class} is paused after the last resume"));
         }
     }
 }

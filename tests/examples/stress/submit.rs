@@ -7,10 +7,11 @@ use std::time::Duration;
 use fastrand::Rng;
 use plimsoll::{Handle, Options, Refusal, Refused, Settlement, TaskError, TaskId, TaskResult};
 
+use crate::dice::chance;
 use crate::names::{Action, Check, is_skipped};
 use crate::parts::Parts;
 use crate::record::{Record, flag};
-use crate::script::{Script, chance, options};
+use crate::script::{Script, options};
 use crate::tokens::{Kind, Token};
 use crate::values::{Fuse, Job, Service, planned_panic, quietly};
 use crate::world::{Inside, World, lock};

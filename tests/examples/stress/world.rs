@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use plimsoll::{Cache, Context, Events, Phase, Processor, Registration, Submitter, TaskId};
+use plimsoll::{AttemptId, Cache, Context, Events, Phase, Processor, Registration, Submitter, TaskId};
 
 use crate::host::{Place, Spawner};
 use crate::lender::Lender;
@@ -58,6 +58,8 @@ pub struct World {
     pub scheduled: AtomicU64,
     /// Jobs that schedules have made and handlers were called for.
     pub of_schedules: Mutex<HashMap<TaskId, Arc<Record>>>,
+    /// When an attempt with a soft limit is slow, by the processor's clock.
+    pub slow_from: Mutex<HashMap<AttemptId, plimsoll::Instant>>,
     /// How often the queue was cleared, how many tasks of it, and how many outcomes tell of that.
     pub clears: AtomicU64,
     pub cleared: AtomicU64,
@@ -111,6 +113,7 @@ impl World {
             hooked: AtomicU64::new(0),
             scheduled: AtomicU64::new(0),
             of_schedules: Mutex::default(),
+            slow_from: Mutex::default(),
             clears: AtomicU64::new(0),
             cleared: AtomicU64::new(0),
             seen_cleared: AtomicU64::new(0),

@@ -2,45 +2,10 @@
 
 use plimsoll::{AttemptId, CancelReason, Instant, OutcomeKind, TaskId};
 
-use super::keyed::{Keyed, silent_at};
+use super::answer::{Answer, ensure};
+use super::ending::Ending;
 use super::plan::{Order, Way};
-use super::task::{Attempt, Closing, Entry, Task};
-
-/// Whether outcomes that are fixed reach their handles after the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Discards {
-    #[default]
-    No,
-    Maybe,
-    Yes,
-}
-
-/// How far the processor is from its end, as far as a script can know.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ending {
-    /// It takes nothing in any more.
-    pub(super) is_closing: bool,
-    /// What is unsettled may be cancelled from this instant on.
-    pub(super) cancels_from: Option<Instant>,
-    pub(super) discards: Discards,
-    /// The runtime is gone.
-    pub(super) is_killed: bool,
-    /// The owner is gone: dropped, or shut down.
-    pub(super) is_orphaned: bool,
-}
-
-impl Ending {
-    /// It is aborted now, or was before.
-    pub(super) fn cancel(&mut self, now: Instant) {
-        self.is_closing = true;
-        self.cancels_from = Some(self.cancels_from.map_or(now, |from| from.min(now)));
-    }
-
-    /// Whether what was unsettled may be cancelled by the end.
-    pub(super) fn has_come(&self, now: Instant) -> bool {
-        self.cancels_from.is_some_and(|from| from <= now)
-    }
-}
+use super::task::{Attempt, Closing, Entry, Keyed, Task};
 
 /// All tasks of a run, in order of submission, and how it ends.
 #[derive(Debug, Default)]
@@ -53,12 +18,6 @@ pub(super) struct Book {
     pub(super) overflows: bool,
     /// How many tasks with keys were taken in.
     pub(super) entered: u64,
-}
-
-pub(super) type Answer = Result<(), String>;
-
-pub(super) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Answer {
-    if holds { Ok(()) } else { Err(what()) }
 }
 
 impl Book {
@@ -146,7 +105,7 @@ impl Book {
         let Some(ended) = task.attempts.iter_mut().find(|one| one.id == attempt) else { return };
         let is_last = ended.number == tries;
         ended.end = Some((how, now));
-        let by_silence = silent_at(heartbeat, ended);
+        let by_silence = ended.silent_at(heartbeat);
         let by = limit
             .map_or(Instant::MAX, |limit| ended.called.saturating_add(limit))
             .min(close_by)

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use plimsoll::Drain;
 
+use super::choice::ms;
 use super::held::Held;
 use super::plan::Deed;
-use super::script::{Action, ms};
+use super::script::Action;
 use super::stage::lock;
 use super::token::Kind;
 use super::world::{Fault, World};
@@ -18,6 +19,7 @@ impl World {
             0 => self.step(&Action::Do(Deed::DropOwner))?,
             1 => {
                 self.step(&Action::Shutdown(Drain::Graceful(ms(50))))?;
+                self.stage.resume_classes();
                 self.step(&Action::Do(Deed::Resume))?;
                 let until = self.sim.now().saturating_add(ms(60));
                 while self.sim.now() < until {

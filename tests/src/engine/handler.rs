@@ -19,6 +19,7 @@ pub(super) fn handle(job: Job, cx: Context<u32>) -> impl Future<Output = Result<
     let stage = job.token.stage().clone();
     stage.note_started(job.task, cx.task());
     let called = stage.book().call(job.task, cx.attempt_id(), cx.attempt(), stage.now());
+    let called = called.and_then(|()| stage.check_class(cx.task()));
     stage.expect(called.map_err(|fault| format!("task {}: {fault}", job.task)));
     stage.expect(if cx.is_cancelled() {
         Err(format!("task {} is called in vain", job.task))

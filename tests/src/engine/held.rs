@@ -11,7 +11,7 @@ use plimsoll::{
     Settlement, SourceHandle, StreamRefusal, SubmitWait, Subscription, TaskError, TaskResult,
 };
 
-use super::book::Discards;
+use super::ending::Discards;
 use super::plan::Deed;
 use super::stage::{Service, Stage};
 use super::token::Flag;

@@ -1,33 +1,11 @@
 //! What is known of tasks with keys, and of attempts that are monitored.
 
-use std::time::Duration;
-
 use plimsoll::{AttemptId, Instant, OutcomeKind, TaskId};
 
-use super::book::{Answer, Book, ensure};
-use super::script::ms;
-use super::task::{Attempt, Closing, Entry, Task};
-
-/// What is known of a task with a key.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Keyed {
-    /// The how manieth it is that was taken in with a key.
-    entered: u64,
-    /// When the first of the row of tasks came of which it is the last.
-    pub(super) row_began: Option<Instant>,
-    /// Whether it waits for an attempt of another task with its key.
-    pub(super) is_behind: bool,
-    /// When it was behind another one no longer.
-    pub(super) released: Option<Instant>,
-    /// When a later task has taken its place.
-    pub(super) superseded: Option<Instant>,
-}
-
-/// When an attempt has been silent for too long. Of the heartbeats within a tick the first counts.
-pub(super) fn silent_at(heartbeat: Option<Duration>, attempt: &Attempt) -> Instant {
-    let tick = Instant::from_millis(attempt.beat_at.as_millis());
-    heartbeat.map_or(Instant::MAX, |limit| tick.saturating_add(limit))
-}
+use super::answer::{Answer, ensure};
+use super::book::Book;
+use super::choice::ms;
+use super::task::{Attempt, Closing, Entry, Keyed, Task};
 
 impl Task {
     fn runs(&self) -> bool {

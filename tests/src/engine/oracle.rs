@@ -1,19 +1,24 @@
 //! What must hold after every step.
 
-use plimsoll::{Event, Hold, Instant, LaneView, Notice, OutcomeKind, Phase, Timeouts};
+use plimsoll::{Event, Hold, Instant, Notice, OutcomeKind, Phase, Stage as TaskStage, Timeouts};
 
-use super::book::{Book, Discards};
+use super::answer::ensure;
+use super::book::Book;
+use super::choice::ms;
+use super::ending::Discards;
 use super::held::Thing;
 use super::plan::{KEYS, UNIQUE_KEYS, Way, concurrency_of};
-use super::script::ms;
 use super::stage::{Wait, lock};
 use super::token::Kind;
 use super::world::{Fault, World};
 
 type Done = Result<(), Fault>;
 
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Done {
-    if holds { Ok(()) } else { Err(what()) }
+impl World {
+    /// Checks everything that can be seen between two steps.
+    pub(super) fn check(&mut self) -> Done {
+        Oracle(self).check()
+    }
 }
 
 /// Whether what was to happen at this instant was forgotten. Timers have a tick of a millisecond; and at the end of time
@@ -26,10 +31,10 @@ fn is_late(at: Instant, now: Instant) -> bool {
 const LAST_DAY: Instant = Instant::from_nanos(u64::MAX - 86_400_000_000_000);
 
 /// Looks at a world between two steps.
-pub(super) struct Oracle<'a>(pub(super) &'a mut World);
+struct Oracle<'a>(&'a mut World);
 
 impl Oracle<'_> {
-    pub(super) fn check(mut self) -> Done {
+    fn check(mut self) -> Done {
         self.note_end();
         // To read events wakes nobody, unless a deadline was forgotten that every change looks for.
         let was_idle = self.0.sim.is_idle();
@@ -128,6 +133,7 @@ impl Oracle<'_> {
             ensure(account.live() == live, || format!("{name}: {account:?}, but {live} live"))?;
             ensure(account.highest <= account.bound, || format!("{name} beyond its bound: {account:?}"))?;
         }
+        stage.check_paused()?;
         for key in KEYS {
             let running = stage.desk().lane(key).map_or(0, |lane| lane.running);
             let most = concurrency_of(key);
@@ -187,15 +193,17 @@ impl Oracle<'_> {
         }
     }
 
-    /// Whether a task waits that its lane, if it has one, does not hold back.
+    /// Whether a task waits that neither its class nor its lane, if it has one, holds back.
     fn waits_unhindered(&self) -> bool {
-        let desk = self.0.stage.desk();
-        let lanes = || KEYS.filter_map(|key| Some((key, desk.lane(key)?)));
-        let in_lanes: u32 = lanes().map(|(_, lane)| lane.queued).sum();
-        let has_turn = |key, lane: LaneView| {
-            lane.queued > 0 && lane.running < concurrency_of(key) && lane.shut_until.is_none()
+        let stage = &self.0.stage;
+        let has_turn = |key| {
+            let lane = stage.desk().lane(key);
+            lane.is_none_or(|lane| lane.running < concurrency_of(key) && lane.shut_until.is_none())
         };
-        desk.census().queued > in_lanes || lanes().any(|(key, lane)| has_turn(key, lane))
+        stage.desk().inspect(0, u32::MAX).tasks.iter().any(|view| {
+            let is_queued = matches!(view.stage, TaskStage::Queued { .. });
+            is_queued && !stage.is_paused(view.priority) && view.lane.is_none_or(has_turn)
+        })
     }
 
     /// Nothing is ready, so nothing that can be done may be left undone.
@@ -205,7 +213,8 @@ impl Oracle<'_> {
         let (census, health) = (desk.census(), desk.health());
         ensure(census.pending == 0, || format!("effects are left: {census:?}"))?;
         let places = u64::from(census.running + census.orphans);
-        let may_start = health.hold == Hold::None && self.waits_unhindered() && places < self.0.concurrency();
+        let is_open = matches!(health.hold, Hold::None | Hold::Classes);
+        let may_start = is_open && self.waits_unhindered() && places < self.0.concurrency();
         ensure(!may_start, || format!("a place is free, and a task waits: {health:?}"))?;
         let attached: usize =
             emitters.iter().map(|emitter| emitter.listener_counts().iter().sum::<usize>()).sum();
@@ -365,6 +374,3 @@ impl Oracle<'_> {
         ensure(untold.is_none(), || format!("the callback of task {untold:?} was not called"))
     }
 }
-
-/// All kinds of outcome were seen, for those who want to know.
-pub(super) const KINDS: usize = OutcomeKind::COUNT;

@@ -1,4 +1,4 @@
-//! What a script does with parts of the processor that are not always there, and what must then be seen.
+//! Acts on parts of the processor that are not always there, and checks what must then be seen.
 
 use std::time::Duration;
 
@@ -7,64 +7,10 @@ use plimsoll::{
     TaskView,
 };
 
-use super::plan::{KEYS, Order};
-use super::script::{ms, pick};
+use super::part_action::PartAction;
+use super::plan::Order;
 use super::stage::{Stage, lock};
 use super::world::World;
-
-/// One thing that is done with a part. Numbers choose by position from the newest.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs, reason = "named as the calls that they make")]
-pub enum PartAction {
-    Schedule(Order),
-    /// Ends the newest schedule that is held, by its handle or by its id.
-    EndSchedule {
-        by_id: bool,
-    },
-    SetPriority {
-        task: u8,
-        class: u8,
-    },
-    Clear(Scope),
-    Hold(Duration),
-    HoldLane {
-        key: u64,
-        time: Duration,
-    },
-    /// A context that was left behind tells that its attempt is alive, and perhaps how far it has got.
-    Beat {
-        context: u8,
-        progress: bool,
-    },
-}
-
-impl PartAction {
-    pub(super) fn from_bytes(kind: u8, mut rest: [u8; 12]) -> Self {
-        let [a, b, ..] = rest;
-        let time = pick(b, &[ms(2), Duration::ZERO, ms(1), ms(5), ms(20), Duration::MAX]);
-        match kind {
-            0..90 => {
-                // Its last byte says that it is this; another one has its terms.
-                rest[11] = b % 224;
-                Self::Schedule(Order(rest))
-            }
-            90..115 => Self::EndSchedule { by_id: a < 128 },
-            115..155 => Self::SetPriority { task: a % 8, class: b % 8 },
-            155..185 => Self::Clear(match a % 4 {
-                0 => Scope::All,
-                1 => Scope::Class(Priority::new(b % 8)),
-                _ => Scope::Lane(lane_key(b)),
-            }),
-            185..205 => Self::Hold(time),
-            205..230 => Self::HoldLane { key: lane_key(a), time },
-            230..=255 => Self::Beat { context: a, progress: b % 2 == 1 },
-        }
-    }
-}
-
-fn lane_key(choice: u8) -> u64 {
-    KEYS.start + u64::from(choice) % (KEYS.end - KEYS.start)
-}
 
 /// Which task had a key before a submission, and whether it waited.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,6 +34,9 @@ impl World {
                 let is_over = stage.now().saturating_add(time) <= stage.now();
                 stage.ensure(is_over || hold != Hold::None, || "a hold holds nothing".into());
             }
+            PartAction::PauseClass(class) => stage.pause_class(class),
+            PartAction::PauseClassOf { task } => stage.pause_class_of(task),
+            PartAction::ResumeClass(place) => stage.resume_class(place),
             PartAction::HoldLane { key, time } => stage.hold_lane(key, time),
             PartAction::Beat { context, progress } => stage.beat_from_outside(context, progress),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plimsoll::{Lane, Options, Priority, Rate, Retry, Timeouts, Unique};
 
-use super::script::{ms, pick, span};
+use super::choice::{ms, pick, span};
 
 /// Bytes that choose all there is to know about a task. The last one chooses terms that need a part of the processor which
 /// is not always there; 0 chooses none.

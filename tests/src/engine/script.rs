@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use plimsoll::{CacheLimits, Drain, LaneLimits, Overflow, Rate};
 
-use super::parts::PartAction;
+use super::choice::{ms, pick, span};
+use super::part_action::PartAction;
 use super::plan::{Deed, Order, Parts};
 
 /// Limits, and what is done under them.
@@ -331,23 +332,4 @@ impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.action().fmt(f)
     }
-}
-
-/// A short time, or now and then a long one.
-pub(super) fn span(choice: u8) -> Duration {
-    let micros = [1_000, 0, 300, 1_500, 2_000, 3_000, 5_000, 10_000, 20_000, 70_000];
-    match choice {
-        0..230 => Duration::from_micros(pick(choice, &micros)),
-        230..250 => ms(pick(choice, &[500, 1_000, 5_000])),
-        250..255 => Duration::from_secs(pick(choice, &[60, 3_600, 86_400])),
-        255 => Duration::MAX,
-    }
-}
-
-pub(super) const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-pub(super) fn pick<T: Copy>(choice: u8, table: &[T]) -> T {
-    table[usize::from(choice) % table.len()]
 }

@@ -11,7 +11,8 @@ use plimsoll::{
     TaskError, TaskId, TaskResult,
 };
 
-use super::book::{Book, Discards};
+use super::book::Book;
+use super::ending::Discards;
 use super::plan::{Deed, Mood, Order, UNIQUE_KEYS, Way};
 use super::scheduled::Scheduled;
 use super::script::Setup;
@@ -72,6 +73,8 @@ pub struct Stage {
     /// The concurrency that is set.
     pub(super) concurrency: AtomicU64,
     pub(super) has_lanes: bool,
+    /// The classes that are paused, each with its tasks that had been taken before and were not called yet.
+    pub(super) paused: Mutex<BTreeMap<u8, Vec<TaskId>>>,
     /// Whether every key is remembered as long as its task says.
     pub(super) remembers_all: bool,
     pub(super) has_monitor: bool,
@@ -100,6 +103,7 @@ impl Stage {
             waits: Mutex::default(),
             concurrency: AtomicU64::new(setup.concurrency().into()),
             has_lanes: setup.lanes().lanes > 0,
+            paused: Mutex::default(),
             remembers_all: setup.dedup().is_some_and(|remembered| u64::from(remembered) >= UNIQUE_KEYS),
             has_monitor: setup.parts().has_monitor,
             schedules: Mutex::default(),

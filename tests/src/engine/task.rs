@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use plimsoll::{AttemptId, Instant, OutcomeKind, TaskId};
 
-use super::book::Ending;
-use super::keyed::{Keyed, silent_at};
+use super::ending::Ending;
 use super::plan::{End, Order, Way};
 
 /// How an attempt came to its end.
@@ -39,6 +38,12 @@ impl Attempt {
     pub(super) fn has_ended(&self, how: Closing) -> bool {
         self.end.is_some_and(|(end, _)| end == how)
     }
+
+    /// When it has been silent for too long. Of the heartbeats within a tick the first counts.
+    pub(super) fn silent_at(&self, heartbeat: Option<Duration>) -> Instant {
+        let tick = Instant::from_millis(self.beat_at.as_millis());
+        heartbeat.map_or(Instant::MAX, |limit| tick.saturating_add(limit))
+    }
 }
 
 /// Whether a task was taken in.
@@ -48,6 +53,21 @@ pub(super) enum Entry {
     /// It waits for room.
     Waiting,
     Admitted,
+}
+
+/// What is known of a task with a key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Keyed {
+    /// Its number among the tasks with keys.
+    pub(super) entered: u64,
+    /// When the first of the row of tasks came of which it is the last.
+    pub(super) row_began: Option<Instant>,
+    /// Whether it waits for an attempt of another task with its key.
+    pub(super) is_behind: bool,
+    /// When it was behind another one no longer.
+    pub(super) released: Option<Instant>,
+    /// When a later task has taken its place.
+    pub(super) superseded: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -119,7 +139,7 @@ impl Task {
                 let late = |attempt: &Attempt| {
                     limit.is_some_and(|limit| attempt.called.saturating_add(limit) <= now)
                 };
-                let silent = |attempt: &Attempt| silent_at(timeouts.heartbeat, attempt) <= now;
+                let silent = |attempt: &Attempt| attempt.silent_at(timeouts.heartbeat) <= now;
                 let is_late = self.attempts.iter().any(silent);
                 is_late
                     || self.close_by() <= now

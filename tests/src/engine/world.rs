@@ -10,14 +10,13 @@ use std::task::{Context, Poll, Waker};
 use plimsoll::runtime::sim::{Sim, Stuck};
 use plimsoll::{Cache, Drain, Events, Notice, Phase, Processor, Retry, Subscription};
 
-use super::Summary;
-use super::book::Discards;
+use super::ending::Discards;
 use super::handler::handle;
 use super::held::{Held, Polled, Thing};
-use super::oracle::Oracle;
 use super::plan::{Deed, Mood, Order, Way};
 use super::script::{Action, Setup};
 use super::stage::{Owner, Service, Stage, lock};
+use super::summary::Summary;
 use super::token::{Flag, Job, Kind, Token};
 
 /// What goes wrong.
@@ -101,10 +100,6 @@ impl World {
         let done = catch_unwind(AssertUnwindSafe(|| self.act(action)));
         done.map_err(|_| "a panic has come through".to_owned())??;
         self.check()
-    }
-
-    pub(super) fn check(&mut self) -> Done {
-        Oracle(self).check()
     }
 
     fn act(&mut self, action: &Action) -> Done {
