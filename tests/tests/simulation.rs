@@ -1,15 +1,18 @@
-//! A day of work in virtual time: nothing is more at its end than after its first hour.
+//! A day of work in virtual time: nothing is more at its end than after its first hour. And 200,000 fresh keys, which leave nothing;
+//! the example `fresh_keys` runs ten million of them.
 
 use std::time::Duration;
 
 use plimsoll_core::{Instant, OutcomeKind};
 use plimsoll_tests::alloc::{Counting, here};
+use plimsoll_tests::fresh_keys::{self, Outcome};
 use plimsoll_tests::load::Load;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();
 
 const HOURS: u64 = 24;
+const KEYS: u64 = 200_000;
 
 #[test]
 fn a_day_of_work_leaves_nothing() {
@@ -59,4 +62,19 @@ fn a_day_of_work_leaves_nothing() {
     assert_eq!(here().live, before);
     // Last, for a captured output takes memory, too.
     println!("{:?} for {} tasks: {totals:?}\n{seen:?}", began.elapsed(), seen.offered);
+}
+
+#[test]
+fn fresh_keys_leave_nothing() {
+    let before = here().live;
+    let Outcome { census, lanes, keys, settled, duplicates, allocations } = fresh_keys::run(KEYS);
+    assert!(census.is_empty(), "{census:?}");
+    assert_eq!((allocations, here().live), (0, before));
+    // A lane is shut for the tenth of a second after a start, or longer if there is a second one: for 100 to 200 keys.
+    assert_eq!((lanes.entered, lanes.left, keys.left), (KEYS, KEYS, keys.entered));
+    assert!((100..200).contains(&lanes.highest), "{lanes:?}");
+    assert!((5..50).contains(&keys.highest), "{keys:?}");
+    // Each key has a task that completes, but for two in eight that are cancelled and one that completes two.
+    assert_eq!(settled, [KEYS * 7 / 8, KEYS * 3 / 8]);
+    assert!(duplicates > KEYS / 5, "{duplicates}");
 }
