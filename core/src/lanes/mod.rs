@@ -59,9 +59,9 @@ pub(crate) struct Lanes {
     /// The links of the lanes' lists.
     links: Links,
     turns: Turns,
-    /// The classes that are not paused, in the lanes with the numbers below `reached`.
+    /// The classes that are not paused. The lanes with numbers from `unreached` on may have those of before.
     open: u8,
-    reached: u32,
+    unreached: u32,
     /// One more than the highest number that a lane has had.
     used: u32,
     /// How many attempts could start now, as far as their lanes are concerned.
@@ -93,7 +93,7 @@ impl Lanes {
             links: Links::new(slots),
             turns: Turns::new(most),
             open: EVERY_CLASS,
-            reached: 1,
+            unreached: u32::MAX,
             used: 1,
             startable: 0,
             pass: 0,
@@ -266,14 +266,15 @@ impl Lanes {
     /// call goes on. O(budget × log lanes).
     pub(crate) fn set_open(&mut self, open: u8, budget: u32) -> bool {
         if self.open != open {
-            (self.open, self.reached) = (open, 0);
+            (self.open, self.unreached) = (open, 0);
         }
-        let reached = self.reached.saturating_add(budget).min(self.used);
-        for number in self.reached..reached {
+        let end = self.unreached.saturating_add(budget).min(self.used);
+        for number in self.unreached..end {
             self.change(number, |entry| entry.open = open);
         }
-        self.reached = reached;
-        reached == self.used
+        let is_done = end == self.used;
+        self.unreached = if is_done { u32::MAX } else { end };
+        is_done
     }
 
     /// Ends the lane with this number if it has no task. From the first call on, a lane goes with its last task. The
@@ -347,20 +348,11 @@ impl Lanes {
         }
         let entry = Entry::new(*lane, self.open, self.pass, now);
         let number = u32::try_from(self.lanes.insert(entry)).ok()?;
-        self.note_number(number);
+        self.used = self.used.max(number.saturating_add(1));
         let lanes = &self.lanes;
         self.by_key.link(number, |number| lanes.get(number as usize).map_or(0, |entry| entry.lane.key));
         self.account.enter();
         Some(number)
-    }
-
-    /// A lane with this number has come. If it is the highest one, no pause has to reach it any more.
-    fn note_number(&mut self, number: u32) {
-        let is_done = self.reached == self.used;
-        self.used = self.used.max(number.saturating_add(1));
-        if is_done {
-            self.reached = self.used;
-        }
     }
 
     /// Removes a lane that has no task and that nothing shuts, or that has no task while the machine is ending. Returns
