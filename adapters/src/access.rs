@@ -110,7 +110,9 @@ impl<W: AnyWork> Access<W> {
     }
 
     /// Starts no further attempts at tasks of this priority until [`resume_class`](Self::resume_class). Those that wait keep
-    /// their place in the queue, and their time-outs count. With lanes 64 of them are reached in one hold of the lock.
+    /// their place in the queue, and their time-outs count. They can fill the queue: where that matters, give them a
+    /// [lane](crate::Lane), which is bounded, or let them give way ([`Overflow`](crate::Overflow)). O(1); with lanes O(lanes), 64
+    /// in one hold of the lock, and a task of a lane that was not reached may still start while the call goes on.
     ///
     /// ```
     /// # use plimsoll::{Priority, Processor, Thread, infallible};
@@ -135,22 +137,19 @@ impl<W: AnyWork> Access<W> {
     }
 
     fn set_class_paused(&self, priority: Priority, pauses: bool) {
-        let mut goes_on = false;
-        let mut go_on = || {
+        let hold = |is_first: bool| {
             let now = self.shared.now();
-            self.shared.act(|machine| {
-                // Another call has turned it round since the last hold, and finishes that.
-                if goes_on && machine.is_class_paused(priority) != pauses {
-                    return true;
-                }
-                goes_on = true;
-                match pauses {
-                    true => machine.pause_class(now, priority, MOST_A_HOLD),
-                    false => machine.resume_class(now, priority, MOST_A_HOLD),
-                }
+            self.shared.act(|machine| match pauses {
+                // Another call has turned it round since the first hold, and finishes that.
+                _ if !is_first && machine.is_class_paused(priority) != pauses => true,
+                true => machine.pause_class(now, priority, MOST_A_HOLD),
+                false => machine.resume_class(now, priority, MOST_A_HOLD),
             })
         };
-        while !go_on() {}
+        let mut is_done = hold(true);
+        while !is_done {
+            is_done = hold(false);
+        }
     }
 
     /// Whether [`pause_class`](Self::pause_class) was called last for this priority, not
