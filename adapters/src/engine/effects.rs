@@ -57,20 +57,20 @@ type Settled<W> = plimsoll_core::Settlement<Types<W>>;
 
 /// The most futures that are woken, the most attempts that are told to stop, and the most settlements that go to completion
 /// queues, in one hold of the lock.
-const MOST_A_HOLD: usize = 64;
+const EFFECTS_A_HOLD: usize = 64;
 
 impl<W: AnyWork> Aftermath<W> {
     pub(super) fn new() -> Self {
         Self {
-            wakers: Vec::with_capacity(MOST_A_HOLD),
+            wakers: Vec::with_capacity(EFFECTS_A_HOLD),
             stop_wakers: Vec::new(),
-            stopping: Vec::with_capacity(MOST_A_HOLD),
+            stopping: Vec::with_capacity(EFFECTS_A_HOLD),
             action: None,
         }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
-    pub(super) const BYTES: usize = MOST_A_HOLD * (size_of::<Waker>() + size_of::<u32>());
+    pub(super) const BYTES: usize = EFFECTS_A_HOLD * (size_of::<Waker>() + size_of::<u32>());
 
     /// Whether there is nothing to call.
     #[inline]
@@ -88,7 +88,7 @@ impl<W: AnyWork> Aftermath<W> {
     }
 
     fn has_room(&self) -> bool {
-        self.action.is_none() && self.wakers.len() < MOST_A_HOLD && self.stopping.len() < MOST_A_HOLD
+        self.action.is_none() && self.wakers.len() < EFFECTS_A_HOLD && self.stopping.len() < EFFECTS_A_HOLD
     }
 }
 
@@ -118,7 +118,7 @@ impl<W: AnyWork> State<W> {
     #[inline]
     pub(super) fn take_effects(&mut self, shared: &Shared<W>, aftermath: &mut Aftermath<W>) -> bool {
         let (mut completed, has_hook) = (0, shared.hook.is_set());
-        while aftermath.has_room() && completed < MOST_A_HOLD {
+        while aftermath.has_room() && completed < EFFECTS_A_HOLD {
             if let Some(key) = self.next_queue(has_hook) {
                 completed += 1;
                 self.complete_next(key, aftermath);
