@@ -104,9 +104,6 @@ impl Classes {
     /// The slot of the longest waiting task of these classes.
     #[cold]
     fn longest_of(&self, classes: u8, arrivals: &Arrivals) -> Option<u32> {
-        if classes.is_power_of_two() {
-            return self.lists.get(classes.trailing_zeros() as usize).and_then(List::front);
-        }
         let firsts = self.lists_of(classes).filter_map(List::front);
         firsts.min_by_key(|index| arrivals.of(*index))
     }
