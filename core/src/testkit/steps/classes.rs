@@ -21,18 +21,13 @@ impl Step {
     }
 
     pub(super) fn take(self, oracle: &mut Oracle) -> Result<(), Fault> {
-        let (now, budget_of) = (oracle.now(), |budget| u32::from(budget % 8));
-        oracle
-            .call(match self {
-                Self::PauseClass { priority, budget } => {
-                    let (priority, budget) = (Priority::new(priority & 7), budget_of(budget));
-                    Call::PauseClass { now, priority, budget }
-                }
-                Self::ResumeClass { priority, budget } => {
-                    let (priority, budget) = (Priority::new(priority & 7), budget_of(budget));
-                    Call::ResumeClass { now, priority, budget }
-                }
-            })
-            .map(drop)
+        let now = oracle.now();
+        let (Self::PauseClass { priority, budget } | Self::ResumeClass { priority, budget }) = self;
+        let (priority, budget) = (Priority::new(priority & 7), u32::from(budget % 8));
+        let call = match self {
+            Self::PauseClass { .. } => Call::PauseClass { now, priority, budget },
+            Self::ResumeClass { .. } => Call::ResumeClass { now, priority, budget },
+        };
+        oracle.call(call).map(drop)
     }
 }
