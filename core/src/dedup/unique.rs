@@ -50,6 +50,9 @@ impl Unique {
     /// The latest wins: this task takes the place of the one that waits with its key, which is settled as cancelled with
     /// [`CancelReason::SUPERSEDED`](crate::CancelReason::SUPERSEDED). If one with its key runs, this task waits until that
     /// one is over, as a delayed one, and then runs once more. A task for which a later one waits is not tried again.
+    ///
+    /// Where the queue, its lane or [`Limits::delayed`](crate::Limits::delayed) is full, the place of the older task is enough:
+    /// both are queued (in one lane), both wait behind the one that runs, or both are delayed.
     pub const fn replace(self) -> Self {
         Self { replaces: true, ..self }
     }
