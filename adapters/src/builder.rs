@@ -123,7 +123,7 @@ impl<R> Builder<R> {
         orphans: u32
         waiters: u32
         sleeps: u32
-        sources: u32
+        emitters: u32
         subscribers: u32
         events: u32
         schedules: u32

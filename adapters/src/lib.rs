@@ -26,7 +26,7 @@
 //! # Who owns what
 //!
 //! [`Processor`] is the one owner. A [`Submitter`] gives the same [`Access`], is cheap to clone and cannot keep the processor
-//! alive; neither can a [`Handle`], a [`Subscription`], a [`SourceHandle`] or a [`Context`], wherever they are stored,
+//! alive; neither can a [`Handle`], a [`Subscription`], an [`EmitterHandle`] or a [`Context`], wherever they are stored,
 //! the processor's own jobs included. When the owner is dropped, or [`shutdown`](Processor::shutdown) is done, every
 //! task is settled, every callback called, and everything that the processor held is dropped: jobs, futures, handler,
 //! listeners, cache and timer. What a worker has in hand at that moment, on this thread or on another, is dropped when the
@@ -70,6 +70,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;
+mod attach;
 mod batch;
 mod batched;
 mod builder;
@@ -101,7 +102,6 @@ mod settlement;
 mod sharing;
 mod sink;
 mod sleep;
-mod source;
 mod spawn;
 mod stream;
 mod submit;
@@ -120,6 +120,7 @@ mod work;
 pub use plimsoll_core as machine;
 
 pub use access::Access;
+pub use attach::EmitterHandle;
 pub use batch::Submitted;
 pub use batched::{Answer, Batch, BatchedAttempt, BatchedHandler, Batching, batched};
 pub use builder::{Builder, Cloning, Mode, Once};
@@ -153,7 +154,6 @@ pub use settlement::Settlement;
 pub use sharing::{AnyThread, Erase, Local, Sharing};
 pub use sink::JobSink;
 pub use sleep::Sleep;
-pub use source::SourceHandle;
 pub use spawn::{Spawned, SpawnedJob};
 pub use stream::{Process, ProcessOrdered, StreamRefusal, Usual};
 pub use submitter::Submitter;
@@ -166,9 +166,10 @@ pub use work::{AnyWork, LocalWork, SendWork, Work};
 
 pub use plimsoll_core::{
     Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
-    CancelReason, Cancelled, Census, Drain, ErrorKind, Event, Fed, FeedRefusal, Health, Hold, HoldRefusal,
-    Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits, Message, Missed,
-    OutcomeKind, Overflow, Overlap, Phase, Policy, Priority, PriorityRefusal, Progress, Rate, Refusal,
-    Refused, Remains, ReserveRefusal, ResultLimits, Retry, Schedule, ScheduleId, ScheduleRefusal, Scope,
-    SleepRefusal, SourceId, Stage, SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals, Unique,
+    CancelReason, Cancelled, Census, Drain, EmitterId, ErrorKind, Event, Fed, FeedRefusal, Health, Hold,
+    HoldRefusal, Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits,
+    Message, Missed, OutcomeKind, Overflow, Overlap, Phase, Policy, Priority, PriorityRefusal, Progress,
+    Rate, Refusal, Refused, Remains, ReserveRefusal, ResultLimits, Retry, Schedule, ScheduleId,
+    ScheduleRefusal, Scope, SleepRefusal, Stage, SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals,
+    Unique,
 };

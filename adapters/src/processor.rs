@@ -95,7 +95,7 @@ impl<W: AnyWork> Processor<W> {
         self.access.shared.set_hook(Arc::from(hook.erase()));
     }
 
-    /// Ends the processor: from now on it takes nothing in and detaches its sources.
+    /// Ends the processor: from now on it takes nothing in and detaches its emitters.
     ///
     /// [`Drain::Graceful`] lets what was admitted go on until all of it is settled, and aborts when the time is over. It
     /// waits for nothing else: outcomes that were not taken by then stay with their living handles, and unread events with

@@ -57,7 +57,7 @@ type Tested<M> = fn((), Context<M>) -> Result<(), ()>;
 fn running<M: Copy>(meta: M) -> (Machine<Tested<M>>, Start<Types<Tested<M>>>) {
     let mut limits = Limits::default();
     (limits.queue, limits.concurrency, limits.delayed) = (0, 1, 0);
-    (limits.waiters, limits.sources, limits.subscribers, limits.events) = (0, 0, 0, 1);
+    (limits.waiters, limits.emitters, limits.subscribers, limits.events) = (0, 0, 0, 1);
     let mut machine = Machine::new(limits, Instant::ZERO).expect("a machine");
     machine.submit(Instant::ZERO, Offer::new((), meta), &Terms::new()).expect("a task");
     let start = machine.start_next(Instant::ZERO).expect("an attempt");

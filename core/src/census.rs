@@ -41,8 +41,8 @@ pub struct Census {
     pub intervals: u32,
     /// Sleeps of running attempts, and sleeps of ended attempts whose waiter is still to be woken.
     pub sleeps: u32,
-    /// Attached sources.
-    pub sources: u32,
+    /// Attached emitters.
+    pub emitters: u32,
     /// Subscribers.
     pub subscribers: u32,
     /// Waiters for room, permits, and waiters that were denied a permit and have not asked again.
@@ -105,8 +105,8 @@ pub struct Totals {
     pub late: u64,
     /// Panics after the outcome was fixed, as reported by the host.
     pub late_panics: u64,
-    /// Errors reported by sources.
-    pub source_errors: u64,
+    /// Errors reported by emitters.
+    pub emitter_errors: u64,
     /// Events published.
     pub events: u64,
 }
@@ -126,7 +126,7 @@ pub struct Remains {
     pub discarded: u32,
     /// Outcomes that the end kept for their handles.
     pub kept: u32,
-    /// Sources that were detached by the drain.
+    /// Emitters that were detached by the drain.
     pub detached: u32,
     /// Schedules that were ended by the drain.
     pub schedules: u32,

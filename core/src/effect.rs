@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{AttemptId, Due, Instant, OutcomeKind, Plan, ScheduleId, Settlement, SourceId, TaskId};
+use crate::{AttemptId, Due, EmitterId, Instant, OutcomeKind, Plan, ScheduleId, Settlement, TaskId};
 
 /// An attempt for the host to run, from [`Processor::start_next`](crate::Processor::start_next).
 #[must_use = "an attempt that is not run must be reported as `stopped`, else it keeps its concurrency place"]
@@ -58,7 +58,7 @@ pub enum Effect<P: Plan> {
     Wake(P::Waiter),
     /// Drop an outcome that nobody took: a newer result needed its place, or the machine ended.
     Discard(Settlement<P>),
-    /// Drop the registrations of a source: the machine is draining.
+    /// Drop the registrations of an emitter: the machine is draining.
     Detach(Detached<P::Listener>),
     /// Do what this schedule is for, such as to submit a task. If its work [may not overlap](crate::Overlap::Skip), call
     /// [`schedule_done`](crate::Processor::schedule_done) when it is over, also if there was none to do.
@@ -105,12 +105,12 @@ pub struct Stop {
     pub why: OutcomeKind,
 }
 
-/// A source's three registrations. A source is attached as long as they exist.
+/// An emitter's three registrations. An emitter is attached as long as they exist.
 ///
-/// The machine keeps them in the source's slot and hands out exactly these when the source is detached. Other
+/// The machine keeps them in the emitter's slot and hands out exactly these when the emitter is detached. Other
 /// registrations with the same emitter are not touched.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-#[must_use = "the registrations of a source are undone by dropping them"]
+#[must_use = "the registrations of an emitter are undone by dropping them"]
 pub struct Guard<L> {
     /// The registration for single tasks.
     pub task: L,
@@ -126,12 +126,12 @@ impl<L> fmt::Debug for Guard<L> {
     }
 }
 
-/// A source that was detached.
-#[must_use = "the registrations of a source are undone by dropping them"]
+/// An emitter that was detached.
+#[must_use = "the registrations of an emitter are undone by dropping them"]
 #[non_exhaustive]
 pub struct Detached<L> {
-    /// Which source.
-    pub source: SourceId,
+    /// Which emitter.
+    pub emitter: EmitterId,
     /// Its registrations.
     pub guard: Guard<L>,
     /// What it fed while it was attached.
@@ -141,13 +141,13 @@ pub struct Detached<L> {
 impl<L> fmt::Debug for Detached<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Detached")
-            .field("source", &self.source)
+            .field("emitter", &self.emitter)
             .field("fed", &self.fed)
             .finish_non_exhaustive()
     }
 }
 
-/// What a source has fed so far.
+/// What an emitter has fed so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fed {

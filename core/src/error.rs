@@ -167,7 +167,7 @@ reasons! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FeedRefusal {
-    /// The source is not attached: stop emitting.
+    /// The emitter is not attached: stop emitting.
     Detached,
     /// The host could not make the terms of the task, and did not offer it. Given by hosts, never by the core.
     Terms,
@@ -178,7 +178,7 @@ pub enum FeedRefusal {
 impl fmt::Display for FeedRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Detached => f.write_str("the source is not attached"),
+            Self::Detached => f.write_str("the emitter is not attached"),
             Self::Terms => f.write_str("the terms of the task could not be made"),
             Self::Task(reason) => reason.fmt(f),
         }
@@ -290,10 +290,10 @@ reasons! {
 }
 
 reasons! {
-    /// Why [`attach`](crate::Processor::attach) refused a source.
+    /// Why [`attach`](crate::Processor::attach) refused an emitter.
     AttachRefusal {
-        /// The limit `sources` is reached: detach one, or build with more.
-        Full => "too many sources are attached",
+        /// The limit `emitters` is reached: detach one, or build with more.
+        Full => "too many emitters are attached",
         /// The machine is draining or has ended: no retry will help.
         Closed => "the processor is draining or has ended",
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{AttemptId, OutcomeKind, Refusal, SourceId, TaskId};
+use crate::{AttemptId, EmitterId, OutcomeKind, Refusal, TaskId};
 
 /// Something that happened, read with [`Processor::next_event`](crate::Processor::next_event). Events are `Copy`: they
 /// carry ids, kinds, counts and the task's metadata, never a payload.
@@ -78,20 +78,20 @@ pub enum Event<M> {
         /// Which task.
         task: TaskId,
     },
-    /// A source was attached.
+    /// An emitter was attached.
     Attached {
-        /// Which source.
-        source: SourceId,
+        /// Which emitter.
+        emitter: EmitterId,
     },
-    /// A source was detached.
+    /// An emitter was detached.
     Detached {
-        /// Which source.
-        source: SourceId,
+        /// Which emitter.
+        emitter: EmitterId,
     },
-    /// A source reported an error.
-    SourceFailed {
-        /// Which source.
-        source: SourceId,
+    /// An emitter reported an error.
+    EmitterFailed {
+        /// Which emitter.
+        emitter: EmitterId,
     },
     /// A health check was made: [`last_health`](crate::Processor::last_health) has the report, which is too large for a
     /// ring of events. If several are unread, each stands for the newest report.

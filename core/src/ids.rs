@@ -91,8 +91,8 @@ public_id! {
     AttemptId
 }
 public_id! {
-    /// Names one attached source.
-    SourceId
+    /// Names one attached emitter.
+    EmitterId
 }
 public_id! {
     /// Names one subscriber of the event ring.
@@ -120,7 +120,7 @@ mod tests {
     fn an_optional_id_is_no_larger_than_an_id() {
         assert_eq!(size_of::<Option<TaskId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<AttemptId>>(), size_of::<u64>());
-        assert_eq!(size_of::<Option<SourceId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<EmitterId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<SubscriberId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<PermitId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<SleepId>>(), size_of::<u64>());

@@ -1,6 +1,6 @@
 //! The last error, in a fixed number of bytes.
 
-use crate::{Instant, Message, SourceId, TaskId};
+use crate::{EmitterId, Instant, Message, TaskId};
 
 /// The last error, from [`Processor::last_error`](crate::Processor::last_error): ids, kinds, counts and a text of
 /// bounded length. It holds no job and no list, so its size is constant.
@@ -9,10 +9,10 @@ use crate::{Instant, Message, SourceId, TaskId};
 pub struct LastError<M> {
     /// What kind of thing went wrong.
     pub kind: ErrorKind,
-    /// Which task, unless it was a source.
+    /// Which task, unless it was an emitter.
     pub task: Option<TaskId>,
-    /// Which source, if it was one.
-    pub source: Option<SourceId>,
+    /// Which emitter, if it was one.
+    pub emitter: Option<EmitterId>,
     /// How many attempts at the task had been started, without the snoozed ones.
     pub attempt: u32,
     /// The task's metadata.
@@ -41,6 +41,6 @@ pub enum ErrorKind {
     TimedOut,
     /// A task expired in the queue.
     Expired,
-    /// A source reported an error.
-    Source,
+    /// An emitter reported an error.
+    Emitter,
 }

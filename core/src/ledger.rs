@@ -94,8 +94,8 @@ classes! {
     health_intervals: "health intervals", _ => 1;
     /// Cleanup intervals.
     sweep_intervals: "sweep intervals", _ => 1;
-    /// Registrations of sources: three for each source.
-    listeners: "listeners", limits => limits.sources.saturating_mul(3);
+    /// Registrations of emitters: three for each emitter.
+    listeners: "listeners", limits => limits.emitters.saturating_mul(3);
     /// Callbacks.
     callbacks: "callbacks", limits => limits.task_slots();
     /// Cache entries.

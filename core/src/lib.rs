@@ -134,7 +134,7 @@
 //! | [`Effect::Settle`] | calls the callback with the outcome |
 //! | [`Effect::Wake`] | wakes the waiter |
 //! | [`Effect::Discard`] | drops an outcome that nobody took |
-//! | [`Effect::Detach`] | drops a source's registrations |
+//! | [`Effect::Detach`] | drops an emitter's registrations |
 //! | [`Effect::Due`] | does what the schedule is for, then calls [`Processor::schedule_done`] |
 //! | [`Effect::Unschedule`] | forgets a schedule |
 //! | [`Effect::Uncache`] | drops a cache entry |
@@ -264,6 +264,7 @@ mod outcome;
 mod backoff;
 mod cache;
 mod dedup;
+mod emitters;
 mod index;
 mod lanes;
 mod lifecycle;
@@ -275,7 +276,6 @@ mod queue;
 mod schedules;
 mod sleeps;
 mod slots;
-mod sources;
 mod subscribers;
 mod task;
 mod timers;
@@ -296,7 +296,7 @@ pub use error::{
 };
 pub use event::Event;
 pub use health::{Health, Hold};
-pub use ids::{AttemptId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, TaskId};
+pub use ids::{AttemptId, EmitterId, PermitId, ScheduleId, SleepId, SubscriberId, TaskId};
 pub use lanes::{Lane, LaneLimits, LaneView};
 pub use last_error::{ErrorKind, LastError};
 pub use ledger::{Account, Ledger};

@@ -47,8 +47,8 @@ pub struct Limits {
     pub sleeps: u32,
     /// How many waiters for room and permits there may be at the same time. Default 256.
     pub waiters: u32,
-    /// How many sources may be attached at the same time. Default 8.
-    pub sources: u32,
+    /// How many emitters may be attached at the same time. Default 8.
+    pub emitters: u32,
     /// How many subscribers there may be at the same time. Default 8.
     pub subscribers: u32,
     /// How many events are kept for subscribers that have not read them yet. Default 128.
@@ -123,7 +123,7 @@ impl Default for Limits {
             results: ResultLimits::default(),
             sleeps: 4,
             waiters: 256,
-            sources: 8,
+            emitters: 8,
             subscribers: 8,
             events: 128,
             schedules: 8,
@@ -144,7 +144,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The highest legal sum `queue + concurrency + delayed + unclaimed + results.entries`, and the highest legal value
-    /// of each of `waiters`, `sources`, `subscribers`, `events`, `schedules`, `lanes.lanes`, `dedup` and `cache.entries`.
+    /// of each of `waiters`, `emitters`, `subscribers`, `events`, `schedules`, `lanes.lanes`, `dedup` and `cache.entries`.
     pub const MOST: u32 = 1 << 28;
     /// The highest legal product `concurrency * sleeps`: the default `sleeps` at the highest possible concurrency.
     pub const MOST_SLEEPS: u32 = 1 << 30;
@@ -184,7 +184,7 @@ impl Limits {
         }
         for (field, value) in [
             ("waiters", self.waiters),
-            ("sources", self.sources),
+            ("emitters", self.emitters),
             ("subscribers", self.subscribers),
             ("events", self.events),
             ("schedules", self.schedules),

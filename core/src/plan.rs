@@ -19,7 +19,7 @@
 ///     type Meta = u32; // small data about a task, copied into events
 ///     type Callback = fn(bool); // handed back with the outcome
 ///     type Waiter = core::task::Waker; // woken when something happens
-///     type Listener = (); // one registration of a source
+///     type Listener = (); // one registration of an emitter
 ///     type Key = u64; // cache key
 ///     type Value = u64; // cached value
 /// }
@@ -51,7 +51,7 @@ pub trait Plan {
     type Callback;
     /// Leaves the machine when something happens, for the host to wake: `core::task::Waker`, for instance.
     type Waiter;
-    /// One of the three registrations of an attached source.
+    /// One of the three registrations of an attached emitter.
     type Listener;
     /// A key of the cache.
     type Key;

@@ -9,7 +9,7 @@ use crate::Plan;
 
 /// A plan with jobs, outputs and errors of these types. A panic is its message, a callback is a number that the host
 /// chooses (see [`Route::Callback`](crate::Route::Callback)), and a waiter is a [`Waker`]. There is no metadata, no
-/// source and no cache. A host that needs another type writes a [`Plan`] of its own.
+/// emitter and no cache. A host that needs another type writes a [`Plan`] of its own.
 ///
 /// ```
 /// use plimsoll_core::{Effect, Instant, Limits, Offer, Outcome, Processor, Route, Simple, Terms};

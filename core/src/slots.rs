@@ -1,4 +1,4 @@
-//! The bounded, generational store. Tasks, sleeps, sources, subscribers and permits each have one.
+//! The bounded, generational store. Tasks, sleeps, emitters, subscribers and permits each have one.
 //!
 //! An id is `generation << index_bits | index`. The index takes only the bits that the capacity needs, and the
 //! generation takes the others. A *stay* is the time between the insertion of a value and its removal. Each stay in a

@@ -53,7 +53,7 @@ fn auto_traits_are_pinned() {
     plain::<RoomStatus<Secret>>();
     value::<TaskId>();
     value::<AttemptId>();
-    value::<SourceId>();
+    value::<EmitterId>();
     value::<SubscriberId>();
     value::<PermitId>();
     value::<SleepId>();

@@ -15,7 +15,7 @@ fn least() -> Limits {
     (limits.queue, limits.delayed, limits.concurrency, limits.orphans) = (0, 0, 1, 1);
     (limits.unclaimed, limits.results, limits.cache) =
         (Some(0), ResultLimits::default(), CacheLimits::default());
-    (limits.sleeps, limits.waiters, limits.sources, limits.subscribers, limits.events) = (0, 0, 0, 0, 0);
+    (limits.sleeps, limits.waiters, limits.emitters, limits.subscribers, limits.events) = (0, 0, 0, 0, 0);
     limits.attempts = 1;
     limits
 }
@@ -92,7 +92,7 @@ const BOUNDS: [Bound; 22] = [
         value: Limits::MOST_SLEEPS as u64 + (1 << 20),
     },
     most_of(|limits, value| limits.waiters = value, "waiters"),
-    most_of(|limits, value| limits.sources = value, "sources"),
+    most_of(|limits, value| limits.emitters = value, "emitters"),
     most_of(|limits, value| (limits.events, limits.subscribers) = (1, value), "subscribers"),
     most_of(|limits, value| limits.events = value, "events"),
     most_of(|limits, value| limits.schedules = value, "schedules"),

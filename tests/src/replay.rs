@@ -1,7 +1,7 @@
 //! A job log replayed through the core's machine on a simulated clock, as fast as it goes.
 //!
 //! The machine keeps the books, decides what starts and what times out; [`Replay`] is its host: it has the
-//! clock, the log as an attached source, and a heap of the jobs that run, by when they end.
+//! clock, the log as an attached emitter, and a heap of the jobs that run, by when they end.
 //!
 //! At one instant the host gives, as the machine asks, reports first, then `advance`, then new commands:
 //! completions come before time-outs, so that a job which takes exactly its limit completes, and both come
@@ -15,8 +15,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use plimsoll_core::{
-    AttemptId, CacheStats, Census, Drain, Effect, Guard, Instant, Ledger, Message, Next, Offer, Plan,
-    Processor, Remains, Route, SourceId, Start, SubscriberId, TaskId, Terms, Timeouts, Totals,
+    AttemptId, CacheStats, Census, Drain, Effect, EmitterId, Guard, Instant, Ledger, Message, Next, Offer,
+    Plan, Processor, Remains, Route, Start, SubscriberId, TaskId, Terms, Timeouts, Totals,
 };
 
 use crate::trace::{Ending, Job};
@@ -95,7 +95,7 @@ pub struct Replay<'t> {
     machine: Processor<Jobs>,
     now: u64,
     running: BinaryHeap<Running>,
-    source: Option<SourceId>,
+    emitter: Option<EmitterId>,
     subscriber: Option<SubscriberId>,
     listeners: Rc<()>,
     answer: Answer,
@@ -144,13 +144,13 @@ const BUDGET: u32 = 1_024;
 
 impl<'t> Replay<'t> {
     /// A replay of these jobs, sorted by arrival, by a machine that was just built for time 0. Uses a
-    /// source, a subscriber and the cache as far as its limits have room for them; without room for a
-    /// source the jobs are submitted.
+    /// emitter, a subscriber and the cache as far as its limits have room for them; without room for a
+    /// emitter the jobs are submitted.
     #[must_use]
     pub fn new(jobs: &'t [Job], mut machine: Processor<Jobs>) -> Self {
         let listeners = Rc::new(());
         let guard = Guard { task: listeners.clone(), batch: listeners.clone(), error: listeners.clone() };
-        let source = machine.attach(Instant::ZERO, guard).ok();
+        let emitter = machine.attach(Instant::ZERO, guard).ok();
         let running = BinaryHeap::with_capacity(machine.concurrency().min(1 << 16) as usize);
         Self {
             jobs,
@@ -159,7 +159,7 @@ impl<'t> Replay<'t> {
             now: 0,
             running,
             waits: Waits::new(),
-            source,
+            emitter,
             subscriber: None,
             listeners,
             answer: Answer::default(),
@@ -294,8 +294,8 @@ impl<'t> Replay<'t> {
         let limit = job.limit.map(Duration::from_millis);
         let terms = Terms::new().timeouts(Timeouts { start_to_close: limit, ..Timeouts::NONE });
         // What is refused comes back here, is counted by the machine, and is dropped as load shed.
-        let _ = match self.source {
-            Some(source) => self.machine.feed(now, source, offer, &terms).is_ok(),
+        let _ = match self.emitter {
+            Some(emitter) => self.machine.feed(now, emitter, offer, &terms).is_ok(),
             None => self.machine.submit(now, offer, &terms).is_ok(),
         };
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::testkit::calls::{sources, time};
+use plimsoll_core::testkit::calls::{emitters, time};
 use plimsoll_core::testkit::{Call, Host, Kit, Script, Setup, Step, trace};
 use plimsoll_core::{
     CacheLimits, Effect, Instant, LaneLimits, Limits, Offer, Outcome, Plan, Policy, Processor, Progress,
@@ -51,7 +51,7 @@ fn many_limits() -> Vec<Limits> {
         limits.sleeps = rng.u32(..6);
         limits.waiters = rng.u32(..300);
         limits.monitor = rng.bool();
-        limits.sources = rng.u32(..20);
+        limits.emitters = rng.u32(..20);
         limits.subscribers = rng.u32(..20);
         limits.events = rng.u32(1..300);
         limits.lanes = LaneLimits::new(rng.u32(..300));
@@ -90,7 +90,7 @@ fn scripts_do_not_allocate() {
             // For these two the host itself collects what comes back.
             if matches!(
                 call,
-                Call::Sources(sources::Call::FeedBatch { .. }) | Call::Time(time::Call::Sweep { .. })
+                Call::Emitters(emitters::Call::FeedBatch { .. }) | Call::Time(time::Call::Sweep { .. })
             ) {
                 continue;
             }

@@ -128,12 +128,12 @@ impl Load {
         }
         if number % 100 == 0 {
             let _watching = self.processor.subscribe().unwrap();
-            let source = self.processor.attach(&self.emitter).unwrap();
+            let emitter = self.processor.attach(&self.emitter).unwrap();
             // What a full queue refuses comes back, and is dropped.
             let _ = self.emitter.emit_task(Work::Complete);
             let _ = self.emitter.emit_batch(vec![Work::Complete, Work::Fail]);
             self.emitter.emit_error("failed");
-            assert_eq!(source.detach().map(|fed| (fed.admitted + fed.refused, fed.errors)), Some((3, 1)));
+            assert_eq!(emitter.detach().map(|fed| (fed.admitted + fed.refused, fed.errors)), Some((3, 1)));
             self.cache.insert(number, vec![0; number as usize / 100]);
         }
     }

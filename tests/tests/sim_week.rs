@@ -329,7 +329,7 @@ impl Office {
         while self.is_open() {
             self.time.sleep(HOUR).await;
             let events = Events::new();
-            let Ok(source) = self.submitter.attach(&events) else { continue };
+            let Ok(emitter) = self.submitter.attach(&events) else { continue };
             for _ in 0..20 {
                 self.time.sleep(SECOND * 5).await;
                 let request = Request::draw(&mut self.rng);
@@ -337,8 +337,8 @@ impl Office {
                 let batch = (0..3).map(|_| Request::draw(&mut self.rng)).collect();
                 self.note(events.emit_batch(batch).map_err(|rest| rest.len()));
             }
-            events.emit_error("a source that fails");
-            self.note(source.detach());
+            events.emit_error("an emitter that fails");
+            self.note(emitter.detach());
             assert_eq!(events.listener_counts(), [0, 0, 0]);
         }
     }

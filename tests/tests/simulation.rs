@@ -36,7 +36,7 @@ fn a_day_of_work_leaves_nothing() {
         (0, 2, 2),
         "at rest there are the intervals only"
     );
-    assert_eq!((census.cached, census.sources, census.subscribers, census.waiters), (0, 0, 0, 0));
+    assert_eq!((census.cached, census.emitters, census.subscribers, census.waiters), (0, 0, 0, 0));
 
     // It was a real load: about 100 tasks a second, and everything happened often.
     let expected = 100 * 3_600 * HOURS;
@@ -49,7 +49,7 @@ fn a_day_of_work_leaves_nothing() {
     assert_eq!(totals.offered, totals.refused + totals.admitted);
     assert_eq!(totals.admitted, totals.settled.total());
     assert_eq!(seen.callbacks.0, seen.callbacks.1, "every callback came back");
-    assert_eq!(seen.sources.0, seen.sources.1);
+    assert_eq!(seen.emitters.0, seen.emitters.1);
     assert!(seen.subscribers.0 > 1_000 && seen.cycles == 60 * HOURS);
     let ledger = load.machine().ledger();
     assert!(ledger.cache.entered > 100_000 && ledger.results.entered > 100_000);

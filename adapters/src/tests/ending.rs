@@ -40,7 +40,7 @@ fn a_graceful_shutdown_lets_everything_finish(runtime: impl Runtime) {
     let shutdown = processor.shutdown(Drain::graceful(Duration::from_secs(60)));
     // Draining has begun although nobody has polled yet.
     assert_eq!(submitter.submit(9).unwrap_err().reason, Refusal::Closed);
-    eventually("the source was detached", || events.listener_counts() == [0, 0, 0]);
+    eventually("the emitter was detached", || events.listener_counts() == [0, 0, 0]);
     // An outcome that its handle has not taken is not waited for, and not lost.
     let report = block_on(shutdown);
     assert_eq!((report.census.tasks, report.census.unclaimed), (1, 1));

@@ -1,4 +1,4 @@
-//! What flows in and out beside tasks: backpressure, sources, subscriptions, the cache, steering.
+//! What flows in and out beside tasks: backpressure, emitters, subscriptions, the cache, steering.
 
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -114,20 +114,20 @@ fn sources_feed_and_only_their_listeners_go(runtime: impl Runtime) {
     let processor = Processor::builder()
         .queue(3)
         .concurrency(1)
-        .sources(2)
+        .emitters(2)
         .spawn_on(runtime, |_: u32, _: Context<u32>| pending::<Result<(), ()>>())
         .unwrap();
     let first = processor.attach_with(&events, |job| Options::new(job * 10)).unwrap();
     let second = processor.attach(&events).unwrap();
     assert_eq!(processor.attach(&events).unwrap_err(), AttachRefusal::Full);
     assert_eq!(events.listener_counts(), [3, 3, 3]);
-    assert_eq!(processor.census().sources, 2);
+    assert_eq!(processor.census().emitters, 2);
 
     assert!(events.emit_task(1).is_ok());
     events.emit_error("it broke");
     assert_eq!(*seen.lock().unwrap(), ["it broke"]);
     let error = processor.last_error().unwrap();
-    assert_eq!((error.kind, error.message.as_str(), error.streak), (ErrorKind::Source, "it broke", 2));
+    assert_eq!((error.kind, error.message.as_str(), error.streak), (ErrorKind::Emitter, "it broke", 2));
     assert_eq!(events.emit_batch(vec![2, 3, 4, 5, 6]), Err(vec![5, 6]));
     assert_eq!(events.emit_task(7).unwrap_err().into_value(), 7);
     let fed = first.fed().unwrap();

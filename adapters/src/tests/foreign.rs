@@ -329,7 +329,7 @@ impl Emitter<u32> for Rude {
 
 fn registrations_may_call_back_and_panic(runtime: impl Runtime) {
     let processor = Processor::builder()
-        .sources(1)
+        .emitters(1)
         .spawn_on(runtime, |_: u32, _: Context| async { Ok::<(), ()>(()) })
         .unwrap();
     let rude = Rude(processor.submitter());

@@ -45,7 +45,7 @@ fn what_users_hold_is_send_and_sync() {
     check::<crate::Handle<Work>>();
     check::<crate::CancelOnDrop<Work>>();
     check::<crate::Subscription<Work>>();
-    check::<crate::SourceHandle<Work>>();
+    check::<crate::EmitterHandle<Work>>();
     check::<crate::ScheduleHandle<Work>>();
     check::<crate::SubmitWait<fn(u8) -> Result<Job, Job>>>();
     check::<crate::Idle<Work>>();

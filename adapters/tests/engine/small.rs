@@ -81,7 +81,7 @@ fn assert_options_that_panic_lose_nothing(
     let processor = Processor::builder().spawn_on(host.runtime(), handler).unwrap();
     let emitter = Events::new();
     let options = |job: &Dropped| if job.0 == 5 { panic!("on purpose") } else { Options::default() };
-    let source = processor.attach_with(&emitter, options).unwrap();
+    let attached = processor.attach_with(&emitter, options).unwrap();
     let dropped = Counter::default();
     let returned = emit(&emitter, &dropped);
     let totals = processor.totals();
@@ -94,7 +94,10 @@ fn assert_options_that_panic_lose_nothing(
     let later = Counter::default();
     assert!(emitter.emit_batch((10..20).map(|n| Dropped(n, later.clone())).collect()).is_ok());
     eventually("a later batch is run", || processor.totals().settled.completed == totals.admitted + 10);
-    assert!(source.fed().is_some() && emitter.listener_counts() == [1, 1, 1], "the source is still attached");
+    assert!(
+        attached.fed().is_some() && emitter.listener_counts() == [1, 1, 1],
+        "the emitter is still attached"
+    );
     eventually("nothing is held", || processor.census().tasks == 0);
     assert_eq!((dropped.get() as u64, later.get()), (of, 10));
 }

@@ -66,14 +66,14 @@ fn a_time_out_of_zero_is_refused() {
         let refused = futures::executor::block_on(waits).unwrap_err();
         assert_eq!((refused.reason, refused.into_value()), (Refusal::ZeroTimeout, 2));
         let events = Events::new();
-        let source = processor.attach_with(&events, move |job: &u32| match job {
+        let emitter = processor.attach_with(&events, move |job: &u32| match job {
             3 => Options::default().timeouts(timeouts),
             _ => Options::default(),
         });
         let refused = events.emit_task(3).unwrap_err();
         assert_eq!(refused.into_parts(), (FeedRefusal::Task(Refusal::ZeroTimeout), 3));
         assert_eq!(events.emit_batch(vec![4, 3, 5]).unwrap_err(), [3, 5]);
-        drop(source);
+        drop(emitter);
     }
     assert_eq!(processor.submit(1).unwrap().wait(), Ok(()));
 }

@@ -2,6 +2,7 @@
 
 use crate::cache::Cache;
 use crate::dedup::Dedup;
+use crate::emitters::Emitters;
 use crate::ids::TaskId;
 use crate::lanes::Lanes;
 use crate::line::Line;
@@ -11,7 +12,6 @@ use crate::queue::Queue;
 use crate::schedules::Schedules;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
-use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::Task;
 use crate::timers::Timers;
@@ -67,8 +67,8 @@ parts! {
     waiters: limits => Line::<P::Waiter>::bytes(limits.waiters);
     /// Schedules.
     schedules: limits => Schedules::bytes(limits.schedules);
-    /// Attached sources.
-    sources: limits => Sources::<P::Listener>::bytes(limits.sources);
+    /// Attached emitters.
+    emitters: limits => Emitters::<P::Listener>::bytes(limits.emitters);
     /// Subscribers and the ring of events.
     subscribers: limits =>
         Subscribers::<Event<P::Meta>, P::Waiter>::bytes(limits.subscribers, limits.events);

@@ -13,6 +13,7 @@ use super::gate::Gate;
 use super::tally::Tally;
 use crate::cache::Cache;
 use crate::dedup::Dedup;
+use crate::emitters::Emitters;
 use crate::lanes::Lanes;
 use crate::list::ListWithLinks;
 use crate::monitor::Monitor;
@@ -20,7 +21,6 @@ use crate::queue::Queue;
 use crate::schedules::Schedules;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
-use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::{BuildError, ByOutcome, Instant, Ledger, Limits, Plan, Remains, Totals};
 
@@ -62,7 +62,7 @@ impl<P: Plan> Processor<P> {
             sweep_due: false,
             sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
             schedules: Schedules::new(limits.schedules, limits.origin),
-            sources: Sources::new(limits.sources, limits.origin),
+            emitters: Emitters::new(limits.emitters, limits.origin),
             subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),
             totals: Totals::default(),

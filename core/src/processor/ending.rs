@@ -130,7 +130,7 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Begins the end. From now on nothing is admitted and nothing is due of schedules; waiters for room are sent away,
-    /// sources detached and schedules ended (all by effects), and the intervals stop. Admitted tasks go on until all
+    /// emitters detached and schedules ended (all by effects), and the intervals stop. Admitted tasks go on until all
     /// are settled or the deadline comes, or are settled as cancelled at once. A drain waits for unsettled tasks only,
     /// not for handles or orphans. A second call can only bring the end nearer; an abort discards what an unfinished
     /// end would have kept. Does nothing once the machine is drained.
@@ -328,7 +328,7 @@ impl<P: Plan> Processor<P> {
         }
     }
 
-    /// Sends waiters for room away, then detaches sources, then ends schedules: the next effect of that.
+    /// Sends waiters for room away, then detaches emitters, then ends schedules: the next effect of that.
     pub(super) fn poll_closing(&mut self) -> Option<Effect<P>> {
         while let Some(waiter) = self.admission.line.leave_any() {
             self.remains.waiters = self.remains.waiters.saturating_add(1);
@@ -336,9 +336,9 @@ impl<P: Plan> Processor<P> {
                 return Some(Effect::Wake(waiter));
             }
         }
-        if let Some(detached) = self.sources.detach_oldest() {
+        if let Some(detached) = self.emitters.detach_oldest() {
             self.remains.detached = self.remains.detached.saturating_add(1);
-            self.note_detached(detached.source);
+            self.note_detached(detached.emitter);
             return Some(Effect::Detach(detached));
         }
         let schedule = self.end_oldest_schedule()?;
@@ -354,7 +354,7 @@ impl<P: Plan> Processor<P> {
 
     #[cold]
     fn has_effect_while_draining(&self) -> bool {
-        let closing = self.admission.line.len() > 0 || self.sources.len() > 0 || self.schedules.len() > 0;
+        let closing = self.admission.line.len() > 0 || self.emitters.len() > 0 || self.schedules.len() > 0;
         closing || self.ending.is_settled() && (self.tally.orphans() == 0 || !self.cache.is_empty())
     }
 

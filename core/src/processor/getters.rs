@@ -141,7 +141,7 @@ impl<P: Plan> Processor<P> {
             .saturating_add(self.sleeps.retired())
             .saturating_add(self.admission.line.retired())
             .saturating_add(self.schedules.retired())
-            .saturating_add(self.sources.retired())
+            .saturating_add(self.emitters.retired())
             .saturating_add(self.subscribers.retired())
     }
 
@@ -164,7 +164,7 @@ impl<P: Plan> Processor<P> {
             timers: self.deadlines.len(),
             intervals: self.deadlines.intervals(),
             sleeps: self.sleeps.len(),
-            sources: self.sources.len(),
+            emitters: self.emitters.len(),
             subscribers: self.subscribers.len(),
             waiters: self.admission.line.len(),
             permits: self.admission.line.held(),
@@ -219,7 +219,7 @@ impl<P: Plan> Processor<P> {
         }
         found.sleeps = self.sleeps.audit();
         found.schedules = self.schedules.audit();
-        found.sources = self.sources.audit();
+        found.emitters = self.emitters.audit();
         found.subscribers = self.subscribers.audit().0;
         (found.waiters, found.permits) = self.admission.line.audit();
         found.lanes =

@@ -5,7 +5,7 @@
 //! | purpose | files |
 //! |---|---|
 //! | construction | [`build`] |
-//! | commands of the host | [`submit`], [`feed`], [`room`], [`lane`], [`dedup`], [`overflow`], [`schedule`], [`sleep`], [`control`], [`events`] |
+//! | commands of the host | [`submit`], [`emitter`], [`room`], [`lane`], [`dedup`], [`overflow`], [`schedule`], [`sleep`], [`control`], [`events`] |
 //! | reports of the host about attempts | [`report`], [`monitor`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
@@ -52,8 +52,8 @@ mod getters;
 mod admission;
 mod deadlines;
 mod dedup;
+mod emitter;
 mod events;
-mod feed;
 mod follow;
 mod gate;
 mod inspect;
@@ -74,6 +74,7 @@ use fastrand::Rng;
 
 use crate::cache::Cache;
 use crate::dedup::Dedup;
+use crate::emitters::Emitters;
 use crate::ids::TaskId;
 use crate::lanes::Lanes;
 use crate::last_error::LastError;
@@ -83,14 +84,13 @@ use crate::queue::Queue;
 use crate::schedules::{Grid, Schedules};
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
-use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::Task;
 use crate::{ByOutcome, Event, Health, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 pub use control::Cancelled;
+pub use emitter::Batch;
 pub use ending::{Drain, Phase};
-pub use feed::Batch;
 pub use inspect::{Stage, TaskView};
 pub use keep::{Claim, Released};
 pub use report::Failure;
@@ -139,7 +139,7 @@ pub struct Processor<P: Plan> {
 
     sleeps: Sleeps<P::Waiter>,
     schedules: Schedules,
-    sources: Sources<P::Listener>,
+    emitters: Emitters<P::Listener>,
     subscribers: Subscribers<Event<P::Meta>, P::Waiter>,
     cache: Cache<P::Key, P::Value>,
 

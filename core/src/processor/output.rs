@@ -135,7 +135,7 @@ impl<P: Plan> Processor<P> {
     ///
     /// The effects of tasks come first, in the order in which the tasks began to owe one. For one task, `Stop` comes
     /// before its settlement, and `Observe` before a wake for its outcome, unless the end discards the outcome. Then
-    /// come the wakes of sleeps, the grants of room (or, while draining, the end of the line, of the sources and of the
+    /// come the wakes of sleeps, the grants of room (or, while draining, the end of the line, of the emitters and of the
     /// schedules), the wakes of subscribers, what is due of schedules, the request to sweep, and the end.
     ///
     /// May change: the object of the effect. Slots are freed, and with them room.

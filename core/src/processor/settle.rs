@@ -6,7 +6,7 @@ use crate::last_error::{ErrorKind, LastError};
 use crate::lifecycle::{Input, Next, State};
 use crate::list::NIL;
 use crate::task::{Claimant, Payload, Pending, Record, Task};
-use crate::{CancelReason, Event, Message, Outcome, OutcomeKind, Plan, Settlement, SourceId, TaskId};
+use crate::{CancelReason, EmitterId, Event, Message, Outcome, OutcomeKind, Plan, Settlement, TaskId};
 
 impl<P: Plan> Processor<P> {
     /// Fixes the outcome of the unsettled task in slot `index`, with its `value` if it has one, and notes the effects
@@ -278,12 +278,12 @@ impl<P: Plan> Processor<P> {
         self.note_error(kind, (Some(id), None), attempt, Some(meta), message);
     }
 
-    /// Notes an error of a task or a source. It is large, so it is written in place.
+    /// Notes an error of a task or an emitter. It is large, so it is written in place.
     #[inline]
     pub(super) fn note_error(
         &mut self,
         kind: ErrorKind,
-        (task, source): (Option<TaskId>, Option<SourceId>),
+        (task, emitter): (Option<TaskId>, Option<EmitterId>),
         attempt: u32,
         meta: Option<P::Meta>,
         message: &Message,
@@ -292,7 +292,7 @@ impl<P: Plan> Processor<P> {
         self.last_error = Some(LastError {
             kind,
             task,
-            source,
+            emitter,
             attempt,
             meta,
             message: *message,

@@ -94,25 +94,25 @@ fn ids_mean_nothing_to_a_machine_of_another_origin() {
         let task = machine.submit(ms(0), for_handle(0), &terms()).unwrap();
         let attempt = machine.start_next(ms(0)).unwrap().attempt;
         let sleep = machine.sleep(ms(0), attempt, ms(9), 70).unwrap();
-        let source = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
+        let emitter = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
         let subscriber = machine.subscribe().unwrap();
         for _ in 0..4 {
             machine.submit(ms(0), offer(0), &terms()).unwrap();
         }
         let waiter = machine.wait_for_room(ms(0), 71, core::num::NonZeroU32::MIN).unwrap();
-        ids.push((task, attempt, sleep, source, subscriber, waiter));
+        ids.push((task, attempt, sleep, emitter, subscriber, waiter));
     }
-    let (task, attempt, sleep, source, subscriber, waiter) = ids[0];
+    let (task, attempt, sleep, emitter, subscriber, waiter) = ids[0];
     let before = other.census();
     assert_eq!(other.cancel(ms(0), task), Err(CancelError::NotFound));
     assert!(matches!(other.claim(ms(0), task, 7), Claim::Gone(7)));
     assert_eq!(other.completed(ms(0), attempt, 7), Err(Late { settled: None, value: 7 }));
     assert!(!other.began(ms(0), attempt, ms(0)));
     assert_eq!((other.end_sleep(sleep), other.leave(ms(0), waiter)), (None, None));
-    assert!(other.detach(ms(0), source).is_none() && other.next_event(subscriber).is_none());
+    assert!(other.detach(ms(0), emitter).is_none() && other.next_event(subscriber).is_none());
     assert_eq!(other.census(), before);
     assert!(one.end_sleep(sleep).is_some() && one.leave(ms(0), waiter).is_some());
-    assert!(one.detach(ms(0), source).is_some() && one.next_event(subscriber).is_some());
+    assert!(one.detach(ms(0), emitter).is_some() && one.next_event(subscriber).is_some());
     assert!(one.completed(ms(0), attempt, 7).is_ok() && one.try_claim(task).is_some());
 }
 
@@ -258,14 +258,14 @@ fn health_says_what_holds_the_machine_back() {
 #[test]
 fn a_batch_goes_on_after_a_task_that_is_refused_for_its_terms() {
     let mut machine = machine(1, 1);
-    let source = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
+    let emitter = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
     let greedy = terms().retry(Retry::NONE.attempts(99));
     let of = |job| (offer(job), if job == 0 { greedy } else { terms() });
     let mut batch = [0, 1, 2, 3, 4].map(|job| Some(of(job)));
-    let answer = machine.feed_batch(ms(0), source, &mut batch);
+    let answer = machine.feed_batch(ms(0), emitter, &mut batch);
     assert_eq!((answer.admitted, answer.refused), (2, Some(FeedRefusal::Task(Refusal::Attempts))));
     assert_eq!(batch.map(|left| left.map(|(offer, _)| offer.job)), [Some(0), None, None, Some(3), Some(4)]);
-    let fed = machine.source_fed(source).unwrap();
+    let fed = machine.emitter_fed(emitter).unwrap();
     assert_eq!((fed.admitted, fed.refused), (2, 3));
     assert_eq!(machine.totals().refused, 3);
 }

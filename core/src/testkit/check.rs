@@ -6,7 +6,7 @@ use super::calls::{Answer, Call, observer};
 use super::flaws::Flaw;
 use super::oracle::{Fault, Oracle, Summary};
 use super::script::Script;
-use super::steps::{Step, schedules, sources};
+use super::steps::{Step, emitters, schedules};
 
 /// How many of the last steps are repeated after all work is finished.
 const MOST_AGAIN: usize = 40;
@@ -55,7 +55,7 @@ impl Oracle {
             self.call(observer::Call::Observe { on: true })?;
         }
         if script.setup.has_long_queue() {
-            Step::from(sources::Step::Attach).take(self)?;
+            Step::from(emitters::Step::Attach).take(self)?;
         }
         if let Some(terms) = script.setup.first_schedule() {
             Step::from(schedules::Step::Schedule { terms }).take(self)?;

@@ -104,7 +104,7 @@ macro_rules! classes {
 
 classes! {
     Waiters,
-    Sources,
+    Emitters,
     Subscribers,
     Sleeps,
     Lanes,

@@ -18,7 +18,7 @@ macro_rules! for_each_part {
             Sleeps(sleeps): (_, 32..=39 | 52..=54 | 107 | 108 | 254 | 255),
             Permits(permits): (_, 40..=51 | 55..=60),
             Tasks(tasks): (_, 61..=86),
-            Sources(sources): (_, 87..=98),
+            Emitters(emitters): (_, 87..=98),
             Subscribers(subscribers): (_, 99..=106 | 109..=112),
             Gate(gate): (_, 113..=142),
             Attempts(attempts): (_, 143..=187),

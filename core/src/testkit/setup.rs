@@ -24,7 +24,7 @@ impl Setup {
     /// The limits that these bytes choose.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        let [queue, concurrency, orphans, unclaimed, results, ttl, waiters, sources, rest @ ..] = self.0;
+        let [queue, concurrency, orphans, unclaimed, results, ttl, waiters, emitters, rest @ ..] = self.0;
         let [subscribers, events, cache, cache_ttl, attempts, health, sweep, _, ..] = rest;
         let [.., cache_idle, cache_weight] = self.0;
         let ms = Duration::from_millis;
@@ -56,7 +56,7 @@ impl Setup {
             unclaimed: pick(&[Some(2), Some(1), Some(3), Some(5), Some(0), None], unclaimed),
             results: ResultLimits::new(pick(&[2, 1, 3, 0], results), pick(&ttls, ttl)),
             waiters: u32::from(waiters % 4),
-            sources: u32::from(sources % 3).max(u32::from(is_long)),
+            emitters: u32::from(emitters % 3).max(u32::from(is_long)),
             subscribers: u32::from(subscribers % 3),
             events: u32::from(events % 6) + 1,
             schedules: u32::from(self.0[24] % 4),
@@ -85,7 +85,7 @@ impl Setup {
             sweep_every: pick(&every, sweep),
             seed: u64::from(attempts),
             origin: match self.generation_bits() {
-                u64::BITS => pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], sources / 3),
+                u64::BITS => pick(&[0, 1, u64::MAX, 0x0123_4567_89AB_CDEF], emitters / 3),
                 _ => 0,
             },
         }

@@ -41,9 +41,9 @@ pub enum Fate {
 /// How a task comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// From the external source, alone.
+    /// From the external emitter, alone.
     Task,
-    /// From the external source, as one of a batch.
+    /// From the external emitter, as one of a batch.
     Batch,
     /// From a part of the service that is called back.
     Callback,

@@ -12,7 +12,7 @@ A task processor at work: bounded, accounted for, and empty at its end.
 
 usage: service [options]
 
-  --trace FILE     replay a job log (.swf or .csv, also .gz) as the external source,
+  --trace FILE     replay a job log (.swf or .csv, also .gz) as the external emitter,
                    instead of the production scenario
   --workers N      concurrency limit                          [64]
   --queue N        places to wait in           [1024; 256 with --virtual alone]

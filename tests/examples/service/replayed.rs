@@ -71,7 +71,7 @@ fn limits(options: &Options) -> Limits {
     limits.delayed = 0;
     limits.unclaimed = Some(0);
     limits.waiters = 0;
-    limits.sources = 1;
+    limits.emitters = 1;
     limits.subscribers = 1;
     limits.cache =
         CacheLimits { entries: 1_024, ttl: Some(Duration::from_secs(86_400)), ..CacheLimits::default() };

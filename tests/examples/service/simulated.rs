@@ -85,7 +85,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
         wall: dashboard.finish(),
         claims: vec![
             Claim::equal("callbacks called = tasks admitted with one", seen.callbacks.1, seen.callbacks.0),
-            Claim::equal("sources detached = attached", seen.sources.1, seen.sources.0),
+            Claim::equal("emitters detached = attached", seen.emitters.1, seen.emitters.0),
             Claim::equal("bytes left", left, 0),
             Claim {
                 holds: flat.is_flat,

@@ -300,19 +300,19 @@ impl Actor {
                 crate::script::options(&mut Rng::with_seed(seed), job.record.number, &Parts::default());
             Options { timeouts: None, ..options }
         };
-        let Ok(source) = self.world.submitter().attach_with(&events, terms) else { return };
+        let Ok(emitter) = self.world.submitter().attach_with(&events, terms) else { return };
         for _ in 0..self.dice.u32(1..6) {
             match self.dice.u32(0..5) {
                 0..3 => self.emit_task(&events),
                 3 => self.emit_batch(&events),
-                _ => events.emit_error("an error of the source"),
+                _ => events.emit_error("an error of the emitter"),
             }
             if chance(&mut self.dice, 30) {
                 yield_once().await;
             }
         }
         // Where the end was faster, it may be about to drop the listeners: that is looked at after the end.
-        if chance(&mut self.dice, 60) && source.detach().is_some() {
+        if chance(&mut self.dice, 60) && emitter.detach().is_some() {
             if events.listener_counts() != [0, 0, 1] {
                 let text = format!("after a detach there are {:?} listeners", events.listener_counts());
                 self.world.find(Check::Tokens, text);

@@ -173,7 +173,7 @@ fn draw_builder(dice: &mut Rng) -> Builder<Cloning> {
         .unclaimed(dice.u32(1..24))
         .waiters(dice.u32(0..4))
         .sleeps(dice.u32(0..3))
-        .sources(dice.u32(0..3))
+        .emitters(dice.u32(0..3))
         .subscribers(dice.u32(1..4))
         .events(dice.u32(1..64))
         .attempts(attempts)

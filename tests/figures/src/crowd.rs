@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use plimsoll_core::{
-    AttemptId, CacheLimits, Effect, Instant, Limits, Next, PermitId, Policy, ResultLimits, Route, SourceId,
+    AttemptId, CacheLimits, Effect, Instant, Limits, Next, PermitId, Policy, ResultLimits, Route, EmitterId,
     SubscriberId, TaskId, Terms, Timeouts,
 };
 
@@ -27,7 +27,7 @@ pub struct Crowd {
     pub keys: Vec<u64>,
     pub fresh_key: u64,
     pub subscribers: Vec<SubscriberId>,
-    pub sources: Vec<SourceId>,
+    pub emitters: Vec<EmitterId>,
     pub waiters: Vec<PermitId>,
     rng: Rng,
 }
@@ -42,7 +42,7 @@ impl Crowd {
             keys: Vec::new(),
             fresh_key: 0,
             subscribers: Vec::new(),
-            sources: Vec::new(),
+            emitters: Vec::new(),
             waiters: Vec::new(),
             rng: Rng::with_seed(3),
         }
@@ -112,18 +112,18 @@ impl Crowd {
         crowd
     }
 
-    /// `size` subscribers, attached sources and tasks waiting for room.
+    /// `size` subscribers, attached emitters and tasks waiting for room.
     pub fn connected(size: u32) -> Self {
         let mut limits = bare(0, 1);
         limits.subscribers = size + ROUND;
-        limits.sources = size + ROUND;
+        limits.emitters = size + ROUND;
         limits.waiters = size + ROUND;
         limits.unclaimed = Some(1);
         let mut crowd = Self::new(limits);
         // There is no room as long as this one runs.
         let _ = crowd.submit_running(callback());
         crowd.subscribers = (0..size).map(|_| crowd.subscribe()).collect();
-        crowd.sources = (0..size).map(|_| crowd.attach()).collect();
+        crowd.emitters = (0..size).map(|_| crowd.attach()).collect();
         crowd.waiters = (0..size).map(|_| crowd.wait_for_room()).collect();
         crowd
     }
@@ -145,7 +145,7 @@ impl Crowd {
         shuffle(&mut self.rng, &mut self.tasks, count);
         shuffle(&mut self.rng, &mut self.keys, count);
         shuffle(&mut self.rng, &mut self.subscribers, count);
-        shuffle(&mut self.rng, &mut self.sources, count);
+        shuffle(&mut self.rng, &mut self.emitters, count);
         shuffle(&mut self.rng, &mut self.waiters, count);
     }
 
@@ -214,7 +214,7 @@ impl Crowd {
         machine::subscribe(&mut self.machine)
     }
 
-    pub fn attach(&mut self) -> SourceId {
+    pub fn attach(&mut self) -> EmitterId {
         machine::attach(&mut self.machine, self.now)
     }
 

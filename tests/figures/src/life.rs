@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plimsoll_core::{
     CacheLimits, Claim, Effect, Guard, Instant, Limits, Next, Outcome, OutcomeKind, Policy, Priority,
-    ResultLimits, Retry, Route, SourceId, SubscriberId, TaskId, Terms, Timeouts, Wake,
+    ResultLimits, Retry, Route, EmitterId, SubscriberId, TaskId, Terms, Timeouts, Wake,
 };
 
 use crate::machine::{self, Callback, LONG, MILLISECOND, Machine, TERMS, bare, callback, limited};
@@ -19,7 +19,7 @@ const BATCH: u32 = 256;
 struct World {
     machine: Machine,
     now: Instant,
-    source: Option<SourceId>,
+    emitter: Option<EmitterId>,
     subscriber: Option<SubscriberId>,
     lives: u64,
     live: fn(&mut World),
@@ -73,7 +73,7 @@ impl World {
         (life.limits)(&mut limits);
         let machine = machine::machine(limits);
         let mut world =
-            Self { machine, now: Instant::ZERO, source: None, subscriber: None, lives: 0, live: life.live };
+            Self { machine, now: Instant::ZERO, emitter: None, subscriber: None, lives: 0, live: life.live };
         (life.setup)(&mut world);
         world
     }
@@ -288,15 +288,15 @@ const FEATURES: &[Life] = &[
     Life::new("subscribers, used: one, who lags", plain)
         .limits(|limits| limits.subscribers = 8)
         .setup(|world| world.subscriber = world.machine.subscribe().ok()),
-    Life::new("sources, unused", plain).limits(|limits| limits.sources = 8).setup(attach),
-    Life::new("sources, used: fed by one", |world| {
+    Life::new("emitters, unused", plain).limits(|limits| limits.emitters = 8).setup(attach),
+    Life::new("emitters, used: fed by one", |world| {
         world.pass(Duration::from_micros(1));
-        let source = world.source.expect("setup has attached it");
-        machine::feed(&mut world.machine, world.now, source, callback());
+        let emitter = world.emitter.expect("setup has attached it");
+        machine::feed(&mut world.machine, world.now, emitter, callback());
         world.complete();
         world.settle(OutcomeKind::Completed);
     })
-    .limits(|limits| limits.sources = 8)
+    .limits(|limits| limits.emitters = 8)
     .setup(attach),
     Life::new("priorities, used: all in turn", |world| {
         world.live_with(callback(), &TERMS.priority(Priority::new((world.lives % 8) as u8)));
@@ -345,7 +345,7 @@ fn fill(world: &mut World) {
 }
 
 fn attach(world: &mut World) {
-    world.source = world.machine.attach(world.now, Guard::default()).ok();
+    world.emitter = world.machine.attach(world.now, Guard::default()).ok();
 }
 
 /// Measures each life.

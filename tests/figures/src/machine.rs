@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use plimsoll_core::{
     Advanced, AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, Offer,
-    PermitId, Plan, Processor, Refused, ResultLimits, Route, Settlement, SourceId, Start, SubscriberId,
+    PermitId, Plan, Processor, Refused, ResultLimits, Route, Settlement, EmitterId, Start, SubscriberId,
     TaskId, Terms, Timeouts, Wake,
 };
 
@@ -44,7 +44,7 @@ pub fn bare(tasks: u32, running: u32) -> Limits {
     limits.unclaimed = Some(0);
     limits.results = ResultLimits::default();
     limits.waiters = 0;
-    limits.sources = 0;
+    limits.emitters = 0;
     limits.subscribers = 0;
     limits
 }
@@ -142,8 +142,8 @@ pub fn next_event(machine: &mut Machine, subscriber: SubscriberId) -> Option<Nex
 }
 
 #[inline(never)]
-pub fn feed(machine: &mut Machine, now: Instant, source: SourceId, route: Route<Callback>) {
-    machine.feed(now, source, Offer::new(1, 7).route(route), &TERMS).expect("there is room");
+pub fn feed(machine: &mut Machine, now: Instant, emitter: EmitterId, route: Route<Callback>) {
+    machine.feed(now, emitter, Offer::new(1, 7).route(route), &TERMS).expect("there is room");
 }
 
 #[inline(never)]
@@ -189,18 +189,18 @@ pub fn unsubscribe(machine: &mut Machine, subscriber: SubscriberId) {
 
 /// Publishes one event and does little else.
 #[inline(never)]
-pub fn publish(machine: &mut Machine, now: Instant, source: SourceId) {
-    assert!(machine.feed_error(now, source, Message::default()));
+pub fn publish(machine: &mut Machine, now: Instant, emitter: EmitterId) {
+    assert!(machine.feed_error(now, emitter, Message::default()));
 }
 
 #[inline(never)]
-pub fn attach(machine: &mut Machine, now: Instant) -> SourceId {
+pub fn attach(machine: &mut Machine, now: Instant) -> EmitterId {
     machine.attach(now, Guard::default()).expect("there is room")
 }
 
 #[inline(never)]
-pub fn detach(machine: &mut Machine, now: Instant, source: SourceId) {
-    let _ = machine.detach(now, source).expect("it is attached");
+pub fn detach(machine: &mut Machine, now: Instant, emitter: EmitterId) {
+    let _ = machine.detach(now, emitter).expect("it is attached");
 }
 
 #[inline(never)]

@@ -15,12 +15,12 @@ pub fn run() -> ExitCode {
     println!(
         "a machine with default limits (queue 1,024, concurrency 64, delayed 256; job, output, error, metadata of 8 bytes)"
     );
-    let Footprint { tasks, timers, waiters, sources, subscribers, cache, .. } = machine;
+    let Footprint { tasks, timers, waiters, emitters, subscribers, cache, .. } = machine;
     for (part, bytes) in [
         ("task slots", tasks),
         ("timers", timers),
         ("line of waiters", waiters),
-        ("sources", sources),
+        ("emitters", emitters),
         ("subscribers and events", subscribers),
         ("cache", cache),
         ("the machine itself", size_of::<Machine>()),
@@ -36,7 +36,7 @@ pub fn run() -> ExitCode {
     each("place for an outcome unclaimed", unclaimed, Footprint::total);
     each("retained result", |limits| limits.results = ResultLimits::new(MORE, None), Footprint::total);
     each("waiter", |limits| limits.waiters += MORE, Footprint::total);
-    each("source", |limits| limits.sources += MORE, Footprint::total);
+    each("emitter", |limits| limits.emitters += MORE, Footprint::total);
     each("subscriber", |limits| limits.subscribers += MORE, Footprint::total);
     each("event", |limits| limits.events += MORE, Footprint::total);
     let cached = |limits: &mut Limits| limits.cache = CacheLimits { entries: MORE, ..limits.cache };

@@ -245,8 +245,8 @@ const CONNECTED: &[Region<Crowd>] = &[
     })
     .after(|crowd, count| (0..count as usize).for_each(|at| crowd.subscribers[at] = crowd.subscribe())),
     of_any("publish", |crowd, count| {
-        for source in crowd.sources.iter().take(count as usize) {
-            machine::publish(&mut crowd.machine, crowd.now, *source);
+        for emitter in crowd.emitters.iter().take(count as usize) {
+            machine::publish(&mut crowd.machine, crowd.now, *emitter);
         }
     }),
     of_any("next_event", |crowd, count| {
@@ -258,25 +258,25 @@ const CONNECTED: &[Region<Crowd>] = &[
     .before(|crowd, count| {
         crowd.pick(count);
         crowd.catch_up(count);
-        machine::publish(&mut crowd.machine, crowd.now, crowd.sources[0]);
+        machine::publish(&mut crowd.machine, crowd.now, crowd.emitters[0]);
     }),
     of_any("attach", |crowd, count| {
         for _ in 0..count {
-            let source = crowd.attach();
-            crowd.sources.push(source);
+            let emitter = crowd.attach();
+            crowd.emitters.push(emitter);
         }
     })
     .after(|crowd, count| {
-        for source in crowd.sources.drain(crowd.sources.len() - count as usize..) {
-            machine::detach(&mut crowd.machine, crowd.now, source);
+        for emitter in crowd.emitters.drain(crowd.emitters.len() - count as usize..) {
+            machine::detach(&mut crowd.machine, crowd.now, emitter);
         }
     }),
     of_any("detach", |crowd, count| {
-        for source in crowd.sources.iter().take(count as usize) {
-            machine::detach(&mut crowd.machine, crowd.now, *source);
+        for emitter in crowd.emitters.iter().take(count as usize) {
+            machine::detach(&mut crowd.machine, crowd.now, *emitter);
         }
     })
-    .after(|crowd, count| (0..count as usize).for_each(|at| crowd.sources[at] = crowd.attach())),
+    .after(|crowd, count| (0..count as usize).for_each(|at| crowd.emitters[at] = crowd.attach())),
     of_any("wait_for_room", |crowd, count| {
         for _ in 0..count {
             let waiter = crowd.wait_for_room();

@@ -1,4 +1,4 @@
-//! What a script holds of the processor, and polls by hand: handles, waits for room, subscriptions, sources.
+//! What a script holds of the processor, and polls by hand: handles, waits for room, subscriptions, emitters.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use plimsoll::{
-    CancelOnDrop, CompletionQueue, Handle, Idle, Notice, Permit, Phase, Refusal, Reserve, ScheduleHandle,
-    Settlement, SourceHandle, StreamRefusal, SubmitWait, Subscription, TaskError, TaskResult,
+    CancelOnDrop, CompletionQueue, EmitterHandle, Handle, Idle, Notice, Permit, Phase, Refusal, Reserve,
+    ScheduleHandle, Settlement, StreamRefusal, SubmitWait, Subscription, TaskError, TaskResult,
 };
 
 use super::ending::Discards;
@@ -33,7 +33,7 @@ pub(super) enum Thing {
     Queue(CompletionQueue<Service>),
     Stream(Results),
     Subscription(Subscription<Service>),
-    Source(SourceHandle<Service>),
+    Emitter(EmitterHandle<Service>),
     /// Which one, and its handle.
     Schedule(usize, ScheduleHandle<Service>),
 }
@@ -150,7 +150,7 @@ impl Held {
                 Poll::Ready(None) if stage.desk().phase() == Phase::Drained => Ok(Polled::Over),
                 Poll::Ready(None) => Err("a subscription ends before the processor".into()),
             },
-            Thing::Source(_) | Thing::Permit(_) | Thing::Schedule(..) => return Ok(Polled::Pending),
+            Thing::Emitter(_) | Thing::Permit(_) | Thing::Schedule(..) => return Ok(Polled::Pending),
         };
         match polled {
             Ok(Polled::Pending) if stage.desk().phase() == Phase::Drained => {

@@ -118,7 +118,7 @@ impl Oracle<'_> {
         let waiting = census.delayed + census.queued + census.backoff;
         for (name, account, live) in [
             ("callbacks", ledger.callbacks, census.callbacks),
-            ("listeners", ledger.listeners, census.sources * 3),
+            ("listeners", ledger.listeners, census.emitters * 3),
             ("subscribers", ledger.subscribers, census.subscribers),
             ("tasks", ledger.tasks, census.tasks),
             ("queued", ledger.queued, census.queued),
@@ -218,7 +218,7 @@ impl Oracle<'_> {
         ensure(!may_start, || format!("a place is free, and a task waits: {health:?}"))?;
         let attached: usize =
             emitters.iter().map(|emitter| emitter.listener_counts().iter().sum::<usize>()).sum();
-        ensure(attached == census.sources as usize * 3, || format!("{attached} listeners: {census:?}"))?;
+        ensure(attached == census.emitters as usize * 3, || format!("{attached} listeners: {census:?}"))?;
 
         let book = stage.book();
         let uncalled =

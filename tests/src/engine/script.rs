@@ -99,7 +99,7 @@ impl Setup {
         self.pick(9, &[4, 0, 1, 2])
     }
 
-    pub fn sources(&self) -> u32 {
+    pub fn emitters(&self) -> u32 {
         self.pick(10, &[2, 0, 1, 3])
     }
 
@@ -181,7 +181,7 @@ pub enum Action {
         held: u8,
         waker: Deed,
     },
-    /// Drops a handle, a wait for room, a subscription or a source.
+    /// Drops a handle, a wait for room, a subscription or an emitter.
     Drop {
         held: u8,
     },

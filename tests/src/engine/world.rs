@@ -59,7 +59,7 @@ impl World {
             .results(entries, ttl)
             .waiters(setup.waiters())
             .sleeps(setup.sleeps())
-            .sources(setup.sources())
+            .emitters(setup.emitters())
             .subscribers(setup.subscribers() + u32::from(setup.is_watched()))
             .events(setup.events())
             .cancel_grace(setup.grace())
@@ -137,7 +137,7 @@ impl World {
             }
             Action::CancelHeld { held } => self.cancel(held),
             Action::Detach { held } => match self.take(held) {
-                Some(Thing::Source(source)) => drop(source.detach()),
+                Some(Thing::Emitter(emitter)) => drop(emitter.detach()),
                 Some(Thing::Handle(_, handle)) => handle.detach(),
                 Some(Thing::Cancelling(_, handle)) => handle.detach(),
                 other => self.held.extend(other.map(Held::new)),
@@ -269,8 +269,8 @@ impl World {
                 let _captured = &token;
                 job.order.options(job.task, has_lanes)
             });
-        if let Ok(source) = attached {
-            self.held.push(Held::new(Thing::Source(source)));
+        if let Ok(emitter) = attached {
+            self.held.push(Held::new(Thing::Emitter(emitter)));
         }
     }
 

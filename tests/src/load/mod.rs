@@ -1,5 +1,5 @@
 //! A realistic load in virtual time, through the core alone: 100 tasks a second for as long as you like, with
-//! bursts, failures, retries, panics, time-outs, cancels, hung attempts, sources and subscribers that come and go,
+//! bursts, failures, retries, panics, time-outs, cancels, hung attempts, emitters and subscribers that come and go,
 //! cache use, handles, retained results, waiting for room, and small machines that are built and ended beside it.
 //!
 //! Work arrives from the first second to the 59th minute of each hour. The last minute is for what is in flight to
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use plimsoll_core::{
-    AttemptId, BuildError, CacheLimits, CacheStats, Census, Drain, Instant, Limits, PermitId, Plan,
-    Processor, Remains, ResultLimits, SourceId, SubscriberId, TaskId, Totals, Wake,
+    AttemptId, BuildError, CacheLimits, CacheStats, Census, Drain, EmitterId, Instant, Limits, PermitId,
+    Plan, Processor, Remains, ResultLimits, SubscriberId, TaskId, Totals, Wake,
 };
 
 use crate::waits::Waits;
@@ -83,8 +83,8 @@ pub struct Seen {
     pub callbacks: (u64, u64),
     /// Outcomes taken through handles, from the results, or discarded.
     pub outcomes: u64,
-    /// Sources attached, and detached.
-    pub sources: (u64, u64),
+    /// Emitters attached, and detached.
+    pub emitters: (u64, u64),
     /// Subscribers that came, and events read by them.
     pub subscribers: (u64, u64),
     /// Small machines built and ended beside the large one.
@@ -117,7 +117,7 @@ pub struct Load {
     happenings: Agenda<Happening>,
     /// Who waits for room, by place; the places are as many as the limit `waiters`.
     line: Vec<Option<PermitId>>,
-    source: Option<SourceId>,
+    emitter: Option<EmitterId>,
     subscriber: Option<SubscriberId>,
     seen: Seen,
     waits: Waits,
@@ -158,7 +158,7 @@ impl Load {
             hour: 0,
             happenings: Agenda::with_capacity(IN_FLIGHT),
             line: vec![None; limits.waiters as usize],
-            source: None,
+            emitter: None,
             subscriber: None,
             seen: Seen::default(),
             waits: Waits::new(),

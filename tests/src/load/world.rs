@@ -1,4 +1,4 @@
-//! What happens outside the machine: arrivals, attempts, owners of tasks, sources, subscribers.
+//! What happens outside the machine: arrivals, attempts, owners of tasks, emitters, subscribers.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -115,7 +115,7 @@ impl Load {
             Effect::Wake(Woken::Room(place)) => self.has_room(place),
             Effect::Wake(Woken::Subscriber) => {}
             Effect::Discard(_) => self.seen.outcomes += 1,
-            Effect::Detach(_) => self.seen.sources.1 += 1,
+            Effect::Detach(_) => self.seen.emitters.1 += 1,
             Effect::Sweep => {
                 let mut sweep = self.machine.sweep(self.now, u32::MAX);
                 self.seen.outcomes +=
@@ -173,9 +173,9 @@ impl Load {
         self.use_cache();
         let job = self.boxed(self.now.saturating_add(delay).as_nanos());
         let offer = Offer::new(job, self.seen.offered as u32).route(route);
-        let source = self.source.filter(|_| dice.below(256) < 40);
-        let admitted = match source {
-            Some(source) => self.machine.feed(self.now, source, offer, &terms).ok(),
+        let emitter = self.emitter.filter(|_| dice.below(256) < 40);
+        let admitted = match emitter {
+            Some(emitter) => self.machine.feed(self.now, emitter, offer, &terms).ok(),
             None => match self.machine.submit(self.now, offer, &terms) {
                 Ok(task) => Some(task),
                 Err(Refused { reason: Refusal::Full, .. }) => {
@@ -244,22 +244,22 @@ impl Load {
         }
     }
 
-    /// Sources and subscribers come and go, and small machines with them.
+    /// Emitters and subscribers come and go, and small machines with them.
     fn every_second(&mut self) {
         self.schedule(SECOND, Happening::EverySecond);
         let second = self.now.as_nanos() / SECOND;
         let busy = BUSY.contains(&(self.now.as_nanos() % HOUR));
-        if let Some(source) = self.source.filter(|_| second % 5 == 0 || !busy) {
-            self.seen.sources.1 += u64::from(self.machine.detach(self.now, source).is_some());
-            self.source = None;
+        if let Some(emitter) = self.emitter.filter(|_| second % 5 == 0 || !busy) {
+            self.seen.emitters.1 += u64::from(self.machine.detach(self.now, emitter).is_some());
+            self.emitter = None;
         }
-        if busy && self.source.is_none() {
+        if busy && self.emitter.is_none() {
             let guard = Guard { task: (), batch: (), error: () };
-            self.source = self.machine.attach(self.now, guard).ok();
-            self.seen.sources.0 += u64::from(self.source.is_some());
+            self.emitter = self.machine.attach(self.now, guard).ok();
+            self.seen.emitters.0 += u64::from(self.emitter.is_some());
         }
-        if let Some(source) = self.source.filter(|_| second % 3 == 0) {
-            let _ = self.machine.feed_error(self.now, source, Message::from("the emitter has hiccups"));
+        if let Some(emitter) = self.emitter.filter(|_| second % 3 == 0) {
+            let _ = self.machine.feed_error(self.now, emitter, Message::from("the emitter has hiccups"));
         }
         self.read_events();
         if !busy {

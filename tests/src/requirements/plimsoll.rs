@@ -12,8 +12,8 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::{AbortHandle, abortable};
 use plimsoll::{
-    Cache, CacheLimits, Context, Drain, Emitter as _, Events, FeedRefusal, LastError, Limits, Notice,
-    Processor, Refused, Registration, Runtime, Smol, SourceHandle, Submitter, TaskError, TaskId, TaskResult,
+    Cache, CacheLimits, Context, Drain, Emitter as _, EmitterHandle, Events, FeedRefusal, LastError, Limits,
+    Notice, Processor, Refused, Registration, Runtime, Smol, Submitter, TaskError, TaskId, TaskResult,
     Thread, Timeouts, Tokio,
 };
 
@@ -120,7 +120,7 @@ pub struct Plimsoll<X: Executor> {
     owner: Option<Processor<Service>>,
     submitter: Submitter<Service>,
     cache: Cache<u64, Token>,
-    source: Option<SourceHandle<Service>>,
+    emitter: Option<EmitterHandle<Service>>,
     runtime: Watched<X::Runtime>,
     ends: Ends,
 }
@@ -175,7 +175,7 @@ impl<X: Executor> Subject for Plimsoll<X> {
             submitter: owner.submitter(),
             cache,
             owner: Some(owner),
-            source: None,
+            emitter: None,
             runtime: world.runtime.clone(),
             ends: world.ends,
         }
@@ -197,11 +197,11 @@ impl<X: Executor> Subject for Plimsoll<X> {
     }
 
     fn attach(&mut self, emitter: &SharedEvents) {
-        self.source = self.submitter.attach(&emitter.events).ok();
+        self.emitter = self.submitter.attach(&emitter.events).ok();
     }
 
     fn detach(&mut self) {
-        self.source.take().map(SourceHandle::detach);
+        self.emitter.take().map(EmitterHandle::detach);
     }
 
     fn cache_set(&self, key: u64, value: Token) {

@@ -12,7 +12,7 @@ use plimsoll_core::testkit::calls::attempts::{self, Stopped};
 use plimsoll_core::testkit::calls::effects::{self, Done, Settled};
 use plimsoll_core::testkit::calls::permits::{self, Room};
 use plimsoll_core::testkit::calls::sleeps::{self, Slept};
-use plimsoll_core::testkit::calls::{cache, gate, observer, sources, submissions, subscribers, tasks, time};
+use plimsoll_core::testkit::calls::{cache, emitters, gate, observer, submissions, subscribers, tasks, time};
 use plimsoll_core::testkit::{
     Answer, Call, Flaw, Host, Oracle, Script, Setup, Step, check, check_flawed, steps, trace,
 };
@@ -184,7 +184,7 @@ proptest! {
         let most_effects = 3 * limits.task_slots()
             + limits.waiters
             + limits.sleep_slots()
-            + limits.sources
+            + limits.emitters
             + limits.schedules
             + 2 * limits.subscribers
             + limits.cache.entries
@@ -252,7 +252,7 @@ fn scripts_reach_everything() {
     for script in seeded(400) {
         wide += u32::from(script.setup.limits().timer_slots() >= 1 << 13);
         for (call, answer) in trace(&script).unwrap() {
-            if let Call::Sources(sources::Call::FeedBatch { offers, .. }) = &call {
+            if let Call::Emitters(emitters::Call::FeedBatch { offers, .. }) = &call {
                 longest_batch = longest_batch.max(offers.len());
                 let mut orders = offers.iter().flatten().map(|offer| offer.order);
                 let first = orders.next();

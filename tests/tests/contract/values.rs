@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use plimsoll_core::testkit::calls::attempts::{self, Failure, Stopped};
 use plimsoll_core::testkit::calls::effects::{self, Done, Settled};
+use plimsoll_core::testkit::calls::emitters;
 use plimsoll_core::testkit::calls::permits::{self, Room};
 use plimsoll_core::testkit::calls::sleeps::{self, Slept};
-use plimsoll_core::testkit::calls::sources;
 use plimsoll_core::testkit::calls::submissions::{self, Offer, Offered, Returned};
 use plimsoll_core::testkit::calls::tasks::{self, Claimed};
 use plimsoll_core::testkit::calls::time::{self, Swept};
@@ -40,7 +40,7 @@ impl Values {
             | Call::Tasks(tasks::Call::Claim { waiter, .. })
             | Call::Sleeps(sleeps::Call::Sleep { waiter, .. } | sleeps::Call::Resleep { waiter, .. })
             | Call::Subscribers(subscribers::Call::WaitEvent { waiter, .. }) => self.enter(waiter, "waiter"),
-            Call::Sources(sources::Call::Attach { guard, .. }) => {
+            Call::Emitters(emitters::Call::Attach { guard, .. }) => {
                 guard.into_iter().for_each(|listener| self.enter(listener, "listener"));
             }
             Call::Attempts(ref call) => self.note_report(call),
@@ -77,7 +77,7 @@ fn returned(answer: &Answer) -> Vec<u32> {
         out.extend([Some(job), callback].into_iter().flatten());
     }
     match answer {
-        Answer::Sources(answer) => returned_by_source(answer, &mut out),
+        Answer::Emitters(answer) => returned_by_emitter(answer, &mut out),
         Answer::Attempts(answer) => returned_by_report(answer, &mut out),
         Answer::Effects(effects::Answer::Effect(Some(done))) => returned_by_effect(done, &mut out),
         Answer::Permits(answer) => match answer {
@@ -135,11 +135,11 @@ fn returned(answer: &Answer) -> Vec<u32> {
     out
 }
 
-fn returned_by_source(answer: &sources::Answer, out: &mut Vec<u32>) {
+fn returned_by_emitter(answer: &emitters::Answer, out: &mut Vec<u32>) {
     match answer {
-        sources::Answer::Source(Err((_, guard))) => out.extend(guard),
-        sources::Answer::Detached(Some(detached)) => out.extend(detached.guard),
-        sources::Answer::Batch { left, .. } => {
+        emitters::Answer::Emitter(Err((_, guard))) => out.extend(guard),
+        emitters::Answer::Detached(Some(detached)) => out.extend(detached.guard),
+        emitters::Answer::Batch { left, .. } => {
             for (job, callback) in left.iter().flatten() {
                 out.extend([Some(*job), *callback].into_iter().flatten());
             }
@@ -202,8 +202,10 @@ fn offers(call: &Call) -> Vec<Offer> {
             submissions::Call::Submit { offer, .. } | submissions::Call::TrySubmit { offer, .. },
         )
         | Call::Permits(permits::Call::SubmitReserved { offer, .. })
-        | Call::Sources(sources::Call::Feed { offer, .. }) => vec![*offer],
-        Call::Sources(sources::Call::FeedBatch { offers, .. }) => offers.iter().flatten().copied().collect(),
+        | Call::Emitters(emitters::Call::Feed { offer, .. }) => vec![*offer],
+        Call::Emitters(emitters::Call::FeedBatch { offers, .. }) => {
+            offers.iter().flatten().copied().collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -213,7 +215,7 @@ pub const fn offered(answer: &Answer) -> Option<Offered> {
     match *answer {
         Answer::Submissions(submissions::Answer::Task(offered))
         | Answer::Permits(permits::Answer::Task(offered))
-        | Answer::Sources(sources::Answer::Task(offered)) => Some(offered),
+        | Answer::Emitters(emitters::Answer::Task(offered)) => Some(offered),
         _ => None,
     }
 }
@@ -225,7 +227,7 @@ pub fn admissions(call: &Call, answer: &Answer) -> Vec<(u32, Option<u32>)> {
     };
     let admitted = |offer: &Offer| match (offered(answer), answer) {
         (Some(offered), _) => offered.is_ok(),
-        (None, Answer::Sources(sources::Answer::Batch { left, .. })) => !is_left(offer, left),
+        (None, Answer::Emitters(emitters::Answer::Batch { left, .. })) => !is_left(offer, left),
         _ => false,
     };
     offers(call).into_iter().filter(admitted).map(|offer| (offer.meta, offer.callback)).collect()

@@ -257,9 +257,9 @@ fn without_a_monitor_its_terms_are_refused_and_nothing_is_kept() {
     for greedy in [terms().timeouts(heartbeat(10)), terms().slow_after(Duration::from_millis(1))] {
         assert_eq!(machine.submit(ms(0), offer(1), &greedy).unwrap_err().reason, Refusal::NotMonitored);
     }
-    let source = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
+    let emitter = machine.attach(ms(0), Guard { task: 1, batch: 2, error: 3 }).unwrap();
     let mut batch = [Some((offer(1), terms().timeouts(heartbeat(10)))), Some((offer(2), terms()))];
-    assert_eq!(machine.feed_batch(ms(0), source, &mut batch).admitted, 1, "others are not held up");
+    assert_eq!(machine.feed_batch(ms(0), emitter, &mut batch).admitted, 1, "others are not held up");
     let task = machine.submit(ms(0), for_handle(1), &terms().timeouts(Timeouts::NONE)).unwrap();
     let attempts = [(); 2].map(|()| machine.start_next(ms(0)).unwrap());
     let start = attempts.iter().find(|start| start.task == task).unwrap();

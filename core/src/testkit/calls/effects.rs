@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::cache::pair;
-use super::sources::{Detached, detached};
+use super::emitters::{Detached, detached};
 use crate::testkit::host::Host;
 use crate::testkit::token::{Kit, Token};
 use crate::{CancelReason, Due, Effect, Instant, Outcome, OutcomeKind, ScheduleId, Settlement, TaskId};
@@ -78,7 +78,7 @@ fn done(effect: Effect<Kit>) -> Done {
         Effect::Settle(settlement) => Done::Settle(settled(settlement)),
         Effect::Wake(waiter) => Done::Wake(waiter.out()),
         Effect::Discard(settlement) => Done::Discard(settled(settlement)),
-        Effect::Detach(source) => Done::Detach(detached(source)),
+        Effect::Detach(emitter) => Done::Detach(detached(emitter)),
         Effect::Due(due) => Done::Due(due),
         Effect::Unschedule(schedule) => Done::Unschedule(schedule),
         Effect::Uncache(key, value) => {

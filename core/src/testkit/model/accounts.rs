@@ -21,7 +21,7 @@ impl Model {
         [
             ("health intervals", health),
             ("sweep intervals", sweep),
-            ("listeners", size(self.sources.iter()) * 3),
+            ("listeners", size(self.emitters.iter()) * 3),
             ("callbacks", callbacks),
             ("cache", size(0..self.cache.len())),
             ("subscribers", size(0..self.ring.len())),

@@ -17,7 +17,8 @@ impl Model {
         let in_line = match self.phase {
             Phase::Open => self.can_call_first(),
             Phase::Draining => {
-                let is_closing = !self.line.is_empty() || !self.sources.is_empty() || self.calendar.len() > 0;
+                let is_closing =
+                    !self.line.is_empty() || !self.emitters.is_empty() || self.calendar.len() > 0;
                 is_closing || self.has_last_effect()
             }
             Phase::Drained => false,

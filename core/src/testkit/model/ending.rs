@@ -155,7 +155,7 @@ impl Model {
         self.is_walked() && (self.count(Task::is_orphan) == 0 || self.cache.len() > 0)
     }
 
-    /// Waiters for room are sent away, then sources are detached, then schedules end.
+    /// Waiters for room are sent away, then emitters are detached, then schedules end.
     pub(super) fn send_away(&mut self) -> Option<Done> {
         while let Some(permit) = self.send_away_any() {
             self.remains.waiters += 1;
@@ -163,7 +163,7 @@ impl Model {
                 return Some(Done::Wake(waiter));
             }
         }
-        let Some(id) = self.sources.first().map(|source| source.id) else {
+        let Some(id) = self.emitters.first().map(|emitter| emitter.id) else {
             return self.end_oldest_schedule().map(Done::Unschedule);
         };
         self.remains.detached += 1;

@@ -7,7 +7,7 @@ use super::{Model, Task};
 use crate::testkit::calls::submissions::Offer;
 use crate::testkit::order::Order;
 use crate::testkit::token::{Kit, Token};
-use crate::{Processor, Route, SourceId, TaskId, Terms};
+use crate::{EmitterId, Processor, Route, TaskId, Terms};
 
 /// Routes and terms, each refused for a reason of its own.
 #[derive(Debug)]
@@ -54,10 +54,10 @@ impl Model {
         self.compare_lanes(machine, found);
         self.compare_keys(machine, found);
         self.compare_schedules(machine, found);
-        for source in &self.sources {
-            found.of("fed by a source", &Some(source.fed), &machine.source_fed(source.id));
-            let stranger = SourceId::from_bits(strange(source.id.to_bits()));
-            found.of("fed by a stranger", &None, &stranger.and_then(|id| machine.source_fed(id)));
+        for emitter in &self.emitters {
+            found.of("fed by an emitter", &Some(emitter.fed), &machine.emitter_fed(emitter.id));
+            let stranger = EmitterId::from_bits(strange(emitter.id.to_bits()));
+            found.of("fed by a stranger", &None, &stranger.and_then(|id| machine.emitter_fed(id)));
         }
         for task in &self.tasks {
             Self::compare_by_id(task, machine, found);

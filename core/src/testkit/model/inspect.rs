@@ -28,7 +28,7 @@ impl Model {
             timers: timers(|_| true),
             intervals: timers(|owner| matches!(owner, Owner::Health | Owner::Sweep)),
             sleeps: u32::try_from(self.sleeps.len()).unwrap_or(u32::MAX),
-            sources: size(self.sources.iter()),
+            emitters: size(self.emitters.iter()),
             subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
             waiters: size(self.line.iter()),
             permits: self.permits(),

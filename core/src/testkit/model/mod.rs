@@ -11,6 +11,7 @@ mod classes;
 mod comparison;
 mod dedup;
 mod effects;
+mod emitters;
 mod ending;
 mod gate;
 mod getters;
@@ -23,7 +24,6 @@ mod permits;
 mod schedules;
 mod settle;
 mod sleeps;
-mod sources;
 mod submissions;
 mod subscribers;
 mod task;
@@ -47,12 +47,12 @@ use crate::{
 use cache::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
 use dedup::Remembered;
+use emitters::EmitterModel;
 pub(super) use getters::Probes;
 use lanes::{Lanes, Shutter};
 use permits::Permit;
 use schedules::Calendar;
 use sleeps::Sleepers;
-use sources::SourceModel;
 use subscribers::Ring;
 use task::{Parting, Stage, Task, after};
 use wheel::Timers;
@@ -109,7 +109,7 @@ pub struct Model {
     calendar: Calendar,
     sleeps: Sleepers,
     line: Vec<Permit>,
-    sources: Vec<SourceModel>,
+    emitters: Vec<EmitterModel>,
     ring: Ring,
     cache: CacheModel,
     /// The most at the same time, of each class of the ledger.
@@ -188,7 +188,7 @@ impl Model {
             calendar: Calendar::default(),
             sleeps: Sleepers::default(),
             line: Vec::new(),
-            sources: Vec::new(),
+            emitters: Vec::new(),
             ring: Ring::default(),
             cache: CacheModel::default(),
             highest: [0; Ledger::CLASSES],

@@ -4,7 +4,7 @@ use super::{Model, Owner, Parting, STAND_IN, Stage, Task};
 use crate::testkit::calls::effects::Settled;
 use crate::testkit::flaws::Flaw;
 use crate::testkit::order::Way;
-use crate::{CancelReason, ErrorKind, Event, LastError, Message, OutcomeKind, SourceId, TaskId};
+use crate::{CancelReason, EmitterId, ErrorKind, Event, LastError, Message, OutcomeKind, TaskId};
 
 impl Model {
     /// Fixes the outcome of a task. If its attempt still runs, it becomes an orphan.
@@ -167,7 +167,7 @@ impl Model {
         &mut self,
         kind: ErrorKind,
         meta: Option<u32>,
-        source: Option<SourceId>,
+        emitter: Option<EmitterId>,
         attempt: u32,
         message: Message,
     ) {
@@ -175,7 +175,7 @@ impl Model {
         self.last_error = Some(LastError {
             kind,
             task: meta.map(|meta| self.id_of(meta)),
-            source,
+            emitter,
             attempt,
             meta,
             message,

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use crate::testkit::calls::effects::{Done, Settled};
 use crate::testkit::calls::gate::Started;
 use crate::testkit::calls::{
-    Answer, classes, effects, gate, permits, schedules, sleeps, sources, submissions, subscribers,
+    Answer, classes, effects, emitters, gate, permits, schedules, sleeps, submissions, subscribers,
 };
-use crate::{AttemptId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, TaskId};
+use crate::{AttemptId, EmitterId, PermitId, ScheduleId, SleepId, SubscriberId, TaskId};
 
 /// What a host remembers of the answers: ids, what it runs, and what it has in hand.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ ids! {
     permits: PermitId,
     sleeps: SleepId,
     schedules: ScheduleId,
-    sources: SourceId,
+    emitters: EmitterId,
     subscribers: SubscriberId,
 }
 
@@ -100,12 +100,12 @@ impl Memory {
         match answer {
             Answer::Submissions(submissions::Answer::Task(offered))
             | Answer::Permits(permits::Answer::Task(offered))
-            | Answer::Sources(sources::Answer::Task(offered)) => ids.tasks.learn(offered),
+            | Answer::Emitters(emitters::Answer::Task(offered)) => ids.tasks.learn(offered),
             Answer::Permits(permits::Answer::Permit(reserved)) => ids.permits.learn(reserved),
             Answer::Permits(permits::Answer::Waiter(in_line)) => ids.permits.learn(in_line),
             Answer::Sleeps(sleeps::Answer::Sleep(begun)) => ids.sleeps.learn(begun),
             Answer::Schedules(schedules::Answer::Schedule(begun)) => ids.schedules.learn(begun),
-            Answer::Sources(sources::Answer::Source(attached)) => ids.sources.learn(attached),
+            Answer::Emitters(emitters::Answer::Emitter(attached)) => ids.emitters.learn(attached),
             Answer::Subscribers(subscribers::Answer::Subscriber(subscribed)) => {
                 ids.subscribers.learn(subscribed);
             }

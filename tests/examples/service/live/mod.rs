@@ -65,7 +65,7 @@ pub fn run<R: Runtime + Clone + Send + Sync + 'static>(
         .concurrency(options.workers())
         .unclaimed(256)
         .waiters(16)
-        .sources(1)
+        .emitters(1)
         .subscribers(4)
         .events(1_024)
         .results(256, Some(every(60)))

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use futures::FutureExt;
 use plimsoll::{
-    Access, Emitter, Events, Handle, Notice, Options, Registration, Runtime, SourceHandle, Subscription,
+    Access, Emitter, EmitterHandle, Events, Handle, Notice, Options, Registration, Runtime, Subscription,
     TaskId, Timeouts,
 };
 
@@ -28,7 +28,7 @@ pub struct Traffic<R> {
     emitter: Events<Job>,
     /// Somebody else's listener, which has to survive the processor.
     _stranger: Registration,
-    source: SourceHandle<Service>,
+    attached: EmitterHandle<Service>,
     batch: Vec<Job>,
     handles: VecDeque<Handle<Service>>,
     retained: VecDeque<TaskId>,
@@ -52,12 +52,12 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
     pub fn new(service: &Access<Service>, world: Arc<World<R>>) -> Result<Self, String> {
         let emitter = Events::new();
         let stranger = emitter.on_error(Box::new(|_| {}));
-        let source = service.attach_with(&emitter, options).map_err(|error| error.to_string())?;
+        let attached = service.attach_with(&emitter, options).map_err(|error| error.to_string())?;
         Ok(Self {
             world,
             emitter,
             _stranger: stranger,
-            source,
+            attached,
             batch: Vec::with_capacity(64),
             handles: VecDeque::with_capacity(HELD),
             retained: VecDeque::with_capacity(REMEMBERED),
@@ -125,11 +125,11 @@ impl<R: Runtime + Send + Sync + 'static> Traffic<R> {
         self.subscriptions.retain(|(until, _)| turns < *until);
     }
 
-    /// Lets go of all that would keep a graceful end waiting, and says what has to be true of the source.
+    /// Lets go of all that would keep a graceful end waiting, and says what has to be true of the emitter.
     pub fn leave(&mut self) -> Vec<Claim> {
         self.flush();
         self.handles.clear();
-        let fed = self.source.fed().unwrap_or_default();
+        let fed = self.attached.fed().unwrap_or_default();
         vec![
             Claim::equal("emitted = fed + handed back", self.seen.emitted, fed.admitted + self.seen.returned),
             Claim {

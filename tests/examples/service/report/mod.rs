@@ -70,7 +70,7 @@ fn classes(ledger: &Ledger) -> [(&'static str, Account); 9] {
     [
         ("health-check interval", ledger.health_intervals),
         ("cleanup interval", ledger.sweep_intervals),
-        ("source listeners", ledger.listeners),
+        ("emitter listeners", ledger.listeners),
         ("callbacks", ledger.callbacks),
         ("cache entries at the end", ledger.cache),
         ("cache entries ever", ledger.cache),

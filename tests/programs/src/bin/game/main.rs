@@ -159,7 +159,7 @@ impl Game {
                     self.searches.retain(|(attempt, _)| *attempt != stop.attempt);
                     let _ = self.machine.stopped(self.now, stop.attempt, None);
                 }
-                // No handles, sources, subscribers, cache or intervals are used.
+                // No handles, emitters, subscribers, cache or intervals are used.
                 _ => {}
             }
         }

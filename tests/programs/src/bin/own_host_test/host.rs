@@ -116,7 +116,7 @@ impl<P: Plan> Host<P> {
             match effect {
                 Effect::Settle(settlement) => owner.settled(settlement),
                 Effect::Stop(stop) => self.stop(stop.attempt, now, owner),
-                // This host uses no handles, sources, subscribers, cache or intervals.
+                // This host uses no handles, emitters, subscribers, cache or intervals.
                 _ => {}
             }
         }

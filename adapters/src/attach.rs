@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use plimsoll_core::{
-    AttachRefusal, Detached, Fed, FeedRefusal, Guard, Message, Offer, Refused, SourceId, Terms,
+    AttachRefusal, Detached, EmitterId, Fed, FeedRefusal, Guard, Message, Offer, Refused, Terms,
 };
 
 use crate::access::Access;
@@ -15,26 +15,26 @@ use crate::options::Options;
 use crate::panics::{catch, discard_panic};
 use crate::work::{AnyWork, SendWork};
 
-/// A source that is attached to a processor.
+/// An emitter that is attached to a processor.
 ///
 /// The processor owns its three registrations with the emitter: they go when [`detach`](Self::detach) is called, when
 /// the processor drains, or when it ends. Dropping the handle leaves it attached.
-pub struct SourceHandle<W: AnyWork> {
+pub struct EmitterHandle<W: AnyWork> {
     shared: Arc<Shared<W>>,
-    id: SourceId,
+    id: EmitterId,
 }
 
-impl<W: AnyWork> SourceHandle<W> {
-    /// Which source.
+impl<W: AnyWork> EmitterHandle<W> {
+    /// Which emitter.
     #[must_use]
-    pub const fn id(&self) -> SourceId {
+    pub const fn id(&self) -> EmitterId {
         self.id
     }
 
     /// What it has fed so far; `None` when it is not attached any more.
     #[must_use]
     pub fn fed(&self) -> Option<Fed> {
-        self.shared.read(|machine| machine.source_fed(self.id))
+        self.shared.read(|machine| machine.emitter_fed(self.id))
     }
 
     /// Detaches it: drops its three registrations. Returns what it had fed; `None` when it was not attached any more.
@@ -46,20 +46,20 @@ impl<W: AnyWork> SourceHandle<W> {
     }
 }
 
-impl<W: AnyWork> fmt::Debug for SourceHandle<W> {
+impl<W: AnyWork> fmt::Debug for EmitterHandle<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SourceHandle").field("id", &self.id).field("fed", &self.fed()).finish()
+        f.debug_struct("EmitterHandle").field("id", &self.id).field("fed", &self.fed()).finish()
     }
 }
 
 impl<W: SendWork> Access<W> {
-    /// Attaches an emitter as a source: its tasks and batches are submitted on the default terms, with outcomes that
+    /// Attaches an emitter: its tasks and batches are submitted on the default terms, with outcomes that
     /// go nowhere, and its errors are noted as last error. What is refused goes back to the caller of `emit` and is
-    /// counted for the source.
+    /// counted for the emitter.
     ///
     /// # Errors
-    /// Too many sources, or the processor is draining. Nothing is registered then.
-    pub fn attach(&self, emitter: &impl Emitter<W::Job>) -> Result<SourceHandle<W>, AttachRefusal>
+    /// Too many emitters, or the processor is draining. Nothing is registered then.
+    pub fn attach(&self, emitter: &impl Emitter<W::Job>) -> Result<EmitterHandle<W>, AttachRefusal>
     where
         W::Meta: Default,
     {
@@ -71,12 +71,12 @@ impl<W: SendWork> Access<W> {
     /// [`FeedRefusal::Terms`].
     ///
     /// # Errors
-    /// Too many sources, or the processor is draining. Nothing is registered then.
+    /// Too many emitters, or the processor is draining. Nothing is registered then.
     pub fn attach_with(
         &self,
         emitter: &impl Emitter<W::Job>,
         options: impl Fn(&W::Job) -> Options<W::Meta> + Send + Sync + 'static,
-    ) -> Result<SourceHandle<W>, AttachRefusal> {
+    ) -> Result<EmitterHandle<W>, AttachRefusal> {
         // The id is known only once the registrations are in the machine's hands; until then nothing is fed.
         let feeder = Arc::new(Feeder { shared: self.shared.clone(), id: OnceLock::new(), options });
         let (task, batch, error) = (feeder.clone(), feeder.clone(), feeder.clone());
@@ -94,7 +94,7 @@ impl<W: SendWork> Access<W> {
             attached
         });
         match attached {
-            Ok(id) => Ok(SourceHandle { shared: self.shared.clone(), id }),
+            Ok(id) => Ok(EmitterHandle { shared: self.shared.clone(), id }),
             Err(refused) => {
                 let (reason, guard) = refused.into_parts();
                 drop_guard(&self.shared, guard);
@@ -114,10 +114,10 @@ fn drop_guard<W: AnyWork>(shared: &Shared<W>, guard: Guard<Box<dyn Any + Send>>)
     shared.discard(guard.error);
 }
 
-/// What the three listeners of a source have in common.
+/// What the three listeners of an emitter have in common.
 struct Feeder<W: AnyWork, F> {
     shared: Arc<Shared<W>>,
-    id: OnceLock<SourceId>,
+    id: OnceLock<EmitterId>,
     options: F,
 }
 

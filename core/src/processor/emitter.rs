@@ -1,10 +1,10 @@
-//! Sources: attach, feed, detach.
+//! Emitters: attach, feed, detach.
 
 use super::Processor;
 use crate::effect::{Detached, Fed, Guard};
 use crate::last_error::ErrorKind;
 use crate::{
-    AttachRefusal, Event, FeedRefusal, Instant, Message, Offer, Plan, Refusal, Refused, SourceId, TaskId,
+    AttachRefusal, EmitterId, Event, FeedRefusal, Instant, Message, Offer, Plan, Refusal, Refused, TaskId,
     Terms,
 };
 
@@ -20,7 +20,7 @@ pub struct Batch {
 }
 
 impl<P: Plan> Processor<P> {
-    /// Attaches a source: the machine keeps its three registrations from now on.
+    /// Attaches an emitter: the machine keeps its three registrations from now on.
     ///
     /// May change: nothing else.
     ///
@@ -30,55 +30,55 @@ impl<P: Plan> Processor<P> {
         &mut self,
         now: Instant,
         guard: Guard<P::Listener>,
-    ) -> Result<SourceId, Refused<Guard<P::Listener>, AttachRefusal>> {
+    ) -> Result<EmitterId, Refused<Guard<P::Listener>, AttachRefusal>> {
         self.observe_time(now);
         if !self.is_open() {
             return Err(Refused::new(AttachRefusal::Closed, guard));
         }
         let full = |guard| Refused::new(AttachRefusal::Full, guard);
-        let source = self.sources.attach(guard).map_err(full)?;
+        let emitter = self.emitters.attach(guard).map_err(full)?;
         for _ in 0..3 {
             self.ledger.listeners.enter();
         }
-        self.publish(|| Event::Attached { source });
-        Ok(source)
+        self.publish(|| Event::Attached { emitter });
+        Ok(emitter)
     }
 
-    /// Detaches a source and hands out its registrations. `None` if it is not attached.
+    /// Detaches an emitter and hands out its registrations. `None` if it is not attached.
     ///
     /// May change: nothing else.
-    pub fn detach(&mut self, now: Instant, source: SourceId) -> Option<Detached<P::Listener>> {
+    pub fn detach(&mut self, now: Instant, emitter: EmitterId) -> Option<Detached<P::Listener>> {
         self.observe_time(now);
-        let detached = self.sources.detach(source);
-        detached.inspect(|_| self.note_detached(source))
+        let detached = self.emitters.detach(emitter);
+        detached.inspect(|_| self.note_detached(emitter))
     }
 
-    pub(super) fn note_detached(&mut self, source: SourceId) {
+    pub(super) fn note_detached(&mut self, emitter: EmitterId) {
         for _ in 0..3 {
             self.ledger.listeners.leave();
         }
-        self.publish(|| Event::Detached { source });
+        self.publish(|| Event::Detached { emitter });
     }
 
-    /// Submits a task from a source. Like [`submit`](Self::submit), and counted for the source.
+    /// Submits a task from an emitter. Like [`submit`](Self::submit), and counted for the emitter.
     ///
-    /// May change: as [`submit`](Self::submit), and what the source has fed.
+    /// May change: as [`submit`](Self::submit), and what the emitter has fed.
     ///
     /// # Errors
-    /// [`FeedRefusal`] with the offer. A task from a source that is not attached counts as neither offered nor refused.
+    /// [`FeedRefusal`] with the offer. A task from an emitter that is not attached counts as neither offered nor refused.
     pub fn feed(
         &mut self,
         now: Instant,
-        source: SourceId,
+        emitter: EmitterId,
         offer: Offer<P>,
         terms: &Terms,
     ) -> Result<TaskId, Refused<Offer<P>, FeedRefusal>> {
-        if self.sources.fed(source).is_none() {
+        if self.emitters.fed(emitter).is_none() {
             self.observe_time(now);
             return Err(Refused::new(FeedRefusal::Detached, offer));
         }
         let result = self.submit(now, offer, terms);
-        if let Some(fed) = self.sources.fed_mut(source) {
+        if let Some(fed) = self.emitters.fed_mut(emitter) {
             let count = if result.is_ok() { &mut fed.admitted } else { &mut fed.refused };
             *count = count.wrapping_add(1);
         }
@@ -89,18 +89,18 @@ impl<P: Plan> Processor<P> {
     /// terms stays in its place. The first task without room stays too, with all tasks behind it. All tasks that stay
     /// count as refused; those behind the first task without room are not looked at and give no event. O(batch).
     ///
-    /// May change: as [`submit`](Self::submit), and what the source has fed.
+    /// May change: as [`submit`](Self::submit), and what the emitter has fed.
     pub fn feed_batch(
         &mut self,
         now: Instant,
-        source: SourceId,
+        emitter: EmitterId,
         batch: &mut [Option<(Offer<P>, Terms)>],
     ) -> Batch {
         let mut answer = Batch { admitted: 0, refused: None };
         let mut places = batch.iter_mut();
         while let Some(place) = places.next() {
             let Some((offer, terms)) = place.take() else { continue };
-            let (reason, value) = match self.feed(now, source, offer, &terms) {
+            let (reason, value) = match self.feed(now, emitter, offer, &terms) {
                 Ok(_) => {
                     answer.admitted += 1;
                     continue;
@@ -111,7 +111,7 @@ impl<P: Plan> Processor<P> {
             answer.refused = answer.refused.or(Some(reason));
             if stops_a_batch(reason) {
                 let behind = places.fold(0, |count, place| count + u64::from(place.is_some()));
-                self.refuse_behind(source, behind);
+                self.refuse_behind(emitter, behind);
                 break;
             }
         }
@@ -119,32 +119,32 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Counts the tasks of a batch behind the first one without room as refused.
-    fn refuse_behind(&mut self, source: SourceId, behind: u64) {
-        if let Some(fed) = self.sources.fed_mut(source) {
+    fn refuse_behind(&mut self, emitter: EmitterId, behind: u64) {
+        if let Some(fed) = self.emitters.fed_mut(emitter) {
             fed.refused = fed.refused.wrapping_add(behind);
             self.totals.offered = self.totals.offered.wrapping_add(behind);
             self.totals.refused = self.totals.refused.wrapping_add(behind);
         }
     }
 
-    /// Records an error of a source as the last error. Returns `false`, and records nothing, if the source is not
+    /// Records an error of an emitter as the last error. Returns `false`, and records nothing, if the emitter is not
     /// attached.
     ///
     /// May change: the last error, totals, events.
-    pub fn feed_error(&mut self, now: Instant, source: SourceId, message: Message) -> bool {
+    pub fn feed_error(&mut self, now: Instant, emitter: EmitterId, message: Message) -> bool {
         self.observe_time(now);
-        let Some(fed) = self.sources.fed_mut(source) else { return false };
+        let Some(fed) = self.emitters.fed_mut(emitter) else { return false };
         fed.errors = fed.errors.wrapping_add(1);
-        self.totals.source_errors = self.totals.source_errors.wrapping_add(1);
-        self.note_error(ErrorKind::Source, (None, Some(source)), 0, None, &message);
-        self.publish(|| Event::SourceFailed { source });
+        self.totals.emitter_errors = self.totals.emitter_errors.wrapping_add(1);
+        self.note_error(ErrorKind::Emitter, (None, Some(emitter)), 0, None, &message);
+        self.publish(|| Event::EmitterFailed { emitter });
         true
     }
 
-    /// What a source has fed so far. `None` if it is not attached.
+    /// What an emitter has fed so far. `None` if it is not attached.
     #[must_use]
-    pub fn source_fed(&self, source: SourceId) -> Option<Fed> {
-        self.sources.fed(source)
+    pub fn emitter_fed(&self, emitter: EmitterId) -> Option<Fed> {
+        self.emitters.fed(emitter)
     }
 }
 

@@ -1,30 +1,30 @@
-//! Steps with sources, and with the tasks that they feed in.
+//! Steps with emitters, and with the tasks that they feed in.
 
-use crate::testkit::calls::sources::Call;
+use crate::testkit::calls::emitters::Call;
 use crate::testkit::oracle::{Fault, Oracle};
 use crate::testkit::order::Order;
 
-/// Attaches a source, detaches it, or feeds from it.
+/// Attaches an emitter, detaches it, or feeds from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the methods")]
 pub enum Step {
     Attach,
     Detach {
-        source: u8,
+        emitter: u8,
     },
     Feed {
-        source: u8,
+        emitter: u8,
         order: Order,
     },
     FeedBatch {
-        source: u8,
+        emitter: u8,
         order: Order,
         count: u8,
         /// Whether each task has terms of its own.
         is_mixed: bool,
     },
     FeedError {
-        source: u8,
+        emitter: u8,
     },
 }
 
@@ -33,10 +33,10 @@ impl Step {
         let order = Order::new(a, b, c, d, e);
         match kind {
             87..=89 => Self::Attach,
-            90 => Self::Detach { source: a },
-            91..=94 => Self::Feed { source: f, order },
-            95..=97 => Self::FeedBatch { source: f & 7, order, count: batch(f >> 3), is_mixed: kind == 97 },
-            _ => Self::FeedError { source: a },
+            90 => Self::Detach { emitter: a },
+            91..=94 => Self::Feed { emitter: f, order },
+            95..=97 => Self::FeedBatch { emitter: f & 7, order, count: batch(f >> 3), is_mixed: kind == 97 },
+            _ => Self::FeedError { emitter: a },
         }
     }
 
@@ -47,28 +47,28 @@ impl Step {
 
     fn call(self, oracle: &mut Oracle) -> Option<Call> {
         let now = oracle.now();
-        let source = match self {
+        let emitter = match self {
             Self::Attach => {
                 let guard = [oracle.token(), oracle.token(), oracle.token()];
                 return Some(Call::Attach { now, guard });
             }
-            Self::Detach { source }
-            | Self::Feed { source, .. }
-            | Self::FeedBatch { source, .. }
-            | Self::FeedError { source } => oracle.memory.ids.sources.chosen(source)?,
+            Self::Detach { emitter }
+            | Self::Feed { emitter, .. }
+            | Self::FeedBatch { emitter, .. }
+            | Self::FeedError { emitter } => oracle.memory.ids.emitters.chosen(emitter)?,
         };
         Some(match self {
-            Self::Attach | Self::Detach { .. } => Call::Detach { now, source },
-            Self::Feed { order, .. } => Call::Feed { now, source, offer: oracle.offer(order) },
+            Self::Attach | Self::Detach { .. } => Call::Detach { now, emitter },
+            Self::Feed { order, .. } => Call::Feed { now, emitter, offer: oracle.offer(order) },
             Self::FeedBatch { order, count, is_mixed, .. } => {
                 let order_at = |place| if is_mixed { order.at(place) } else { order };
                 let count =
                     if oracle.has_long_batches { count.saturating_add(1).saturating_mul(20) } else { count };
                 let offer = |place| (place != 1).then(|| oracle.offer(order_at(place).in_batch()));
                 let offers = (0..=count).map(offer).collect();
-                Call::FeedBatch { now, source, offers }
+                Call::FeedBatch { now, emitter, offers }
             }
-            Self::FeedError { .. } => Call::FeedError { now, source, text: oracle.token() },
+            Self::FeedError { .. } => Call::FeedError { now, emitter, text: oracle.token() },
         })
     }
 }
