@@ -43,6 +43,12 @@ pub struct Census {
     pub sleeps: u32,
     /// Attached emitters.
     pub emitters: u32,
+    /// Sources.
+    pub sources: u32,
+    /// Deliveries that take a place of their source's credit: their verdict is not confirmed, or their task has a slot.
+    pub deliveries: u32,
+    /// Places that pulls under way have, for deliveries that are still to come.
+    pub pulling: u32,
     /// Subscribers.
     pub subscribers: u32,
     /// Waiters for room, permits, and waiters that were denied a permit and have not asked again.
@@ -107,6 +113,18 @@ pub struct Totals {
     pub late_panics: u64,
     /// Errors reported by emitters.
     pub emitter_errors: u64,
+    /// Deliveries that came from sources.
+    pub pulled: u64,
+    /// Deliveries among them that had been delivered before.
+    pub redelivered: u64,
+    /// Verdicts that were confirmed.
+    pub confirmed: u64,
+    /// Verdicts that were of no effect, because the lease had run out.
+    pub stale: u64,
+    /// Deliveries whose verdict was that they are dead.
+    pub dead: u64,
+    /// Errors of the engines of sources.
+    pub source_errors: u64,
     /// Events published.
     pub events: u64,
 }
@@ -128,6 +146,10 @@ pub struct Remains {
     pub kept: u32,
     /// Emitters that were detached by the drain.
     pub detached: u32,
+    /// Sources that were still open.
+    pub sources: u32,
+    /// Deliveries whose verdict was not confirmed. The engine delivers them again.
+    pub deliveries: u32,
     /// Schedules that were ended by the drain.
     pub schedules: u32,
     /// Subscribers that were still there. An end that keeps leaves them their unread events; any other end removes

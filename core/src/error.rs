@@ -290,6 +290,18 @@ reasons! {
 }
 
 reasons! {
+    /// Why [`open_source`](crate::Processor::open_source) opened no source.
+    OpenRefusal {
+        /// The limit `sources` is reached: close one, or build with more.
+        Full => "too many sources: close one, or build with a larger limit `sources`",
+        /// The open sources have too much of the limit `sources.credit`: ask for less, or build with more.
+        Credit => "too little credit is left: ask for less, or build with a larger `sources.credit`",
+        /// The machine is draining or has ended: no retry will help.
+        Closed => "the processor is draining or has ended",
+    }
+}
+
+reasons! {
     /// Why [`attach`](crate::Processor::attach) refused an emitter.
     AttachRefusal {
         /// The limit `emitters` is reached: detach one, or build with more.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{AttemptId, EmitterId, OutcomeKind, Refusal, TaskId};
+use crate::{AttemptId, Death, DeliveryId, EmitterId, Operation, OutcomeKind, Refusal, SourceId, TaskId};
 
 /// Something that happened, read with [`Processor::next_event`](crate::Processor::next_event). Events are `Copy`: they
 /// carry ids, kinds, counts and the task's metadata, never a payload.
@@ -92,6 +92,38 @@ pub enum Event<M> {
     EmitterFailed {
         /// Which emitter.
         emitter: EmitterId,
+    },
+    /// A pull has ended, and has brought something.
+    Pulled {
+        /// From which source.
+        source: SourceId,
+        /// How many deliveries.
+        deliveries: u32,
+        /// How many of them had been delivered before.
+        redelivered: u32,
+    },
+    /// A delivery is dead: the engine is to put it aside.
+    Dead {
+        /// Of which source.
+        source: SourceId,
+        /// Which delivery.
+        delivery: DeliveryId,
+        /// Why.
+        why: Death,
+    },
+    /// Verdicts were of no effect, because the lease of their deliveries had run out.
+    Stale {
+        /// Of which source.
+        source: SourceId,
+        /// How many.
+        count: u32,
+    },
+    /// The engine of a source failed: [`last_error`](crate::Processor::last_error) has what it said.
+    SourceFailed {
+        /// Which source.
+        source: SourceId,
+        /// What was asked of it.
+        operation: Operation,
     },
     /// A health check was made: [`last_health`](crate::Processor::last_health) has the report, which is too large for a
     /// ring of events. If several are unread, each stands for the newest report.

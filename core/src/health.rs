@@ -25,6 +25,10 @@ pub struct Health {
     pub free_room: u32,
     /// Places that permits hold, for tasks that are still to come.
     pub permits: u32,
+    /// Deliveries of sources whose verdict is not confirmed.
+    pub unconfirmed: u32,
+    /// Sources whose engine is left alone for a time, after an error.
+    pub sources_down: u32,
     /// Attempts, orphans included, that were reported as slow ([`Event::Slow`](crate::Event::Slow)) and still run.
     pub slow: u32,
     /// Tasks settled since the last health check.

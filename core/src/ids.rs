@@ -110,6 +110,15 @@ public_id! {
     /// Names one schedule.
     ScheduleId
 }
+public_id! {
+    /// Names one source.
+    SourceId
+}
+public_id! {
+    /// Names one delivery of a source, from its arrival until its verdict is confirmed. A job that is delivered again has
+    /// another one.
+    DeliveryId
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -125,6 +134,8 @@ mod tests {
         assert_eq!(size_of::<Option<PermitId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<SleepId>>(), size_of::<u64>());
         assert_eq!(size_of::<Option<ScheduleId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<SourceId>>(), size_of::<u64>());
+        assert_eq!(size_of::<Option<DeliveryId>>(), size_of::<u64>());
     }
 
     #[test]

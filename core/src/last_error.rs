@@ -1,6 +1,6 @@
 //! The last error, in a fixed number of bytes.
 
-use crate::{EmitterId, Instant, Message, TaskId};
+use crate::{EmitterId, Instant, Message, SourceId, TaskId};
 
 /// The last error, from [`Processor::last_error`](crate::Processor::last_error): ids, kinds, counts and a text of
 /// bounded length. It holds no job and no list, so its size is constant.
@@ -9,10 +9,12 @@ use crate::{EmitterId, Instant, Message, TaskId};
 pub struct LastError<M> {
     /// What kind of thing went wrong.
     pub kind: ErrorKind,
-    /// Which task, unless it was an emitter.
+    /// Which task, if it was one.
     pub task: Option<TaskId>,
     /// Which emitter, if it was one.
     pub emitter: Option<EmitterId>,
+    /// Which source, if it was one.
+    pub source: Option<SourceId>,
     /// How many attempts at the task had been started, without the snoozed ones.
     pub attempt: u32,
     /// The task's metadata.
@@ -43,4 +45,13 @@ pub enum ErrorKind {
     Expired,
     /// An emitter reported an error.
     Emitter,
+    /// The engine of a source failed.
+    Source,
+}
+
+/// Whose error it was.
+pub(crate) enum Whose<M> {
+    Task { task: TaskId, attempt: u32, meta: M },
+    Emitter(EmitterId),
+    Source(SourceId),
 }

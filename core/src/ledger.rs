@@ -2,7 +2,7 @@
 //! `classes!`.
 //!
 //! An account is counted in one of three ways: where things come and go (`enter` and `leave`); by the part that has
-//! them (`waiters`, `permits`, `timers`, `lanes` and `keys`); or from counts that exist anyway, by
+//! them (`waiters`, `permits`, `timers`, `lanes`, `keys`, `sources` and `deliveries`); or from counts that exist anyway, by
 //! [`Processor::ledger`](crate::Processor::ledger).
 
 use crate::Limits;
@@ -120,6 +120,10 @@ classes! {
     permits: "permits", limits => limits.reservable();
     /// Sleeps of running attempts.
     sleeps: "sleeps", limits => limits.sleep_slots();
+    /// Sources.
+    sources: "sources", limits => limits.sources.sources;
+    /// Deliveries of sources.
+    deliveries: "deliveries", limits => limits.credit();
     /// Schedules.
     schedules: "schedules", limits => limits.schedules;
     /// Lanes.

@@ -165,6 +165,24 @@
 //! A [`Rate`], of a lane or of all starts ([`Limits::rate`]), and a hold ([`Processor::hold`],
 //! [`Processor::hold_lane`]) shut for a time. A timer opens again what they shut, so nobody polls.
 //!
+//! # Sources
+//!
+//! Work that has to survive the process is kept by an engine outside, and comes from there as *deliveries*. For a
+//! [source](Processor::open_source) the machine keeps what of that is state; its host moves the messages:
+//!
+//! - **Credit.** [`Processor::begin_pull`] says how much may be asked for, which is never more than there is a place for.
+//!   Deliveries need no room in the queue. What is pulled and not confirmed keeps its place, so nothing grows while the
+//!   engine is away.
+//! - **Verdicts.** When the task of a delivery has settled, the engine is owed a [`Verdict`]: done, again, or dead. It is
+//!   kept until the engine has confirmed it. The receipts of the engine stay with the host, by [`DeliveryId`].
+//! - **Leases.** [`Processor::next_renewal`] names what is held, and nothing else, each third of the lease.
+//! - **Errors** of the engine are counted, and leave it alone for a time that doubles; they end nothing.
+//! - **The drain** pulls nothing more, hands back what has not begun, finishes the rest, and waits until all of it is
+//!   confirmed.
+//!
+//! A crash between an outcome and its confirmation delivers again: at least once. Give each task the identity of its job
+//! as its [`Unique`] key, with a window, and what has completed lately is not done again.
+//!
 //! # Monitored attempts
 //!
 //! With [`Limits::monitor`] the machine knows more of a running attempt than its start:
@@ -202,7 +220,7 @@
 //! | [`Processor::audit`] | O(limits) |
 //! | [`Processor::inspect`] | O(slots) |
 //! | submissions, starts and ends of tasks in lanes, and holds | O(log lanes); one new lane in very many O(lanes) |
-//! | [`Processor::clear`] | O(budget) |
+//! | [`Processor::clear`], [`Processor::give_up`] | O(budget) |
 //! | sleeps, and the end of an attempt with sleeps | O([`Limits::sleeps`]) |
 //! | [`Processor::poll_effect`], during the end | O(permits and subscribers without a waiter) |
 //! | calls of the cache | O(1) expected; one insert in very many O(entries) |
@@ -276,6 +294,7 @@ mod queue;
 mod schedules;
 mod sleeps;
 mod slots;
+mod sources;
 mod subscribers;
 mod task;
 mod timers;
@@ -290,13 +309,15 @@ pub use clock::Clock;
 pub use dedup::Unique;
 pub use effect::{Advanced, Detached, Effect, Fed, Guard, Reason, Start, Stop, Wake};
 pub use error::{
-    AttachRefusal, BuildError, CancelError, FeedRefusal, HoldRefusal, InvalidLimits, Late, PermitRefusal,
-    PriorityRefusal, Refusal, Refused, ReserveRefusal, ScheduleRefusal, SleepRefusal, SubscribeRefusal,
-    WaitRefusal,
+    AttachRefusal, BuildError, CancelError, FeedRefusal, HoldRefusal, InvalidLimits, Late, OpenRefusal,
+    PermitRefusal, PriorityRefusal, Refusal, Refused, ReserveRefusal, ScheduleRefusal, SleepRefusal,
+    SubscribeRefusal, WaitRefusal,
 };
 pub use event::Event;
 pub use health::{Health, Hold};
-pub use ids::{AttemptId, EmitterId, PermitId, ScheduleId, SleepId, SubscriberId, TaskId};
+pub use ids::{
+    AttemptId, DeliveryId, EmitterId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, TaskId,
+};
 pub use lanes::{Lane, LaneLimits, LaneView};
 pub use last_error::{ErrorKind, LastError};
 pub use ledger::{Account, Ledger};
@@ -317,6 +338,7 @@ pub use retry::{Jitter, Retry};
 pub use schedules::{Due, Missed, Overlap, Schedule};
 pub use simple::Simple;
 pub use sleeps::SleepStatus;
+pub use sources::{Arrival, Death, Delivery, Operation, SourceLimits, SourceTerms, SourceView, Verdict};
 pub use subscribers::Next;
 pub use terms::{Priority, Terms, Timeouts};
 pub use time::Instant;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::processor::Deadlines;
-use crate::{CacheLimits, InvalidLimits, LaneLimits, Overflow, Plan, Rate};
+use crate::{CacheLimits, InvalidLimits, LaneLimits, Overflow, Plan, Rate, SourceLimits};
 
 mod footprint;
 
@@ -55,6 +55,8 @@ pub struct Limits {
     pub events: u32,
     /// How many schedules there may be at the same time. Default 8.
     pub schedules: u32,
+    /// How many sources there may be, and how many of their deliveries at the same time. Default: none.
+    pub sources: SourceLimits,
     /// Which task gives way when the queue is full. Default: none, the new one is refused.
     pub overflow: Overflow,
     /// How many attempts may be started in a time. [`set_rate`](crate::Processor::set_rate) changes it. Default: any
@@ -127,6 +129,7 @@ impl Default for Limits {
             subscribers: 8,
             events: 128,
             schedules: 8,
+            sources: SourceLimits::default(),
             overflow: Overflow::Refuse,
             rate: None,
             lanes: LaneLimits::default(),
@@ -143,8 +146,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The highest legal sum `queue + concurrency + delayed + unclaimed + results.entries`, and the highest legal value
-    /// of each of `waiters`, `emitters`, `subscribers`, `events`, `schedules`, `lanes.lanes`, `dedup` and `cache.entries`.
+    /// The highest legal sum `queue + concurrency + delayed + sources.credit + unclaimed + results.entries`, and the highest
+    /// legal value of each of `waiters`, `emitters`, `subscribers`, `events`, `schedules`, `lanes.lanes`, `dedup` and `cache.entries`.
     pub const MOST: u32 = 1 << 28;
     /// The highest legal product `concurrency * sleeps`: the default `sleeps` at the highest possible concurrency.
     pub const MOST_SLEEPS: u32 = 1 << 30;
@@ -172,11 +175,15 @@ impl Limits {
         let tasks = u64::from(self.queue)
             + u64::from(self.concurrency)
             + u64::from(self.delayed)
+            + u64::from(self.credit())
             + u64::from(self.unclaimed_slots())
             + u64::from(self.results.entries);
         if tasks > u64::from(Self::MOST) {
-            let field = "queue + concurrency + delayed + unclaimed + results.entries";
+            let field = "queue + concurrency + delayed + sources.credit + unclaimed + results.entries";
             return refuse(field, "at most 2^28", tasks);
+        }
+        if self.sources.sources > SourceLimits::MOST {
+            return refuse("sources.sources", "at most 64", u64::from(self.sources.sources));
         }
         let sleeps = u64::from(self.concurrency) * u64::from(self.sleeps);
         if sleeps > u64::from(Self::MOST_SLEEPS) {
@@ -214,17 +221,33 @@ impl Limits {
 
     /// How many tasks can be unsettled at the same time.
     pub(crate) const fn unsettled(&self) -> u32 {
+        self.submitted().saturating_add(self.credit())
+    }
+
+    /// How many of the unsettled tasks can be tasks that no source has delivered.
+    pub(crate) const fn submitted(&self) -> u32 {
         self.queue.saturating_add(self.concurrency).saturating_add(self.delayed)
     }
 
+    /// How many deliveries there can be at the same time: [`SourceLimits::credit`] if it is set, otherwise the concurrency
+    /// for each source.
+    #[must_use]
+    pub const fn credit(&self) -> u32 {
+        match self.sources.credit {
+            _ if self.sources.sources == 0 => 0,
+            Some(credit) => credit,
+            None => self.sources.sources.saturating_mul(self.concurrency),
+        }
+    }
+
     /// How many tasks can be routed to handles at the same time: [`unclaimed`](Self::unclaimed) if it is set, otherwise
-    /// as many as can be unsettled.
+    /// as many as can be submitted and unsettled.
     #[must_use]
     #[inline]
     pub const fn unclaimed_slots(&self) -> u32 {
         match self.unclaimed {
             Some(unclaimed) => unclaimed,
-            None => self.unsettled(),
+            None => self.submitted(),
         }
     }
 
@@ -254,7 +277,7 @@ impl Limits {
     }
 
     /// How many timers there are, armed or not: one for each task slot, one for each sleep, one for each lane, one for
-    /// each schedule, two for the intervals, one for the rate or a hold, and one for the deadline of a drain.
+    /// each schedule, one for each source, two for the intervals, one for the rate or a hold, and one for the deadline of a drain.
     #[must_use]
     pub const fn timer_slots(&self) -> u32 {
         Deadlines::timers(self)

@@ -132,6 +132,8 @@ impl CancelReason {
     pub const ENDED: Self = Self(&"the processor was ended");
     /// A later task with the same key has [taken its place](crate::Unique::replace). Only that gives this reason.
     pub const SUPERSEDED: Self = Self(&"a later task with the same key has taken its place");
+    /// The task was snoozed, and left to the engine that had delivered it.
+    pub const HANDED_BACK: Self = Self(&"left to the engine that delivers it again");
     /// The queue was [cleared](crate::Processor::clear), or a part of it. Only that gives this reason.
     pub const CLEARED: Self = Self(&"the queue was cleared");
 

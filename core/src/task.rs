@@ -3,7 +3,7 @@
 use core::num::NonZeroU64;
 
 use crate::backoff::Backoff;
-use crate::ids::TaskId;
+use crate::ids::{DeliveryId, TaskId};
 use crate::lifecycle::State;
 use crate::list::NIL;
 use crate::retry::Tries;
@@ -60,6 +60,8 @@ pub(crate) enum Claimant<P: Plan> {
     Callback(P::Callback),
     Handle(Option<P::Waiter>),
     Retention,
+    /// A source: its engine hears how the task ended, and nobody gets the outcome.
+    Delivery(DeliveryId),
 }
 
 /// The one value of the task that the machine holds.

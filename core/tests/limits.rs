@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{CacheLimits, InvalidLimits, Limits, ResultLimits};
+use plimsoll_core::{CacheLimits, InvalidLimits, Limits, ResultLimits, SourceLimits};
 
 const MOST: u32 = Limits::MOST;
-const SUM: &str = "queue + concurrency + delayed + unclaimed + results.entries";
+const SUM: &str = "queue + concurrency + delayed + sources.credit + unclaimed + results.entries";
 const AT_LEAST_1: &str = "at least 1";
 const AT_MOST_2_28: &str = "at most 2^28";
 
@@ -44,7 +44,7 @@ const fn in_sum(set: fn(&mut Limits, u32)) -> Bound {
     Bound { set, taken: MOST - 1, refused: MOST, field: SUM, bound: AT_MOST_2_28, value: MOST as u64 + 1 }
 }
 
-const BOUNDS: [Bound; 22] = [
+const BOUNDS: [Bound; 24] = [
     least_of(|limits, value| limits.concurrency = value, "concurrency"),
     least_of(|limits, value| limits.orphans = value, "orphans"),
     least_of(|limits, value| limits.attempts = value, "attempts"),
@@ -55,6 +55,10 @@ const BOUNDS: [Bound; 22] = [
     },
     in_sum(|limits, value| limits.queue = value),
     in_sum(|limits, value| limits.delayed = value),
+    in_sum(|limits, value| {
+        limits.sources = SourceLimits::new(1);
+        limits.sources.credit = Some(value);
+    }),
     in_sum(|limits, value| limits.unclaimed = Some(value)),
     in_sum(|limits, value| limits.results.entries = value),
     in_sum(|limits, value| {
@@ -96,6 +100,14 @@ const BOUNDS: [Bound; 22] = [
     most_of(|limits, value| (limits.events, limits.subscribers) = (1, value), "subscribers"),
     most_of(|limits, value| limits.events = value, "events"),
     most_of(|limits, value| limits.schedules = value, "schedules"),
+    Bound {
+        set: |limits, value| limits.sources = SourceLimits::new(value),
+        taken: SourceLimits::MOST,
+        refused: SourceLimits::MOST + 1,
+        field: "sources.sources",
+        bound: "at most 64",
+        value: SourceLimits::MOST as u64 + 1,
+    },
     most_of(|limits, value| limits.cache.entries = value, "cache.entries"),
     // Sums that would overflow are refused.
     Bound {

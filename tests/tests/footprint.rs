@@ -8,7 +8,7 @@ use plimsoll_core::testkit::calls::{emitters, time};
 use plimsoll_core::testkit::{Call, Host, Kit, Script, Setup, Step, trace};
 use plimsoll_core::{
     CacheLimits, Effect, Instant, LaneLimits, Limits, Offer, Outcome, Plan, Policy, Processor, Progress,
-    ResultLimits, Route, Terms, Timeouts,
+    ResultLimits, Route, SourceLimits, Terms, Timeouts,
 };
 use plimsoll_tests::alloc::{Counting, here, reset_peak};
 
@@ -56,6 +56,8 @@ fn many_limits() -> Vec<Limits> {
         limits.events = rng.u32(1..300);
         limits.lanes = LaneLimits::new(rng.u32(..300));
         limits.schedules = rng.u32(..30);
+        limits.sources = SourceLimits::new(rng.u32(..5));
+        limits.sources.credit = rng.bool().then_some(rng.u32(..300));
         let policy = [Policy::Fifo, Policy::Lru, Policy::S3Fifo][rng.usize(..3)];
         let ttl = rng.bool().then_some(Duration::from_secs(1));
         let (weight, time_to_idle) = (rng.bool().then_some(9), rng.bool().then_some(Duration::from_secs(1)));

@@ -12,6 +12,7 @@ use crate::queue::Queue;
 use crate::schedules::Schedules;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
+use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::Task;
 use crate::timers::Timers;
@@ -67,6 +68,8 @@ parts! {
     waiters: limits => Line::<P::Waiter>::bytes(limits.waiters);
     /// Schedules.
     schedules: limits => Schedules::bytes(limits.schedules);
+    /// Sources and their deliveries.
+    sources: limits => Sources::<P::Waiter>::bytes(limits);
     /// Attached emitters.
     emitters: limits => Emitters::<P::Listener>::bytes(limits.emitters);
     /// Subscribers and the ring of events.

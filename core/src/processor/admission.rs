@@ -11,12 +11,16 @@ use crate::{Account, Limits, Refusal, ReserveRefusal, Route, Terms};
 pub(super) struct Admission<W> {
     queue: u32,
     delayed: u32,
-    unsettled: u32,
+    submitted: u32,
     unclaimed: u32,
     attempts: u32,
     retains: bool,
     /// Tasks routed to a handle.
     handles: u32,
+    /// Unsettled tasks that a source has delivered.
+    delivered: u32,
+    /// Task slots that are promised to deliveries, and are not taken.
+    promised: u32,
     /// Permits, and the waiters for one.
     pub(super) line: Line<W>,
 }
@@ -27,11 +31,13 @@ impl<W> Admission<W> {
         Self {
             queue: limits.queue,
             delayed: limits.delayed,
-            unsettled: limits.unsettled(),
+            submitted: limits.submitted(),
             unclaimed: limits.unclaimed_slots(),
             attempts: limits.attempts,
             retains: limits.results.entries > 0,
             handles: 0,
+            delivered: 0,
+            promised: limits.credit(),
             line: Line::new(limits.waiters, waiters, permits, limits.origin),
         }
     }
@@ -50,6 +56,22 @@ impl<W> Admission<W> {
     #[inline]
     pub(super) fn leave_handle(&mut self) {
         self.handles = self.handles.wrapping_sub(1);
+    }
+
+    /// A task that a source has delivered takes a slot.
+    pub(super) fn enter_delivery(&mut self) {
+        self.delivered = self.delivered.wrapping_add(1);
+        self.promised = self.promised.saturating_sub(1);
+    }
+
+    /// A task that a source has delivered is settled.
+    pub(super) fn settle_delivery(&mut self) {
+        self.delivered = self.delivered.saturating_sub(1);
+    }
+
+    /// A task that a source has delivered has left its slot.
+    pub(super) fn leave_delivery(&mut self) {
+        self.promised = self.promised.wrapping_add(1);
     }
 
     /// Why a task with this route and these terms is refused even if there is room, while permits hold `held` places.
@@ -153,11 +175,11 @@ impl<W> Admission<W> {
     /// Whether one more delayed task is admitted now, while permits hold `held` places. Tasks that fell due while the
     /// queue was full take room of delayed tasks, just as tasks that back off beyond `delayed` take room of the queue.
     /// So unsettled tasks, orphans and places of permits together never exceed [`Limits::unsettled`], and there is a
-    /// slot for each.
+    /// slot for each. Those that a source has delivered have slots of their own.
     #[inline]
     fn has_delayed_room(&self, tally: &Tally, held: u32) -> bool {
         let all = tally.waiting().wrapping_add(tally.placed()).wrapping_add(held);
-        tally.delayed() < self.delayed && all < self.unsettled
+        tally.delayed() < self.delayed && all < self.submitted.wrapping_add(self.delivered)
     }
 
     /// Whether there would be room for one more task if one task fewer were queued.
@@ -166,15 +188,15 @@ impl<W> Admission<W> {
         !self.line.is_waiting() && self.slot_room(free_slots) > 0 && self.waiting_now(tally) <= room
     }
 
-    /// Whether a task slot is free that is not promised to a permit.
+    /// Whether a task slot is free that is not promised to a permit or a delivery.
     pub(super) fn has_slot(&self, free_slots: u32) -> bool {
         self.slot_room(free_slots) > 0
     }
 
-    /// How many of the free task slots are not promised to permits.
+    /// How many of the free task slots are not promised to permits or deliveries.
     #[inline]
     fn slot_room(&self, free_slots: u32) -> u32 {
-        free_slots.saturating_sub(self.line.held())
+        free_slots.saturating_sub(self.line.held().wrapping_add(self.promised))
     }
 
     /// How many more tasks may be routed to handles, while permits hold `held` places.

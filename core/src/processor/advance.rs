@@ -69,6 +69,7 @@ impl<P: Plan> Processor<P> {
             Owner::Own(OwnTimer::Gate) => self.fire_gate(),
             Owner::Lane(number) => self.fire_lane(number),
             Owner::Schedule(index) => self.schedules.fall_due(index),
+            Owner::Source(index) => self.fire_source(index),
             Owner::Sleep(index) => {
                 let task = self.sleeps.fall_due(index);
                 // The attempt will soon go on and needs its task, which is cold in the caches if there are many tasks.

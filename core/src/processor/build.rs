@@ -21,6 +21,7 @@ use crate::queue::Queue;
 use crate::schedules::Schedules;
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
+use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::{BuildError, ByOutcome, Instant, Ledger, Limits, Plan, Remains, Totals};
 
@@ -62,6 +63,7 @@ impl<P: Plan> Processor<P> {
             sweep_due: false,
             sleeps: Sleeps::new(limits.sleep_slots(), limits.origin),
             schedules: Schedules::new(limits.schedules, limits.origin),
+            sources: Sources::new(&limits, (ledger.sources, ledger.deliveries)),
             emitters: Emitters::new(limits.emitters, limits.origin),
             subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),

@@ -17,6 +17,8 @@ pub(super) enum Owner {
     Lane(u32),
     /// The schedule in this slot.
     Schedule(u32),
+    /// The source in this slot.
+    Source(u32),
 }
 
 /// A timer of the machine itself.
@@ -43,7 +45,7 @@ impl OwnTimer {
 const OWN: u32 = OwnTimer::ALL.len() as u32;
 
 /// All timers. The wheel knows a timer by its number. The number of a task's timer is the task's slot. Then come the
-/// machine's own timers, then those of sleeps, by slot, then those of lanes, then those of schedules, by slot.
+/// machine's own timers, then those of sleeps, by slot, then those of lanes, then those of schedules and of sources, by slot.
 /// [`Task::deadline_in`](crate::task::Task::deadline_in) computes the deadlines of tasks.
 pub(crate) struct Deadlines {
     timers: Timers,
@@ -51,6 +53,7 @@ pub(crate) struct Deadlines {
     first_sleep: u32,
     first_lane: u32,
     first_schedule: u32,
+    first_source: u32,
     /// The account of the tasks' timers.
     account: Account,
 }
@@ -58,6 +61,10 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     /// How many timers there are for these limits.
     pub(crate) const fn timers(limits: &Limits) -> u32 {
+        Self::first_source(limits).saturating_add(limits.sources.sources)
+    }
+
+    const fn first_source(limits: &Limits) -> u32 {
         Self::first_schedule(limits).saturating_add(limits.schedules)
     }
 
@@ -81,6 +88,7 @@ impl Deadlines {
             first_sleep: Self::first_sleep(limits),
             first_lane: Self::first_lane(limits),
             first_schedule: Self::first_schedule(limits),
+            first_source: Self::first_source(limits),
             account,
         }
     }
@@ -102,6 +110,7 @@ impl Deadlines {
             Owner::Sleep(slot) => self.first_sleep.saturating_add(slot),
             Owner::Lane(number) => self.first_lane.saturating_add(number),
             Owner::Schedule(slot) => self.first_schedule.saturating_add(slot),
+            Owner::Source(slot) => self.first_source.saturating_add(slot),
         }
     }
 
@@ -112,6 +121,7 @@ impl Deadlines {
         }
         match OwnTimer::ALL.get(number.saturating_sub(self.first_own) as usize) {
             Some(timer) => Owner::Own(*timer),
+            None if number >= self.first_source => Owner::Source(number.saturating_sub(self.first_source)),
             None if number >= self.first_schedule => {
                 Owner::Schedule(number.saturating_sub(self.first_schedule))
             }
@@ -205,10 +215,10 @@ fn is_none(owner: Owner, at: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LaneLimits;
+    use crate::{LaneLimits, SourceLimits};
     use alloc::vec::Vec;
 
-    /// Deadlines for `tasks` task slots, `sleeps` sleep slots, two lanes and two schedules.
+    /// Deadlines for `tasks` task slots, `sleeps` sleep slots, two lanes, two schedules and two sources.
     fn deadlines(tasks: u32, sleeps: u32) -> Deadlines {
         let limits = Limits {
             queue: 0,
@@ -218,6 +228,7 @@ mod tests {
             sleeps,
             lanes: LaneLimits::new(1),
             schedules: 2,
+            sources: SourceLimits { sources: 2, credit: Some(0) },
             ..Limits::default()
         };
         assert_eq!((limits.task_slots(), limits.sleep_slots()), (tasks, sleeps));
@@ -234,12 +245,13 @@ mod tests {
             .chain((0..3).map(Owner::Sleep))
             .chain((0..2).map(Owner::Lane))
             .chain((0..2).map(Owner::Schedule))
+            .chain((0..2).map(Owner::Source))
             .collect();
         for (at, owner) in (1..).zip(&all) {
             deadlines.set(*owner, Instant::from_millis(at));
         }
         assert!(deadlines.iter().eq(all.iter().copied()), "each owner has a number");
-        assert_eq!((deadlines.len(), deadlines.intervals(), deadlines.account().live()), (13, 2, 2));
+        assert_eq!((deadlines.len(), deadlines.intervals(), deadlines.account().live()), (15, 2, 2));
         let mut due = Vec::new();
         loop {
             match deadlines.step(Instant::from_millis(20)) {

@@ -2,7 +2,7 @@
 
 use super::Processor;
 use crate::effect::{Detached, Fed, Guard};
-use crate::last_error::ErrorKind;
+use crate::last_error::{ErrorKind, Whose};
 use crate::{
     AttachRefusal, EmitterId, Event, FeedRefusal, Instant, Message, Offer, Plan, Refusal, Refused, TaskId,
     Terms,
@@ -136,7 +136,7 @@ impl<P: Plan> Processor<P> {
         let Some(fed) = self.emitters.fed_mut(emitter) else { return false };
         fed.errors = fed.errors.wrapping_add(1);
         self.totals.emitter_errors = self.totals.emitter_errors.wrapping_add(1);
-        self.note_error(ErrorKind::Emitter, (None, Some(emitter)), 0, None, &message);
+        self.note_error(ErrorKind::Emitter, Whose::Emitter(emitter), &message);
         self.publish(|| Event::EmitterFailed { emitter });
         true
     }

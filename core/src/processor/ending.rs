@@ -8,7 +8,7 @@
 //!
 //! While the machine is *ending*, two walks go over the task slots. Each slot costs one unit of the budget of
 //! `advance`. The first walk settles the unsettled tasks and discards outcomes that do not outlive the end; then it
-//! removes the lanes that have no task. Then
+//! removes the lanes that have no task, and gives up the verdicts that are not confirmed. Then
 //! `poll_effect` hands out their effects, and the cache. When no effect is owed any more, the second walk abandons the
 //! attempts that still run: until then the host could report them. Last come the subscribers and `Drained`.
 //!
@@ -78,6 +78,8 @@ pub(super) struct Ending {
     phase: Phase,
     /// The deadline of a graceful drain.
     deadline: Option<Instant>,
+    /// While a graceful drain goes over the deliveries, to hand back what has not begun: the next slot.
+    handing_back: Option<u32>,
     walk: Walk,
     discards: bool,
 }
@@ -131,13 +133,16 @@ impl<P: Plan> Processor<P> {
 
     /// Begins the end. From now on nothing is admitted and nothing is due of schedules; waiters for room are sent away,
     /// emitters detached and schedules ended (all by effects), and the intervals stop. Admitted tasks go on until all
-    /// are settled or the deadline comes, or are settled as cancelled at once. A drain waits for unsettled tasks only,
-    /// not for handles or orphans. A second call can only bring the end nearer; an abort discards what an unfinished
+    /// are settled or the deadline comes, or are settled as cancelled at once. A drain waits for unsettled tasks
+    /// and for what engines have to confirm, not for handles or orphans. A second call can only bring the end nearer; an abort discards what an unfinished
     /// end would have kept. Does nothing once the machine is drained.
     ///
     /// The end is carried out by [`advance`](Self::advance), within its budget. When all effects are handed out,
     /// attempts that still run are *abandoned*: their places are freed, and later reports about them are late. A host
     /// that wants to wait for them delays that call of `advance`.
+    ///
+    /// A graceful drain hands back the deliveries of sources whose tasks have not begun, and waits until all verdicts are
+    /// confirmed and no pull is under way.
     ///
     /// A machine that is paused, or has a concurrency of 0, starts nothing while it drains, either: then the deadline
     /// ends it. A class that is paused keeps its tasks back likewise, and a hold all or
@@ -176,6 +181,8 @@ impl<P: Plan> Processor<P> {
         if self.ending.phase == Phase::Open {
             self.ending.phase = Phase::Draining;
             self.disarm_intervals();
+            self.sources.wake_all();
+            self.ending.handing_back = (self.sources.unconfirmed() > 0).then_some(0);
             self.publish(|| Event::Draining);
         }
         match mode {
@@ -205,6 +212,7 @@ impl<P: Plan> Processor<P> {
             self.deadlines.clear(Owner::Own(OwnTimer::Drain));
             self.deadlines.clear(Owner::Own(OwnTimer::Gate));
             self.ending.deadline = None;
+            self.ending.handing_back = None;
             self.ending.walk = Walk::Settling(0);
             self.gate.end();
             self.cache.close();
@@ -220,9 +228,17 @@ impl<P: Plan> Processor<P> {
     }
 
     /// Whether the end has work for `advance`.
+    #[inline]
     pub(super) fn is_end_due(&self) -> bool {
+        self.ending.phase == Phase::Draining && self.is_due_while_draining()
+    }
+
+    #[cold]
+    fn is_due_while_draining(&self) -> bool {
         match self.ending.walk {
-            Walk::None => self.ending.phase == Phase::Draining && self.is_all_settled(),
+            Walk::None => {
+                self.ending.handing_back.is_some() || (self.is_all_settled() && self.sources.is_settled())
+            }
             Walk::Settling(_) => true,
             Walk::Abandoning(_) => self.tally.orphans() > 0 && !self.has_effect(),
         }
@@ -232,6 +248,9 @@ impl<P: Plan> Processor<P> {
     pub(super) fn advance_end(&mut self, budget: u32) -> u32 {
         if budget == 0 || !self.is_end_due() {
             return 0;
+        }
+        if let Some(start) = self.ending.handing_back {
+            return self.hand_back_slots(start, budget);
         }
         if !self.ending.is_ending() {
             self.end_now(false);
@@ -248,23 +267,38 @@ impl<P: Plan> Processor<P> {
         used
     }
 
+    /// Hands back deliveries whose tasks have not begun, from slot `start` on. Returns the number of slots visited.
+    fn hand_back_slots(&mut self, start: u32, budget: u32) -> u32 {
+        let all = self.sources.capacity();
+        let end = start.saturating_add(budget).min(all);
+        (start..end).for_each(|index| self.hand_back(index));
+        self.ending.handing_back = (end < all).then_some(end);
+        end.saturating_sub(start)
+    }
+
     /// The first walk, from slot `start` on. Returns the number of slots visited.
     fn settle_slots(&mut self, start: u32, budget: u32) -> u32 {
         let tasks = self.tasks.capacity();
-        let all = tasks.saturating_add(self.lanes.as_deref().map_or(0, Lanes::capacity));
+        let lanes = self.lanes.as_deref().map_or(0, Lanes::capacity);
+        let all = tasks.saturating_add(lanes).saturating_add(self.sources.capacity());
         let nothing_left = if self.ending.discards {
             self.tasks.is_empty()
         } else {
             self.is_all_settled() && self.results.is_empty() && self.tally.unretained == 0
-        } && self.lanes.as_ref().is_none_or(|lanes| lanes.len() == 0);
+        } && self.lanes.as_ref().is_none_or(|lanes| lanes.len() == 0)
+            && self.sources.unconfirmed() == 0;
         let steps = all.saturating_sub(start).min(budget);
         let end = start.saturating_add(steps);
         if !nothing_left {
             for index in start..end {
                 if index < tasks {
                     self.end_task(index);
-                } else {
+                } else if index - tasks < lanes {
                     self.end_lane(index - tasks);
+                } else {
+                    let was_unconfirmed = self.sources.end_delivery(index - tasks - lanes);
+                    let left = &mut self.remains.deliveries;
+                    *left = left.saturating_add(u32::from(was_unconfirmed));
                 }
             }
         }
@@ -370,6 +404,9 @@ impl<P: Plan> Processor<P> {
         if self.tally.orphans() > 0 {
             return None;
         }
+        if let Some(waiter) = self.poll_sources() {
+            return Some(Effect::Wake(waiter));
+        }
         if let Some(waiter) = self.poll_subscribers() {
             return Some(Effect::Wake(waiter));
         }
@@ -382,6 +419,18 @@ impl<P: Plan> Processor<P> {
         self.remains.subscribers = self.remains.subscribers.saturating_add(self.subscribers.len());
         self.remains.totals = self.totals;
         Some(Effect::Drained)
+    }
+
+    /// Removes the sources. Returns the next waiter to wake.
+    fn poll_sources(&mut self) -> Option<P::Waiter> {
+        while let Some((source, waiter)) = self.sources.end_any() {
+            self.deadlines.clear(Owner::Source(self.sources.index_of(source)));
+            self.remains.sources = self.remains.sources.saturating_add(1);
+            if waiter.is_some() {
+                return waiter;
+            }
+        }
+        None
     }
 
     /// Removes the subscribers, or lets them read the unread events only. Returns the next waiter to wake.

@@ -76,6 +76,7 @@ impl<P: Plan> Processor<P> {
         let highest = u32::try_from(stats.highest).unwrap_or(u32::MAX);
         let Ledger { tasks, queued, running, .. } = self.ledger;
         let (waiters, permits) = self.admission.line.accounts();
+        let (sources, deliveries) = self.sources.accounts();
         Ledger {
             waiters,
             permits,
@@ -85,13 +86,15 @@ impl<P: Plan> Processor<P> {
             running: running.with(self.totals.started, self.tally.placed()),
             lanes: self.lanes.as_deref().map_or(self.ledger.lanes, Lanes::account),
             unique_keys: self.dedup.as_deref().map_or(self.ledger.unique_keys, Dedup::account),
+            sources,
+            deliveries,
             cache: Account { entered: stats.inserted, left, highest, bound: self.limits.cache.entries },
             ..self.ledger
         }
     }
 
     /// The state of the machine in numbers, at `now`. `settled` counts since the last health check; `missed` is 0.
-    /// O(priority classes).
+    /// O(priority classes and sources).
     #[must_use]
     pub fn health(&self, now: Instant) -> Health {
         let now = now.max(self.now);
@@ -111,6 +114,8 @@ impl<P: Plan> Processor<P> {
             orphans: self.tally.orphans(),
             free_room: self.free_room(),
             permits: self.admission.line.held(),
+            unconfirmed: self.sources.unconfirmed(),
+            sources_down: self.sources.down(),
             slow: self.slow(),
             settled: self.settled_since_health,
             oldest_wait: longest_waiting
@@ -142,6 +147,7 @@ impl<P: Plan> Processor<P> {
             .saturating_add(self.admission.line.retired())
             .saturating_add(self.schedules.retired())
             .saturating_add(self.emitters.retired())
+            .saturating_add(self.sources.retired())
             .saturating_add(self.subscribers.retired())
     }
 
@@ -165,6 +171,9 @@ impl<P: Plan> Processor<P> {
             intervals: self.deadlines.intervals(),
             sleeps: self.sleeps.len(),
             emitters: self.emitters.len(),
+            sources: self.sources.len(),
+            deliveries: self.sources.deliveries(),
+            pulling: self.sources.pulling(),
             subscribers: self.subscribers.len(),
             waiters: self.admission.line.len(),
             permits: self.admission.line.held(),
@@ -220,6 +229,7 @@ impl<P: Plan> Processor<P> {
         found.sleeps = self.sleeps.audit();
         found.schedules = self.schedules.audit();
         found.emitters = self.emitters.audit();
+        (found.sources, found.deliveries, found.pulling) = self.sources.audit();
         found.subscribers = self.subscribers.audit().0;
         (found.waiters, found.permits) = self.admission.line.audit();
         found.lanes =

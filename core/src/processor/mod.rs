@@ -5,7 +5,7 @@
 //! | purpose | files |
 //! |---|---|
 //! | construction | [`build`] |
-//! | commands of the host | [`submit`], [`emitter`], [`room`], [`lane`], [`dedup`], [`overflow`], [`schedule`], [`sleep`], [`control`], [`events`] |
+//! | commands of the host | [`submit`], [`emitter`], [`room`], [`lane`], [`dedup`], [`overflow`], [`schedule`], [`sleep`], [`source`], [`delivery`], [`control`], [`events`] |
 //! | reports of the host about attempts | [`report`], [`monitor`] |
 //! | time | [`advance`] |
 //! | attempts and effects | [`output`] |
@@ -52,6 +52,7 @@ mod getters;
 mod admission;
 mod deadlines;
 mod dedup;
+mod delivery;
 mod emitter;
 mod events;
 mod follow;
@@ -62,6 +63,7 @@ mod overflow;
 mod retry;
 mod settle;
 mod sleep;
+mod source;
 mod sweep;
 mod tally;
 #[cfg(test)]
@@ -84,6 +86,7 @@ use crate::queue::Queue;
 use crate::schedules::{Grid, Schedules};
 use crate::sleeps::Sleeps;
 use crate::slots::Slots;
+use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::Task;
 use crate::{ByOutcome, Event, Health, Instant, Ledger, Limits, Plan, Remains, Totals};
@@ -139,6 +142,7 @@ pub struct Processor<P: Plan> {
 
     sleeps: Sleeps<P::Waiter>,
     schedules: Schedules,
+    sources: Sources<P::Waiter>,
     emitters: Emitters<P::Listener>,
     subscribers: Subscribers<Event<P::Meta>, P::Waiter>,
     cache: Cache<P::Key, P::Value>,

@@ -102,11 +102,12 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     #[inline]
     pub fn has_effect(&self) -> bool {
-        // All five lists are empty if every head is `NIL`, which has all bits set. So one comparison does for all.
+        // All six lists are empty if every head is `NIL`, which has all bits set. So one comparison does for all.
         let heads = self.outbox.head()
             & self.sleeps.first_wake()
             & self.admission.line.first()
             & self.subscribers.first_wake()
+            & self.sources.first_wake()
             & self.schedules.first_due();
         (heads != NIL && self.lists_have_effect()) || self.sweep_due || self.has_end_effect()
     }
@@ -126,6 +127,7 @@ impl<P: Plan> Processor<P> {
             || self.sleeps.has_wake()
             || self.can_call_first()
             || self.subscribers.has_wake()
+            || self.sources.first_wake() != NIL
             || self.schedules.first_due() != NIL
     }
 
@@ -136,7 +138,7 @@ impl<P: Plan> Processor<P> {
     /// The effects of tasks come first, in the order in which the tasks began to owe one. For one task, `Stop` comes
     /// before its settlement, and `Observe` before a wake for its outcome, unless the end discards the outcome. Then
     /// come the wakes of sleeps, the grants of room (or, while draining, the end of the line, of the emitters and of the
-    /// schedules), the wakes of subscribers, what is due of schedules, the request to sweep, and the end.
+    /// schedules), the wakes of subscribers and of sources, what is due of schedules, the request to sweep, and the end.
     ///
     /// May change: the object of the effect. Slots are freed, and with them room.
     #[inline]
@@ -202,6 +204,9 @@ impl<P: Plan> Processor<P> {
             return Some(effect);
         }
         if let Some(waiter) = self.subscribers.pop_wake() {
+            return Some(Effect::Wake(waiter));
+        }
+        if let Some(waiter) = self.sources.pop_wake() {
             return Some(Effect::Wake(waiter));
         }
         // A drain has ended all schedules before it comes here.

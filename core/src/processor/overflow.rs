@@ -82,7 +82,9 @@ impl<P: Plan> Processor<P> {
     /// which has its key.
     fn leaves_place(&self, index: u32, reason: Refusal, terms: &Terms, has_place: bool) -> bool {
         let Some(state) = self.tasks.at(index).map(|older| older.state) else { return false };
-        let has_slot = || has_place || self.admission.has_slot(self.tasks.free());
+        // One that a source has delivered has a slot of its own to leave, and takes no room of delayed tasks.
+        let is_submitted = !self.is_delivered(index);
+        let has_slot = || is_submitted && (has_place || self.admission.has_slot(self.tasks.free()));
         match reason {
             // Both wait behind a third task, and take no room in the queue.
             Refusal::Full | Refusal::LaneFull if self.is_behind(index) => has_slot(),

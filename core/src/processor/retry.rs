@@ -30,7 +30,11 @@ impl<P: Plan> Processor<P> {
             _ => true,
         };
         let Some(job) = job else { return Err(None) };
-        if !is_covered || !tries.allow(attempts) || !self.can_start_again(index) {
+        if !is_covered || !tries.allow(attempts) {
+            return Err(Some(job));
+        }
+        let can_wait = self.can_start_again(index);
+        if !can_wait && !self.is_delivered(index) {
             return Err(Some(job));
         }
         let delay = match (delay, backoff.backoff()) {
@@ -38,32 +42,49 @@ impl<P: Plan> Processor<P> {
             (None, Some(backoff)) => backoff.delay(attempts, tries.jitter(), &mut self.rng),
             (None, None) => return Err(Some(job)),
         };
-        self.back_off(index, job, delay)?;
-        self.totals.retried = self.totals.retried.wrapping_add(1);
-        self.publish(|| Event::Retrying { task: id, meta, attempts, delay });
-        Ok(delay)
+        let left = if self.leave_to_engine(index, delay, true, !can_wait) {
+            Err(Some(job))
+        } else {
+            self.back_off(index, job, delay)
+        };
+        if left.is_ok() || self.leave_to_engine(index, delay, true, true) {
+            self.totals.retried = self.totals.retried.wrapping_add(1);
+            self.publish(|| Event::Retrying { task: id, meta, attempts, delay });
+        }
+        left.map(|()| delay)
     }
 
     /// Lets the task in slot `index`, whose attempt was snoozed, back off as if that attempt had not been; or settles
     /// the task.
     pub(super) fn snooze(&mut self, index: u32, job: P::Job, delay: Duration) -> Failure<(), P::Job> {
-        if !self.can_start_again(index) {
+        let can_wait = self.can_start_again(index);
+        if self.leave_to_engine(index, delay, false, !can_wait) {
+            self.count_snooze(index, delay);
+            self.end_cancelled(index, Some(CancelReason::HANDED_BACK), true);
+            return Failure::Settled { job: Some(job) };
+        }
+        if !can_wait {
             let later = self.has_later(index).then_some(CancelReason::SUPERSEDED);
             let reason = if self.ending.is_ending() { Some(CancelReason::ENDED) } else { later };
             self.end_cancelled(index, reason, true);
             return Failure::Settled { job: Some(job) };
         }
         if let Err(job) = self.back_off(index, job, delay) {
+            self.leave_to_engine(index, delay, false, true);
             self.settle_out_of_line(index, Input::TimeOut, None, true);
             return Failure::Settled { job };
         }
+        self.count_snooze(index, delay);
+        Failure::Retrying { value: (), delay }
+    }
+
+    fn count_snooze(&mut self, index: u32, delay: Duration) {
         self.totals.snoozed = self.totals.snoozed.wrapping_add(1);
         if let Some((task, snoozed)) = self.tasks.entry(index) {
             snoozed.attempts = snoozed.attempts.saturating_sub(1);
             let (meta, attempts) = (snoozed.meta, snoozed.attempts);
             self.publish(|| Event::Snoozed { task, meta, attempts, delay });
         }
-        Failure::Retrying { value: (), delay }
     }
 
     /// Whether the task in slot `index` can have a further attempt, if its terms allow one: there is an id for it, the

@@ -2,11 +2,11 @@
 
 use super::Processor;
 use super::deadlines::Owner;
-use crate::last_error::{ErrorKind, LastError};
+use crate::last_error::{ErrorKind, LastError, Whose};
 use crate::lifecycle::{Input, Next, State};
 use crate::list::NIL;
 use crate::task::{Claimant, Payload, Pending, Record, Task};
-use crate::{CancelReason, EmitterId, Event, Message, Outcome, OutcomeKind, Plan, Settlement, TaskId};
+use crate::{CancelReason, Event, Message, Outcome, OutcomeKind, Plan, Settlement};
 
 impl<P: Plan> Processor<P> {
     /// Fixes the outcome of the unsettled task in slot `index`, with its `value` if it has one, and notes the effects
@@ -35,9 +35,13 @@ impl<P: Plan> Processor<P> {
             task.payload = value;
         }
         let mut pending = if runs_on && asks_to_stop { Pending::STOP } else { Pending::NONE };
-        let mut is_retained = false;
+        let mut has_more_to_do = false;
         match &task.claimant {
             Claimant::Nobody | Claimant::Callback(_) => pending = pending.with(Pending::SETTLE),
+            Claimant::Delivery(_) => {
+                pending = pending.with(Pending::SETTLE);
+                has_more_to_do = true;
+            }
             Claimant::Handle(waiter) => {
                 self.tally.unclaimed = self.tally.unclaimed.wrapping_add(1);
                 if waiter.is_some() {
@@ -50,7 +54,7 @@ impl<P: Plan> Processor<P> {
                     pending = pending.held();
                 }
             }
-            Claimant::Retention => is_retained = true,
+            Claimant::Retention => has_more_to_do = true,
         }
         task.pending = pending;
         if !pending.is_empty() {
@@ -63,8 +67,8 @@ impl<P: Plan> Processor<P> {
         if self.gate.is_followed() && !runs_on {
             self.follow_end(index);
         }
-        if is_retained {
-            self.keep_result(index);
+        if has_more_to_do {
+            self.keep_or_judge(index, kind);
         }
         self.totals.settled.add(kind);
         self.settled_since_health.add(kind);
@@ -167,13 +171,16 @@ impl<P: Plan> Processor<P> {
     fn release_in_place(&mut self, index: u32) -> Option<Settlement<P>> {
         let (id, task) = self.tasks.entry(index)?;
         let (record, starts, reason) = (task.record(id), task.starts, task.reason());
-        let claimant = core::mem::replace(&mut task.claimant, Claimant::Nobody);
+        let mut claimant = core::mem::replace(&mut task.claimant, Claimant::Nobody);
         let payload = core::mem::replace(&mut task.payload, Payload::Away);
         task.pending = task.pending.without(Pending::REASON);
         let next = self.tally.step(task, Input::Release);
         debug_assert!(next.is_some(), "only a settled task is released");
         if next == Some(Next::Free) {
             self.free(index, starts);
+        } else if let (Claimant::Delivery(_), Some(task)) = (&claimant, self.tasks.at_mut(index)) {
+            // It keeps the place of its delivery until its attempt has stopped.
+            core::mem::swap(&mut task.claimant, &mut claimant);
         }
         Some(self.hand_out(record, claimant, payload, reason))
     }
@@ -199,6 +206,7 @@ impl<P: Plan> Processor<P> {
                 self.tally.unclaimed = self.tally.unclaimed.wrapping_sub(1);
                 waiter = held;
             }
+            Claimant::Delivery(delivery) => self.leave_slot_of(delivery),
             Claimant::Nobody | Claimant::Retention => {}
         }
         let outcome = match payload {
@@ -217,7 +225,9 @@ impl<P: Plan> Processor<P> {
 
     /// Frees the slot of a task whose outcome has left and whose attempt is over. `starts` is the number of its starts.
     pub(super) fn free(&mut self, index: u32, starts: u32) {
-        self.take_out(index, starts);
+        if let Some(Task { claimant: Claimant::Delivery(delivery), .. }) = self.take_out(index, starts) {
+            self.leave_slot_of(delivery);
+        }
     }
 
     /// As [`free`](Self::free), and returns the task.
@@ -232,8 +242,16 @@ impl<P: Plan> Processor<P> {
         self.tasks.take(index, starts.saturating_sub(1))
     }
 
-    /// Retains the outcome of the task in slot `index`, unless the host observes it first, or the machine is ending.
+    /// The task in slot `index`, whose outcome is to be retained or is awaited by an engine, has settled in this way.
     #[cold]
+    fn keep_or_judge(&mut self, index: u32, kind: OutcomeKind) {
+        match self.tasks.at(index).map(|task| &task.claimant) {
+            Some(Claimant::Delivery(delivery)) => self.owe_verdict(index, *delivery, kind),
+            _ => self.keep_result(index),
+        }
+    }
+
+    /// Retains the outcome of the task in slot `index`, unless the host observes it first, or the machine is ending.
     fn keep_result(&mut self, index: u32) {
         let is_ending = self.ending.is_ending();
         let effects = if is_ending { Pending::DISCARD } else { Pending::NONE };
@@ -275,24 +293,29 @@ impl<P: Plan> Processor<P> {
     pub(super) fn note_task_error(&mut self, kind: ErrorKind, index: u32, message: &Message) {
         let Some((id, task)) = self.tasks.entry(index) else { return };
         let (attempt, meta) = (task.attempts, task.meta);
-        self.note_error(kind, (Some(id), None), attempt, Some(meta), message);
+        if let Claimant::Delivery(delivery) = task.claimant {
+            self.sources.explain(delivery, message);
+        }
+        self.note_error(kind, Whose::Task { task: id, attempt, meta }, message);
     }
 
-    /// Notes an error of a task or an emitter. It is large, so it is written in place.
+    /// Notes an error. It is large, so it is written in place.
     #[inline]
-    pub(super) fn note_error(
-        &mut self,
-        kind: ErrorKind,
-        (task, emitter): (Option<TaskId>, Option<EmitterId>),
-        attempt: u32,
-        meta: Option<P::Meta>,
-        message: &Message,
-    ) {
+    pub(super) fn note_error(&mut self, kind: ErrorKind, whose: Whose<P::Meta>, message: &Message) {
         self.streak = self.streak.saturating_add(1);
+        let (mut task, mut attempt, mut meta, mut emitter, mut source) = (None, 0, None, None, None);
+        match whose {
+            Whose::Task { task: id, attempt: number, meta: of } => {
+                (task, attempt, meta) = (Some(id), number, Some(of));
+            }
+            Whose::Emitter(id) => emitter = Some(id),
+            Whose::Source(id) => source = Some(id),
+        }
         self.last_error = Some(LastError {
             kind,
             task,
             emitter,
+            source,
             attempt,
             meta,
             message: *message,

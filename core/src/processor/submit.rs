@@ -142,7 +142,12 @@ impl<P: Plan> Processor<P> {
 
     /// Admits a task for which there is room.
     #[inline(always)]
-    fn take_in(&mut self, now: Instant, offer: Offer<P>, terms: &Terms) -> Result<TaskId, Refused<Offer<P>>> {
+    pub(super) fn take_in(
+        &mut self,
+        now: Instant,
+        offer: Offer<P>,
+        terms: &Terms,
+    ) -> Result<TaskId, Refused<Offer<P>>> {
         let mut state = if terms.is_delayed() { State::Delayed } else { State::Queued };
         let has_callback = matches!(offer.route, Route::Callback(_));
         let for_handle = matches!(offer.route, Route::Handle);
@@ -179,7 +184,7 @@ impl<P: Plan> Processor<P> {
 
     /// Counts a refusal, and hands the offer back.
     #[cold]
-    fn refuse(&mut self, reason: Refusal, offer: Offer<P>) -> Refused<Offer<P>> {
+    pub(super) fn refuse(&mut self, reason: Refusal, offer: Offer<P>) -> Refused<Offer<P>> {
         self.totals.refused = self.totals.refused.wrapping_add(1);
         let meta = offer.meta;
         self.publish(|| Event::Refused { meta, reason });

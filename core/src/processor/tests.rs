@@ -14,6 +14,7 @@ mod overflow;
 mod permits;
 mod schedules;
 mod sleep;
+mod sources;
 mod timeouts;
 mod tries;
 

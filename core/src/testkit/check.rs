@@ -6,7 +6,7 @@ use super::calls::{Answer, Call, observer};
 use super::flaws::Flaw;
 use super::oracle::{Fault, Oracle, Summary};
 use super::script::Script;
-use super::steps::{Step, emitters, schedules};
+use super::steps::{Step, emitters, schedules, sources};
 
 /// How many of the last steps are repeated after all work is finished.
 const MOST_AGAIN: usize = 40;
@@ -59,6 +59,9 @@ impl Oracle {
         }
         if let Some(terms) = script.setup.first_schedule() {
             Step::from(schedules::Step::Schedule { terms }).take(self)?;
+        }
+        if let Some(terms) = script.setup.first_source() {
+            Step::from(sources::Step::Open { terms }).take(self)?;
         }
         for &step in &script.steps {
             step.take(self)?;

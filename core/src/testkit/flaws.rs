@@ -84,6 +84,10 @@ flaws! {
     KeepsProgress,
     NeverSlow,
     ForgetsSlowOrphans,
+    ForgetsUnconfirmed,
+    ForgetsVerdicts,
+    IgnoresEngineErrors,
+    HandsBackWhatTimedOut,
 }
 
 /// The classes of things, other than tasks, with a limit.
@@ -109,4 +113,5 @@ classes! {
     Sleeps,
     Lanes,
     Schedules,
+    Sources,
 }

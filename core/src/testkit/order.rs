@@ -115,12 +115,15 @@ impl Order {
     /// instead.
     pub(super) const fn in_batch(self) -> Self {
         match self.way() {
-            Way::Handle => {
-                let Self([a, b, c, d, e, f, g]) = self;
-                Self([a | 3 << 3, b, c, d, e, f, g])
-            }
+            Way::Handle => self.delivered(),
             _ => self,
         }
+    }
+
+    /// The order of a delivery, whose outcome goes nowhere.
+    pub(super) const fn delivered(self) -> Self {
+        let Self([a, b, c, d, e, f, g]) = self;
+        Self([a | 3 << 3, b, c, d, e, f, g])
     }
 
     pub(super) fn retry(self) -> Retry {

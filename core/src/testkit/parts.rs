@@ -9,6 +9,7 @@
 macro_rules! for_each_part {
     ($then:ident) => {
         $then! {
+            Sources(sources): (188..=196, _),
             Classes(classes): (197, _),
             Overflow(overflow): (198 | 199, _),
             Lanes(lanes): (200..=205, _),

@@ -3,13 +3,12 @@
 use core::time::Duration;
 
 use super::choices::{pick, rate};
-use crate::{CacheLimits, Drain, Instant, LaneLimits, Limits, Overflow, Policy, ResultLimits};
+use crate::{CacheLimits, Drain, Instant, LaneLimits, Limits, Overflow, Policy, ResultLimits, SourceLimits};
 
 /// Bytes that choose the limits. Most limits are small, so that scripts reach them. Now and then the queue is long, or
 /// there are so many sleeps that the machine has a wide timer wheel.
 ///
-/// In use are the first 19 bytes, those with the numbers 20 to 22 and 24 to 28, and the last two. The others are free for the
-/// limits of further parts: zero must choose the limit with which the part does nothing, so that a script that was kept before
+/// All are in use. A further part has to share one: zero must choose the limit with which the part does nothing, so that a script that was kept before
 /// does what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setup(pub [u8; Setup::BYTES]);
@@ -60,6 +59,10 @@ impl Setup {
             subscribers: u32::from(subscribers % 3),
             events: u32::from(events % 6) + 1,
             schedules: u32::from(self.0[24] % 4),
+            sources: SourceLimits {
+                sources: u32::from(self.0[19] % 3),
+                credit: pick(&[None, Some(2), Some(5), Some(0)], self.0[19] / 3),
+            },
             overflow: match self.0[18] {
                 0..128 => Overflow::Refuse,
                 128..192 => Overflow::DropOldest,
@@ -99,6 +102,11 @@ impl Setup {
     /// The bytes that choose a schedule for the beginning, if there may be any.
     pub(super) const fn first_schedule(&self) -> Option<[u8; 2]> {
         if self.0[24] % 4 == 0 { None } else { Some([self.0[25], self.0[26]]) }
+    }
+
+    /// The bytes that choose a source for the beginning, if there may be any.
+    pub(super) const fn first_source(&self) -> Option<[u8; 3]> {
+        if self.0[19] % 3 == 0 { None } else { Some([self.0[23], self.0[29], 0]) }
     }
 
     /// Whether the lowest level of the machine's wheel is wider than the others.

@@ -12,11 +12,13 @@ use plimsoll_core::testkit::calls::attempts::{self, Stopped};
 use plimsoll_core::testkit::calls::effects::{self, Done, Settled};
 use plimsoll_core::testkit::calls::permits::{self, Room};
 use plimsoll_core::testkit::calls::sleeps::{self, Slept};
-use plimsoll_core::testkit::calls::{cache, emitters, gate, observer, submissions, subscribers, tasks, time};
+use plimsoll_core::testkit::calls::{
+    cache, emitters, gate, observer, sources, submissions, subscribers, tasks, time,
+};
 use plimsoll_core::testkit::{
     Answer, Call, Flaw, Host, Oracle, Script, Setup, Step, check, check_flawed, steps, trace,
 };
-use plimsoll_core::{Drain, OutcomeKind, Phase, Refusal, Wake};
+use plimsoll_core::{Drain, OutcomeKind, Phase, Refusal, Verdict, Wake};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -180,12 +182,13 @@ proptest! {
         let mode = if keeps { Drain::Cancel } else { Drain::Abort };
         host.call(&gate::Call::Drain { now, mode }.into());
         let lanes = limits.lanes.lanes + 1;
-        let most_units = 2 * limits.task_slots() + lanes + 8 * host.machine().census().timers;
+        let most_units = 2 * limits.task_slots() + lanes + limits.credit() + 8 * host.machine().census().timers;
         let most_effects = 3 * limits.task_slots()
             + limits.waiters
             + limits.sleep_slots()
             + limits.emitters
             + limits.schedules
+            + limits.sources.sources
             + 2 * limits.subscribers
             + limits.cache.entries
             + 1;
@@ -226,8 +229,8 @@ proptest! {
 #[test]
 fn canary_every_flaw_is_found() {
     for flaw in Flaw::all() {
-        let found = seeded(5_000).filter(|script| check_flawed(script, flaw).is_err()).take(20).count();
-        assert_eq!(found, 20, "{flaw:?} was found by {found} of 5,000 scripts");
+        let found = seeded(6_000).filter(|script| check_flawed(script, flaw).is_err()).take(20).count();
+        assert_eq!(found, 20, "{flaw:?} was found by {found} of 6,000 scripts");
     }
 }
 
@@ -248,6 +251,7 @@ fn scripts_reach_everything() {
     let (mut slept, mut slept_on, mut cut_short, mut kept, mut abandoned) = (0, 0, 0, 0, 0);
     let (mut too_heavy, mut no_room, mut room_made) = (0, 0, 0);
     let (mut due, mut missed, mut unscheduled) = (0, 0, 0);
+    let (mut verdicts, mut renewed, mut redelivered, mut not_confirmed) = (BTreeMap::new(), 0, 0, 0);
     let (mut wide, mut mixed, mut long_queues, mut longest_batch) = (0, 0, 0, 0);
     for script in seeded(400) {
         wide += u32::from(script.setup.limits().timer_slots() >= 1 << 13);
@@ -294,6 +298,15 @@ fn scripts_reach_everything() {
                 Answer::Cache(cache::Answer::Removed(Some(_))) => {
                     room_made += u32::from(matches!(call, Call::Cache(cache::Call::MakeRoom { .. })));
                 }
+                Answer::Sources(sources::Answer::Verdict(Some((_, verdict)))) => {
+                    let kind = match verdict {
+                        Verdict::Dead { why, .. } => why.to_string(),
+                        Verdict::Again { counted, .. } => format!("again, counted: {counted}"),
+                        verdict => format!("{verdict:?}"),
+                    };
+                    *verdicts.entry(kind).or_insert(0) += 1;
+                }
+                Answer::Sources(sources::Answer::Renewal(Some(_))) => renewed += 1,
                 Answer::Sleeps(sleeps::Answer::Slept(Slept::Over(..))) => slept += 1,
                 Answer::Sleeps(sleeps::Answer::Slept(Slept::Sleeping(_))) => slept_on += 1,
                 Answer::Sleeps(sleeps::Answer::Slept(Slept::Gone(_))) => cut_short += 1,
@@ -302,6 +315,7 @@ fn scripts_reach_everything() {
         }
         let totals = check(&script).unwrap().totals;
         slow += totals.slow;
+        redelivered += totals.redelivered;
         let mut oracle = Oracle::new(&script.setup, None).unwrap();
         oracle.run(&script).unwrap();
         let machine = oracle.host().machine();
@@ -309,13 +323,14 @@ fn scripts_reach_everything() {
         let left = machine.remains().unwrap();
         remains += left.cancelled;
         kept += left.kept;
+        not_confirmed += left.deliveries;
         abandoned += left.abandoned;
         long_queues += u32::from(machine.ledger().queued.highest > 64);
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 60, "{calls:?}");
-    assert_eq!(answers.len(), 51, "{answers:?}");
+    assert_eq!(calls.len(), 74, "{calls:?}");
+    assert_eq!(answers.len(), 61, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");
     assert!(slept > 20 && slept_on > 20 && cut_short > 20, "{slept} {slept_on} {cut_short}");
@@ -328,6 +343,8 @@ fn scripts_reach_everything() {
     assert!(tried_again > 5, "{tried_again}");
     assert!(too_heavy > 50 && no_room > 5 && room_made > 40, "{too_heavy} {no_room} {room_made}");
     assert!(due > 500 && missed > 50 && unscheduled > 50, "{due} {missed} {unscheduled}");
+    assert!(verdicts.len() == 9 && verdicts["Done"] > 20, "{verdicts:?}");
+    assert!(renewed > 5 && redelivered > 50 && not_confirmed > 20, "{renewed} {redelivered} {not_confirmed}");
     assert!(wide > 2 && long_queues > 2, "{wide} {long_queues}");
     assert!(mixed > 50 && longest_batch > 64, "{mixed} {longest_batch}");
     assert!(retried > 50 && orphaned > 50 && stops > 50 && remains > 50);

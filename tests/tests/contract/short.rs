@@ -1,6 +1,6 @@
 //! All scripts of a few steps: no chance is involved.
 
-use plimsoll_core::testkit::steps::{attempts, effects, gate, permits, submissions, tasks, time};
+use plimsoll_core::testkit::steps::{attempts, effects, gate, permits, sources, submissions, tasks, time};
 use plimsoll_core::testkit::{Order, Script, Setup, Step, check};
 
 /// All that five steps out of twelve can do to machines of these limits.
@@ -119,4 +119,29 @@ fn all_short_ends() {
         gate::Step::Abort.into(),
     ];
     check_all(steps, &[TIGHT, ROOMY]);
+}
+
+/// One place of the credit, in an engine that can delay.
+#[test]
+fn all_short_deliveries() {
+    let order = CALLBACK;
+    let steps = [
+        sources::Step::Pull { source: 0, times: 1, order }.into(),
+        sources::Step::BeginPull { source: 0 }.into(),
+        sources::Step::Deliver { source: 0, order: TIMED }.into(),
+        sources::Step::Settle { source: 0, times: 0, how: 0 }.into(),
+        sources::Step::Settle { source: 0, times: 0, how: 1 }.into(),
+        sources::Step::Wait { source: 0 }.into(),
+        sources::Step::Close { source: 0, budget: 0 }.into(),
+        gate::Step::Start { count: 1 }.into(),
+        attempts::Step::Fail { attempt: 0, with_job: true }.into(),
+        attempts::Step::Complete { attempt: 0 }.into(),
+        time::Step::Advance { jump: 4, budget: 0 }.into(),
+        gate::Step::DrainGracefully { within: 4 }.into(),
+    ];
+    let with_source = |mut bytes: [u8; Setup::BYTES], terms| {
+        (bytes[19], bytes[23]) = (1, terms);
+        bytes
+    };
+    check_all(steps, &[with_source(TIGHT, 17), with_source(ROOMY, 1), with_source(NONE, 34)]);
 }

@@ -7,6 +7,7 @@ use plimsoll_core::testkit::calls::effects::{self, Done, Settled};
 use plimsoll_core::testkit::calls::emitters;
 use plimsoll_core::testkit::calls::permits::{self, Room};
 use plimsoll_core::testkit::calls::sleeps::{self, Slept};
+use plimsoll_core::testkit::calls::sources::{self, Arrived};
 use plimsoll_core::testkit::calls::submissions::{self, Offer, Offered, Returned};
 use plimsoll_core::testkit::calls::tasks::{self, Claimed};
 use plimsoll_core::testkit::calls::time::{self, Swept};
@@ -39,7 +40,8 @@ impl Values {
             )
             | Call::Tasks(tasks::Call::Claim { waiter, .. })
             | Call::Sleeps(sleeps::Call::Sleep { waiter, .. } | sleeps::Call::Resleep { waiter, .. })
-            | Call::Subscribers(subscribers::Call::WaitEvent { waiter, .. }) => self.enter(waiter, "waiter"),
+            | Call::Subscribers(subscribers::Call::WaitEvent { waiter, .. })
+            | Call::Sources(sources::Call::Wait { waiter, .. }) => self.enter(waiter, "waiter"),
             Call::Emitters(emitters::Call::Attach { guard, .. }) => {
                 guard.into_iter().for_each(|listener| self.enter(listener, "listener"));
             }
@@ -78,6 +80,7 @@ fn returned(answer: &Answer) -> Vec<u32> {
     }
     match answer {
         Answer::Emitters(answer) => returned_by_emitter(answer, &mut out),
+        Answer::Sources(answer) => returned_by_source(answer, &mut out),
         Answer::Attempts(answer) => returned_by_report(answer, &mut out),
         Answer::Effects(effects::Answer::Effect(Some(done))) => returned_by_effect(done, &mut out),
         Answer::Permits(answer) => match answer {
@@ -148,6 +151,16 @@ fn returned_by_emitter(answer: &emitters::Answer, out: &mut Vec<u32>) {
     }
 }
 
+fn returned_by_source(answer: &sources::Answer, out: &mut Vec<u32>) {
+    match answer {
+        sources::Answer::Arrived(Arrived::Judged { back, .. } | Arrived::Refused(back)) => out.push(*back),
+        sources::Answer::Waits(Err(waiter)) => out.push(*waiter),
+        sources::Answer::Waits(Ok(waiter)) => out.extend(*waiter),
+        sources::Answer::Closed(waiter) => out.extend(waiter.iter().copied().flatten()),
+        _ => {}
+    }
+}
+
 fn returned_by_report(answer: &attempts::Answer, out: &mut Vec<u32>) {
     match answer {
         attempts::Answer::Completed(Err((_, output))) => out.push(*output),
@@ -202,7 +215,8 @@ fn offers(call: &Call) -> Vec<Offer> {
             submissions::Call::Submit { offer, .. } | submissions::Call::TrySubmit { offer, .. },
         )
         | Call::Permits(permits::Call::SubmitReserved { offer, .. })
-        | Call::Emitters(emitters::Call::Feed { offer, .. }) => vec![*offer],
+        | Call::Emitters(emitters::Call::Feed { offer, .. })
+        | Call::Sources(sources::Call::Deliver { offer, .. }) => vec![*offer],
         Call::Emitters(emitters::Call::FeedBatch { offers, .. }) => {
             offers.iter().flatten().copied().collect()
         }
@@ -227,6 +241,9 @@ pub fn admissions(call: &Call, answer: &Answer) -> Vec<(u32, Option<u32>)> {
     };
     let admitted = |offer: &Offer| match (offered(answer), answer) {
         (Some(offered), _) => offered.is_ok(),
+        (None, Answer::Sources(sources::Answer::Arrived(arrived))) => {
+            matches!(arrived, Arrived::Admitted { .. })
+        }
         (None, Answer::Emitters(emitters::Answer::Batch { left, .. })) => !is_left(offer, left),
         _ => false,
     };

@@ -34,6 +34,8 @@ impl Model {
             ("waiters", size(self.line.iter())),
             ("permits", self.permits()),
             ("sleeps", size(0..self.sleeps.len())),
+            ("sources", self.inlet.len()),
+            ("deliveries", self.inlet.deliveries()),
             ("schedules", size(0..self.calendar.len())),
             ("lanes", self.keyed_lanes()),
             ("unique keys", self.live_keys()),

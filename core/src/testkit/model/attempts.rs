@@ -209,23 +209,34 @@ impl Model {
             }
         };
         let settled = Answer::Snoozed(Ok(Stopped::Settled { job: Some(job) }));
-        if !self.can_start_again(meta) {
+        let can_wait = self.can_start_again(meta);
+        if self.leave_to_engine(meta, delay, false, !can_wait) {
+            self.count_snooze(meta, delay);
+            self.settle_cancelled(meta, Some(CancelReason::HANDED_BACK));
+            return settled;
+        }
+        if !can_wait {
             let later = self.has_later(meta).then_some(CancelReason::SUPERSEDED);
             let reason = if self.ending { Some(CancelReason::ENDED) } else { later };
             self.settle_cancelled(meta, reason);
             return settled;
         }
         if self.set_back(meta, job, delay).is_none() {
+            self.leave_to_engine(meta, delay, false, true);
             self.settle(meta, OutcomeKind::TimedOut, None);
             return settled;
         }
+        self.count_snooze(meta, delay);
+        Answer::Snoozed(Ok(Stopped::Retrying { delay }))
+    }
+
+    fn count_snooze(&mut self, meta: u32, delay: Duration) {
         one(&mut self.totals.snoozed);
         let counts = self.has(Flaw::CountsSnoozes);
-        let Some(task) = self.at(meta) else { return settled };
+        let Some(task) = self.at(meta) else { return };
         task.attempts -= u32::from(!counts);
         let attempts = task.attempts;
         self.publish(|model| Event::Snoozed { task: model.id_of(meta), meta, attempts, delay });
-        Answer::Snoozed(Ok(Stopped::Retrying { delay }))
     }
 
     /// Whether there is an id for a further attempt, and the machine is not ending.
@@ -246,7 +257,8 @@ impl Model {
         let task = self.task(meta)?;
         let (attempts, order) = (task.attempts, task.order);
         let retry = order.retry();
-        if !retry.allows(attempts) || !kind_is_retried || !self.can_start_again(meta) {
+        let can_wait = self.can_start_again(meta);
+        if !retry.allows(attempts) || !kind_is_retried || !(can_wait || self.is_delivered(meta)) {
             return None;
         }
         let delay = delay.unwrap_or_else(|| {
@@ -257,10 +269,13 @@ impl Model {
             }
             drawn
         });
-        self.set_back(meta, job, delay)?;
-        one(&mut self.totals.retried);
-        self.publish(|model| Event::Retrying { task: model.id_of(meta), meta, attempts, delay });
-        Some(delay)
+        let is_left = self.leave_to_engine(meta, delay, true, !can_wait);
+        let backs_off = !is_left && self.set_back(meta, job, delay).is_some();
+        if backs_off || self.leave_to_engine(meta, delay, true, true) {
+            one(&mut self.totals.retried);
+            self.publish(|model| Event::Retrying { task: model.id_of(meta), meta, attempts, delay });
+        }
+        backs_off.then_some(delay)
     }
 
     /// Lets the task back off for this long, if it is ready by its deadline then.

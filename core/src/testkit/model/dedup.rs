@@ -25,6 +25,10 @@ impl Model {
     }
 
     /// How many keys have a task.
+    pub(super) fn has_task_with_key(&self, key: u64) -> bool {
+        self.waiting_with(key).or_else(|| self.running_with(key)).is_some()
+    }
+
     pub(super) fn live_keys(&self) -> u32 {
         let mut keys: Vec<u64> =
             self.tasks.iter().filter(|task| task.is_in_lane()).filter_map(Task::key).collect();

@@ -24,7 +24,7 @@ impl Model {
             Phase::Drained => false,
         };
         let is_any_due = self.phase == Phase::Open && self.calendar.is_any_due();
-        let has_wake = self.sleeps.has_wake() || self.ring.has_wake();
+        let has_wake = self.sleeps.has_wake() || self.ring.has_wake() || self.inlet.has_wake();
         in_line || !self.outbox.is_empty() || has_wake || is_any_due || self.sweep_due
     }
 
@@ -44,6 +44,9 @@ impl Model {
         }
         if let Some(waiter) = self.ring.wake() {
             return Some(Done::Wake(waiter));
+        }
+        if let Some(wake) = self.take_source_wake() {
+            return Some(wake);
         }
         if self.phase == Phase::Open && self.calendar.is_any_due() {
             return self.take_due().map(Done::Due);

@@ -19,6 +19,8 @@ impl Model {
             self.disarm(Owner::Sweep);
             self.sweep_due = false;
             self.intervals = [false; 2];
+            self.wake_all_sources();
+            self.inlet.handing_back = (self.inlet.unconfirmed() > 0).then_some(0);
             self.publish(|_| Event::Draining);
         }
         match mode {
@@ -46,6 +48,7 @@ impl Model {
         self.disarm(Owner::Drain);
         self.disarm(Owner::Gate);
         self.ending = true;
+        self.inlet.handing_back = None;
         self.cache.is_closed = true;
         if discards && !self.discards {
             self.walked = 0;
@@ -64,7 +67,7 @@ impl Model {
             return false;
         }
         match (self.ending, self.is_walked()) {
-            (false, _) => self.is_quiet(),
+            (false, _) => self.inlet.handing_back.is_some() || (self.is_quiet() && self.inlet.is_settled()),
             (true, false) => true,
             (true, true) => self.count(Task::is_orphan) > 0 && !self.has_effect(),
         }
@@ -74,15 +77,18 @@ impl Model {
         self.ending && self.walked >= self.walk_length()
     }
 
-    /// How many slots and lanes the first walk visits.
+    /// How many slots, lanes and deliveries the first walk visits.
     fn walk_length(&self) -> u32 {
-        self.limits.task_slots() + self.lane_numbers()
+        self.limits.task_slots() + self.lane_numbers() + self.limits.credit()
     }
 
     /// Visits as many slots as the budget allows. Returns how many.
     pub(super) fn walk(&mut self, budget: u32) -> u32 {
         if budget == 0 || !self.end_goes_on() {
             return 0;
+        }
+        if let Some(start) = self.inlet.handing_back {
+            return self.hand_back(start, budget);
         }
         if !self.ending {
             self.end_now(false);
@@ -94,12 +100,15 @@ impl Model {
             self.tasks.is_empty()
         } else {
             self.is_quiet() && self.kept.is_empty() && retained == 0
-        } && self.keyed_lanes() == 0;
+        } && self.keyed_lanes() == 0
+            && self.inlet.unconfirmed() == 0;
         for _ in 0..steps {
             let slot = self.walked;
             self.walked += 1;
-            if let Some(number) = slot.checked_sub(self.limits.task_slots()) {
-                self.end_lane(number);
+            match slot.checked_sub(self.limits.task_slots()) {
+                Some(number) if number < self.lane_numbers() => self.end_lane(number),
+                Some(number) => self.end_delivery(number - self.lane_numbers()),
+                None => {}
             }
             self.in_slot(slot).into_iter().for_each(|meta| self.give_up(meta));
         }
@@ -181,6 +190,9 @@ impl Model {
         }
         if self.count(Task::is_orphan) > 0 {
             return None;
+        }
+        if let Some(wake) = self.end_sources() {
+            return Some(wake);
         }
         while self.discards && self.ring.len() > 0 {
             self.remains.subscribers += 1;

@@ -54,6 +54,7 @@ impl Model {
         self.compare_lanes(machine, found);
         self.compare_keys(machine, found);
         self.compare_schedules(machine, found);
+        self.compare_sources(machine, found);
         for emitter in &self.emitters {
             found.of("fed by an emitter", &Some(emitter.fed), &machine.emitter_fed(emitter.id));
             let stranger = EmitterId::from_bits(strange(emitter.id.to_bits()));

@@ -29,6 +29,9 @@ impl Model {
             intervals: timers(|owner| matches!(owner, Owner::Health | Owner::Sweep)),
             sleeps: u32::try_from(self.sleeps.len()).unwrap_or(u32::MAX),
             emitters: size(self.emitters.iter()),
+            sources: self.inlet.len(),
+            deliveries: self.inlet.deliveries(),
+            pulling: self.inlet.pulling(),
             subscribers: u32::try_from(self.ring.len()).unwrap_or(u32::MAX),
             waiters: size(self.line.iter()),
             permits: self.permits(),
@@ -74,6 +77,8 @@ impl Model {
             orphans: self.orphans(),
             free_room: self.free_room(),
             permits: self.permits(),
+            unconfirmed: self.inlet.unconfirmed(),
+            sources_down: self.inlet.down(),
             slow: self.slow(),
             settled: self.since_health,
             oldest_wait: oldest.unwrap_or_default(),
@@ -90,10 +95,13 @@ impl Model {
         self.since_health = crate::ByOutcome::default();
     }
 
-    /// Whether there are slots for all unsettled tasks, orphans and places of permits.
+    /// Whether there are slots for all unsettled tasks, orphans and places of permits: those that a source has delivered have
+    /// slots of their own.
     fn is_within_bounds(&self) -> bool {
         let most = self.limits.queue + self.limits.concurrency + self.limits.delayed;
-        self.count(|task| task.stage != Stage::Over || task.placed) + self.permits() <= most
+        let takes_slot = |task: &Task| task.stage != Stage::Over || task.placed;
+        let submitted = self.count(|task| takes_slot(task) && task.delivery.is_none());
+        submitted + self.permits() <= most && self.inlet.with_task() <= self.limits.credit()
     }
 
     fn free_room(&self) -> u32 {

@@ -24,6 +24,7 @@ mod permits;
 mod schedules;
 mod settle;
 mod sleeps;
+mod sources;
 mod submissions;
 mod subscribers;
 mod task;
@@ -42,7 +43,7 @@ use super::parts::for_each_part;
 use super::setup::Setup;
 use crate::{
     AttemptId, ByOutcome, Event, Health, Instant, LastError, Ledger, Limits, Phase, Remains, ScheduleId,
-    SleepId, TaskId, Totals,
+    SleepId, SourceId, TaskId, Totals,
 };
 use cache::CacheModel;
 pub(super) use comparison::{Comparison, Difference};
@@ -53,6 +54,7 @@ use lanes::{Lanes, Shutter};
 use permits::Permit;
 use schedules::Calendar;
 use sleeps::Sleepers;
+use sources::Inlet;
 use subscribers::Ring;
 use task::{Parting, Stage, Task, after};
 use wheel::Timers;
@@ -108,6 +110,7 @@ pub struct Model {
     remembered: Remembered,
     calendar: Calendar,
     sleeps: Sleepers,
+    inlet: Inlet,
     line: Vec<Permit>,
     emitters: Vec<EmitterModel>,
     ring: Ring,
@@ -139,6 +142,7 @@ enum Owner {
     /// The lane with this key.
     Lane(u64),
     Schedule(ScheduleId),
+    Source(SourceId),
 }
 
 /// Adds one to a count.
@@ -187,6 +191,7 @@ impl Model {
             remembered: Remembered::new(),
             calendar: Calendar::default(),
             sleeps: Sleepers::default(),
+            inlet: Inlet::default(),
             line: Vec::new(),
             emitters: Vec::new(),
             ring: Ring::default(),
@@ -326,7 +331,8 @@ impl Model {
     }
 
     fn slot_room(&self) -> u32 {
-        let used = size(self.tasks.iter()) + self.permits() + self.retired;
+        let promised = self.limits.credit() - self.inlet.with_task();
+        let used = size(self.tasks.iter()) + self.permits() + self.retired + promised;
         self.limits.task_slots().saturating_sub(used)
     }
 

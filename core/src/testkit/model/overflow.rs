@@ -90,9 +90,12 @@ impl Model {
         let has_slot = has_place || self.slot_room() > 0;
         let older = self.replaced_by(offer.order.unique()).and_then(|older| self.task(older));
         let takes_its_place = older.is_some_and(|older| match reason {
-            Refusal::Full | Refusal::LaneFull if older.is_behind => has_slot,
+            Refusal::Full | Refusal::LaneFull if older.is_behind => has_slot && older.delivery.is_none(),
             Refusal::Full | Refusal::LaneFull => older.is_queued() && is_in(older) && has_room_after_one,
-            Refusal::Delayed => !older.is_queued() && has_slot && self.refusal_of_parts(offer).is_none(),
+            Refusal::Delayed => {
+                let is_alike = !older.is_queued() && older.delivery.is_none();
+                is_alike && has_slot && self.refusal_of_parts(offer).is_none()
+            }
             _ => false,
         });
         if takes_its_place {

@@ -51,6 +51,7 @@ impl Model {
         self.totals.orphaned += u64::from(orphaned);
         self.totals.settled.add(kind);
         self.since_health.add(kind);
+        self.owe_verdict(meta, kind);
         match kind {
             OutcomeKind::TimedOut if has_stopped => {}
             OutcomeKind::TimedOut => self.task_error(ErrorKind::TimedOut, meta, Message::default()),
@@ -142,7 +143,7 @@ impl Model {
     pub(super) fn forget_if_over(&mut self, meta: u32) {
         let is_over = |task: &&Task| task.stage == Stage::Over && task.released && !task.placed;
         let Some(task) = self.task(meta).filter(is_over) else { return };
-        let (slot, used) = (task.slot, task.starts.max(1));
+        let (slot, used, delivery) = (task.slot, task.starts.max(1), task.delivery);
         self.tasks.retain(|task| task.meta != meta);
         *self.worn.entry(slot).or_default() += used;
         if self.generations_left(slot) > 0 {
@@ -150,6 +151,7 @@ impl Model {
         } else {
             self.retired += 1;
         }
+        self.leave_delivery(delivery);
     }
 
     /// How many generations of a slot are left.
@@ -160,6 +162,7 @@ impl Model {
 
     pub(super) fn task_error(&mut self, kind: ErrorKind, meta: u32, message: Message) {
         let Some(attempt) = self.task(meta).map(|task| task.attempts) else { return };
+        self.explain(meta, message);
         self.error(kind, Some(meta), None, attempt, message);
     }
 
@@ -176,6 +179,7 @@ impl Model {
             kind,
             task: meta.map(|meta| self.id_of(meta)),
             emitter,
+            source: None,
             attempt,
             meta,
             message,

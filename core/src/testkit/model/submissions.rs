@@ -65,7 +65,7 @@ impl Model {
     /// Whether fewer tasks are delayed than may be, and tasks that fell due into a full queue left room.
     fn has_delayed_room(&self) -> bool {
         let all = self.count(|task| task.is_waiting() || task.placed) + self.permits();
-        let most = self.limits.queue + self.limits.concurrency + self.limits.delayed;
+        let most = self.limits.queue + self.limits.concurrency + self.limits.delayed + self.inlet.unsettled();
         self.delayed() < self.limits.delayed && (all < most || self.has(Flaw::ForgetsOverflow))
     }
 
@@ -96,14 +96,22 @@ impl Model {
         refusal: Option<Refusal>,
         id: Option<TaskId>,
     ) -> Result<(), Refusal> {
-        let Offer { job, meta, callback, order } = offer;
         super::one(&mut self.totals.offered);
-        let refusal = refusal.and_then(|reason| self.make_room(reason, offer, false));
-        if let Some(reason) = refusal {
-            super::one(&mut self.totals.refused);
-            self.publish(|_| Event::Refused { meta, reason });
+        if let Some(reason) = refusal.and_then(|reason| self.make_room(reason, offer, false)) {
+            self.refuse(offer.meta, reason);
             return Err(reason);
         }
+        self.take_in(offer, id);
+        Ok(())
+    }
+
+    pub(super) fn refuse(&mut self, meta: u32, reason: Refusal) {
+        super::one(&mut self.totals.refused);
+        self.publish(|_| Event::Refused { meta, reason });
+    }
+
+    pub(super) fn take_in(&mut self, offer: Offer, id: Option<TaskId>) {
+        let Offer { job, meta, callback, order } = offer;
         super::one(&mut self.totals.admitted);
         let older = self.replaced_by(order.unique());
         let slot = self.free_slots.pop().unwrap_or(self.fresh_slot);
@@ -118,6 +126,7 @@ impl Model {
             ready_at: None,
             is_behind: false,
             has_left_key: false,
+            delivery: None,
             way: order.way(),
             callback,
             admitted_at: self.now,
@@ -154,6 +163,5 @@ impl Model {
         }
         self.publish(|model| Event::Admitted { task: model.id_of(meta), meta });
         self.note_highest();
-        Ok(())
     }
 }

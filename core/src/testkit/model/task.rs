@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::testkit::calls::effects::Settled;
 use crate::testkit::order::{Order, Way};
-use crate::{AttemptId, CancelReason, Instant, OutcomeKind, Priority, Progress, TaskId};
+use crate::{AttemptId, CancelReason, DeliveryId, Instant, OutcomeKind, Priority, Progress, TaskId};
 
 /// A task that has a slot.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Task {
     pub(super) ready_at: Option<Instant>,
     pub(super) is_behind: bool,
     pub(super) has_left_key: bool,
+    /// Of which delivery it is the task, if of any.
+    pub(super) delivery: Option<DeliveryId>,
     /// Where its outcome goes: as ordered, until its handle is released.
     pub(super) way: Way,
     pub(super) callback: Option<u32>,

@@ -63,6 +63,7 @@ impl Model {
             Owner::Sleep(id) => self.sleeps.fall_due(id),
             Owner::Lane(key) => self.fire_lane(key),
             Owner::Schedule(id) => self.calendar.fall_due(id),
+            Owner::Source(id) => self.fire_source(id),
         }
     }
 

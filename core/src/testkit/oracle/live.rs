@@ -19,9 +19,9 @@ impl Oracle {
     ///   requested; a start takes the task, or settles it because it is too late; it shuts the task's lane and the gate
     ///   for a time; its attempt, the last one, is reported;
     /// - four for each task in a slot: its `Stop`, its `Observe`, giving that back, and its outcome;
-    /// - one for each waiter, for room, in a sleep or for events: each is woken at most once, because none waits again;
-    /// - if the script has begun the end, one for each emitter, each schedule and each cache entry, and three for the end
-    ///   itself;
+    /// - one for each waiter, for room, in a sleep, for events or of a source: each is woken at most once, because none waits again;
+    /// - if the script has begun the end, one for each emitter, each schedule and each cache entry, and four for the end
+    ///   itself, which hands deliveries back first;
     /// - one sweep that was due already, one for each lane and one for the gate if they are shut already;
     /// - one for each schedule that is due, now and each time when time moves on: at most three times for each unsettled
     ///   task, whose delay passes and whose lane and gate open, and for the lanes and the gate that are shut already.
@@ -31,8 +31,9 @@ impl Oracle {
         self.regress = Duration::ZERO;
         let census = self.host.machine().census();
         let of_tasks = 6 * census.unsettled() + 4 * u64::from(census.tasks);
-        let waiters = u64::from(census.waiters) + u64::from(census.sleeps) + u64::from(census.subscribers);
-        let of_end = u64::from(census.emitters) + u64::from(census.schedules) + u64::from(census.cached) + 3;
+        let waiters = [census.waiters, census.sleeps, census.subscribers, census.sources];
+        let waiters: u64 = waiters.into_iter().map(u64::from).sum();
+        let of_end = u64::from(census.emitters) + u64::from(census.schedules) + u64::from(census.cached) + 4;
         let shut = u64::from(census.lanes) + 1;
         let due = u64::from(census.schedules) * (2 + 3 * census.unsettled() + shut);
         let of_others = waiters + of_end + shut + due;

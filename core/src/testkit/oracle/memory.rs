@@ -4,10 +4,13 @@ use alloc::vec::Vec;
 
 use crate::testkit::calls::effects::{Done, Settled};
 use crate::testkit::calls::gate::Started;
+use crate::testkit::calls::sources::Arrived;
 use crate::testkit::calls::{
-    Answer, classes, effects, emitters, gate, permits, schedules, sleeps, submissions, subscribers,
+    Answer, classes, effects, emitters, gate, permits, schedules, sleeps, sources, submissions, subscribers,
 };
-use crate::{AttemptId, EmitterId, PermitId, ScheduleId, SleepId, SubscriberId, TaskId};
+use crate::{
+    AttemptId, DeliveryId, EmitterId, PermitId, ScheduleId, SleepId, SourceId, SubscriberId, TaskId,
+};
 
 /// What a host remembers of the answers: ids, what it runs, and what it has in hand.
 #[derive(Debug, Default)]
@@ -46,6 +49,8 @@ ids! {
     permits: PermitId,
     sleeps: SleepId,
     schedules: ScheduleId,
+    sources: SourceId,
+    deliveries: DeliveryId,
     emitters: EmitterId,
     subscribers: SubscriberId,
 }
@@ -93,6 +98,21 @@ impl<T: Copy + PartialEq> Known<T> {
     }
 }
 
+impl Ids {
+    fn learn_of_source(&mut self, answer: &sources::Answer) {
+        match *answer {
+            sources::Answer::Source(opened) => self.sources.learn(&opened),
+            sources::Answer::Arrived(Arrived::Admitted { delivery, task }) => {
+                self.deliveries.add(delivery);
+                self.tasks.add(task);
+            }
+            sources::Answer::Arrived(Arrived::Judged { delivery, .. })
+            | sources::Answer::Buried(Some(delivery)) => self.deliveries.add(delivery),
+            _ => {}
+        }
+    }
+}
+
 impl Memory {
     /// Notes what a host has to remember of an answer.
     pub(super) fn learn(&mut self, answer: &Answer) {
@@ -106,6 +126,7 @@ impl Memory {
             Answer::Sleeps(sleeps::Answer::Sleep(begun)) => ids.sleeps.learn(begun),
             Answer::Schedules(schedules::Answer::Schedule(begun)) => ids.schedules.learn(begun),
             Answer::Emitters(emitters::Answer::Emitter(attached)) => ids.emitters.learn(attached),
+            Answer::Sources(answer) => ids.learn_of_source(answer),
             Answer::Subscribers(subscribers::Answer::Subscriber(subscribed)) => {
                 ids.subscribers.learn(subscribed);
             }
@@ -133,6 +154,11 @@ impl Memory {
             Some(&(attempt, _)) => Some(attempt),
             None => self.ids.attempts.chosen(choice),
         }
+    }
+
+    /// The number that chooses the newest attempt that runs.
+    pub(in crate::testkit) fn newest(&self) -> u8 {
+        u8::try_from(self.running.len().saturating_sub(1)).unwrap_or(0)
     }
 
     /// Takes the attempt with this place among those that run, and its job, to be reported.

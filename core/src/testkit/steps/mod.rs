@@ -15,6 +15,7 @@ pub mod overflow;
 pub mod permits;
 pub mod schedules;
 pub mod sleeps;
+pub mod sources;
 pub mod submissions;
 pub mod subscribers;
 pub mod tasks;
