@@ -68,6 +68,16 @@ impl<P: Plan> Processor<P> {
         self.sources.begin_pull(source)
     }
 
+    /// Lets no further pull begin: the source has come to its end, or is wanted no longer. What it has delivered goes on. When
+    /// all of that is confirmed, [`is_source_over`](Self::is_source_over) says so. Returns whether there is such a source that
+    /// was still to be pulled from.
+    ///
+    /// May change: effects.
+    pub fn stop_pulling(&mut self, now: Instant, source: SourceId) -> bool {
+        self.observe_time(now);
+        self.sources.finish_pulling(source)
+    }
+
     /// The pull under way has ended well, whatever it has brought. Returns whether there was one.
     ///
     /// May change: effects, events.
@@ -182,13 +192,11 @@ impl<P: Plan> Processor<P> {
         self.sources.wait(source, waiter, opens)
     }
 
-    /// Whether there is nothing to do for a source any more: the machine drains, nothing is being pulled, and every verdict
-    /// is confirmed; or there is no such source.
+    /// Whether there is nothing to do for a source any more: the machine drains or the source has been
+    /// [stopped](Self::stop_pulling), no pull is under way, and every verdict is confirmed; or there is no such source.
     #[must_use]
     pub fn is_source_over(&self, source: SourceId) -> bool {
-        self.sources.view(source).is_none_or(|view| {
-            !self.is_open() && view.pulling.is_none() && view.held + view.owed + view.leaving == 0
-        })
+        self.sources.is_over(source, self.is_open())
     }
 
     /// A source in numbers. `None` if there is no such source.

@@ -137,6 +137,20 @@ impl<W> Sources<W> {
         Some(room)
     }
 
+    /// Lets no further pull begin. Whether there is such a source, and that is new.
+    pub(crate) fn finish_pulling(&mut self, id: SourceId) -> bool {
+        let index = self.sources.index_of(id);
+        let Some(source) = self.get_mut(id).filter(|source| !source.is_finished) else { return false };
+        source.is_finished = true;
+        self.wake(index);
+        true
+    }
+
+    /// Whether nothing is to be done for a source any more, if `opens` says whether pulls may begin at all.
+    pub(crate) fn is_over(&self, id: SourceId, opens: bool) -> bool {
+        self.get(id).is_none_or(|source| (source.is_finished || !opens) && source.is_over())
+    }
+
     /// Ends a pull. Returns how much it has delivered, and how much of that not for the first time.
     pub(crate) fn end_pull(&mut self, id: SourceId) -> Option<(u32, u32)> {
         let index = self.sources.index_of(id);

@@ -31,6 +31,8 @@ pub(super) struct Source<W> {
     renew_at: Option<Instant>,
     pub(super) round: u32,
     pub(super) is_renewing: bool,
+    /// Nothing is pulled from it any more.
+    pub(super) is_finished: bool,
     /// Nobody serves it any more. It goes with its last delivery.
     pub(super) is_closed: bool,
 }
@@ -83,6 +85,7 @@ impl<W> Source<W> {
             renew_at: None,
             round: 0,
             is_renewing: false,
+            is_finished: false,
             is_closed: false,
         }
     }
@@ -107,7 +110,7 @@ impl<W> Source<W> {
 
     /// The room for a pull that may begin now; `None` if none may.
     pub(super) fn room_to_pull(&self) -> Option<NonZeroU32> {
-        let is_free = self.pull.is_none() && !self.is_down();
+        let is_free = self.pull.is_none() && !self.is_down() && !self.is_finished;
         NonZeroU32::new(self.terms.credit.saturating_sub(self.deliveries)).filter(|_| is_free)
     }
 
@@ -115,7 +118,7 @@ impl<W> Source<W> {
     pub(super) fn has_work(&self, opens: bool) -> bool {
         self.is_renewing
             || (!self.owed.is_empty() && !self.is_down())
-            || if opens { self.room_to_pull().is_some() } else { self.is_over() }
+            || if opens && !self.is_finished { self.room_to_pull().is_some() } else { self.is_over() }
     }
 
     /// Whether it has nothing to wait for, once nothing is pulled any more.

@@ -329,7 +329,7 @@ fn scripts_reach_everything() {
         retried += totals.retried;
         orphaned += totals.orphaned;
     }
-    assert_eq!(calls.len(), 74, "{calls:?}");
+    assert_eq!(calls.len(), 75, "{calls:?}");
     assert_eq!(answers.len(), 61, "{answers:?}");
     assert_eq!(kinds.len(), OutcomeKind::COUNT, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 50), "{kinds:?}");

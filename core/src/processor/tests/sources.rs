@@ -389,6 +389,20 @@ fn a_closed_source_is_nobodys_and_goes_with_its_last_delivery() {
 }
 
 #[test]
+fn a_source_that_is_stopped_is_over_when_all_is_confirmed() {
+    let mut rig = Rig::new(|terms| terms);
+    rig.one(&terms());
+    assert!(rig.machine.stop_pulling(ms(0), rig.source) && !rig.machine.stop_pulling(ms(0), rig.source));
+    assert_eq!((rig.room(), rig.machine.is_source_over(rig.source)), (None, false));
+    assert_eq!(rig.machine.wait_source(rig.source, 5), Ok(None));
+    let attempt = rig.start();
+    rig.machine.completed(ms(0), attempt, 7).unwrap();
+    rig.verdicts();
+    assert!(rig.machine.is_source_over(rig.source) && rig.machine.phase() == Phase::Open);
+    assert_eq!(rig.machine.wait_source(rig.source, 6), Err(6));
+}
+
+#[test]
 fn sources_are_refused_with_the_reason() {
     let mut rig = Rig::new(|terms| terms);
     let open = |machine: &mut Machine, credit| machine.open_source(ms(0), &SourceTerms::new(credit));

@@ -18,6 +18,7 @@ pub enum Call {
     Open { now: Instant, terms: SourceTerms },
     BeginPull { now: Instant, source: SourceId },
     EndPull { now: Instant, source: SourceId },
+    StopPulling { now: Instant, source: SourceId },
     Deliver { now: Instant, source: SourceId, offer: Offer, deliveries: u32 },
     Bury { now: Instant, source: SourceId, deliveries: u32, text: u32 },
     NextVerdict { now: Instant, source: SourceId },
@@ -63,6 +64,7 @@ impl Call {
             Self::Open { now, .. }
             | Self::BeginPull { now, .. }
             | Self::EndPull { now, .. }
+            | Self::StopPulling { now, .. }
             | Self::Deliver { now, .. }
             | Self::Bury { now, .. }
             | Self::NextVerdict { now, .. }
@@ -81,6 +83,7 @@ impl Call {
             Self::Open { now, terms } => Answer::Source(host.machine.open_source(now, &terms)),
             Self::BeginPull { now, source } => Answer::Room(host.machine.begin_pull(now, source)),
             Self::EndPull { now, source } => Answer::Was(host.machine.end_pull(now, source)),
+            Self::StopPulling { now, source } => Answer::Was(host.machine.stop_pulling(now, source)),
             Self::Deliver { now, source, offer, deliveries } => {
                 let (crate::Offer { job, meta, .. }, terms) = offer.made(host);
                 let arrival = host.machine.deliver(now, source, Delivery::new(job, meta, deliveries), &terms);

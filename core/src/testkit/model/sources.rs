@@ -44,6 +44,7 @@ struct Source {
     down_until: Option<Instant>,
     renew_at: Option<Instant>,
     is_renewing: bool,
+    is_finished: bool,
     is_closed: bool,
 }
 
@@ -181,6 +182,7 @@ impl Call {
                 }
                 Answer::Was(model.end_pull(source))
             }
+            Self::StopPulling { source, .. } => Answer::Was(model.stop_pulling(source)),
             Self::Deliver { source, offer, deliveries, .. } => {
                 Answer::Arrived(model.deliver(source, offer, deliveries, given))
             }
@@ -228,6 +230,7 @@ impl Model {
                 down_until: None,
                 renew_at: None,
                 is_renewing: false,
+                is_finished: false,
                 is_closed: false,
             });
             return Answer::Source(Ok(id));
@@ -241,7 +244,8 @@ impl Model {
     /// The room for a pull.
     fn room_to_pull(&self, id: SourceId) -> Option<NonZeroU32> {
         let source = self.inlet.sources.iter().find(|source| source.id == id && !source.is_closed)?;
-        if self.phase != Phase::Open || source.pull.is_some() || source.down_until.is_some() {
+        let is_over = self.phase != Phase::Open || source.is_finished;
+        if is_over || source.pull.is_some() || source.down_until.is_some() {
             return None;
         }
         let held = match self.has(Flaw::ForgetsUnconfirmed) {
@@ -255,6 +259,13 @@ impl Model {
         let room = self.room_to_pull(id)?;
         self.inlet.source(id)?.pull = Some(Pull { room: room.get(), delivered: 0, redelivered: 0 });
         Some(room)
+    }
+
+    fn stop_pulling(&mut self, id: SourceId) -> bool {
+        let Some(source) = self.inlet.source(id).filter(|source| !source.is_finished) else { return false };
+        source.is_finished = true;
+        self.wake_source(id);
+        true
     }
 
     fn end_pull(&mut self, id: SourceId) -> bool {
@@ -622,7 +633,7 @@ impl Model {
         source.is_renewing
             || (owes && source.down_until.is_none())
             || self.room_to_pull(source.id).is_some()
-            || (self.phase != Phase::Open && is_over)
+            || ((self.phase != Phase::Open || source.is_finished) && is_over)
     }
 
     fn wait_source(&mut self, id: SourceId, waiter: u32) -> Result<Option<u32>, u32> {
@@ -708,8 +719,9 @@ impl Model {
                 failures: source.failures,
                 is_down: source.down_until.is_some(),
             };
-            let is_over =
-                self.phase != Phase::Open && source.pull.is_none() && self.inlet.unconfirmed_of(id) == 0;
+            let is_over = (self.phase != Phase::Open || source.is_finished)
+                && source.pull.is_none()
+                && self.inlet.unconfirmed_of(id) == 0;
             found.of("source", &(!source.is_closed).then_some(view), &machine.source(id));
             found.of("source is over", &(source.is_closed || is_over), &machine.is_source_over(id));
             let waits = source.waiter.is_some() && !self.inlet.to_wake.contains(&id);

@@ -39,6 +39,9 @@ pub enum Step {
     EndPull {
         source: u8,
     },
+    StopPulling {
+        source: u8,
+    },
     Bury {
         source: u8,
         deliveries: u8,
@@ -104,6 +107,7 @@ impl Step {
             222..=231 => Self::Failed { source: a, how: b },
             232..=247 => Self::Wait { source: a },
             248..=252 => Self::Close { source: a, budget: b % 4 },
+            253 => Self::StopPulling { source: a },
             _ => Self::GiveUp { source: a, budget: b % 4 },
         }
     }
@@ -155,6 +159,7 @@ impl Step {
             Self::Open { terms } => Call::Open { now, terms: source_terms(terms) },
             Self::BeginPull { source } => Call::BeginPull { now, source: chosen(source)? },
             Self::EndPull { source } => Call::EndPull { now, source: chosen(source)? },
+            Self::StopPulling { source } => Call::StopPulling { now, source: chosen(source)? },
             Self::Deliver { source, order } => {
                 let source = chosen(source)?;
                 let deliveries =
