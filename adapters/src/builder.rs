@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_core::{
-    InvalidLimits, LaneLimits, Limits, Overflow, Priority, Rate, ResultLimits, Retry, Timeouts,
+    InvalidLimits, LaneLimits, Limits, Overflow, Priority, Rate, ResultLimits, Retry, SourceLimits, Timeouts,
 };
 
 use crate::cache::{Cache, CachePart, NoCache};
@@ -129,6 +129,7 @@ impl<R> Builder<R> {
         schedules: u32
         attempts: u32
         lanes: LaneLimits
+        sources: SourceLimits
         monitor: bool
         seed: u64
     }

@@ -77,6 +77,8 @@ mod builder;
 mod building;
 mod cache;
 mod completions;
+#[cfg(any(feature = "conformance", test))]
+pub mod conformance;
 mod context;
 #[cfg(feature = "cron")]
 mod cron;
@@ -102,6 +104,7 @@ mod settlement;
 mod sharing;
 mod sink;
 mod sleep;
+pub mod source;
 mod spawn;
 mod stream;
 mod submit;

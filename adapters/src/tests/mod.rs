@@ -25,6 +25,7 @@ mod races;
 mod schedules;
 mod settled;
 mod sleep;
+mod sources;
 mod streams;
 mod timeouts;
 mod turns;

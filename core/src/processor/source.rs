@@ -176,8 +176,9 @@ impl<P: Plan> Processor<P> {
         delay
     }
 
-    /// Leaves a waiter for a source with nothing to do. It is woken when there is something: room for a pull, a verdict, a
-    /// renewal, or the end of the source. The waiter that it replaces is handed back.
+    /// Leaves a waiter for a source with nothing to do. It is woken when there is something: room for a pull, a verdict (unless
+    /// the host has some that are not confirmed: it looks for more when it has told those), a renewal, or the end of the
+    /// source. The waiter that it replaces is handed back.
     ///
     /// May change: nothing else. The waiter leaves by an effect.
     ///

@@ -117,7 +117,7 @@ impl<W> Source<W> {
     /// Whether its host has something to do now. `opens` says that pulls may begin.
     pub(super) fn has_work(&self, opens: bool) -> bool {
         self.is_renewing
-            || (!self.owed.is_empty() && !self.is_down())
+            || (!self.owed.is_empty() && self.leaving.is_empty() && !self.is_down())
             || if opens && !self.is_finished { self.room_to_pull().is_some() } else { self.is_over() }
     }
 

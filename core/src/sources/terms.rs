@@ -102,6 +102,12 @@ impl SourceLimits {
     pub const fn new(sources: u32) -> Self {
         Self { sources, credit: None }
     }
+
+    /// Sets [`credit`](Self::credit).
+    #[must_use]
+    pub const fn credit(self, credit: u32) -> Self {
+        Self { credit: Some(credit), ..self }
+    }
 }
 
 /// What is said to the engine of a delivery, once its task is settled.

@@ -631,7 +631,7 @@ impl Model {
         let owes = self.inlet.first(source.id, Held::Owed).is_some();
         let is_over = source.pull.is_none() && self.inlet.unconfirmed_of(source.id) == 0;
         source.is_renewing
-            || (owes && source.down_until.is_none())
+            || (owes && self.inlet.first(source.id, Held::Leaving).is_none() && source.down_until.is_none())
             || self.room_to_pull(source.id).is_some()
             || ((self.phase != Phase::Open || source.is_finished) && is_over)
     }

@@ -1,0 +1,6 @@
+//! Tests of what others bring to a processor (feature `conformance`): [`source`] for engines.
+//!
+//! A finding is a sentence about what went wrong, not a panic, so a report can be read, printed and asserted on.
+
+pub mod fake;
+pub mod source;
