@@ -1,14 +1,16 @@
 //! Sources: what the puller moves between an engine and the machine. The engine is a fake one, on a simulated clock.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::conformance::fake::{Fake, Fault};
+use crate::conformance::fake::{Away, Fake, FakeReceipt, FakeSource, Fault};
 use crate::conformance::source::{Effort, check};
 use crate::runtime::sim::Sim;
-use crate::source::{Pull, Source, SourceHandle, SourceLimits, SourceRefusalReason};
+use crate::source::{
+    Abilities, Delivery, Pull, Pulled, Settling, Source, SourceHandle, SourceLimits, SourceRefusalReason,
+};
 use crate::{Builder, Cloning, Context, Drain, ErrorKind, Event, LaneLimits, Notice, Processor, Retry};
 
 type Work = fn(u64, Context) -> Result<u64, String>;
@@ -205,6 +207,78 @@ fn what_comes_again_is_known_and_keys_keep_their_order() {
     rig.sim.advance(Duration::from_millis(5)).unwrap();
     let lane = rig.processor.lane(0).unwrap();
     assert_eq!((rig.started(), lane.running, lane.queued), (2, 1, 2));
+}
+
+/// A source that notes the rooms that it was asked to fill, and whether it was closed.
+struct Recorder {
+    source: FakeSource,
+    rooms: Arc<Mutex<Vec<u32>>>,
+    closed: Arc<AtomicU32>,
+}
+
+impl Source for Recorder {
+    type Job = u64;
+    type Receipt = FakeReceipt;
+    type Error = Away;
+
+    fn abilities(&self) -> Abilities {
+        self.source.abilities().most(3)
+    }
+
+    async fn pull(
+        &self,
+        room: NonZeroU32,
+        wait: Duration,
+        into: &mut Vec<Delivery<u64, FakeReceipt>>,
+    ) -> Result<Pulled, Away> {
+        self.rooms.lock().unwrap().push(room.get());
+        self.source.pull(room, wait, into).await
+    }
+
+    async fn settle(&self, verdicts: &mut Vec<Settling<FakeReceipt>>) -> Result<u32, Away> {
+        self.source.settle(verdicts).await
+    }
+
+    async fn extend(&self, held: &[FakeReceipt]) -> Result<(), Away> {
+        self.source.extend(held).await
+    }
+
+    async fn close(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_pull_asks_for_what_the_engine_can_give_and_the_last_call_closes_it() {
+    let sim = Sim::new(3);
+    let fake = Fake::new(&sim);
+    fake.put(0..40);
+    let processor =
+        builder().spawn_on(sim.clone(), |job: u64, _: Context| async move { Ok::<_, String>(job) }).unwrap();
+    let (rooms, closed) = (Arc::new(Mutex::default()), Arc::new(AtomicU32::new(0)));
+    let recorder = Recorder { source: fake.source(), rooms: rooms.clone(), closed: closed.clone() };
+    let (_, puller) = processor.source(recorder, Pull::new().credit(4)).unwrap();
+    sim.spawn(async move { assert_eq!(puller.await, 0) });
+    sim.advance(SECOND * 5).unwrap();
+    assert_eq!((fake.left(), rooms.lock().unwrap().iter().max()), (0, Some(&3)));
+    assert_eq!(closed.load(Ordering::Relaxed), 0);
+    sim.block_on(processor.shutdown(Drain::graceful(SECOND * 5))).unwrap();
+    sim.advance(SECOND).unwrap();
+    assert_eq!(closed.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_comes_beyond_the_room_goes_back_at_once() {
+    let sim = Sim::new(3);
+    let fake = Fake::broken(&sim, Fault::GivesTooMuch);
+    fake.put(0..12);
+    let processor =
+        builder().spawn_on(sim.clone(), |job: u64, _: Context| async move { Ok::<_, String>(job) }).unwrap();
+    let (_, puller) = processor.source(fake.source(), Pull::new().credit(4)).unwrap();
+    sim.spawn(async move { assert_eq!(puller.await, 0) });
+    // Long before the lease of anything has run out.
+    sim.advance(SECOND).unwrap();
+    assert_eq!((fake.left(), processor.totals().pulled, processor.totals().redelivered), (0, 12, 0));
 }
 
 #[test]

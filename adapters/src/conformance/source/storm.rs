@@ -1,6 +1,5 @@
 //! Workers that do jobs while bad things happen.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -318,29 +317,27 @@ impl<E: Engine> Storm<'_, E> {
 }
 
 /// Does a job, as its nature wills.
-fn handle(job: u64, cx: Context, fates: Arc<Vec<Fate>>) -> impl Future<Output = Result<(), String>> + Send {
-    async move {
-        let stopped = |_| String::from("stopped");
-        cx.sleep(Duration::from_micros(job % 7 * 300)).await.map_err(stopped)?;
-        // A job of something else does nothing.
-        let Some(fate) = usize::try_from(job).ok().and_then(|job| fates.get(job)) else { return Ok(()) };
-        match nature(job) {
-            Nature::FailsOnce if fate.failed.fetch_add(1, Ordering::Relaxed) == 0 => {
-                return Err("it fails the first time".to_owned());
-            }
-            Nature::Snoozes if !fate.snoozed.swap(true, Ordering::Relaxed) => {
-                cx.snooze(Duration::from_millis(5)).map_err(|refused| refused.to_string())?;
-                return Err("snoozed".to_owned());
-            }
-            Nature::Poison => {
-                cx.no_retry();
-                return Err("it always fails".to_owned());
-            }
-            #[allow(clippy::panic, reason = "what a handler may do")]
-            Nature::Panics => panic!("it always panics"),
-            _ => {}
+async fn handle(job: u64, cx: Context, fates: Arc<Vec<Fate>>) -> Result<(), String> {
+    let stopped = |_| String::from("stopped");
+    cx.sleep(Duration::from_micros(job % 7 * 300)).await.map_err(stopped)?;
+    // A job of something else does nothing.
+    let Some(fate) = usize::try_from(job).ok().and_then(|job| fates.get(job)) else { return Ok(()) };
+    match nature(job) {
+        Nature::FailsOnce if fate.failed.fetch_add(1, Ordering::Relaxed) == 0 => {
+            return Err("it fails the first time".to_owned());
         }
-        fate.done.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        Nature::Snoozes if !fate.snoozed.swap(true, Ordering::Relaxed) => {
+            cx.snooze(Duration::from_millis(5)).map_err(|refused| refused.to_string())?;
+            return Err("snoozed".to_owned());
+        }
+        Nature::Poison => {
+            cx.no_retry();
+            return Err("it always fails".to_owned());
+        }
+        #[allow(clippy::panic, reason = "what a handler may do")]
+        Nature::Panics => panic!("it always panics"),
+        _ => {}
     }
+    fate.done.fetch_add(1, Ordering::Relaxed);
+    Ok(())
 }
