@@ -1,6 +1,6 @@
 //! Sources: engines outside that keep work until it is done, so that it survives the process and spreads over machines.
 //!
-//! [`Source`] is what an engine has to offer. The [puller](puller) keeps the rules between it and the machine: a place
+//! [`Source`] is what an engine has to offer. The puller keeps the rules between it and the machine: a place
 //! before each pull, leases renewed for exactly what is held, verdicts that stay until they are confirmed, errors with a
 //! backoff, and the order of a drain.
 
