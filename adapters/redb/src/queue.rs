@@ -1,0 +1,270 @@
+//! The queue, as its users have it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_channel::Sender;
+use futures_channel::oneshot;
+
+use crate::error::{OpenError, QueueError};
+use crate::job::{DeadJob, Enqueued, Job, Stats};
+use crate::mailbox::{CALLS, Call, Reply};
+use crate::source::QueueSource;
+use crate::store::{Outlook, Store, VERSION};
+use crate::writer::Writer;
+
+/// A durable queue in one file. Clones are the same queue; the file is closed with the last of them and of its sources, when all
+/// calls are answered.
+#[derive(Clone)]
+pub struct Queue {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// How a queue is opened.
+///
+/// ```
+/// use plimsoll_redb::Options;
+/// use std::time::Duration;
+///
+/// let options = Options::new().remember(Duration::from_secs(600)).cache(64 << 20);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Options {
+    pub(crate) remember: Duration,
+    cache: usize,
+    pub(crate) payload: usize,
+    check: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self { remember: Duration::ZERO, cache: 16 << 20, payload: 1 << 20, check: true }
+    }
+
+    /// Sets for how long the identity of a job is remembered after it was done. Default: not at all.
+    pub const fn remember(self, time: Duration) -> Self {
+        Self { remember: time, ..self }
+    }
+
+    /// Sets the bytes of redb's cache. Default: 16 MiB.
+    pub const fn cache(self, bytes: usize) -> Self {
+        Self { cache: bytes, ..self }
+    }
+
+    /// Sets how large the payload of a job may be, in bytes. Default: 1 MiB.
+    pub const fn payload(self, most: usize) -> Self {
+        Self { payload: most, ..self }
+    }
+
+    /// Sets whether the whole file is checked when it is opened, so that one that was damaged outside is refused. Reads it once.
+    /// Default: yes.
+    pub const fn check(self, check: bool) -> Self {
+        Self { check, ..self }
+    }
+
+    /// Opens a queue with these options. See [`Queue::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, OpenError> {
+        Queue::open_with(path.as_ref(), self)
+    }
+
+    pub(crate) fn builder(self) -> redb::Builder {
+        let mut builder = redb::Builder::new();
+        builder.set_cache_size(self.cache).set_check_integrity_on_open(self.check);
+        builder
+    }
+}
+
+pub(crate) struct Inner {
+    calls: Sender<Call>,
+    options: Options,
+    next_source: AtomicU64,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The writer ends when it has answered all calls.
+        self.calls.close();
+        if let Some(writer) = self.writer.take() {
+            drop(writer.join());
+        }
+    }
+}
+
+impl Queue {
+    /// Opens the queue in this file, or makes a new one. Deliveries that were out when it was last closed can be pulled again.
+    /// Blocks: reads the file to check it, unless [`Options::check`] says no.
+    ///
+    /// # Errors
+    /// [`OpenError`]: another process has it, it is no queue or a damaged one, or it can't be read or written.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path.as_ref(), Options::new())
+    }
+
+    fn open_with(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let database = options.builder().create(path)?;
+        let outlook = prepare(&database)?;
+        let (calls, mailbox) = async_channel::bounded(CALLS);
+        let writer = Writer::new(path.to_owned(), options, database, mailbox, outlook);
+        let thread = thread::Builder::new().name("plimsoll-redb".to_owned());
+        let writer = Some(thread.spawn(|| writer.run()).map_err(OpenError::Io)?);
+        let next_source = AtomicU64::new(0);
+        Ok(Self { inner: Arc::new(Inner { calls, options, next_source, writer }) })
+    }
+
+    /// Puts a job in. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`QueueError`]. The job is not in the queue then.
+    pub async fn enqueue(&self, job: Job) -> Result<Enqueued, QueueError> {
+        let enqueued = self.enqueue_many(vec![job]).await?;
+        enqueued.first().copied().ok_or(QueueError::Closed)
+    }
+
+    /// Puts jobs in, all or none, in one commit. They are on disk when this returns, with an answer for each.
+    ///
+    /// # Errors
+    /// [`QueueError`]. None of them is in the queue then.
+    pub async fn enqueue_many(&self, jobs: Vec<Job>) -> Result<Vec<Enqueued>, QueueError> {
+        let most = self.inner.options.payload;
+        if let Some(bytes) = jobs.iter().map(|job| job.payload.len()).find(|bytes| *bytes > most) {
+            return Err(QueueError::TooLarge { bytes, most });
+        }
+        self.inner.call(|reply| Call::Enqueue { jobs, reply }).await
+    }
+
+    /// What a processor pulls from: see [`Access::source`](plimsoll::Access::source). Jobs are their payloads.
+    pub fn source(&self) -> QueueSource<Vec<u8>> {
+        self.source_with(Ok::<_, QueueError>)
+    }
+
+    /// As [`source`](Self::source), with jobs that `decode` makes of the payloads. What it can't decode is a dead letter, with the
+    /// text of its error.
+    ///
+    /// ```
+    /// # use plimsoll_redb::Queue;
+    /// fn numbers(queue: &Queue) -> plimsoll_redb::QueueSource<u64> {
+    ///     queue.source_with(|payload| <[u8; 8]>::try_from(payload).map(u64::from_le_bytes).map_err(|_| "not 8 bytes"))
+    /// }
+    /// ```
+    pub fn source_with<J, E, D>(&self, decode: D) -> QueueSource<J>
+    where
+        E: fmt::Display,
+        D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
+    {
+        let number = self.inner.next_source.fetch_add(1, Ordering::Relaxed);
+        QueueSource::new(self.clone(), number, decode)
+    }
+
+    /// Dead letters, by number, from this one on and at most so many.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn dead(&self, from: u64, most: usize) -> Result<Vec<DeadJob>, QueueError> {
+        self.inner.call(|reply| Call::Dead { from, most, reply }).await
+    }
+
+    /// Puts a dead letter back into the queue, as if it had never been delivered. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn requeue(&self, number: u64) -> Result<bool, QueueError> {
+        self.inner.call(|reply| Call::Requeue { number, reply }).await
+    }
+
+    /// Removes a dead letter for good. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn purge(&self, number: u64) -> Result<bool, QueueError> {
+        self.inner.call(|reply| Call::Purge { number, reply }).await
+    }
+
+    /// Removes all dead letters for good, 256 in one commit, and returns how many those were.
+    ///
+    /// # Errors
+    /// [`QueueError`]. Some may be gone.
+    pub async fn purge_all(&self) -> Result<u64, QueueError> {
+        let mut purged = 0;
+        loop {
+            match self.inner.call(|reply| Call::PurgeSome { reply }).await? {
+                0 => return Ok(purged),
+                some => purged += some,
+            }
+        }
+    }
+
+    /// How many jobs there are.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn stats(&self) -> Result<Stats, QueueError> {
+        self.inner.call(|reply| Call::Stats { reply }).await
+    }
+
+    /// Makes the file as small as its contents. Everybody waits for it, for about as long as it takes to copy those. A file of
+    /// over 4 MiB with less than a quarter of that in it, and no more than 16 MiB, is compacted by itself when the queue is empty.
+    /// Returns whether it has become smaller.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn compact(&self) -> Result<bool, QueueError> {
+        self.inner.call(|reply| Call::Compact { reply }).await
+    }
+}
+
+impl Inner {
+    /// Makes a call, and waits for the answer.
+    pub(crate) async fn call<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, QueueError> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(call(reply)).await.map_err(|_| QueueError::Closed)?;
+        answer.await.map_err(|_| QueueError::Closed)?
+    }
+
+    /// Says that nobody has the deliveries of a source any more. May block for as long as the writer is busy.
+    pub(crate) fn release(&self, source: u64) {
+        // Closed: then nobody waits for them, either.
+        drop(self.calls.send_blocking(Call::Release { source }));
+    }
+}
+
+/// Makes the tables, or checks their version.
+fn prepare(database: &redb::Database) -> Result<Outlook, OpenError> {
+    let damaged = |error: redb::Error| match error {
+        redb::Error::Io(error) => OpenError::Io(error),
+        other => OpenError::Damaged(other.to_string()),
+    };
+    let transaction = database.begin_write().map_err(|error| damaged(error.into()))?;
+    let outlook = {
+        let mut store = Store::open(&transaction).map_err(damaged)?;
+        let found = store.version().map_err(damaged)?;
+        if found != VERSION {
+            return Err(OpenError::Version { found, expected: VERSION });
+        }
+        store.outlook().map_err(damaged)?
+    };
+    transaction.commit().map_err(|error| damaged(error.into()))?;
+    Ok(outlook)
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}

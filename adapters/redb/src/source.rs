@@ -1,0 +1,113 @@
+//! The queue as a source of a processor.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use plimsoll::Message;
+use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source};
+
+use crate::error::QueueError;
+use crate::mailbox::{Call, Pull};
+use crate::queue::Queue;
+use crate::store;
+
+/// How many jobs one pull takes at most.
+const MOST: u32 = 1_024;
+
+/// Names one delivery of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    pub(crate) number: u64,
+    pub(crate) delivery: u64,
+}
+
+type Decode<J> = Box<dyn Fn(Vec<u8>) -> Result<J, Message> + Send + Sync>;
+
+/// A worker's connection to a [`Queue`]. What it has pulled and not settled can be pulled again when it is dropped.
+pub struct QueueSource<J> {
+    queue: Queue,
+    number: u64,
+    decode: Decode<J>,
+}
+
+impl<J> QueueSource<J> {
+    pub(crate) fn new<E, D>(queue: Queue, number: u64, decode: D) -> Self
+    where
+        E: fmt::Display,
+        D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
+    {
+        let decode = move |payload| {
+            // A panic would end the puller.
+            let decoded =
+                catch_unwind(AssertUnwindSafe(|| decode(payload).map_err(|error| Message::of(&error))));
+            decoded.unwrap_or_else(|panic| {
+                drop(catch_unwind(AssertUnwindSafe(|| drop(panic))));
+                Err(Message::from("the decoder has panicked"))
+            })
+        };
+        Self { queue, number, decode: Box::new(decode) }
+    }
+
+    fn delivery(&self, pulled: store::Pulled) -> Delivery<J, Receipt> {
+        let store::Pulled { receipt, payload, deliveries, key } = pulled;
+        let delivery = match (self.decode)(payload) {
+            Ok(job) => Delivery::new(job, receipt, deliveries),
+            Err(why) => Delivery::undecodable(why, receipt, deliveries),
+        };
+        let delivery = delivery.id(receipt.number);
+        key.into_iter().fold(delivery, Delivery::key)
+    }
+}
+
+impl<J: Send + 'static> Source for QueueSource<J> {
+    type Job = J;
+    type Receipt = Receipt;
+    type Error = QueueError;
+
+    /// No lease: what was pulled belongs to the source as long as that exists.
+    fn abilities(&self) -> Abilities {
+        Abilities::new().delays(true).uncounted(true).most(MOST)
+    }
+
+    async fn pull(
+        &self,
+        room: NonZeroU32,
+        wait: Duration,
+        into: &mut Vec<Delivery<J, Receipt>>,
+    ) -> Result<Pulled, QueueError> {
+        let (source, room, until) = (self.number, room.get(), Instant::now() + wait);
+        let call = self.queue.inner.call(|reply| Call::Pull(Pull { source, room, until, reply }));
+        let pulled = call.await?;
+        let answer = if pulled.is_empty() { Pulled::Nothing } else { Pulled::Some };
+        into.extend(pulled.into_iter().map(|pulled| self.delivery(pulled)));
+        Ok(answer)
+    }
+
+    async fn settle(&self, verdicts: &mut Vec<Settling<Receipt>>) -> Result<u32, QueueError> {
+        let source = self.number;
+        let all = verdicts.iter().map(|settling| (settling.receipt, settling.verdict)).collect();
+        let stale = self.queue.inner.call(|reply| Call::Settle { source, verdicts: all, reply }).await?;
+        verdicts.clear();
+        Ok(stale)
+    }
+
+    async fn extend(&self, _: &[Receipt]) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}
+
+impl<J> Drop for QueueSource<J> {
+    fn drop(&mut self) {
+        self.queue.inner.release(self.number);
+    }
+}
+
+impl<J> fmt::Debug for QueueSource<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueSource").field("number", &self.number).finish_non_exhaustive()
+    }
+}
