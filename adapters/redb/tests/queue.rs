@@ -214,8 +214,10 @@ fn a_job_that_is_too_large_is_refused() {
     assert_eq!(block_on(queue.stats()).unwrap().jobs(), 0);
 }
 
+type Work = fn(String, Context) -> Result<(), String>;
+
 /// A processor with a handler that does what the job says.
-fn processor(seen: Arc<Mutex<Vec<String>>>) -> Processor<fn(String, Context) -> Result<(), String>> {
+fn processor(seen: Arc<Mutex<Vec<String>>>) -> Processor<Work> {
     Processor::builder()
         .concurrency(4)
         .sources(SourceLimits::new(1).credit(16))
