@@ -1,0 +1,52 @@
+//! What can go wrong.
+
+use std::error::Error;
+use std::fmt;
+
+/// A queue could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Nobody answers there, or not as a NATS server: see whether it runs, and with JetStream.
+    Unreachable(String),
+    /// The server does not accept these credentials.
+    Credentials,
+    /// There is no such stream or consumer: make it, or let [`Options::create`](crate::Options::create) do so.
+    Missing(String),
+    /// The consumer is no durable pull consumer with explicit acknowledgements: use another name.
+    Unsuitable(String),
+    /// The server refuses: see what it says.
+    Server(String),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(what) => write!(f, "no NATS server with JetStream answers: {what}"),
+            Self::Credentials => f.write_str("the NATS server does not accept the credentials"),
+            Self::Missing(what) => write!(f, "there is no {what}: make it, or open with `create`"),
+            Self::Unsuitable(what) => write!(f, "the consumer can't be used: {what}"),
+            Self::Server(what) => write!(f, "the NATS server refuses: {what}"),
+        }
+    }
+}
+
+impl Error for OpenError {}
+
+/// A call of a queue failed. Whether it has taken effect is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueError(pub(crate) String);
+
+impl QueueError {
+    pub(crate) fn new(what: &str, error: impl fmt::Display) -> Self {
+        Self(format!("{what}: {error}"))
+    }
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for QueueError {}

@@ -1,0 +1,254 @@
+//! The queue, as its users have it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{DeleteMessageErrorKind, Stream};
+use async_nats::{Client, HeaderMap};
+use futures_util::future::try_join_all;
+
+use crate::error::QueueError;
+use crate::job::{DeadJob, Enqueued, Job, Stats};
+use crate::source::QueueSource;
+
+/// The headers of jobs and dead letters.
+pub(crate) const KEY: &str = "Plimsoll-Key";
+const WHY: &str = "Plimsoll-Why";
+const MESSAGE: &str = "Plimsoll-Message";
+const DELIVERIES: &str = "Plimsoll-Deliveries";
+
+/// How many jobs travel to the server at a time.
+const AT_A_TIME: usize = 256;
+
+/// A queue on a NATS server. Clones are the same queue, and share a connection.
+#[derive(Clone)]
+pub struct Queue {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) client: Client,
+    context: Context,
+    names: Names,
+    jobs: Stream,
+    dead: Stream,
+    pub(crate) consumer: PullConsumer,
+    pub(crate) lease: Duration,
+    pub(crate) timeout: Duration,
+    /// How often the server delivers at most.
+    pub(crate) most_deliveries: Option<u32>,
+}
+
+/// The names that follow from that of a queue.
+pub(crate) struct Names {
+    pub(crate) jobs: String,
+    pub(crate) dead_stream: String,
+    pub(crate) dead: String,
+}
+
+impl Names {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            jobs: format!("{name}.jobs"),
+            dead_stream: format!("{name}-dead"),
+            dead: format!("{name}-dead.jobs"),
+        }
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(
+        client: Client,
+        context: Context,
+        names: Names,
+        (jobs, dead): (Stream, Stream),
+        consumer: PullConsumer,
+        (lease, timeout, most_deliveries): (Duration, Duration, Option<u32>),
+    ) -> Self {
+        let inner = Inner { client, context, names, jobs, dead, consumer, lease, timeout, most_deliveries };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Puts a job in. It is in the stream when this returns.
+    ///
+    /// # Errors
+    /// [`QueueError`]. It may be in the stream even so: give it an [identity](Job::id), and put it in again.
+    pub async fn enqueue(&self, job: Job) -> Result<Enqueued, QueueError> {
+        let Job { payload, id, key } = job;
+        let mut headers = HeaderMap::new();
+        if let Some(key) = key {
+            headers.insert(KEY, key.to_string());
+        }
+        let publish = PublishMessage::build().payload(payload.into()).headers(headers);
+        let publish = id.iter().fold(publish, |publish, id| publish.message_id(id));
+        self.inner.publish(&self.inner.names.jobs, publish).await
+    }
+
+    /// Puts jobs in, 256 at a time. They are in the stream when this returns, with an answer for each, though not necessarily in
+    /// this order.
+    ///
+    /// # Errors
+    /// [`QueueError`]. Some may be in the stream even so.
+    pub async fn enqueue_many(&self, jobs: Vec<Job>) -> Result<Vec<Enqueued>, QueueError> {
+        let mut enqueued = Vec::with_capacity(jobs.len());
+        let mut jobs = jobs.into_iter();
+        loop {
+            let some: Vec<_> = jobs.by_ref().take(AT_A_TIME).map(|job| self.enqueue(job)).collect();
+            if some.is_empty() {
+                return Ok(enqueued);
+            }
+            enqueued.extend(try_join_all(some).await?);
+        }
+    }
+
+    /// What a processor pulls from: see [`Access::source`](plimsoll::Access::source). Jobs are their payloads. Its futures have to be
+    /// polled on tokio.
+    pub fn source(&self) -> QueueSource<Vec<u8>> {
+        self.source_with(Ok::<_, QueueError>)
+    }
+
+    /// As [`source`](Self::source), with jobs that `decode` makes of the payloads. What it can't decode is a dead letter, with the
+    /// text of its error.
+    pub fn source_with<J, E, D>(&self, decode: D) -> QueueSource<J>
+    where
+        E: fmt::Display,
+        D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
+    {
+        QueueSource::new(self.clone(), decode)
+    }
+
+    /// Dead letters, by number, from this one on and at most so many. A request for each.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn dead(&self, from: u64, most: usize) -> Result<Vec<DeadJob>, QueueError> {
+        let state = self.inner.state(&self.inner.dead).await?;
+        let mut found = Vec::new();
+        let mut number = from.max(state.first_sequence);
+        while found.len() < most && number <= state.last_sequence && state.messages > 0 {
+            // Gaps are letters that were taken out.
+            if let Ok(raw) = self.inner.dead.get_raw_message(number).await {
+                let header = |name| raw.headers.get(name).map(|value| value.as_str()).unwrap_or_default();
+                found.push(DeadJob {
+                    number,
+                    payload: raw.payload.to_vec(),
+                    why: header(WHY).to_owned(),
+                    message: header(MESSAGE).to_owned(),
+                    deliveries: header(DELIVERIES).parse().unwrap_or(0),
+                    key: header(KEY).parse().ok(),
+                });
+            }
+            number += 1;
+        }
+        Ok(found)
+    }
+
+    /// Puts a dead letter back into the queue, as if it had never been delivered. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`QueueError`]. It may be in both then.
+    pub async fn requeue(&self, number: u64) -> Result<bool, QueueError> {
+        let Some(dead) = self.dead(number, 1).await?.into_iter().find(|dead| dead.number == number) else {
+            return Ok(false);
+        };
+        let job = Job::new(dead.payload);
+        self.enqueue(dead.key.into_iter().fold(job, Job::key)).await?;
+        self.purge(number).await
+    }
+
+    /// Removes a dead letter for good. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn purge(&self, number: u64) -> Result<bool, QueueError> {
+        match self.inner.dead.delete_message(number).await {
+            Ok(was_there) => Ok(was_there),
+            Err(error) => match error.kind() {
+                DeleteMessageErrorKind::JetStream(error)
+                    if error.error_code() == ErrorCode::STREAM_MESSAGE_DELETE_FAILED =>
+                {
+                    Ok(false)
+                }
+                _ => Err(QueueError::new("purge", error)),
+            },
+        }
+    }
+
+    /// Removes all dead letters for good, and returns how many those were.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn purge_all(&self) -> Result<u64, QueueError> {
+        let purged = self.inner.dead.purge().await.map_err(|error| QueueError::new("purge", error))?;
+        Ok(purged.purged)
+    }
+
+    /// How many jobs there are.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn stats(&self) -> Result<Stats, QueueError> {
+        let stored = self.inner.state(&self.inner.jobs).await?.messages;
+        let dead = self.inner.state(&self.inner.dead).await?.messages;
+        let consumer = self.inner.consumer.get_info().await;
+        let consumer = consumer.map_err(|error| QueueError::new("stats", error))?;
+        let out = consumer.num_ack_pending as u64;
+        Ok(Stats { jobs: consumer.num_pending + out, out, dead, stored })
+    }
+}
+
+impl Inner {
+    async fn state(&self, stream: &Stream) -> Result<async_nats::jetstream::stream::State, QueueError> {
+        Ok(stream.get_info().await.map_err(|error| QueueError::new("stats", error))?.state)
+    }
+
+    async fn publish(&self, subject: &str, publish: PublishMessage) -> Result<Enqueued, QueueError> {
+        let failed = |error: async_nats::jetstream::context::PublishError| {
+            let what =
+                if error.kind() == PublishErrorKind::TimedOut { "enqueue, unanswered" } else { "enqueue" };
+            QueueError::new(what, error)
+        };
+        let sent = self.context.send_publish(subject.to_owned(), publish).await.map_err(failed)?;
+        let ack = sent.await.map_err(failed)?;
+        Ok(if ack.duplicate { Enqueued::Known } else { Enqueued::New(ack.sequence) })
+    }
+
+    /// Keeps a job aside. One that was kept aside already, because the server was away before it heard that, is not kept twice.
+    pub(crate) async fn bury(
+        &self,
+        receipt: &crate::source::Receipt,
+        why: &str,
+        message: &str,
+    ) -> Result<(), QueueError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(WHY, one_line(why).as_str());
+        headers.insert(MESSAGE, one_line(message).as_str());
+        headers.insert(DELIVERIES, receipt.deliveries.to_string());
+        if let Some(key) = receipt.key {
+            headers.insert(KEY, key.to_string());
+        }
+        let publish = PublishMessage::build().payload(receipt.payload.clone()).headers(headers);
+        let publish = publish.message_id(format!("{}-{}", self.names.jobs, receipt.number));
+        self.publish(&self.names.dead, publish).await.map(drop)
+    }
+}
+
+/// A header is one line.
+fn one_line(text: &str) -> String {
+    text.replace(['\r', '\n'], " ")
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("subject", &self.inner.names.jobs)
+            .field("lease", &self.inner.lease)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,214 @@
+//! The queue as a source of a processor.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::{AckKind, Message as Jet};
+use async_nats::{Request, Subject};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use plimsoll::Message;
+use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source, Verdict};
+use tokio::time::timeout;
+
+use crate::error::QueueError;
+use crate::queue::{KEY, Queue};
+
+/// How many jobs one pull takes at most: what the server allows by default.
+const MOST: u32 = 512;
+
+/// Names one delivery of a job.
+#[derive(Clone)]
+pub struct Receipt {
+    reply: Subject,
+    pub(crate) payload: Bytes,
+    pub(crate) number: u64,
+    pub(crate) deliveries: u32,
+    pub(crate) key: Option<u64>,
+    /// Until when it is leased, in milliseconds since the source was made.
+    leased_until: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Receipt {
+    /// Shows numbers, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("number", &self.number)
+            .field("deliveries", &self.deliveries)
+            .finish_non_exhaustive()
+    }
+}
+
+type Decode<J> = Box<dyn Fn(Vec<u8>) -> Result<J, Message> + Send + Sync>;
+
+/// A worker's part of a [`Queue`].
+pub struct QueueSource<J> {
+    queue: Queue,
+    decode: Decode<J>,
+    since: Instant,
+}
+
+impl<J> QueueSource<J> {
+    pub(crate) fn new<E, D>(queue: Queue, decode: D) -> Self
+    where
+        E: fmt::Display,
+        D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
+    {
+        let decode = move |payload| {
+            // A panic would end the puller.
+            let decoded =
+                catch_unwind(AssertUnwindSafe(|| decode(payload).map_err(|error| Message::of(&error))));
+            decoded.unwrap_or_else(|panic| {
+                drop(catch_unwind(AssertUnwindSafe(|| drop(panic))));
+                Err(Message::from("the decoder has panicked"))
+            })
+        };
+        Self { queue, decode: Box::new(decode), since: Instant::now() }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn leased_until(&self) -> u64 {
+        self.now().saturating_add(u64::try_from(self.queue.inner.lease.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Up to so many jobs. Without a wait those that are there now.
+    async fn fetch(
+        &self,
+        room: u32,
+        wait: Option<Duration>,
+        into: &mut Vec<Delivery<J, Receipt>>,
+    ) -> Result<(), QueueError> {
+        let failed = |error: &dyn fmt::Display| QueueError::new("pull", error);
+        let inner = &self.queue.inner;
+        let most = room as usize;
+        let fetching = async {
+            let messages = match wait {
+                // Ends with what is there.
+                None => inner.consumer.fetch().max_messages(most).messages().await,
+                // Ends with the last of so many, or with the time.
+                Some(wait) => inner.consumer.batch().max_messages(most).expires(wait).messages().await,
+            };
+            let mut messages = messages.map_err(|error| failed(&error))?;
+            while let Some(message) = messages.next().await {
+                self.take_in(message.map_err(|error| failed(&error))?, into)?;
+            }
+            Ok(())
+        };
+        let limit = wait.unwrap_or_default() + inner.timeout;
+        timeout(limit, fetching).await.map_err(|_| failed(&"the server does not answer"))?
+    }
+
+    fn take_in(&self, message: Jet, into: &mut Vec<Delivery<J, Receipt>>) -> Result<(), QueueError> {
+        let info = message.info().map_err(|error| QueueError::new("pull", error))?;
+        let (number, deliveries) = (info.stream_sequence, u32::try_from(info.delivered).unwrap_or(u32::MAX));
+        let headers = message.headers.as_ref();
+        let key = headers.and_then(|headers| headers.get(KEY)).and_then(|key| key.as_str().parse().ok());
+        let Some(reply) = message.reply.clone() else {
+            return Err(QueueError::new("pull", "a message without an address for its acknowledgement"));
+        };
+        let leased_until = Arc::new(AtomicU64::new(self.leased_until()));
+        let payload = message.payload.clone();
+        let decoded = (self.decode)(payload.to_vec());
+        let receipt = Receipt { reply, payload, number, deliveries, key, leased_until };
+        let delivery = match decoded {
+            Ok(job) => Delivery::new(job, receipt, deliveries),
+            Err(why) => Delivery::undecodable(why, receipt, deliveries),
+        };
+        let delivery = delivery.id(number);
+        into.push(key.into_iter().fold(delivery, Delivery::key));
+        Ok(())
+    }
+
+    /// Tells the server a verdict, and waits until it has confirmed that. Returns whether it was stale.
+    async fn tell(&self, receipt: &Receipt, verdict: &Verdict) -> Result<bool, QueueError> {
+        if receipt.leased_until.load(Ordering::Relaxed) <= self.now() {
+            return Ok(true);
+        }
+        let inner = &self.queue.inner;
+        let is_last = inner.most_deliveries.is_some_and(|most| receipt.deliveries >= most);
+        let kind = match verdict {
+            // The server would keep it and deliver it no more.
+            Verdict::Again { .. } if is_last => {
+                inner.bury(receipt, "delivered as often as the consumer allows", "").await?;
+                AckKind::Term
+            }
+            Verdict::Again { after, .. } => AckKind::Nak(Some(*after).filter(|after| !after.is_zero())),
+            Verdict::Dead { why, message } => {
+                inner.bury(receipt, &why.to_string(), message.as_str()).await?;
+                AckKind::Term
+            }
+            _ => AckKind::Ack,
+        };
+        self.ask(receipt, kind).await.map(|()| false)
+    }
+
+    /// Sends an acknowledgement, and waits until the server has confirmed that.
+    async fn ask(&self, receipt: &Receipt, kind: AckKind) -> Result<(), QueueError> {
+        let inner = &self.queue.inner;
+        let request = Request::new().payload(kind.into()).timeout(Some(inner.timeout));
+        let answer = inner.client.send_request(receipt.reply.clone(), request).await;
+        answer.map(drop).map_err(|error| QueueError::new("acknowledgement", error))
+    }
+}
+
+impl<J: Send + 'static> Source for QueueSource<J> {
+    type Job = J;
+    type Receipt = Receipt;
+    type Error = QueueError;
+
+    fn abilities(&self) -> Abilities {
+        Abilities::new().lease(self.queue.inner.lease).delays(true).most(MOST)
+    }
+
+    async fn pull(
+        &self,
+        room: NonZeroU32,
+        wait: Duration,
+        into: &mut Vec<Delivery<J, Receipt>>,
+    ) -> Result<Pulled, QueueError> {
+        let before = into.len();
+        let until = Instant::now() + wait;
+        self.fetch(room.get(), None, into).await?;
+        let left = until.saturating_duration_since(Instant::now());
+        if into.len() == before && left > Duration::from_millis(1) {
+            // One ends the wait; what has come with it is there for the next pull.
+            self.fetch(1, Some(left), into).await?;
+        }
+        Ok(if into.len() > before { Pulled::Some } else { Pulled::Nothing })
+    }
+
+    async fn settle(&self, verdicts: &mut Vec<Settling<Receipt>>) -> Result<u32, QueueError> {
+        let told = join_all(verdicts.iter().map(|one| self.tell(&one.receipt, &one.verdict))).await;
+        let stale = told.iter().filter(|told| matches!(told, Ok(true))).count();
+        let error = told.iter().find_map(|told| told.as_ref().err().cloned());
+        let mut told = told.into_iter();
+        verdicts.retain(|_| told.next().is_some_and(|told| told.is_err()));
+        error.map_or(Ok(u32::try_from(stale).unwrap_or(u32::MAX)), Err)
+    }
+
+    async fn extend(&self, held: &[Receipt]) -> Result<(), QueueError> {
+        let until = self.leased_until();
+        let renewed = held.iter().map(|receipt| async move {
+            self.ask(receipt, AckKind::Progress).await?;
+            receipt.leased_until.store(until, Ordering::Relaxed);
+            Ok(())
+        });
+        join_all(renewed).await.into_iter().collect::<Result<(), _>>()
+    }
+
+    async fn close(&self) {}
+}
+
+impl<J> fmt::Debug for QueueSource<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueSource").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! A queue by hand, call by call; and what can go wrong with a server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod kit;
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use kit::{Proxy, Server};
+use plimsoll::Message;
+use plimsoll::source::{Death, Delivery, Settling, Source, Verdict};
+use plimsoll_nats::{Enqueued, Job, OpenError, Options, Queue, QueueSource, Receipt};
+
+type Text = Delivery<String, Receipt>;
+
+fn options() -> Options {
+    Options::new("mails").create(true).timeout(Duration::from_millis(700))
+}
+
+async fn pull(source: &QueueSource<String>, room: u32, wait: Duration) -> Vec<Text> {
+    let mut into = Vec::new();
+    source.pull(NonZeroU32::new(room).unwrap(), wait, &mut into).await.unwrap();
+    into
+}
+
+async fn settle(source: &QueueSource<String>, receipt: &Receipt, verdict: Verdict) -> u32 {
+    source.settle(&mut vec![Settling::new(receipt.clone(), verdict)]).await.unwrap()
+}
+
+const NOW: Duration = Duration::ZERO;
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn jobs_come_in_order_and_an_identity_is_known() {
+    let Some(server) = Server::start("jobs_come_in_order_and_an_identity_is_known") else { return };
+    let queue = server.queue(options()).await;
+    let put = |text: &'static str| queue.enqueue(Job::new(text).id(text).key(7));
+    assert_eq!((put("a").await, put("b").await), (Ok(Enqueued::New(1)), Ok(Enqueued::New(2))));
+    assert_eq!(put("a").await, Ok(Enqueued::Known));
+    let source = queue.source_with(String::from_utf8);
+    let taken = pull(&source, 9, NOW).await;
+    let jobs: Vec<_> =
+        taken.iter().map(|one| (one.job.as_deref().unwrap(), one.deliveries, one.id, one.key)).collect();
+    assert_eq!(jobs, [("a", 1, Some(1), Some(7)), ("b", 1, Some(2), Some(7))]);
+    let stats = queue.stats().await.unwrap();
+    assert_eq!((stats.jobs, stats.out), (2, 2));
+    for one in &taken {
+        assert_eq!(settle(&source, &one.receipt, Verdict::Done).await, 0);
+    }
+    assert_eq!(queue.stats().await.unwrap().jobs, 0);
+    // A job that comes ends the wait of a pull.
+    let started = Instant::now();
+    let (taken, put) = tokio::join!(pull(&source, 9, SECOND * 9), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        queue.enqueue(Job::new("c")).await
+    });
+    assert!(taken.len() == 1 && put.is_ok() && started.elapsed() < SECOND * 5);
+}
+
+#[tokio::test]
+async fn dead_letters_are_kept_and_put_back_and_removed() {
+    let Some(server) = Server::start("dead_letters_are_kept_and_put_back_and_removed") else { return };
+    let queue = server.queue(options()).await;
+    let source = queue.source_with(String::from_utf8);
+    queue.enqueue(Job::new("a").key(3)).await.unwrap();
+    queue.enqueue(Job::new([0xff])).await.unwrap();
+    let taken = pull(&source, 9, NOW).await;
+    assert_eq!(taken[1].job.as_ref().unwrap_err().as_str(), "invalid utf-8 sequence of 1 bytes from index 0");
+    let dead = Verdict::Dead { why: Death::Failed, message: Message::of("no\nuse") };
+    assert_eq!(settle(&source, &taken[0].receipt, dead).await, 0);
+    assert_eq!(settle(&source, &taken[1].receipt, Verdict::Done).await, 0);
+    let found = queue.dead(0, 9).await.unwrap();
+    let one = &found[0];
+    assert_eq!((found.len(), one.payload.as_slice(), one.why.as_str()), (1, &b"a"[..], "failed"));
+    assert_eq!((one.message.as_str(), one.deliveries, one.key), ("no use", 1, Some(3)));
+    assert!(queue.requeue(one.number).await.unwrap() && !queue.requeue(one.number).await.unwrap());
+    let taken = pull(&source, 9, NOW).await;
+    assert_eq!((taken.len(), taken[0].deliveries, taken[0].key), (1, 1, Some(3)));
+    settle(&source, &taken[0].receipt, dead).await;
+    assert_eq!((queue.purge_all().await.unwrap(), queue.stats().await.unwrap().dead), (1, 0));
+    assert!(!queue.purge(99).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_job_that_may_not_be_delivered_again_is_a_dead_letter_in_time() {
+    let Some(server) = Server::start("a_job_that_may_not_be_delivered_again_is_a_dead_letter_in_time") else {
+        return;
+    };
+    // A consumer of somebody else's, with a bound of its own.
+    let queue = server.queue(options()).await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let stream = async_nats::jetstream::new(client).get_stream("mails").await.unwrap();
+    stream.delete_consumer("workers").await.unwrap();
+    let config = async_nats::jetstream::consumer::pull::Config {
+        durable_name: Some("bounded".to_owned()),
+        ack_policy: async_nats::jetstream::consumer::AckPolicy::Explicit,
+        max_deliver: 2,
+        ..Default::default()
+    };
+    stream.create_consumer(config).await.unwrap();
+    drop(queue);
+    let queue = server.queue(options().consumer("bounded")).await;
+    let source = queue.source_with(String::from_utf8);
+    queue.enqueue(Job::new("a")).await.unwrap();
+    let again = Verdict::Again { after: NOW, counted: true };
+    for deliveries in 1..=2 {
+        let taken = pull(&source, 1, SECOND).await;
+        assert_eq!(taken[0].deliveries, deliveries);
+        settle(&source, &taken[0].receipt, again).await;
+    }
+    assert_eq!((queue.dead(0, 9).await.unwrap().len(), queue.stats().await.unwrap().jobs), (1, 0));
+}
+
+#[tokio::test]
+async fn what_can_not_be_opened_is_refused_with_the_reason() {
+    let Some(mut server) = Server::with_password("what_can_not_be_opened_is_refused_with_the_reason") else {
+        return;
+    };
+    let open = |url: String, options: Options| async move {
+        Queue::connect(&url, options).await.map(drop).unwrap_err()
+    };
+    let wrong = server.url().replace("nats://", "nats://app:guess@");
+    assert_eq!(open(wrong, options()).await, OpenError::Credentials);
+    let right = server.url().replace("nats://", "nats://app:secret@");
+    let missing = open(right.clone(), options().create(false)).await;
+    assert_eq!(missing, OpenError::Missing("stream mails".to_owned()));
+    Queue::connect(&right, options()).await.unwrap();
+    let missing = open(right.clone(), options().create(false).consumer("others")).await;
+    assert_eq!(missing, OpenError::Missing("consumer others".to_owned()));
+    server.kill();
+    assert!(matches!(open(right, options()).await, OpenError::Unreachable(_)));
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_silent_is_an_error_and_mends() {
+    let Some(server) = Server::start("a_connection_that_goes_silent_is_an_error_and_mends") else { return };
+    let proxy = Proxy::start(server.port).await;
+    let near = server.queue(options()).await;
+    let queue = Queue::connect(&proxy.url(), options()).await.unwrap();
+    let source = queue.source_with(String::from_utf8);
+    near.enqueue(Job::new("a")).await.unwrap();
+    let taken = pull(&source, 1, SECOND).await;
+    proxy.set_silent(true);
+    let started = Instant::now();
+    let mut verdicts = vec![Settling::new(taken[0].receipt.clone(), Verdict::Done)];
+    assert!(source.settle(&mut verdicts).await.is_err() && verdicts.len() == 1);
+    let mut into = Vec::new();
+    assert!(source.pull(NonZeroU32::MIN, Duration::from_millis(100), &mut into).await.is_err());
+    assert!(source.extend(&[taken[0].receipt.clone()]).await.is_err());
+    assert!(started.elapsed() < SECOND * 5, "{:?}", started.elapsed());
+    proxy.set_silent(false);
+    proxy.cut();
+    let started = Instant::now();
+    while source.settle(&mut verdicts).await.is_err() {
+        assert!(started.elapsed() < SECOND * 20, "it does not mend");
+    }
+    assert_eq!(near.stats().await.unwrap().jobs, 0);
+}
