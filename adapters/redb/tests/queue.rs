@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -310,9 +311,9 @@ impl Drop for Small<'_> {
 fn a_full_disk_is_an_error_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let Some(small) = Small::mount(folder.path()) else {
-        eprintln!(
-            "SKIPPED: a_full_disk_is_an_error_and_loses_nothing, for no file system can be mounted here"
-        );
+        // Past the capture of the test's output.
+        let what = "a_full_disk_is_an_error_and_loses_nothing, for no file system can be mounted here";
+        writeln!(std::io::stderr(), "SKIPPED: {what}").unwrap();
         return;
     };
     let queue = Queue::open(small.0.join("q")).unwrap();
