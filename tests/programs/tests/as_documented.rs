@@ -51,6 +51,21 @@ fn archive() -> anyhow::Result<()> {
 }
 
 #[test]
+fn durable() -> anyhow::Result<()> {
+    let (folder, program) = (Folder::new("durable")?, env!("CARGO_BIN_EXE_durable"));
+    let source = format!("redb:{}", folder.path("jobs.redb"));
+    assert_eq!(run(program, &["put", "--source", &source, "200"], "")?, "200 jobs put in\n");
+    let said = run(program, &["work", "--source", &source, "--until-empty"], "")?;
+    assert_eq!(said, "198 done, 20 tried again, 2 dead, 0 not confirmed\n");
+    let dead = run(program, &["dead", "--source", &source], "")?;
+    assert_eq!(
+        dead,
+        "guest 13: failed, \"nobody greets guest 13\"\nguest 113: failed, \"nobody greets guest 113\"\n"
+    );
+    Ok(())
+}
+
+#[test]
 fn game() -> anyhow::Result<()> {
     let said = run(env!("CARGO_BIN_EXE_game"), &["600", "7"], "")?;
     assert!(said.contains("the busiest frame looked at 500 cells"), "{said}");
