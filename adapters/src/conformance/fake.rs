@@ -9,10 +9,10 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::Instant;
 use crate::conformance::source::Engine;
 use crate::runtime::sim::{Sim, Time};
 use crate::source::{Abilities, Delivery, Pulled, Settling, Source, Verdict};
+use crate::{Instant, lane_key};
 
 /// For how long a delivery is leased.
 const LEASE: Duration = Duration::from_secs(2);
@@ -178,7 +178,11 @@ impl FakeSource {
             job.visible_at = now.saturating_add(LEASE);
             job.out = Some(*next);
             let receipt = FakeReceipt { job: *number, delivery: *next };
-            into.push(Delivery::new(job.job, receipt, job.deliveries).id(*number).key(job.job % 4));
+            into.push(
+                Delivery::new(job.job, receipt, job.deliveries)
+                    .id(lane_key(&("fake", *number)))
+                    .key(job.job % 4),
+            );
         }
         into.len() > before
     }

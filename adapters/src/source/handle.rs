@@ -31,7 +31,7 @@ impl<W: SendWork> Access<W> {
     /// | timed out | again if [`Retry::on_timeout`](crate::Retry::on_timeout) has tries left, else dead |
     /// | was snoozed | again after the delay, uncounted |
     /// | was cut off by a drain, or not begun | again at once, uncounted |
-    /// | was cancelled by its id | dead |
+    /// | was cancelled by its id, and not while the processor drains | dead |
     ///
     /// A try after a failure needs [`Builder::retry`](crate::Builder::retry), as for other tasks.
     ///

@@ -149,8 +149,9 @@ pub struct Delivery<J, R> {
     pub receipt: R,
     /// How often it was delivered, this time included; by the engine's count.
     pub deliveries: u32,
-    /// The identity of the job, the same each time it is delivered. With [`Builder::dedup`](crate::Builder::dedup) a job that
-    /// has completed lately is not done again. Default: none.
+    /// The identity of the job, the same each time it is delivered, and of no other job of the processor: with the engine's name
+    /// hashed into it, by [`lane_key`](crate::lane_key). With [`Builder::dedup`](crate::Builder::dedup) a job that has completed
+    /// lately is not done again. Default: none.
     pub id: Option<u64>,
     /// Jobs with the same key are done one after the other, if the processor has [lanes](crate::Builder::lanes). Default: none.
     pub key: Option<u64>,

@@ -65,9 +65,10 @@ impl<M> Pull<M> {
         Self { deliveries: most, ..self }
     }
 
-    /// Sets for how long a pull waits for something to come. A drain waits for a pull under way. Default: a second.
+    /// Sets for how long a pull waits for something to come, from 10 ms to a minute: what is outside counts as the nearer of
+    /// the two. A drain waits for a pull under way. Default: a second.
     pub fn wait(self, wait: Duration) -> Self {
-        Self { wait, ..self }
+        Self { wait: wait.clamp(Duration::from_millis(10), Duration::from_secs(60)), ..self }
     }
 
     /// Sets for how long the engine is left alone after errors in a row: the backoff and the jitter of `retry`. Default: from

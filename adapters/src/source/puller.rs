@@ -95,6 +95,8 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
         // Each travels with its operation, and comes back for the next one.
         let (mut inbox, mut batch, mut held): (Inbox<S>, Batch<S>, Receipts<S>) = Default::default();
         let mut tells_surplus_only = false;
+        // Whether the machine has said last that there is something to do, and there was nothing.
+        let mut in_vain = false;
         loop {
             if pulling.as_ref().is_empty() {
                 if let Some(room) = self.begin_pull() {
@@ -130,9 +132,11 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
                     return Poll::Ready(Step::Pulled(pulled));
                 }
                 // Of that the machine knows nothing: it would have verdicts to take.
-                if tells_surplus_only { Poll::Pending } else { self.wait(cx, rests) }
+                if tells_surplus_only { Poll::Pending } else { self.wait(cx, rests, in_vain) }
             });
-            match step.await {
+            let step = step.await;
+            in_vain = matches!(step, Step::Look);
+            match step {
                 Step::Pulled((result, deliveries)) => inbox = self.take_in(result, deliveries),
                 Step::Settled((result, left, told)) => {
                     tells_surplus_only = false;
@@ -150,7 +154,7 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
     fn begin_pull(&mut self) -> Option<NonZeroU32> {
         let now = self.open.shared.now();
         let room = self.open.shared.act(|machine| machine.begin_pull(now, self.open.id))?;
-        NonZeroU32::new(room.get().min(self.abilities.most))
+        NonZeroU32::new(room.get().min(self.abilities.most.max(1)))
     }
 
     /// Takes in what a pull has brought, and ends it.
@@ -212,9 +216,11 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
 
     /// Takes the verdicts that are owed, up to as many as one hold of the lock allows.
     fn collect_verdicts(&mut self, batch: &mut Batch<S>) {
-        batch.append(&mut self.surplus);
         let (shared, source) = (&self.open.shared, self.open.id);
         let now = shared.now();
+        if !shared.read(|machine| machine.source(source)).is_some_and(|view| view.is_down) {
+            batch.append(&mut self.surplus);
+        }
         let mut owed = [None; MOST_A_HOLD as usize];
         shared.act(|machine| {
             for place in &mut owed {
@@ -258,7 +264,7 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
             }
             Err(error) => self.fail(Operation::Settle, &error),
         }
-        left.clear();
+        self.surplus.extend(left.drain(..).filter(|settling| settling.delivery.is_none()));
         left
     }
 
@@ -304,12 +310,21 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
     }
 
     /// Whether all is done: nothing is pulled any more, and every verdict is confirmed or given up.
-    fn is_over(&self) -> bool {
-        self.surplus.is_empty() && self.open.shared.read(|machine| machine.is_source_over(self.open.id))
+    fn is_over(&mut self) -> bool {
+        let (is_over, exists) = self
+            .open
+            .shared
+            .read(|machine| (machine.is_source_over(self.open.id), machine.source(self.open.id).is_some()));
+        if !exists {
+            // The machine has ended: nobody waits for the engine any more.
+            self.surplus.clear();
+        }
+        is_over && self.surplus.is_empty()
     }
 
-    /// Pending until the machine has something to do for the source. `rests` says that nothing is under way.
-    fn wait<P, T, R>(&mut self, cx: &Context<'_>, rests: bool) -> Poll<Step<P, T, R>> {
+    /// Pending until the machine has something to do for the source. `rests` says that nothing is under way, `in_vain` that the
+    /// last answer was that there is something, and there was not: then what is under way has to end first.
+    fn wait<P, T, R>(&mut self, cx: &Context<'_>, rests: bool, in_vain: bool) -> Poll<Step<P, T, R>> {
         if self.is_over() {
             return if rests { Poll::Ready(Step::Look) } else { Poll::Pending };
         }
@@ -318,13 +333,17 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
         match self.open.shared.act(|machine| machine.wait_source(self.open.id, waker)) {
             Ok(replaced) => {
                 drop(replaced);
-                Poll::Pending
+                return Poll::Pending;
             }
-            Err(unused) => {
-                drop(unused);
-                Poll::Ready(Step::Look)
-            }
+            Err(unused) => drop(unused),
         }
+        if !in_vain {
+            return Poll::Ready(Step::Look);
+        }
+        if rests {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }
 

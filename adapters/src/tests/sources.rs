@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::conformance::fake::{Away, Fake, FakeReceipt, FakeSource, Fault};
 use crate::conformance::source::{Effort, check};
-use crate::runtime::sim::Sim;
+use crate::runtime::sim::{Sim, Time};
 use crate::source::{
     Abilities, Delivery, Pull, Pulled, Settling, Source, SourceHandle, SourceLimits, SourceRefusalReason,
 };
@@ -212,6 +212,8 @@ fn what_comes_again_is_known_and_keys_keep_their_order() {
 /// A source that notes the rooms that it was asked to fill, and whether it was closed.
 struct Recorder {
     source: FakeSource,
+    /// How long it takes to settle, beside what the engine does.
+    slow: Option<(Time, Duration)>,
     rooms: Arc<Mutex<Vec<u32>>>,
     closed: Arc<AtomicU32>,
 }
@@ -236,6 +238,9 @@ impl Source for Recorder {
     }
 
     async fn settle(&self, verdicts: &mut Vec<Settling<FakeReceipt>>) -> Result<u32, Away> {
+        if let Some((time, slow)) = &self.slow {
+            time.sleep(*slow).await;
+        }
         self.source.settle(verdicts).await
     }
 
@@ -256,7 +261,8 @@ fn a_pull_asks_for_what_the_engine_can_give_and_the_last_call_closes_it() {
     let processor =
         builder().spawn_on(sim.clone(), |job: u64, _: Context| async move { Ok::<_, String>(job) }).unwrap();
     let (rooms, closed) = (Arc::new(Mutex::default()), Arc::new(AtomicU32::new(0)));
-    let recorder = Recorder { source: fake.source(), rooms: rooms.clone(), closed: closed.clone() };
+    let recorder =
+        Recorder { source: fake.source(), slow: None, rooms: rooms.clone(), closed: closed.clone() };
     let (_, puller) = processor.source(recorder, Pull::new().credit(4)).unwrap();
     sim.spawn(async move { assert_eq!(puller.await, 0) });
     sim.advance(SECOND * 5).unwrap();
@@ -265,6 +271,28 @@ fn a_pull_asks_for_what_the_engine_can_give_and_the_last_call_closes_it() {
     sim.block_on(processor.shutdown(Drain::graceful(SECOND * 5))).unwrap();
     sim.advance(SECOND).unwrap();
     assert_eq!(closed.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_comes_while_the_machine_ends_and_verdicts_are_on_their_way_waits_for_those() {
+    let sim = Sim::new(3);
+    let fake = Fake::new(&sim);
+    fake.put(0..2);
+    let handler = |job: u64, _: Context| async move { Ok::<_, String>(job) };
+    let processor = builder().spawn_on(sim.clone(), handler).unwrap();
+    let slow = Some((sim.time(), SECOND));
+    let recorder = Recorder { source: fake.source(), slow, rooms: Arc::default(), closed: Arc::default() };
+    let (_, puller) = processor.source(recorder, Pull::new().credit(4)).unwrap();
+    let ended = Arc::new(AtomicU32::new(0));
+    let end = ended.clone();
+    sim.spawn(async move { end.store(puller.await + 1, Ordering::Relaxed) });
+    sim.advance(Duration::from_millis(50)).unwrap();
+    let report = sim.block_on(processor.shutdown(Drain::Cancel)).unwrap();
+    assert_eq!(report.remains.deliveries, 2);
+    fake.put(2..4);
+    sim.advance(SECOND * 4).unwrap();
+    // The two verdicts had been sent, and what came too late is back.
+    assert_eq!((ended.load(Ordering::Relaxed), fake.left()), (1, 2));
 }
 
 #[test]

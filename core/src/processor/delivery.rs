@@ -9,13 +9,14 @@ use crate::sources::{Arrival, Death, Delivery, Verdict};
 use crate::task::{Claimant, Task};
 use crate::{CancelReason, Event, Instant, Message, Offer, OutcomeKind, Plan, Refusal, Retry, Terms};
 
-/// After how long an engine is to deliver again what found no place here: its lane was full, or a task with its key was
-/// under way.
+/// After how long an engine is to deliver again what found no place here the first time: its lane was full, or a task with its
+/// key was under way. Each time doubles it, this often at most: an engine may count such deliveries, too.
 const LATER: Duration = Duration::from_secs(1);
+const DOUBLED: u32 = 6;
 
 impl<P: Plan> Processor<P> {
     /// Takes in what a source has delivered during a pull. It takes one of the places that the pull has set aside, and needs
-    /// no room in the queue: it waits there beside what the queue may hold.
+    /// no room in the queue: it waits there whatever the queue's length, and counts in it as long as it does. It is never shed.
     ///
     /// It is a task on these terms, with the earlier deliveries as its earlier attempts, and no route: its outcome leaves by
     /// [`Effect::Settle`](crate::Effect::Settle) without a callback, and its verdict by
@@ -27,7 +28,7 @@ impl<P: Plan> Processor<P> {
     /// | delivered too often | [`Dead`](Verdict::Dead) |
     /// | a task with its key has completed, and the key is remembered | [`Done`](Verdict::Done) |
     /// | the machine is draining | [`Again`](Verdict::Again) at once, not counted |
-    /// | any other [`Refusal`] | `Again` after a second, not counted |
+    /// | any other [`Refusal`] | `Again` after a second, twice that if it was delivered twice, up to 64 s; not counted |
     ///
     /// May change: as [`submit`](Self::submit), and verdicts.
     pub fn deliver(
@@ -62,7 +63,7 @@ impl<P: Plan> Processor<P> {
             }
             Err(refused) => {
                 let (reason, offer) = refused.into_parts();
-                self.judge(id, self.verdict_on_arrival(reason, terms));
+                self.judge(id, self.verdict_on_arrival(reason, terms, earlier));
                 let back = Delivery { job: offer.job, meta: offer.meta, deliveries };
                 Arrival::Judged { delivery: id, reason: Some(reason), back }
             }
@@ -124,12 +125,12 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The verdict on what can't be a task for this reason.
-    fn verdict_on_arrival(&self, reason: Refusal, terms: &Terms) -> Verdict {
+    fn verdict_on_arrival(&self, reason: Refusal, terms: &Terms, earlier: u32) -> Verdict {
         let has_task = |terms: &Terms| terms.unique.is_some_and(|key| self.task_with_key(key.key).is_some());
         match reason {
             Refusal::Closed => Verdict::Again { after: Duration::ZERO, counted: false },
             Refusal::Duplicate if !has_task(terms) => Verdict::Done,
-            _ => Verdict::Again { after: LATER, counted: false },
+            _ => Verdict::Again { after: LATER * (1 << earlier.min(DOUBLED)), counted: false },
         }
     }
 

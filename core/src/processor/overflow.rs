@@ -70,7 +70,9 @@ impl<P: Plan> Processor<P> {
             // The older task goes when this one is admitted, which takes over the beginning of its row.
             return None;
         }
-        let Some(victim) = self.victim(reason, terms) else { return Some(reason) };
+        // What a source has delivered would come back at once.
+        let victim = self.victim(reason, terms).filter(|victim| !self.is_delivered(*victim));
+        let Some(victim) = victim else { return Some(reason) };
         if !self.has_room_after_one(reason, terms, has_place) {
             return Some(reason);
         }

@@ -101,7 +101,8 @@ impl Model {
         if takes_its_place {
             return None;
         }
-        let Some(victim) = victim.filter(|_| has_room_after_one) else { return Some(reason) };
+        let gives_way = |victim: &u32| has_room_after_one && !self.is_delivered(*victim);
+        let Some(victim) = victim.filter(gives_way) else { return Some(reason) };
         self.settle(victim, OutcomeKind::Shed, None);
         None
     }

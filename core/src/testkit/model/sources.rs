@@ -355,7 +355,10 @@ impl Model {
             let verdict = match reason {
                 Refusal::Closed => HANDED_BACK,
                 Refusal::Duplicate if !known => Verdict::Done,
-                _ => Verdict::Again { after: Duration::from_secs(1), counted: false },
+                _ => {
+                    let doubled = 1 << deliveries.saturating_sub(1).min(6);
+                    Verdict::Again { after: Duration::from_secs(doubled), counted: false }
+                }
             };
             self.judge_delivery(delivery, verdict);
             return Arrived::Judged { delivery, reason: Some(reason), back: offer.job };

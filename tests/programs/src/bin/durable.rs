@@ -52,6 +52,10 @@ async fn main() -> anyhow::Result<()> {
                 plimsoll_nats::Options::new("greetings").create(true).lease(Duration::from_secs(10));
             Nats(plimsoll_nats::Queue::connect(source, options).await?).obey(order).await
         }
+        Some(("postgres", _)) => {
+            let options = plimsoll_postgres::Options::new().queue("greetings").migrate(true);
+            Postgres(plimsoll_postgres::Queue::connect(source, options).await?).obey(order).await
+        }
         _ => bail!("{source} is no source: redb:FILE, nats://… or postgres://…"),
     }
 }
@@ -178,6 +182,31 @@ impl Queue for Nats {
     async fn dead(&self) -> anyhow::Result<Vec<(Vec<u8>, String)>> {
         let dead = self.0.dead(0, 1_000).await?;
         Ok(dead.into_iter().map(|dead| (dead.payload, reason(Some(&dead.why), &dead.message))).collect())
+    }
+}
+
+struct Postgres(plimsoll_postgres::Queue);
+
+impl Queue for Postgres {
+    type Source = plimsoll_postgres::QueueSource<Vec<u8>>;
+
+    fn source(&self) -> Self::Source {
+        self.0.source()
+    }
+
+    async fn put(&self, jobs: Vec<String>) -> anyhow::Result<()> {
+        let jobs: Vec<_> = jobs.into_iter().map(plimsoll_postgres::Job::new).collect();
+        self.0.enqueue_many(&jobs).await?;
+        Ok(())
+    }
+
+    async fn left(&self) -> anyhow::Result<u64> {
+        Ok(self.0.stats().await?.jobs())
+    }
+
+    async fn dead(&self) -> anyhow::Result<Vec<(Vec<u8>, String)>> {
+        let dead = self.0.dead(0, 1_000).await?;
+        Ok(dead.into_iter().map(|dead| (dead.payload, reason(dead.why.as_ref(), &dead.message))).collect())
     }
 }
 
