@@ -69,11 +69,13 @@ impl From<redb::StorageError> for OpenError {
     }
 }
 
-/// A call of a queue failed. Nothing of it has taken effect.
+/// A call of a queue failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueueError {
-    /// The commit failed, for this reason: a full disk, for instance. Call again when that is mended.
+    /// The commit failed, for this reason: a full disk, for instance. Call again when that is mended. The call has taken no effect,
+    /// unless the very last step failed, of which the operating system does not say what it has done: a job with an
+    /// [identity](crate::Job::id) is put in once all the same.
     Storage(String),
     /// A job is larger than [`Options::payload`](crate::Options::payload) allows.
     TooLarge {

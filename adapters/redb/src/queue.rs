@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 use async_channel::Sender;
@@ -93,15 +93,18 @@ impl Options {
 pub(crate) struct Inner {
     calls: Sender<Call>,
     options: Options,
+    /// A number of the file's own, so that a job has another identity than one with its number in another file.
+    pub(crate) born: u64,
     next_source: AtomicU64,
     writer: Option<JoinHandle<()>>,
+    thread: ThreadId,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         // The writer ends when it has answered all calls.
         self.calls.close();
-        if let Some(writer) = self.writer.take() {
+        if let Some(writer) = self.writer.take().filter(|_| !self.is_on_writer()) {
             drop(writer.join());
         }
     }
@@ -119,13 +122,14 @@ impl Queue {
 
     fn open_with(path: &Path, options: Options) -> Result<Self, OpenError> {
         let database = options.builder().create(path)?;
-        let outlook = prepare(&database)?;
+        let (outlook, born) = prepare(&database)?;
         let (calls, mailbox) = async_channel::bounded(CALLS);
         let writer = Writer::new(path.to_owned(), options, database, mailbox, outlook);
         let thread = thread::Builder::new().name("plimsoll-redb".to_owned());
-        let writer = Some(thread.spawn(|| writer.run()).map_err(OpenError::Io)?);
-        let next_source = AtomicU64::new(0);
-        Ok(Self { inner: Arc::new(Inner { calls, options, next_source, writer }) })
+        let writer = thread.spawn(|| writer.run()).map_err(OpenError::Io)?;
+        let (thread, next_source) = (writer.thread().id(), AtomicU64::new(0));
+        let inner = Inner { calls, options, born, next_source, writer: Some(writer), thread };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Puts a job in. It is on disk when this returns.
@@ -237,15 +241,25 @@ impl Inner {
         answer.await.map_err(|_| QueueError::Closed)?
     }
 
+    /// Whether this is the writer's thread, which drops what it answers and nobody waits for any more.
+    fn is_on_writer(&self) -> bool {
+        thread::current().id() == self.thread
+    }
+
     /// Says that nobody has the deliveries of a source any more. May block for as long as the writer is busy.
     pub(crate) fn release(&self, source: u64) {
+        let call = Call::Release { source };
         // Closed: then nobody waits for them, either.
-        drop(self.calls.send_blocking(Call::Release { source }));
+        drop(if self.is_on_writer() {
+            self.calls.force_send(call).map(drop)
+        } else {
+            self.calls.send_blocking(call)
+        });
     }
 }
 
 /// Makes the tables, or checks their version.
-fn prepare(database: &redb::Database) -> Result<Outlook, OpenError> {
+fn prepare(database: &redb::Database) -> Result<(Outlook, u64), OpenError> {
     let damaged = |error: redb::Error| match error {
         redb::Error::Io(error) => OpenError::Io(error),
         other => OpenError::Damaged(other.to_string()),
@@ -257,7 +271,7 @@ fn prepare(database: &redb::Database) -> Result<Outlook, OpenError> {
         if found != VERSION {
             return Err(OpenError::Version { found, expected: VERSION });
         }
-        store.outlook().map_err(damaged)?
+        (store.outlook().map_err(damaged)?, store.born().map_err(damaged)?)
     };
     transaction.commit().map_err(|error| damaged(error.into()))?;
     Ok(outlook)

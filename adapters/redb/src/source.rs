@@ -5,13 +5,16 @@ use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use plimsoll::Message;
 use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source};
+use plimsoll::{Message, lane_key};
 
 use crate::error::QueueError;
 use crate::mailbox::{Call, Pull};
 use crate::queue::Queue;
 use crate::store;
+
+/// How long a pull waits at most, whatever it is told.
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// How many jobs one pull takes at most.
 const MOST: u32 = 1_024;
@@ -56,7 +59,7 @@ impl<J> QueueSource<J> {
             Ok(job) => Delivery::new(job, receipt, deliveries),
             Err(why) => Delivery::undecodable(why, receipt, deliveries),
         };
-        let delivery = delivery.id(receipt.number);
+        let delivery = delivery.id(lane_key(&(self.queue.inner.born, receipt.number)));
         key.into_iter().fold(delivery, Delivery::key)
     }
 }
@@ -77,7 +80,8 @@ impl<J: Send + 'static> Source for QueueSource<J> {
         wait: Duration,
         into: &mut Vec<Delivery<J, Receipt>>,
     ) -> Result<Pulled, QueueError> {
-        let (source, room, until) = (self.number, room.get(), Instant::now() + wait);
+        let (source, room) = (self.number, room.get());
+        let until = Instant::now() + wait.min(LONGEST);
         let call = self.queue.inner.call(|reply| Call::Pull(Pull { source, room, until, reply }));
         let pulled = call.await?;
         let answer = if pulled.is_empty() { Pulled::Nothing } else { Pulled::Some };

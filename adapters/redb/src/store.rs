@@ -17,6 +17,7 @@
 //! milliseconds since 1970.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
 use plimsoll::source::{Death, Verdict};
@@ -43,7 +44,7 @@ const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const VERSION: u64 = 1;
 
 /// How many identities that are remembered no longer are forgotten in one transaction, and how many delayed jobs become ready.
-const SWEPT: usize = 256;
+const SWEPT: usize = 4_096;
 
 /// Deliveries that are out: by job number, who has it, and which delivery it is.
 pub(crate) type Out = HashMap<u64, (u64, u64)>;
@@ -117,6 +118,16 @@ impl<'t> Store<'t> {
         Ok(VERSION)
     }
 
+    /// A number of the file's own, drawn when it was made.
+    pub(crate) fn born(&mut self) -> Result<u64> {
+        if let Some(born) = self.meta.get("born")? {
+            return Ok(born.value());
+        }
+        let born = RandomState::new().hash_one(self.now);
+        self.meta.insert("born", born)?;
+        Ok(born)
+    }
+
     pub(crate) fn outlook(&self) -> Result<Outlook> {
         let next_due = self.delayed.first()?.map(|(key, _)| key.value().0);
         Ok(Outlook { ready: self.ready.len()?, next_due })
@@ -187,7 +198,10 @@ impl<'t> Store<'t> {
         }
         for (until, id) in &old {
             self.done_until.remove((*until, id.as_slice()))?;
-            self.done.remove(id.as_slice())?;
+            // It may have been done again since.
+            if self.done.get(id.as_slice())?.is_some_and(|latest| latest.value() == *until) {
+                self.done.remove(id.as_slice())?;
+            }
         }
         Ok(!due.is_empty() || !old.is_empty())
     }

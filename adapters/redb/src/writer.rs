@@ -178,16 +178,26 @@ impl Writer {
     ) -> Result<Outlook, QueueError> {
         let mut store = Store::open(transaction)?;
         store.sweep()?;
-        for call in calls.drain(..) {
-            self.carry_out(call, &mut store, answers, out)?;
+        let mut rest = core::mem::take(calls).into_iter();
+        while let Some(call) = rest.next() {
+            if let Err(error) = self.carry_out(call, &mut store, answers, out) {
+                calls.extend(rest);
+                return Err(error);
+            }
         }
-        let mut left = Vec::new();
-        for pull in waiting.drain(..).filter(|pull| !pull.reply.is_canceled()) {
-            let pulled = store.pull(pull.source, pull.room, out, next)?;
-            if pulled.is_empty() {
-                left.push(pull);
-            } else {
-                answers.push(promise(pull.reply, pulled));
+        let (mut left, mut rest) = (Vec::new(), core::mem::take(waiting).into_iter());
+        while let Some(pull) = rest.next() {
+            if pull.reply.is_canceled() {
+                continue;
+            }
+            match store.pull(pull.source, pull.room, out, next) {
+                Ok(pulled) if pulled.is_empty() => left.push(pull),
+                Ok(pulled) => answers.push(promise(pull.reply, pulled)),
+                Err(error) => {
+                    waiting.push(pull);
+                    waiting.extend(left.into_iter().chain(rest));
+                    return Err(error.into());
+                }
             }
         }
         *waiting = left;
@@ -243,8 +253,13 @@ impl Writer {
     /// The database, which is opened again after an error.
     fn database(&mut self) -> Result<&Database, QueueError> {
         if self.database.is_none() {
-            let opened = self.options.builder().open(&self.path);
-            self.database = Some(opened.map_err(redb::Error::from)?);
+            // It was checked when the queue was opened, and redb itself repairs what an error has cut short.
+            let opened = self.options.check(false).builder().open(&self.path).map_err(redb::Error::from)?;
+            // The last commit may be in the file although it was an error.
+            let transaction = opened.begin_write().map_err(redb::Error::from)?;
+            self.outlook = Store::open(&transaction)?.outlook()?;
+            transaction.abort().map_err(redb::Error::from)?;
+            self.database = Some(opened);
         }
         self.database.as_ref().ok_or(QueueError::Closed)
     }
