@@ -68,8 +68,8 @@ impl From<tokio_postgres::Error> for OpenError {
         let what = text(&error);
         let Some(code) = error.code() else {
             let starts = |prefix| error.to_string().starts_with(prefix);
-            return if starts("authentication error") {
-                // The server asks for a password, and there is none.
+            // Without a password in the configuration, the error is one of that.
+            return if starts("authentication error") || what.ends_with("password missing") {
                 Self::Credentials(what)
             } else if starts("invalid con") {
                 Self::Config(what)

@@ -32,10 +32,11 @@ const LOCK: i64 = 0x706c_696d_736f_6c6c;
 /// ```
 ///
 /// # Errors
-/// [`OpenError`]: the name is none of a schema, the tables are of a later version, or the server refuses. Nothing has changed then.
+/// [`OpenError`]: the name is none of a schema, the database is not in UTF-8, the tables are of a later version, or the server refuses. Nothing has changed then.
 pub async fn migrate(client: &mut Client, schema: &str) -> Result<u32, OpenError> {
     check_schema_name(schema)?;
     let transaction = client.transaction().await?;
+    check_encoding(&transaction).await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     let has_table = "SELECT to_regclass($1) IS NOT NULL";
     let has_table = transaction.query_one(has_table, &[&format!("\"{schema}\".migrations")]).await?;
@@ -65,9 +66,13 @@ pub(crate) async fn check(client: &Client, schema: &str) -> Result<(), OpenError
     if found != VERSION {
         return Err(OpenError::Version { found, expected: VERSION });
     }
+    check_encoding(client).await
+}
+
+/// In a database without UTF-8 the text of an error may have a character that can't be stored, and its verdict would never arrive.
+async fn check_encoding(client: &impl GenericClient) -> Result<(), OpenError> {
     let encoding = client.query_typed("SELECT current_setting('server_encoding')", &[]).await?;
     let encoding = encoding.first().map_or(Ok(String::new()), |row| row.try_get(0))?;
-    // Elsewhere the text of an error may have a character that can't be stored, and its verdict would never arrive.
     if encoding == "UTF8" { Ok(()) } else { Err(OpenError::Encoding(encoding)) }
 }
 

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test and example uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
-pub mod proxy;
+pub(crate) mod proxy;
 
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
@@ -13,11 +13,11 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// The superuser, who needs no password.
-pub const OWNER: &str = "owner";
+pub(crate) const OWNER: &str = "owner";
 /// A role that needs its password, which is its name.
-pub const LOCKED: &str = "locked";
+pub(crate) const LOCKED: &str = "locked";
 
-pub struct Server {
+pub(crate) struct Server {
     folder: tempfile::TempDir,
     programs: PathBuf,
     /// Who runs the server: it refuses to be run by root.
@@ -28,7 +28,7 @@ pub struct Server {
 
 impl Server {
     /// Makes a cluster and starts it. `None`, after a line that says so, if PostgreSQL is not installed here.
-    pub fn start(test: &str) -> Option<Self> {
+    pub(crate) fn start(test: &str) -> Option<Self> {
         match Self::try_start() {
             Ok(server) => Some(server),
             Err(why) => {
@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// Starts the server, and returns when it accepts connections. It goes on from what is on disk.
-    pub fn up(&self) -> Result<(), String> {
+    pub(crate) fn up(&self) -> Result<(), String> {
         let log =
             File::options().create(true).append(true).open(self.log()).map_err(|error| error.to_string())?;
         let started = Instant::now();
@@ -95,7 +95,9 @@ impl Server {
             ];
             let mut command = self.command("postgres");
             command.arg("-D").arg(self.data());
-            settings.iter().for_each(|setting| drop(command.args(["-c", setting])));
+            for setting in &settings {
+                command.args(["-c", setting]);
+            }
             let errors = log.try_clone().map_err(|error| error.to_string())?;
             let child =
                 command.stdout(Stdio::null()).stderr(errors).spawn().map_err(|error| error.to_string())?;
@@ -131,7 +133,7 @@ impl Server {
     }
 
     /// Ends all its processes with SIGKILL, as a power cut would.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let Some(mut child) = self.process.lock().unwrap().take() else { return };
         let children = children(child.id());
         drop(child.kill());
@@ -141,12 +143,12 @@ impl Server {
         }
     }
 
-    pub const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
     /// A connection string for the superuser.
-    pub fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         config(self.port)
     }
 
@@ -162,7 +164,7 @@ impl Drop for Server {
 }
 
 /// A connection string for the superuser, by this port.
-pub fn config(port: u16) -> String {
+pub(crate) fn config(port: u16) -> String {
     format!("host=127.0.0.1 port={port} user={OWNER} dbname=postgres")
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     shared: Arc<Shared>,
 }
@@ -20,7 +20,7 @@ struct Shared {
 
 impl Proxy {
     /// A proxy to this port of 127.0.0.1.
-    pub fn start(to: u16) -> Self {
+    pub(crate) fn start(to: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (open, is_silent, is_over) = Default::default();
@@ -37,19 +37,19 @@ impl Proxy {
         Self { port, shared }
     }
 
-    pub const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
     /// Closes all connections. New ones are accepted.
-    pub fn cut(&self) -> usize {
+    pub(crate) fn cut(&self) -> usize {
         let open = std::mem::take(&mut *self.shared.open.lock().unwrap());
         open.iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
         open.len()
     }
 
     /// Whether the proxy keeps what it gets, in connections that stay open.
-    pub fn set_silent(&self, is_silent: bool) {
+    pub(crate) fn set_silent(&self, is_silent: bool) {
         self.shared.is_silent.store(is_silent, Ordering::Relaxed);
     }
 }
