@@ -152,6 +152,13 @@ impl Server {
         config(self.port)
     }
 
+    /// The CPU time of its processes so far, as long as those that it has now are there.
+    pub(crate) fn cpu(&self) -> Duration {
+        let process = self.process.lock().unwrap().as_ref().map(Child::id);
+        process
+            .map_or(Duration::ZERO, |process| children(process).into_iter().chain([process]).map(cpu).sum())
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
@@ -201,6 +208,16 @@ fn children(parent: u32) -> Vec<u32> {
 fn parent_of(process: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat")).ok()?;
     stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The CPU time of a process, and of those that it has waited for.
+pub(crate) fn cpu(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat"))
+        .unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    // User and system time, its own and theirs, in hundredths of a second.
+    Duration::from_millis((11..15).map(ticks).sum::<u64>() * 10)
 }
 
 fn run(command: &mut Command) -> Result<String, String> {
