@@ -30,8 +30,9 @@ CREATE TABLE jobs (
     autovacuum_vacuum_cost_delay = 0
 );
 
--- The order of delivery. With `visible_at` in it, a job that is out or delayed is passed over without a look at its row.
-CREATE INDEX jobs_order ON jobs (queue, priority DESC, id, visible_at);
+-- The order of delivery, upwards, so that a pull can begin where the one before has ended. With `visible_at` in it, a job that is out
+-- or delayed is passed over without a look at its row.
+CREATE INDEX jobs_order ON jobs (queue, (- priority::integer), id, visible_at);
 -- The earliest time at which a job can be delivered.
 CREATE INDEX jobs_visible_at ON jobs (queue, visible_at);
 CREATE UNIQUE INDEX jobs_name ON jobs (queue, name) WHERE name IS NOT NULL;

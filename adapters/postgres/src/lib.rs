@@ -32,7 +32,9 @@
 //! - Deliveries are counted before they are handed out, so a job that ends its process is found out
 //!   ([`Pull::deliveries`](plimsoll::source::Pull::deliveries)).
 //! - Jobs are delivered by priority, and those of one priority by number. Numbers are given when a job is put in, and not when its
-//!   transaction is committed.
+//!   transaction is committed. While a backlog is worked off, a source looks at the front of the queue only now and then: a job with
+//!   a higher priority may come after some with a lower one, which are pulled in ten times the time of one pull, and in a second at
+//!   most.
 //! - All times are those of the server's clock. The clocks of workers have no meaning.
 //! - When the server is away, does not answer, or ends connections, calls return an error in [time](Options::time_out), and the next
 //!   call connects again. Nothing that was committed is lost.
@@ -53,8 +55,9 @@
 //!   make fewer of them.
 //! - A pull that waits is woken by a notification, and looks each [second](Options::poll) otherwise. Of many workers that wait, all
 //!   look.
-//! - Jobs that are out or delayed and come before one that can be delivered are passed over in an index, one by one. A million of
-//!   them take a pull a good part of a second: give such jobs a lower [priority](Job::priority), or a queue of their own.
+//! - Jobs that are out or delayed and come before one that can be delivered are passed over in an index, one by one: 50 ns each on the
+//!   machine that this was written on, so 50 ms for a million of them. Give such jobs a lower [priority](Job::priority), or a queue of
+//!   their own.
 //! - Rows are removed for good by `VACUUM`. The table is set so that autovacuum looks after it early. A transaction of anybody's
 //!   that stays open for long keeps the old rows, and makes pulls slow.
 
@@ -64,6 +67,7 @@ mod error;
 mod job;
 mod link;
 mod options;
+mod progress;
 mod queue;
 mod schema;
 mod source;

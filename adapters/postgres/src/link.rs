@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Notify, OnceCell};
@@ -71,6 +72,8 @@ where
 pub(crate) struct Session {
     client: Client,
     driver: Option<AbortHandle>,
+    /// Whether a call on it has failed. Then it is not used again.
+    has_failed: AtomicBool,
     prepared: [OnceCell<Statement>; 5],
 }
 
@@ -85,6 +88,10 @@ pub(crate) enum Prepared {
 }
 
 impl Session {
+    fn is_usable(&self) -> bool {
+        !self.has_failed.load(Ordering::Relaxed) && !self.client.is_closed()
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -131,13 +138,14 @@ impl Link {
         Self { setup, wake: Arc::default(), listens, session: Mutex::default() }
     }
 
-    /// Connects, and checks what is there.
+    /// Connects, and checks what is there. Makes the tables first if the options say so.
     pub(crate) async fn open(&self) -> Result<(), OpenError> {
         let limit = self.setup.options.time_out;
-        match timeout(limit, self.session()).await {
-            Ok(session) => session.map(drop),
-            Err(_) => Err(OpenError::Unreachable(format!("no answer within {limit:?}"))),
-        }
+        let opened = timeout(limit, async {
+            *self.session.lock().await = Some(Arc::new(self.connect(self.setup.options.migrates).await?));
+            Ok(())
+        });
+        opened.await.unwrap_or_else(|_| Err(OpenError::Unreachable(format!("no answer within {limit:?}"))))
     }
 
     /// Makes a call, within the time that one may take. After an error the next one has a new connection.
@@ -160,13 +168,10 @@ impl Link {
             Err(_) => (QueueError::TimedOut(limit), true),
         };
         if let Some(used) = used {
+            used.has_failed.store(true, Ordering::Relaxed);
             if is_stuck {
                 // Other calls on it would wait in vain, too.
                 used.driver.iter().for_each(AbortHandle::abort);
-            }
-            let mut session = self.session.lock().await;
-            if session.as_ref().is_some_and(|session| Arc::ptr_eq(session, &used)) {
-                *session = None;
             }
         }
         Err(error)
@@ -179,21 +184,22 @@ impl Link {
 
     async fn session(&self) -> Result<Arc<Session>, OpenError> {
         let mut session = self.session.lock().await;
-        if let Some(session) = session.as_ref().filter(|session| !session.client.is_closed()) {
+        if let Some(session) = session.as_ref().filter(|session| session.is_usable()) {
             return Ok(session.clone());
         }
         *session = None;
-        let new = Arc::new(self.connect().await?);
+        let new = Arc::new(self.connect(false).await?);
         *session = Some(new.clone());
         Ok(new)
     }
 
-    async fn connect(&self) -> Result<Session, OpenError> {
+    async fn connect(&self, migrates: bool) -> Result<Session, OpenError> {
         let Options { schema, time_out, .. } = &self.setup.options;
         let (mut client, driver) = (self.setup.connect)(self.wake.clone()).await?;
         let driver = AbortOnDrop(Some(tokio::spawn(driver).abort_handle()));
-        // The plans are not to depend on statistics, which lag behind a queue: with these there is one way for each statement, along
-        // the indexes. What is turned off so looks expensive to the planner, and it would compile the statement.
+        // Plans are not to depend on statistics, which lag behind a queue: with these settings there is one way for each statement,
+        // along the indexes. A step that is turned off and needed all the same looks so expensive that the statement would be
+        // compiled, which costs more than it does.
         let mut settings = format!(
             "SET statement_timeout = {}; SET jit = off; SET enable_seqscan = off; SET enable_sort = off; \
              SET enable_hashjoin = off; SET enable_mergejoin = off;",
@@ -203,11 +209,16 @@ impl Link {
             settings.push_str(&format!("LISTEN \"{schema}\";"));
         }
         client.batch_execute(&settings).await?;
-        if self.setup.options.migrates {
+        if migrates {
             schema::migrate(&mut client, schema).await?;
         }
         schema::check(&client, schema).await?;
-        Ok(Session { client, driver: driver.disarm(), prepared: Default::default() })
+        Ok(Session {
+            client,
+            driver: driver.disarm(),
+            has_failed: AtomicBool::new(false),
+            prepared: Default::default(),
+        })
     }
 }
 

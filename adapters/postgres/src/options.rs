@@ -73,7 +73,8 @@ impl Options {
     }
 
     /// Sets after how long a call that the server has not answered is an error, connecting included. The server cancels a
-    /// statement after that time, too. At least 10 ms. Default: 5 s.
+    /// statement after that time, too. The calls of one [`Queue`](crate::Queue) follow each other on one connection, so each waits
+    /// for those before it. At least 10 ms. Default: 5 s.
     pub fn time_out(self, time: Duration) -> Self {
         Self { time_out: time.max(Self::SHORTEST), ..self }
     }
@@ -90,7 +91,7 @@ impl Options {
         Self { notifies: notify, ..self }
     }
 
-    /// Sets whether the queue is [migrated](crate::migrate) when it is opened. The role needs the permission to make tables then,
+    /// Sets whether the queue is [migrated](crate::migrate) when it is opened, within [`time_out`](Self::time_out). The role needs the permission to make tables then,
     /// and the schema if there is none. Default: no.
     pub fn migrate(self, migrate: bool) -> Self {
         Self { migrates: migrate, ..self }

@@ -1,19 +1,21 @@
 //! The queue as a source of a processor.
 
-use std::cmp::Reverse;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use plimsoll::Message;
 use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source};
 use tokio::time::{Instant, timeout};
+use tokio_postgres::types::ToSql;
 
 use crate::error::QueueError;
 use crate::link::{Link, Prepared};
 use crate::options::Options;
-use crate::sql::{self, Verdicts};
+use crate::progress::Progress;
+use crate::sql::{self, Place, Verdicts};
 
 /// How many jobs one pull takes at most.
 const MOST: u32 = 1_024;
@@ -35,6 +37,7 @@ type Decode<J> = Box<dyn Fn(Vec<u8>) -> Result<J, Message> + Send + Sync>;
 pub struct QueueSource<J> {
     link: Link,
     decode: Decode<J>,
+    progress: Mutex<Progress>,
 }
 
 impl<J> QueueSource<J> {
@@ -52,7 +55,7 @@ impl<J> QueueSource<J> {
                 Err(Message::from("the decoder has panicked"))
             })
         };
-        Self { link, decode: Box::new(decode) }
+        Self { link, decode: Box::new(decode), progress: Mutex::default() }
     }
 
     fn delivery(&self, pulled: sql::Pulled) -> Delivery<J, Receipt> {
@@ -66,18 +69,37 @@ impl<J> QueueSource<J> {
     }
 
     /// Takes jobs, as many as there are and there is room for.
-    async fn take(&self, room: i64) -> Result<Vec<sql::Pulled>, QueueError> {
+    async fn take(&self, room: u32) -> Result<Vec<sql::Pulled>, QueueError> {
+        let from = self.progress().next_place();
+        let started = Instant::now();
+        let mut taken = self.take_from(from, room).await?;
+        self.progress().note(from, started, &taken, room);
+        if taken.is_empty() && from != sql::START {
+            // There may be jobs before.
+            let started = Instant::now();
+            taken = self.take_from(sql::START, room).await?;
+            self.progress().note(sql::START, started, &taken, room);
+        }
+        Ok(taken)
+    }
+
+    async fn take_from(&self, place: Place, room: u32) -> Result<Vec<sql::Pulled>, QueueError> {
         let setup = &*self.link.setup;
         let Options { queue, lease, .. } = &setup.options;
-        let lease = sql::micros(*lease);
+        let (room, lease) = (i64::from(room), sql::micros(*lease));
         let taken = self.link.call(|session| async move {
-            let rows = session.query(setup, Prepared::Pull, &[queue, &room, &lease]).await?;
+            let parameters: [&(dyn ToSql + Sync); 5] = [queue, &room, &lease, &place.0, &place.1];
+            let rows = session.query(setup, Prepared::Pull, &parameters).await?;
             rows.iter().map(sql::Pulled::of).collect::<Result<Vec<_>, _>>()
         });
         let mut taken = taken.await?;
         // An update returns rows in any order.
-        taken.sort_unstable_by_key(|pulled| (Reverse(pulled.priority), pulled.receipt.number));
+        taken.sort_unstable_by_key(|pulled| pulled.place);
         Ok(taken)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For how long there is nothing to take, unless something is put in.
@@ -111,7 +133,7 @@ impl<J: Send + 'static> Source for QueueSource<J> {
     ) -> Result<Pulled, QueueError> {
         let started = Instant::now();
         loop {
-            let taken = self.take(room.get().into()).await?;
+            let taken = self.take(room.get()).await?;
             if !taken.is_empty() {
                 into.extend(taken.into_iter().map(|pulled| self.delivery(pulled)));
                 return Ok(Pulled::Some);

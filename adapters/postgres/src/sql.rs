@@ -46,7 +46,7 @@ impl Sql {
     }
 }
 
-/// Queue, room, lease. The array is a sub-select that is carried out once, whatever the planner makes of the rest. A row that
+/// Queue, room, lease, and the [`Place`] at which to begin. The array is a sub-select that is carried out once, whatever the planner makes of the rest. A row that
 /// somebody else has changed meanwhile is looked at again when it is locked, so it is not delivered twice.
 const PULL: &str = "
     UPDATE {s}.jobs
@@ -55,7 +55,8 @@ const PULL: &str = "
         deliveries = deliveries + 1
     WHERE id = ANY (ARRAY(
         SELECT id FROM {s}.jobs WHERE queue = $1 AND visible_at <= now()
-        ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED))
+            AND (- priority::integer, id) >= ($4::integer, $5::bigint)
+        ORDER BY - priority::integer, id LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING id, token, payload, deliveries, key, priority";
 
 /// Queue. In how many microseconds the next job can be delivered; NULL if there is none.
@@ -100,7 +101,8 @@ const EXTEND: &str = "
     WHERE jobs.id = held.id AND jobs.token = held.token";
 
 /// Queue, the columns of [`Jobs`], channel, whether to notify. Jobs with an identity go in in its order, so that two transactions
-/// with the same ones wait for each other, and do not deadlock.
+/// with the same ones wait for each other, and do not deadlock. The numbers that were added are looked up in a hash table: a join
+/// could become a nested loop, as the planner does not know how long the arrays are.
 const ENQUEUE: &str = "
     WITH input AS MATERIALIZED (
         SELECT nextval('{s}.jobs_id_seq') AS id, job.*
@@ -115,7 +117,8 @@ const ENQUEUE: &str = "
     ), notified AS (
         SELECT pg_notify($7, $1) WHERE $8 AND EXISTS (SELECT FROM added)
     )
-    SELECT added.id, (SELECT count(*) FROM notified) FROM input LEFT JOIN added USING (id) ORDER BY place";
+    SELECT CASE WHEN id IN (SELECT id FROM added) THEN id END, (SELECT count(*) FROM notified)
+    FROM input ORDER BY place";
 
 /// Queue, first number, how many.
 const DEAD: &str = "
@@ -201,6 +204,12 @@ pub(crate) fn enqueued(row: &Row) -> Result<Enqueued, Error> {
     Ok(number.map_or(Enqueued::Known, |number| Enqueued::New(unsigned(number))))
 }
 
+/// A place in the order of delivery: a priority, lower ones first, and a number.
+pub(crate) type Place = (i32, i64);
+
+/// The one before all others.
+pub(crate) const START: Place = (i32::MIN, 0);
+
 /// What is delivered.
 #[derive(Debug)]
 pub(crate) struct Pulled {
@@ -208,17 +217,18 @@ pub(crate) struct Pulled {
     pub(crate) payload: Vec<u8>,
     pub(crate) deliveries: u32,
     pub(crate) key: Option<u64>,
-    pub(crate) priority: i16,
+    pub(crate) place: Place,
 }
 
 impl Pulled {
     pub(crate) fn of(row: &Row) -> Result<Self, Error> {
+        let (number, priority) = (row.try_get(0)?, row.try_get::<_, i16>(5)?);
         Ok(Self {
-            receipt: Receipt { number: row.try_get(0)?, token: row.try_get(1)? },
+            receipt: Receipt { number, token: row.try_get(1)? },
             payload: row.try_get(2)?,
             deliveries: count(row.try_get(3)?),
             key: row.try_get::<_, Option<i64>>(4)?.map(unsigned),
-            priority: row.try_get(5)?,
+            place: (-i32::from(priority), number),
         })
     }
 }

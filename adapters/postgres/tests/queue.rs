@@ -198,13 +198,15 @@ async fn a_waiting_pull_hears_of_a_job_and_looks_without_having_heard() {
     // What is handed back is heard of, by other pullers and by the same one.
     queue.enqueue(Job::new("back")).await.unwrap();
     let one = texts(&connected(Options::new().poll(Duration::from_secs(60))).await);
-    for other in [&one, &texts(&queue)] {
+    // A delay is told to nobody else.
+    let delay = Duration::from_millis(100);
+    for (other, after) in [(&one, delay), (&texts(&queue), Duration::ZERO)] {
         let held = pull(&one, 1).await;
         let mut into = Vec::new();
         let started = Instant::now();
         let handing_back = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            settle(&one, held[0].receipt, again(Duration::ZERO, false)).await;
+            settle(&one, held[0].receipt, again(after, false)).await;
         };
         tokio::join!(
             async { other.pull(NonZeroU32::MIN, Duration::from_secs(30), &mut into).await.unwrap() },
