@@ -1,6 +1,6 @@
 //! The conformance kit for sources, on a server that is killed with SIGKILL, and behind a proxy that cuts connections.
 //!
-//! `PLIMSOLL_AWAY=10000 PLIMSOLL_JOBS=5000 cargo test --release --test conformance -- --nocapture` keeps the server away for 10 s.
+//! `PLIMSOLL_AWAY=10000 PLIMSOLL_JOBS=5000 cargo test --test conformance -- --nocapture` keeps the server away for 10 s.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
