@@ -102,5 +102,8 @@ async fn a_queue_conforms() {
     let report = check(&engine, effort).await;
     println!("{report}");
     assert!(report.findings.is_empty(), "{report}");
-    assert!(report.kills > 2 && report.drains > 0 && report.aways > 0 && report.cuts > 0, "{report}");
+    // What happens follows from the seed.
+    let is_default = std::env::var_os("PLIMSOLL_SEED").is_none();
+    let all_happened = report.kills > 2 && report.drains > 0 && report.aways > 0 && report.cuts > 0;
+    assert!(all_happened || !is_default, "{report}");
 }
