@@ -93,7 +93,7 @@ impl fmt::Debug for DeadJob {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Jobs that are neither done nor dead.
+    /// Jobs that are neither done nor dead. A server that was killed may count some that were acknowledged shortly before, too.
     pub jobs: u64,
     /// Deliveries that are out, or wait to be delivered again.
     pub out: u64,

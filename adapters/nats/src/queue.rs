@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{DeleteMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{DeleteMessageErrorKind, RawMessageErrorKind, Stream};
 use async_nats::{Client, HeaderMap};
 use futures_util::future::try_join_all;
 
@@ -22,6 +23,9 @@ pub(crate) const KEY: &str = "Plimsoll-Key";
 const WHY: &str = "Plimsoll-Why";
 const MESSAGE: &str = "Plimsoll-Message";
 const DELIVERIES: &str = "Plimsoll-Deliveries";
+
+/// What the headers of a dead letter may take of the server's `max_payload`.
+const HEADERS: usize = 1_024;
 
 /// How many jobs travel to the server at a time.
 const AT_A_TIME: usize = 256;
@@ -43,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) timeout: Duration,
     /// How often the server delivers at most.
     pub(crate) most_deliveries: Option<u32>,
+    /// What tells a job from one with its number in another stream: the name of this one, and when it was made.
+    pub(crate) identity: (String, i64),
 }
 
 /// The names that follow from that of a queue.
@@ -71,16 +77,25 @@ impl Queue {
         consumer: PullConsumer,
         (lease, timeout, most_deliveries): (Duration, Duration, Option<u32>),
     ) -> Self {
-        let inner = Inner { client, context, names, jobs, dead, consumer, lease, timeout, most_deliveries };
+        let created = jobs.cached_info().created.unix_timestamp();
+        let identity = (names.jobs.clone(), created);
+        let inner =
+            Inner { client, context, names, jobs, dead, consumer, lease, timeout, most_deliveries, identity };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Puts a job in. It is in the stream when this returns.
+    /// Puts a job in. It is in the stream when this returns. Its payload may take the server's `max_payload` less 1 KiB, so that it
+    /// can become a dead letter.
     ///
     /// # Errors
     /// [`QueueError`]. It may be in the stream even so: give it an [identity](Job::id), and put it in again.
     pub async fn enqueue(&self, job: Job) -> Result<Enqueued, QueueError> {
         let Job { payload, id, key } = job;
+        let most = self.inner.client.server_info().max_payload.saturating_sub(HEADERS);
+        if payload.len() > most {
+            let bytes = payload.len();
+            return Err(QueueError(format!("enqueue: a job of {bytes} bytes, of {most} that are allowed")));
+        }
         let mut headers = HeaderMap::new();
         if let Some(key) = key {
             headers.insert(KEY, key.to_string());
@@ -132,18 +147,7 @@ impl Queue {
         let mut found = Vec::new();
         let mut number = from.max(state.first_sequence);
         while found.len() < most && number <= state.last_sequence && state.messages > 0 {
-            // Gaps are letters that were taken out.
-            if let Ok(raw) = self.inner.dead.get_raw_message(number).await {
-                let header = |name| raw.headers.get(name).map(|value| value.as_str()).unwrap_or_default();
-                found.push(DeadJob {
-                    number,
-                    payload: raw.payload.to_vec(),
-                    why: header(WHY).to_owned(),
-                    message: header(MESSAGE).to_owned(),
-                    deliveries: header(DELIVERIES).parse().unwrap_or(0),
-                    key: header(KEY).parse().ok(),
-                });
-            }
+            found.extend(self.inner.dead_letter(number).await?);
             number += 1;
         }
         Ok(found)
@@ -154,9 +158,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`]. It may be in both then.
     pub async fn requeue(&self, number: u64) -> Result<bool, QueueError> {
-        let Some(dead) = self.dead(number, 1).await?.into_iter().find(|dead| dead.number == number) else {
-            return Ok(false);
-        };
+        let Some(dead) = self.inner.dead_letter(number).await? else { return Ok(false) };
         let job = Job::new(dead.payload);
         self.enqueue(dead.key.into_iter().fold(job, Job::key)).await?;
         self.purge(number).await
@@ -208,12 +210,39 @@ impl Inner {
         Ok(stream.get_info().await.map_err(|error| QueueError::new("stats", error))?.state)
     }
 
+    /// What is sent while there is no connection would be kept, and reach the server long after anybody waits for the answer.
+    pub(crate) fn check_connection(&self) -> Result<(), QueueError> {
+        match self.client.connection_state() {
+            State::Connected => Ok(()),
+            _ => Err(QueueError("there is no connection to the server".to_owned())),
+        }
+    }
+
+    /// The dead letter with this number, unless it was taken out.
+    async fn dead_letter(&self, number: u64) -> Result<Option<DeadJob>, QueueError> {
+        let raw = match self.dead.get_raw_message(number).await {
+            Ok(raw) => raw,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) => return Err(QueueError::new("dead", error)),
+        };
+        let header = |name| raw.headers.get(name).map(|value| value.as_str()).unwrap_or_default();
+        Ok(Some(DeadJob {
+            number,
+            payload: raw.payload.to_vec(),
+            why: header(WHY).to_owned(),
+            message: header(MESSAGE).to_owned(),
+            deliveries: header(DELIVERIES).parse().unwrap_or(0),
+            key: header(KEY).parse().ok(),
+        }))
+    }
+
     async fn publish(&self, subject: &str, publish: PublishMessage) -> Result<Enqueued, QueueError> {
         let failed = |error: async_nats::jetstream::context::PublishError| {
             let what =
                 if error.kind() == PublishErrorKind::TimedOut { "enqueue, unanswered" } else { "enqueue" };
             QueueError::new(what, error)
         };
+        self.check_connection()?;
         let sent = self.context.send_publish(subject.to_owned(), publish).await.map_err(failed)?;
         let ack = sent.await.map_err(failed)?;
         Ok(if ack.duplicate { Enqueued::Known } else { Enqueued::New(ack.sequence) })

@@ -12,12 +12,15 @@ use async_nats::{Request, Subject};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use plimsoll::Message;
 use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source, Verdict};
+use plimsoll::{Message, lane_key};
 use tokio::time::timeout;
 
 use crate::error::QueueError;
 use crate::queue::{KEY, Queue};
+
+/// How long a pull waits at most, whatever it is told.
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// How many jobs one pull takes at most: what the server allows by default.
 const MOST: u32 = 512;
@@ -79,6 +82,10 @@ impl<J> QueueSource<J> {
         self.now().saturating_add(u64::try_from(self.queue.inner.lease.as_millis()).unwrap_or(u64::MAX))
     }
 
+    fn is_leased(&self, receipt: &Receipt) -> bool {
+        receipt.leased_until.load(Ordering::Relaxed) > self.now()
+    }
+
     /// Up to so many jobs. Without a wait those that are there now.
     async fn fetch(
         &self,
@@ -122,14 +129,14 @@ impl<J> QueueSource<J> {
             Ok(job) => Delivery::new(job, receipt, deliveries),
             Err(why) => Delivery::undecodable(why, receipt, deliveries),
         };
-        let delivery = delivery.id(number);
+        let delivery = delivery.id(lane_key(&(&self.queue.inner.identity, number)));
         into.push(key.into_iter().fold(delivery, Delivery::key));
         Ok(())
     }
 
     /// Tells the server a verdict, and waits until it has confirmed that. Returns whether it was stale.
     async fn tell(&self, receipt: &Receipt, verdict: &Verdict) -> Result<bool, QueueError> {
-        if receipt.leased_until.load(Ordering::Relaxed) <= self.now() {
+        if !self.is_leased(receipt) {
             return Ok(true);
         }
         let inner = &self.queue.inner;
@@ -153,6 +160,7 @@ impl<J> QueueSource<J> {
     /// Sends an acknowledgement, and waits until the server has confirmed that.
     async fn ask(&self, receipt: &Receipt, kind: AckKind) -> Result<(), QueueError> {
         let inner = &self.queue.inner;
+        inner.check_connection()?;
         let request = Request::new().payload(kind.into()).timeout(Some(inner.timeout));
         let answer = inner.client.send_request(receipt.reply.clone(), request).await;
         answer.map(drop).map_err(|error| QueueError::new("acknowledgement", error))
@@ -175,7 +183,7 @@ impl<J: Send + 'static> Source for QueueSource<J> {
         into: &mut Vec<Delivery<J, Receipt>>,
     ) -> Result<Pulled, QueueError> {
         let before = into.len();
-        let until = Instant::now() + wait;
+        let until = Instant::now() + wait.min(LONGEST);
         self.fetch(room.get(), None, into).await?;
         let left = until.saturating_duration_since(Instant::now());
         if into.len() == before && left > Duration::from_millis(1) {
@@ -196,9 +204,12 @@ impl<J: Send + 'static> Source for QueueSource<J> {
 
     async fn extend(&self, held: &[Receipt]) -> Result<(), QueueError> {
         let until = self.leased_until();
-        let renewed = held.iter().map(|receipt| async move {
+        // One whose lease has run out may be somebody else's by now: the server would renew it all the same.
+        let renewed = held.iter().filter(|receipt| self.is_leased(receipt)).map(|receipt| async move {
             self.ask(receipt, AckKind::Progress).await?;
-            receipt.leased_until.store(until, Ordering::Relaxed);
+            if self.is_leased(receipt) {
+                receipt.leased_until.store(until, Ordering::Relaxed);
+            }
             Ok(())
         });
         join_all(renewed).await.into_iter().collect::<Result<(), _>>()

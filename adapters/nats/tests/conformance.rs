@@ -71,6 +71,12 @@ impl Engine for Nats {
         Err("the server does not say how many jobs are left".to_owned())
     }
 
+    /// nats-server 2.9 may say that messages are pending that were acknowledged shortly before it was killed. It does not deliver
+    /// them.
+    fn counts_after_crashes(&self) -> bool {
+        false
+    }
+
     async fn set_away(&self, away: bool) -> Result<bool, String> {
         let mut server = self.server.lock().await;
         if away {

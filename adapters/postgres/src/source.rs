@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use plimsoll::Message;
 use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source};
+use plimsoll::{Message, lane_key};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::types::ToSql;
 
@@ -64,7 +64,8 @@ impl<J> QueueSource<J> {
             Ok(job) => Delivery::new(job, receipt, deliveries),
             Err(why) => Delivery::undecodable(why, receipt, deliveries),
         };
-        let delivery = delivery.id(sql::unsigned(receipt.number));
+        let Options { schema, queue, .. } = &self.link.setup.options;
+        let delivery = delivery.id(lane_key(&(schema, queue, receipt.number)));
         key.into_iter().fold(delivery, Delivery::key)
     }
 

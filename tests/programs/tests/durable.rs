@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -78,6 +80,47 @@ fn workers_share_a_nats_server() -> anyhow::Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     let shared = share(&format!("nats://127.0.0.1:{port}"));
+    let _ = std::fs::remove_dir_all(folder);
+    shared
+}
+
+/// A program of PostgreSQL's, run by somebody who is not root.
+fn postgres(program: &Path, folder: &Path) -> Command {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    let mut command = if is_root { Command::new("setpriv") } else { Command::new(program) };
+    if is_root {
+        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]).arg(program);
+    }
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+#[test]
+fn workers_share_a_postgresql_server() -> anyhow::Result<()> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let programs = versions.map(|version| version.path().join("bin")).find(|bin| bin.join("initdb").exists());
+    let Some(programs) = programs else {
+        skip("workers_share_a_postgresql_server", "PostgreSQL");
+        return Ok(());
+    };
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let folder = std::env::temp_dir().join(format!("plimsoll-durable-pg-{}", std::process::id()));
+    std::fs::create_dir(&folder)?;
+    let _ = Command::new("chown").arg("postgres").arg(&folder).stderr(Stdio::null()).status();
+    let data = folder.join("data");
+    let mut initdb = postgres(&programs.join("initdb"), &folder);
+    let settings = ["--username", "owner", "--auth", "trust", "--encoding", "UTF8", "--no-sync", "--pgdata"];
+    anyhow::ensure!(initdb.args(settings).arg(&data).status()?.success(), "initdb");
+    let mut server = postgres(&programs.join("postgres"), &folder);
+    server.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-k", "", "-p", &port.to_string()]);
+    let _server = Killed(server.spawn()?);
+    let source = format!("postgres://owner@127.0.0.1:{port}/postgres");
+    let started = Instant::now();
+    while said(durable("put", &source, &["0"])?).is_err() {
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(30), "the server does not start");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let shared = share(&source);
     let _ = std::fs::remove_dir_all(folder);
     shared
 }

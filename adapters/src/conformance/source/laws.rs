@@ -1,7 +1,12 @@
 //! What a source has to do, call by call.
 
+use std::fmt;
+use std::future::Future;
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::time::Duration;
+
+use futures_util::future::{Either, select};
 
 use plimsoll_core::{Message, Verdict};
 
@@ -15,11 +20,27 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const IMPATIENCE: Duration = Duration::from_millis(200);
 /// How much later than told it may return.
 const LATENESS: Duration = Duration::from_secs(2);
+/// How much too early something may come, for the clocks of two processes are compared.
+const TOLERANCE: Duration = Duration::from_millis(50);
+/// No call takes longer.
+const LIMIT: Duration = Duration::from_secs(30);
 /// The first job of the laws. Those of a storm begin at zero.
 const FIRST: u64 = 1 << 40;
 
 type Receipt<E> = <<E as Engine>::Source as Source>::Receipt;
 type Deliveries<E> = Vec<Delivery<u64, Receipt<E>>>;
+
+/// The answer of a call, which has to come.
+async fn in_time<E: Engine, T, Error: fmt::Display>(
+    engine: &E,
+    what: &str,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, String> {
+    match select(pin!(call), pin!(engine.sleep(LIMIT))).await {
+        Either::Left((answer, _)) => answer.map_err(|error| format!("{what}: {error}")),
+        Either::Right(_) => Err(format!("{what} has not returned after {LIMIT:?}")),
+    }
+}
 
 struct Laws<'a, E: Engine> {
     engine: &'a E,
@@ -62,8 +83,7 @@ impl<E: Engine> Laws<'_, E> {
         let mut into = Vec::new();
         let clock = self.engine.runtime().clock();
         let before = clock();
-        let pulled =
-            self.source.pull(room, wait, &mut into).await.map_err(|error| format!("pull: {error}"))?;
+        let pulled = in_time(self.engine, "pull", self.source.pull(room, wait, &mut into)).await?;
         let took = clock().saturating_since(before);
         if took > wait + LATENESS {
             self.find(format!("a pull that was to wait for {wait:?} returned after {took:?}"));
@@ -96,7 +116,7 @@ impl<E: Engine> Laws<'_, E> {
     }
 
     async fn settle_all(&mut self, mut verdicts: Vec<Settling<Receipt<E>>>) -> Result<u32, String> {
-        let stale = self.source.settle(&mut verdicts).await.map_err(|error| format!("settle: {error}"))?;
+        let stale = in_time(self.engine, "settle", self.source.settle(&mut verdicts)).await?;
         if !verdicts.is_empty() {
             self.find(format!("settle returned Ok, and left {} verdicts unconfirmed", verdicts.len()));
         }
@@ -193,8 +213,14 @@ impl<E: Engine> Laws<'_, E> {
         if self.abilities.delays {
             let delay = Duration::from_millis(600);
             self.settle(third.receipt, again(delay, true)).await?;
+            let clock = self.engine.runtime().clock();
+            let settled_at = clock();
             self.expect_nothing("before its delay had passed").await?;
             if let Some(last) = self.expect("its delay has passed").await? {
+                let after = clock().saturating_since(settled_at);
+                if after + TOLERANCE < delay {
+                    self.find(format!("what was to come after {delay:?} came after {after:?}"));
+                }
                 self.settle(last.receipt, Verdict::Done).await?;
             }
         } else {
@@ -246,6 +272,8 @@ impl<E: Engine> Laws<'_, E> {
         if second.deliveries != 2 {
             self.find(format!("after a lease has run out, a delivery says {} deliveries", second.deliveries));
         }
+        // An error is as good as nothing: what must not be is that it revives the receipt.
+        drop(in_time(self.engine, "extend", self.source.extend(core::slice::from_ref(&first.receipt))).await);
         if self.settle(first.receipt, Verdict::Done).await? != 1 {
             self.find("a receipt whose lease had run out was not stale");
         }
@@ -263,7 +291,7 @@ impl<E: Engine> Laws<'_, E> {
         for _ in 0..6 {
             self.engine.sleep(lease / 3).await;
             let held = [delivery.receipt.clone()];
-            self.source.extend(&held).await.map_err(|error| format!("extend: {error}"))?;
+            in_time(self.engine, "extend", self.source.extend(&held)).await?;
         }
         self.expect_nothing("while its lease was renewed").await?;
         if self.settle(delivery.receipt, Verdict::Done).await? != 0 {

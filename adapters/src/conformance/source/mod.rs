@@ -62,6 +62,12 @@ pub trait Engine: Send + Sync {
     /// How many jobs are neither done nor dead.
     fn left(&self) -> impl Future<Output = Result<u64, String>> + Send;
 
+    /// Whether [`left`](Self::left) is right after the engine was away as well. Default: yes. Otherwise jobs that are said to be left
+    /// then, although all are done or dead, are no finding.
+    fn counts_after_crashes(&self) -> bool {
+        true
+    }
+
     /// Takes the engine away, or brings it back. `Ok(false)`, the default: that can't be done here.
     fn set_away(&self, away: bool) -> impl Future<Output = Result<bool, String>> + Send {
         let _ = away;

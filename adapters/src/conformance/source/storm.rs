@@ -1,5 +1,6 @@
 //! Workers that do jobs while bad things happen.
 
+use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -19,6 +20,12 @@ type Work = fn(u64, Context) -> Result<(), String>;
 /// How many attempts a worker runs at a time, and how many deliveries it may have.
 const CONCURRENCY: u32 = 8;
 const CREDIT: u32 = 16;
+
+/// How long a puller may take to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long an engine is asked for, that may count wrongly after it was away.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What has become of a job, as the handler has seen it.
 #[derive(Default)]
@@ -101,7 +108,7 @@ impl<E: Engine> Storm<'_, E> {
         if !self.engine.exclusive() {
             workers.push(self.start().await?);
         }
-        self.finish(&mut workers).await?;
+        self.finish(tenth, &mut workers, report).await?;
         for worker in workers {
             self.drain(worker, report).await;
         }
@@ -117,14 +124,14 @@ impl<E: Engine> Storm<'_, E> {
         let mut jobs = (self.effort.jobs / 10..self.effort.jobs).collect::<Vec<_>>().into_iter();
         let share = jobs.len() / (self.effort.events.max(1) as usize) + 1;
         let mut workers = vec![self.start().await?];
-        for _ in 0..self.effort.events {
+        for event in 0..self.effort.events {
             let some: Vec<u64> = jobs.by_ref().take(share).collect();
             self.engine.enqueue(&some).await?;
             self.rest().await;
-            self.happen(&mut workers, report).await?;
+            self.happen(event, &mut workers, report).await?;
         }
         self.engine.enqueue(&jobs.collect::<Vec<_>>()).await?;
-        self.finish(&mut workers).await?;
+        self.finish(self.effort.jobs, &mut workers, report).await?;
         for worker in workers {
             self.drain(worker, report).await;
         }
@@ -137,9 +144,15 @@ impl<E: Engine> Storm<'_, E> {
         self.engine.sleep(time).await;
     }
 
-    /// One bad thing.
-    async fn happen(&mut self, workers: &mut Vec<Worker>, report: &mut Report) -> Result<(), String> {
-        match self.rng.u8(..8) {
+    /// One bad thing: first each of them once, then drawn at random.
+    async fn happen(
+        &mut self,
+        event: u32,
+        workers: &mut Vec<Worker>,
+        report: &mut Report,
+    ) -> Result<(), String> {
+        let first = [0, 4, 6, 7].get(event as usize).copied();
+        match first.unwrap_or_else(|| self.rng.u8(..8)) {
             0..=3 => {
                 let Some(worker) = workers.pop() else { return Ok(()) };
                 self.note_unconfirmed(core::slice::from_ref(&worker));
@@ -165,6 +178,7 @@ impl<E: Engine> Storm<'_, E> {
             _ => {
                 self.note_unconfirmed(workers);
                 report.cuts += u32::from(self.engine.cut().await?);
+                self.note_unconfirmed(workers);
             }
         }
         Ok(())
@@ -220,7 +234,7 @@ impl<E: Engine> Storm<'_, E> {
     /// Ends a worker as if its process had died: nobody is told anything.
     async fn kill(&self, worker: Worker) {
         worker.abort.abort();
-        self.wait_until_gone(&worker).await;
+        self.is_gone_in_time(&worker.is_gone).await;
         drop(worker);
     }
 
@@ -234,40 +248,67 @@ impl<E: Engine> Storm<'_, E> {
             let finding = format!("a drain gave up {left} verdicts, after {took:?} of its 30 s");
             report.findings.push(finding);
         }
-        while !is_gone.load(Ordering::Acquire) {
-            self.engine.sleep(Duration::from_millis(1)).await;
+        if !self.is_gone_in_time(&is_gone).await {
+            report.findings.push(format!("a puller has not ended {PATIENCE:?} after its drain"));
         }
     }
 
-    async fn wait_until_gone(&self, worker: &Worker) {
-        while !worker.is_gone.load(Ordering::Acquire) {
+    /// Waits until the future of a worker is gone.
+    async fn is_gone_in_time(&self, is_gone: &AtomicBool) -> bool {
+        let started = self.now();
+        while !is_gone.load(Ordering::Acquire) {
+            if self.now().saturating_since(started) > PATIENCE {
+                return false;
+            }
             self.engine.sleep(Duration::from_millis(1)).await;
         }
+        true
     }
 
     fn now(&self) -> Instant {
         self.engine.runtime().clock()()
     }
 
-    /// Waits until no job is left.
-    async fn finish(&mut self, workers: &mut [Worker]) -> Result<(), String> {
-        let started = self.now();
+    /// Waits until these jobs are done or dead, and no job is left.
+    async fn finish(&mut self, jobs: u64, workers: &mut [Worker], report: &Report) -> Result<(), String> {
+        let (started, mut ended_at) = (self.now(), None);
+        let trusts_counts = self.engine.counts_after_crashes() || report.aways == 0;
         loop {
-            let left = self.engine.left().await?;
-            if left == 0 {
-                return Ok(());
+            let (left, now) = (self.engine.left().await?, self.now());
+            let to_do = self.to_do(jobs).await?;
+            if to_do == 0 {
+                let since = *ended_at.get_or_insert(now);
+                if left == 0 || (!trusts_counts && now.saturating_since(since) > GRACE) {
+                    return Ok(());
+                }
             }
-            if self.now().saturating_since(started) > self.effort.limit {
+            if now.saturating_since(started) > self.effort.limit {
                 let views: Vec<_> = workers.iter().map(|worker| worker.source.view()).collect();
                 let error = workers.first().and_then(|worker| worker.processor.last_error());
                 let error = error.map(|error| error.message.as_str().to_owned());
                 return Err(format!(
-                    "{left} jobs are left after {:?}; the workers: {views:?}; the last error: {error:?}",
+                    "after {:?} {to_do} jobs are neither done nor dead, and the engine says that {left} are left; \
+                     the workers: {views:?}; the last error: {error:?}",
                     self.effort.limit
                 ));
             }
             self.engine.sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// How many of the first so many jobs are neither done nor dead.
+    async fn to_do(&self, jobs: u64) -> Result<usize, String> {
+        let is_done = |job: u64| {
+            let fate = usize::try_from(job).ok().and_then(|job| self.fates.get(job));
+            fate.is_some_and(|fate| fate.done.load(Ordering::Relaxed) > 0)
+        };
+        let mut open: BTreeSet<u64> = (0..jobs).filter(|job| !is_done(*job)).collect();
+        if open.iter().all(|job| is_to_die(*job)) {
+            for job in self.engine.dead().await? {
+                open.remove(&job);
+            }
+        }
+        Ok(open.len())
     }
 
     /// What every job has come to.
