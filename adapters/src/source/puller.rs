@@ -102,6 +102,7 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
                 if let Some(room) = self.begin_pull() {
                     let engine = self.engine.clone();
                     pulling.as_mut().begin(pull(engine, room, self.pull.wait, core::mem::take(&mut inbox)));
+                    in_vain = false;
                 }
             }
             if settling.as_ref().is_empty() {
@@ -110,11 +111,13 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
                     let told: Vec<_> = batch.iter().filter_map(|settling| settling.delivery).collect();
                     tells_surplus_only = told.is_empty();
                     settling.as_mut().begin(settle(self.engine.clone(), core::mem::take(&mut batch), told));
+                    in_vain = false;
                 }
             }
             self.collect_renewals(&mut held);
             if renewing.as_ref().is_empty() && !held.is_empty() {
                 renewing.as_mut().begin(extend(self.engine.clone(), core::mem::take(&mut held)));
+                in_vain = false;
             }
             let rests =
                 pulling.as_ref().is_empty() && settling.as_ref().is_empty() && renewing.as_ref().is_empty();

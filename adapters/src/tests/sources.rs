@@ -40,7 +40,11 @@ impl Rig {
     }
 
     fn with(builder: Builder<Cloning>, pull: Pull, jobs: std::ops::Range<u64>) -> Self {
-        let sim = Sim::new(3);
+        Self::seeded(3, builder, pull, jobs)
+    }
+
+    fn seeded(seed: u64, builder: Builder<Cloning>, pull: Pull, jobs: std::ops::Range<u64>) -> Self {
+        let sim = Sim::new(seed);
         let (fake, started) = (Fake::new(&sim), Arc::new(AtomicU32::new(0)));
         fake.put(jobs);
         let counted = started.clone();
@@ -84,6 +88,20 @@ fn jobs_are_done_and_told_and_nothing_is_left() {
     let ended = rig.ended.load(Ordering::Relaxed);
     assert_eq!((report.remains.sources, report.remains.deliveries, ended), (0, 0, 1));
     assert!(report.census.is_empty());
+}
+
+#[test]
+fn a_verdict_does_not_wait_for_a_pull() {
+    for seed in 0..50 {
+        let rig = Rig::seeded(seed, builder(), Pull::new().credit(4).wait(SECOND * 60), 0..0);
+        rig.sim.advance(SECOND).unwrap();
+        for job in 0..6 {
+            // Each comes while a pull has begun anew, and ends while it waits.
+            rig.fake.put([job * 2]);
+            rig.sim.advance(Duration::from_millis(40)).unwrap();
+            assert_eq!(rig.fake.left(), 0, "seed {seed}, job {job}");
+        }
+    }
 }
 
 #[test]
