@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use plimsoll_core::{
-    AttemptId, CacheLimits, Effect, Instant, Limits, Next, PermitId, Policy, ResultLimits, Route, EmitterId,
+    AttemptId, CacheLimits, Effect, EmitterId, Instant, Limits, Next, PermitId, Policy, ResultLimits, Route,
     SubscriberId, TaskId, Terms, Timeouts,
 };
 

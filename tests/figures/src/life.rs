@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use plimsoll_core::{
-    CacheLimits, Claim, Effect, Guard, Instant, Limits, Next, Outcome, OutcomeKind, Policy, Priority,
-    ResultLimits, Retry, Route, EmitterId, SubscriberId, TaskId, Terms, Timeouts, Wake,
+    CacheLimits, Claim, Effect, EmitterId, Guard, Instant, Limits, Next, Outcome, OutcomeKind, Policy,
+    Priority, ResultLimits, Retry, Route, SubscriberId, TaskId, Terms, Timeouts, Wake,
 };
 
 use crate::machine::{self, Callback, LONG, MILLISECOND, Machine, TERMS, bare, callback, limited};

@@ -8,9 +8,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use plimsoll_core::{
-    Advanced, AttemptId, Census, Claim, Effect, Event, Guard, Instant, Limits, Message, Next, Offer,
-    PermitId, Plan, Processor, Refused, ResultLimits, Route, Settlement, EmitterId, Start, SubscriberId,
-    TaskId, Terms, Timeouts, Wake,
+    Advanced, AttemptId, Census, Claim, Effect, EmitterId, Event, Guard, Instant, Limits, Message, Next,
+    Offer, PermitId, Plan, Processor, Refused, ResultLimits, Route, Settlement, Start, SubscriberId, TaskId,
+    Terms, Timeouts, Wake,
 };
 
 /// Jobs, outputs, errors and metadata of 8 bytes; callbacks and waiters of 16, as applications have them.
