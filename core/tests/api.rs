@@ -51,6 +51,8 @@ fn auto_traits_are_pinned() {
     plain::<Detached<Secret>>();
     plain::<Guard<Secret>>();
     plain::<RoomStatus<Secret>>();
+    plain::<Arrival<Secrets>>();
+    plain::<Delivery<Secrets>>();
     value::<TaskId>();
     value::<AttemptId>();
     value::<EmitterId>();
@@ -58,6 +60,14 @@ fn auto_traits_are_pinned() {
     value::<PermitId>();
     value::<SleepId>();
     value::<ScheduleId>();
+    value::<SourceId>();
+    value::<DeliveryId>();
+    value::<SourceLimits>();
+    value::<SourceTerms>();
+    value::<SourceView>();
+    value::<Verdict>();
+    value::<Death>();
+    value::<Operation>();
     value::<Schedule>();
     value::<Missed>();
     value::<Overlap>();
@@ -95,6 +105,7 @@ fn auto_traits_are_pinned() {
     error::<Refused<(), AttachRefusal>>();
     error::<SubscribeRefusal>();
     error::<ScheduleRefusal>();
+    error::<OpenRefusal>();
     error::<CancelError>();
     error::<Late<()>>();
 }
@@ -155,6 +166,8 @@ fn debug_shows_no_value_of_the_host() {
     shown::<Released<Opaques>>();
     shown::<RoomStatus<Opaque>>();
     shown::<SleepStatus<Opaque>>();
+    shown::<Arrival<Opaques>>();
+    shown::<Delivery<Opaques>>();
     shown::<Sweep<'_, Opaques>>();
     shown::<Swept<Opaques>>();
     shown::<Cache<Opaque, Opaque>>();

@@ -204,7 +204,6 @@ impl<P: Plan> fmt::Debug for Delivery<P> {
 }
 
 /// The answer of [`Processor::deliver`](crate::Processor::deliver).
-#[derive(Debug)]
 #[must_use = "it names the delivery, or hands it back"]
 #[non_exhaustive]
 pub enum Arrival<P: Plan> {
@@ -227,4 +226,20 @@ pub enum Arrival<P: Plan> {
     /// The machine does not know of it: the source does not exist any more, the machine is giving up what is left, or the
     /// source has delivered more than it was asked for.
     Refused(Delivery<P>),
+}
+
+impl<P: Plan> fmt::Debug for Arrival<P> {
+    /// Shows ids and reasons, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Admitted { delivery, task } => {
+                f.debug_struct("Admitted").field("delivery", delivery).field("task", task).finish()
+            }
+            Self::Judged { delivery, reason, back } => {
+                let mut shown = f.debug_struct("Judged");
+                shown.field("delivery", delivery).field("reason", reason).field("back", back).finish()
+            }
+            Self::Refused(back) => f.debug_tuple("Refused").field(back).finish(),
+        }
+    }
 }
