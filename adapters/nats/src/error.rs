@@ -33,19 +33,38 @@ impl fmt::Display for OpenError {
 
 impl Error for OpenError {}
 
-/// A call of a queue failed. Whether it has taken effect is not known.
+/// A call of a queue failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueError(pub(crate) String);
+#[non_exhaustive]
+pub enum QueueError {
+    /// The payload is larger than the server's `max_payload` less what a dead letter adds: keep it elsewhere and put in where, or let
+    /// the server take more. Nothing was put in.
+    TooLarge {
+        /// The job's.
+        bytes: usize,
+        /// That are allowed.
+        most: usize,
+    },
+    /// The identity has a line break, or more than [`Job::LONGEST_ID`](crate::Job::LONGEST_ID) bytes: use a hash of it. Nothing was put
+    /// in.
+    Identity,
+    /// The server is away or refuses: see what it says, and try again. Whether the call has taken effect is not known.
+    Failed(String),
+}
 
 impl QueueError {
     pub(crate) fn new(what: &str, error: impl fmt::Display) -> Self {
-        Self(format!("{what}: {error}"))
+        Self::Failed(format!("{what}: {error}"))
     }
 }
 
 impl fmt::Display for QueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::TooLarge { bytes, most } => write!(f, "a job of {bytes} bytes, of {most} that are allowed"),
+            Self::Identity => f.write_str("an identity with a line break, or longer than is allowed"),
+            Self::Failed(what) => f.write_str(what),
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Job {
 }
 
 impl Job {
+    /// How many bytes an identity may have. It travels in a header, so it may have no line break either.
+    pub const LONGEST_ID: usize = 256;
+
     /// A job with this payload, which its handler gets as it is.
     pub fn new(payload: impl Into<Vec<u8>>) -> Self {
         Self { payload: payload.into(), id: None, key: None }

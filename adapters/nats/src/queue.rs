@@ -93,8 +93,10 @@ impl Queue {
         let Job { payload, id, key } = job;
         let most = self.inner.client.server_info().max_payload.saturating_sub(HEADERS);
         if payload.len() > most {
-            let bytes = payload.len();
-            return Err(QueueError(format!("enqueue: a job of {bytes} bytes, of {most} that are allowed")));
+            return Err(QueueError::TooLarge { bytes: payload.len(), most });
+        }
+        if id.as_ref().is_some_and(|id| id.len() > Job::LONGEST_ID || id.contains(['\r', '\n'])) {
+            return Err(QueueError::Identity);
         }
         let mut headers = HeaderMap::new();
         if let Some(key) = key {
@@ -214,7 +216,7 @@ impl Inner {
     pub(crate) fn check_connection(&self) -> Result<(), QueueError> {
         match self.client.connection_state() {
             State::Connected => Ok(()),
-            _ => Err(QueueError("there is no connection to the server".to_owned())),
+            _ => Err(QueueError::Failed("there is no connection to the server".to_owned())),
         }
     }
 

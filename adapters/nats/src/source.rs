@@ -195,10 +195,12 @@ impl<J: Send + 'static> Source for QueueSource<J> {
 
     async fn settle(&self, verdicts: &mut Vec<Settling<Receipt>>) -> Result<u32, QueueError> {
         let told = join_all(verdicts.iter().map(|one| self.tell(&one.receipt, &one.verdict))).await;
-        let stale = told.iter().filter(|told| matches!(told, Ok(true))).count();
         let error = told.iter().find_map(|told| told.as_ref().err().cloned());
+        let stale = told.iter().filter(|told| matches!(told, Ok(true))).count();
+        // An error tells no count, so with one the stale verdicts stay, and are counted the next time.
+        let is_confirmed = |told: Result<bool, _>| told.is_ok_and(|is_stale| !is_stale || error.is_none());
         let mut told = told.into_iter();
-        verdicts.retain(|_| told.next().is_some_and(|told| told.is_err()));
+        verdicts.retain(|_| !told.next().is_some_and(is_confirmed));
         error.map_or(Ok(u32::try_from(stale).unwrap_or(u32::MAX)), Err)
     }
 

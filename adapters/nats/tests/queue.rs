@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use kit::{Proxy, Server};
 use plimsoll::Message;
 use plimsoll::source::{Death, Delivery, Settling, Source, Verdict};
-use plimsoll_nats::{Enqueued, Job, OpenError, Options, Queue, QueueSource, Receipt};
+use plimsoll_nats::{Enqueued, Job, OpenError, Options, Queue, QueueError, QueueSource, Receipt};
 
 type Text = Delivery<String, Receipt>;
 
@@ -157,4 +157,89 @@ async fn a_connection_that_goes_silent_is_an_error_and_mends() {
         assert!(started.elapsed() < SECOND * 20, "it does not mend");
     }
     assert_eq!(near.stats().await.unwrap().jobs, 0);
+}
+
+#[tokio::test]
+async fn a_stale_verdict_is_counted_though_another_fails() {
+    let Some(server) = Server::start("a_stale_verdict_is_counted_though_another_fails") else { return };
+    let proxy = Proxy::start(server.port).await;
+    let near = server.queue(options().lease(SECOND)).await;
+    let queue = Queue::connect(&proxy.url(), options().lease(SECOND)).await.unwrap();
+    let source = queue.source_with(String::from_utf8);
+    near.enqueue(Job::new("a")).await.unwrap();
+    let first = pull(&source, 1, SECOND).await;
+    let second = pull(&source, 1, SECOND * 9).await;
+    let mut verdicts: Vec<_> =
+        first.iter().chain(&second).map(|one| Settling::new(one.receipt.clone(), Verdict::Done)).collect();
+    proxy.set_silent(true);
+    assert!(source.settle(&mut verdicts).await.is_err());
+    assert_eq!(verdicts.len(), 2, "the stale one was taken out, and not counted");
+    proxy.set_silent(false);
+    proxy.cut();
+    let started = Instant::now();
+    loop {
+        match source.settle(&mut verdicts).await {
+            // The lease of the other may be over by now.
+            Ok(stale) => break assert!((1..=2).contains(&stale) && verdicts.is_empty()),
+            Err(_) => assert!(started.elapsed() < SECOND * 20, "it does not mend"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_travel_is_refused() {
+    let Some(server) = Server::start("what_can_not_travel_is_refused") else { return };
+    let queue = server.queue(options()).await;
+    for id in ["a\nb".to_owned(), "a\r\nNats-Rollup: all".to_owned(), "a".repeat(Job::LONGEST_ID + 1)] {
+        assert_eq!(queue.enqueue(Job::new("x").id(id)).await, Err(QueueError::Identity));
+    }
+    let longest = "\u{e9}".repeat(Job::LONGEST_ID / 2);
+    assert_eq!(queue.enqueue(Job::new("x").id(longest)).await, Ok(Enqueued::New(1)));
+    let refused = queue.enqueue(Job::new(vec![0; 2 << 20])).await;
+    assert!(matches!(refused, Err(QueueError::TooLarge { bytes: 2_097_152, .. })), "{refused:?}");
+    assert_eq!(queue.stats().await.unwrap().jobs, 1);
+}
+
+#[tokio::test]
+async fn messages_of_strangers_are_jobs_whatever_they_have_in_them() {
+    let Some(server) = Server::start("messages_of_strangers_are_jobs_whatever_they_have_in_them") else {
+        return;
+    };
+    let queue = server.queue(options()).await;
+    let stranger = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let mut random = fastrand::Rng::with_seed(7);
+    let text = |random: &mut fastrand::Rng| -> String {
+        let any = random.usize(..40);
+        std::iter::repeat_with(|| random.char(..)).filter(|c| !"\r\n".contains(*c)).take(any).collect()
+    };
+    const STRANGE: usize = 200;
+    for n in 0..STRANGE {
+        let subject = if n % 2 == 0 { "mails.jobs" } else { "mails-dead.jobs" };
+        let mut headers = async_nats::HeaderMap::new();
+        for name in ["Plimsoll-Key", "Plimsoll-Why", "Plimsoll-Message", "Plimsoll-Deliveries", "Other"] {
+            for _ in 0..random.u8(..3) {
+                let number = random.u128(..).to_string();
+                headers.append(name, if random.bool() { text(&mut random) } else { number });
+            }
+        }
+        let length = random.usize(..100);
+        let payload: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(length).collect();
+        stranger.publish_with_headers(subject, headers, payload.into()).await.unwrap().await.unwrap();
+    }
+    assert_eq!(queue.dead(0, STRANGE).await.unwrap().len(), STRANGE / 2);
+    let source = queue.source_with(String::from_utf8);
+    let mut taken = Vec::new();
+    while taken.len() < STRANGE / 2 {
+        taken.extend(pull(&source, 64, SECOND).await);
+    }
+    let judge = |one: &Text| match &one.job {
+        Ok(_) => Verdict::Done,
+        Err(why) => Verdict::Dead { why: Death::Undecodable, message: *why },
+    };
+    let mut verdicts: Vec<_> =
+        taken.iter().map(|one| Settling::new(one.receipt.clone(), judge(one))).collect();
+    let undecodable = taken.iter().filter(|one| one.job.is_err()).count();
+    assert_eq!(source.settle(&mut verdicts).await, Ok(0));
+    assert!(undecodable > 0 && queue.stats().await.unwrap().jobs == 0);
+    assert_eq!(queue.dead(0, 2 * STRANGE).await.unwrap().len(), STRANGE / 2 + undecodable);
 }

@@ -63,7 +63,7 @@ pub trait Source: Send + Sync + 'static {
     /// of no effect, because the delivery had been given to somebody else.
     ///
     /// # Errors
-    /// The engine's. What is left in the list comes again.
+    /// The engine's. What is left in the list comes again. An error has no count, so leave what is stale in the list with it.
     fn settle(
         &self,
         verdicts: &mut Vec<Settling<Self::Receipt>>,
