@@ -342,3 +342,51 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
     assert_eq!(block_on(queue.stats()).unwrap().jobs(), 0);
     block_on(queue.enqueue(Job::new("small"))).unwrap();
 }
+
+/// Bytes that no program has written, anywhere in the file: each call answers, with an error where it can't do better.
+#[test]
+fn a_call_on_a_damaged_file_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("q");
+    let queue = Queue::open(&path).unwrap();
+    block_on(queue.enqueue_many((0..300).map(|n| Job::new(format!("job {n}"))).collect())).unwrap();
+    let source = texts(&queue);
+    for one in pull(&source, 100) {
+        let why = Verdict::Dead { why: Death::Failed, message: Message::of("no use") };
+        settle(&source, one.receipt, why);
+    }
+    drop((source, queue));
+    let whole = std::fs::read(&path).unwrap();
+    let mut random = fastrand::Rng::with_seed(3);
+    let (mut refused, mut opened) = (0, 0);
+    for round in 0..150 {
+        let mut bytes = whole.clone();
+        for _ in 0..random.u32(1..20) {
+            let at = random.usize(..bytes.len());
+            let longest = if random.bool() { 1 } else { 64 };
+            for byte in bytes.iter_mut().skip(at).take(random.usize(1..=longest)) {
+                *byte = random.u8(..);
+            }
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let answered = std::panic::catch_unwind(|| {
+            let Ok(queue) = Queue::open(&path) else { return false };
+            let source = texts(&queue);
+            let mut into = Vec::new();
+            drop(block_on(queue.stats()));
+            drop(block_on(source.pull(NonZeroU32::new(50).unwrap(), Duration::ZERO, &mut into)));
+            let mut verdicts =
+                into.into_iter().map(|one| Settling::new(one.receipt, Verdict::Done)).collect();
+            drop(block_on(source.settle(&mut verdicts)));
+            drop(block_on(queue.dead(0, 50)));
+            drop(block_on(queue.enqueue(Job::new("another"))));
+            true
+        });
+        match answered {
+            Ok(true) => opened += 1,
+            Ok(false) => refused += 1,
+            Err(_) => panic!("round {round} panicked"),
+        }
+    }
+    assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
+}
