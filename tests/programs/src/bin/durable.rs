@@ -105,10 +105,10 @@ trait Queue: Sized + Sync {
         // The terms of tasks are the builder's. What has been delivered ten times is dead.
         let (_source, puller) = processor.source(self.source(), Pull::new().credit(64).deliveries(10))?;
         let puller = tokio::spawn(puller);
-        tokio::select! {
-            ended = end_of_process() => ended?,
-            left = self.until_empty(), if until_empty => left?,
-        }
+        let ended = tokio::select! {
+            ended = end_of_process() => ended,
+            left = self.until_empty(), if until_empty => left,
+        };
         // Pulls nothing more, hands back what has not begun, finishes the rest, and tells the engine all of it.
         let report = processor.shutdown(Drain::graceful(Duration::from_secs(20))).await;
         let (totals, unconfirmed) = (report.totals, puller.await?);
@@ -116,7 +116,7 @@ trait Queue: Sized + Sync {
             "{} done, {} tried again, {} dead, {unconfirmed} not confirmed",
             totals.settled.completed, totals.retried, totals.dead
         );
-        Ok(())
+        ended
     }
 
     async fn until_empty(&self) -> anyhow::Result<()> {
