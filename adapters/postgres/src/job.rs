@@ -130,3 +130,10 @@ impl Stats {
         self.ready + self.delayed + self.out
     }
 }
+
+/// Names one delivery of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    pub(crate) number: i64,
+    pub(crate) token: i64,
+}

@@ -74,8 +74,8 @@ mod source;
 mod sql;
 
 pub use error::{OpenError, QueueError};
-pub use job::{DeadJob, Enqueued, Job, Stats};
+pub use job::{DeadJob, Enqueued, Job, Receipt, Stats};
 pub use options::Options;
 pub use queue::Queue;
 pub use schema::migrate;
-pub use source::{QueueSource, Receipt};
+pub use source::QueueSource;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::types::ToSql;
 
 use crate::error::QueueError;
+use crate::job::Receipt;
 use crate::link::{Link, Prepared};
 use crate::options::Options;
 use crate::progress::Progress;
@@ -22,13 +23,6 @@ const MOST: u32 = 1_024;
 
 /// How long a pull waits at least, where a job can be delivered that another puller is about to take.
 const SHORTEST: Duration = Duration::from_millis(5);
-
-/// Names one delivery of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Receipt {
-    pub(crate) number: i64,
-    pub(crate) token: i64,
-}
 
 type Decode<J> = Box<dyn Fn(Vec<u8>) -> Result<J, Message> + Send + Sync>;
 

@@ -6,8 +6,7 @@ use plimsoll::source::{Death, Settling, Verdict};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
-use crate::job::{DeadJob, Enqueued, Job, Stats};
-use crate::source::Receipt;
+use crate::job::{DeadJob, Enqueued, Job, Receipt, Stats};
 
 /// A hundred years, in microseconds: what PostgreSQL can add to any time of day.
 const LONGEST: i64 = 100 * 366 * 24 * 3_600 * 1_000_000;

@@ -135,3 +135,10 @@ impl Stats {
         self.ready + self.delayed + self.out
     }
 }
+
+/// Names one delivery of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    pub(crate) number: u64,
+    pub(crate) delivery: u64,
+}

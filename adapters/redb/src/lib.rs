@@ -50,12 +50,14 @@
 mod error;
 mod job;
 mod mailbox;
+mod options;
 mod queue;
 mod source;
 mod store;
 mod writer;
 
 pub use error::{OpenError, QueueError};
-pub use job::{DeadJob, Enqueued, Job, Stats};
-pub use queue::{Options, Queue};
-pub use source::{QueueSource, Receipt};
+pub use job::{DeadJob, Enqueued, Job, Receipt, Stats};
+pub use options::Options;
+pub use queue::Queue;
+pub use source::QueueSource;

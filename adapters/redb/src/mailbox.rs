@@ -6,8 +6,7 @@ use futures_channel::oneshot;
 use plimsoll::source::Verdict;
 
 use crate::error::QueueError;
-use crate::job::{DeadJob, Enqueued, Job, Stats};
-use crate::source::Receipt;
+use crate::job::{DeadJob, Enqueued, Job, Receipt, Stats};
 use crate::store::Pulled;
 
 /// Gets the answer when it is on disk.

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle, ThreadId};
-use std::time::Duration;
 
 use async_channel::Sender;
 use futures_channel::oneshot;
@@ -13,6 +12,7 @@ use futures_channel::oneshot;
 use crate::error::{OpenError, QueueError};
 use crate::job::{DeadJob, Enqueued, Job, Stats};
 use crate::mailbox::{CALLS, Call, Reply};
+use crate::options::Options;
 use crate::source::QueueSource;
 use crate::store::{Outlook, Store, VERSION};
 use crate::writer::Writer;
@@ -22,72 +22,6 @@ use crate::writer::Writer;
 #[derive(Clone)]
 pub struct Queue {
     pub(crate) inner: Arc<Inner>,
-}
-
-/// How a queue is opened.
-///
-/// ```
-/// use plimsoll_redb::Options;
-/// use std::time::Duration;
-///
-/// let options = Options::new().remember(Duration::from_secs(600)).cache(64 << 20);
-/// # let _ = options;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Options {
-    pub(crate) remember: Duration,
-    cache: usize,
-    pub(crate) payload: usize,
-    check: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Options {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self { remember: Duration::ZERO, cache: 16 << 20, payload: 1 << 20, check: true }
-    }
-
-    /// Sets for how long the identity of a job is remembered after it was done. Default: not at all.
-    pub const fn remember(self, time: Duration) -> Self {
-        Self { remember: time, ..self }
-    }
-
-    /// Sets the bytes of redb's cache. Default: 16 MiB.
-    pub const fn cache(self, bytes: usize) -> Self {
-        Self { cache: bytes, ..self }
-    }
-
-    /// Sets how large the payload of a job may be, in bytes. Default: 1 MiB.
-    pub const fn payload(self, most: usize) -> Self {
-        Self { payload: most, ..self }
-    }
-
-    /// Sets whether the whole file is checked when it is opened, so that one that was damaged outside is refused. Reads it once.
-    /// Default: yes.
-    pub const fn check(self, check: bool) -> Self {
-        Self { check, ..self }
-    }
-
-    /// Opens a queue with these options. See [`Queue::open`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, OpenError> {
-        Queue::open_with(path.as_ref(), self)
-    }
-
-    pub(crate) fn builder(self) -> redb::Builder {
-        let mut builder = redb::Builder::new();
-        builder.set_cache_size(self.cache).set_check_integrity_on_open(self.check);
-        builder
-    }
 }
 
 pub(crate) struct Inner {
@@ -107,6 +41,16 @@ impl Drop for Inner {
         if let Some(writer) = self.writer.take().filter(|_| !self.is_on_writer()) {
             drop(writer.join());
         }
+    }
+}
+
+impl Options {
+    /// Opens a queue with these options. See [`Queue::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, OpenError> {
+        Queue::open_with(path.as_ref(), self)
     }
 }
 

@@ -9,6 +9,7 @@ use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source};
 use plimsoll::{Message, lane_key};
 
 use crate::error::QueueError;
+use crate::job::Receipt;
 use crate::mailbox::{Call, Pull};
 use crate::queue::Queue;
 use crate::store;
@@ -18,13 +19,6 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// How many jobs one pull takes at most.
 const MOST: u32 = 1_024;
-
-/// Names one delivery of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Receipt {
-    pub(crate) number: u64,
-    pub(crate) delivery: u64,
-}
 
 type Decode<J> = Box<dyn Fn(Vec<u8>) -> Result<J, Message> + Send + Sync>;
 

@@ -23,8 +23,7 @@ use std::time::{Duration, SystemTime};
 use plimsoll::source::{Death, Verdict};
 use redb::{ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction};
 
-use crate::job::{DeadJob, Enqueued, Job, Stats};
-use crate::source::Receipt;
+use crate::job::{DeadJob, Enqueued, Job, Receipt, Stats};
 
 type Head = (u8, u32, Option<u64>);
 type Grave = (u64, u8, &'static str, u8, u32, Option<u64>);

@@ -12,7 +12,7 @@ use redb::Database;
 use crate::error::QueueError;
 use crate::job::Stats;
 use crate::mailbox::{CALLS, Call, Pull, Reply};
-use crate::queue::Options;
+use crate::options::Options;
 use crate::store::{self, Out, Outlook, Store};
 
 /// A file that is smaller than this is not worth compacting.
