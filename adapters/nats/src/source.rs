@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,8 +11,8 @@ use async_nats::{Request, Subject};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source, Verdict};
-use plimsoll::{Message, lane_key};
+use plimsoll::lane_key;
+use plimsoll::source::{Abilities, Decoder, Delivery, Pulled, Settling, Source, Verdict};
 use tokio::time::timeout;
 
 use crate::error::QueueError;
@@ -47,12 +46,10 @@ impl fmt::Debug for Receipt {
     }
 }
 
-type Decode<J> = Box<dyn Fn(Vec<u8>) -> Result<J, Message> + Send + Sync>;
-
 /// A worker's part of a [`Queue`].
 pub struct QueueSource<J> {
     queue: Queue,
-    decode: Decode<J>,
+    decoder: Decoder<J>,
     since: Instant,
 }
 
@@ -62,16 +59,7 @@ impl<J> QueueSource<J> {
         E: fmt::Display,
         D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
     {
-        let decode = move |payload| {
-            // A panic would end the puller.
-            let decoded =
-                catch_unwind(AssertUnwindSafe(|| decode(payload).map_err(|error| Message::of(&error))));
-            decoded.unwrap_or_else(|panic| {
-                drop(catch_unwind(AssertUnwindSafe(|| drop(panic))));
-                Err(Message::from("the decoder has panicked"))
-            })
-        };
-        Self { queue, decode: Box::new(decode), since: Instant::now() }
+        Self { queue, decoder: Decoder::new(decode), since: Instant::now() }
     }
 
     fn now(&self) -> u64 {
@@ -123,12 +111,9 @@ impl<J> QueueSource<J> {
         };
         let leased_until = Arc::new(AtomicU64::new(self.leased_until()));
         let payload = message.payload.clone();
-        let decoded = (self.decode)(payload.to_vec());
+        let bytes = payload.to_vec();
         let receipt = Receipt { reply, payload, number, deliveries, key, leased_until };
-        let delivery = match decoded {
-            Ok(job) => Delivery::new(job, receipt, deliveries),
-            Err(why) => Delivery::undecodable(why, receipt, deliveries),
-        };
+        let delivery = self.decoder.delivery(bytes, receipt, deliveries);
         let delivery = delivery.id(lane_key(&(&self.queue.inner.identity, number)));
         into.push(key.into_iter().fold(delivery, Delivery::key));
         Ok(())

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source};
-use plimsoll::{Message, lane_key};
+use plimsoll::lane_key;
+use plimsoll::source::{Abilities, Decoder, Delivery, Pulled, Settling, Source};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::types::ToSql;
 
@@ -24,13 +23,11 @@ const MOST: u32 = 1_024;
 /// How long a pull waits at least, where a job can be delivered that another puller is about to take.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-type Decode<J> = Box<dyn Fn(Vec<u8>) -> Result<J, Message> + Send + Sync>;
-
 /// A worker's connection to a [`Queue`](crate::Queue), made when it is needed and made again when it was lost. What it has pulled
 /// and not settled is delivered again when the [lease](crate::Options::lease) has run out.
 pub struct QueueSource<J> {
     link: Link,
-    decode: Decode<J>,
+    decoder: Decoder<J>,
     progress: Mutex<Progress>,
 }
 
@@ -40,24 +37,12 @@ impl<J> QueueSource<J> {
         E: fmt::Display,
         D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
     {
-        let decode = move |payload| {
-            // A panic would end the puller.
-            let decoded =
-                catch_unwind(AssertUnwindSafe(|| decode(payload).map_err(|error| Message::of(&error))));
-            decoded.unwrap_or_else(|panic| {
-                drop(catch_unwind(AssertUnwindSafe(|| drop(panic))));
-                Err(Message::from("the decoder has panicked"))
-            })
-        };
-        Self { link, decode: Box::new(decode), progress: Mutex::default() }
+        Self { link, decoder: Decoder::new(decode), progress: Mutex::default() }
     }
 
     fn delivery(&self, pulled: sql::Pulled) -> Delivery<J, Receipt> {
         let sql::Pulled { receipt, payload, deliveries, key, .. } = pulled;
-        let delivery = match (self.decode)(payload) {
-            Ok(job) => Delivery::new(job, receipt, deliveries),
-            Err(why) => Delivery::undecodable(why, receipt, deliveries),
-        };
+        let delivery = self.decoder.delivery(payload, receipt, deliveries);
         let Options { schema, queue, .. } = &self.link.setup.options;
         let delivery = delivery.id(lane_key(&(schema, queue, receipt.number)));
         key.into_iter().fold(delivery, Delivery::key)

@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use plimsoll::source::{Abilities, Delivery, Pulled, Settling, Source};
-use plimsoll::{Message, lane_key};
+use plimsoll::lane_key;
+use plimsoll::source::{Abilities, Decoder, Delivery, Pulled, Settling, Source};
 
 use crate::error::QueueError;
 use crate::job::Receipt;
@@ -20,13 +19,11 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// How many jobs one pull takes at most.
 const MOST: u32 = 1_024;
 
-type Decode<J> = Box<dyn Fn(Vec<u8>) -> Result<J, Message> + Send + Sync>;
-
 /// A worker's connection to a [`Queue`]. What it has pulled and not settled can be pulled again when it is dropped.
 pub struct QueueSource<J> {
     queue: Queue,
     number: u64,
-    decode: Decode<J>,
+    decoder: Decoder<J>,
 }
 
 impl<J> QueueSource<J> {
@@ -35,24 +32,12 @@ impl<J> QueueSource<J> {
         E: fmt::Display,
         D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
     {
-        let decode = move |payload| {
-            // A panic would end the puller.
-            let decoded =
-                catch_unwind(AssertUnwindSafe(|| decode(payload).map_err(|error| Message::of(&error))));
-            decoded.unwrap_or_else(|panic| {
-                drop(catch_unwind(AssertUnwindSafe(|| drop(panic))));
-                Err(Message::from("the decoder has panicked"))
-            })
-        };
-        Self { queue, number, decode: Box::new(decode) }
+        Self { queue, number, decoder: Decoder::new(decode) }
     }
 
     fn delivery(&self, pulled: store::Pulled) -> Delivery<J, Receipt> {
         let store::Pulled { receipt, payload, deliveries, key } = pulled;
-        let delivery = match (self.decode)(payload) {
-            Ok(job) => Delivery::new(job, receipt, deliveries),
-            Err(why) => Delivery::undecodable(why, receipt, deliveries),
-        };
+        let delivery = self.decoder.delivery(payload, receipt, deliveries);
         let delivery = delivery.id(lane_key(&(self.queue.inner.born, receipt.number)));
         key.into_iter().fold(delivery, Delivery::key)
     }

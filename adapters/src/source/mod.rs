@@ -4,6 +4,7 @@
 //! before each pull, leases renewed for exactly what is held, verdicts that stay until they are confirmed, errors with a
 //! backoff, and the order of a drain.
 
+mod decoder;
 mod handle;
 mod options;
 mod puller;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use plimsoll_core::{DeliveryId, Message};
 
+pub use decoder::Decoder;
 pub use handle::{SourceHandle, SourceRefusal, SourceRefusalReason};
 pub use options::Pull;
 
