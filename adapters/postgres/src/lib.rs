@@ -72,6 +72,7 @@ mod queue;
 mod schema;
 mod source;
 mod sql;
+mod wire;
 
 pub use error::{OpenError, QueueError};
 pub use job::{DeadJob, Enqueued, Job, Receipt, Stats};

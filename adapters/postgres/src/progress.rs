@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::sql::{self, Place};
+use crate::sql;
+use crate::wire::{self, Place};
 
 /// How many times as long as a pull from the front takes the next one is put off.
 const SHARE: u32 = 10;
@@ -27,7 +28,7 @@ pub(crate) struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { place: sql::START, front_at: None }
+        Self { place: wire::START, front_at: None }
     }
 }
 
@@ -35,7 +36,7 @@ impl Progress {
     /// Where the next pull begins.
     pub(crate) fn next_place(&self) -> Place {
         let is_put_off = self.front_at.is_some_and(|at| Instant::now() < at);
-        if is_put_off { self.place } else { sql::START }
+        if is_put_off { self.place } else { wire::START }
     }
 
     /// A pull that began at a place, at a time, has taken these jobs, which are in order.
@@ -44,7 +45,7 @@ impl Progress {
             Some(first) if taken.len() >= room as usize => self.place = first.place,
             _ => return *self = Self::default(),
         }
-        if from == sql::START {
+        if from == wire::START {
             self.front_at = Some(Instant::now() + (started.elapsed() * SHARE).min(LONGEST));
         }
     }

@@ -13,7 +13,7 @@ use crate::job::{DeadJob, Enqueued, Job, Stats};
 use crate::link::{Link, Prepared, Session, Setup};
 use crate::options::Options;
 use crate::source::QueueSource;
-use crate::{schema, sql};
+use crate::{schema, sql, wire};
 
 /// How many dead letters are removed in one transaction.
 const PURGED: i64 = 1_000;
@@ -196,7 +196,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`].
     pub async fn requeue(&self, number: u64) -> Result<bool, QueueError> {
-        let number = sql::signed(number);
+        let number = wire::signed(number);
         let (Options { queue, schema, notifies, .. }, sql) = (self.options(), &self.link.setup.sql);
         let requeued = |session: Arc<Session>| async move {
             let parameters: [(&(dyn ToSql + Sync), _); 4] =
@@ -217,7 +217,7 @@ impl Queue {
     /// [`QueueError`].
     pub async fn purge(&self, number: u64) -> Result<bool, QueueError> {
         let sql = &self.link.setup.sql.purge;
-        self.remove(sql, sql::signed(number)).await.map(|purged| purged > 0)
+        self.remove(sql, wire::signed(number)).await.map(|purged| purged > 0)
     }
 
     /// Removes all dead letters for good, 1,000 in one transaction, and returns how many those were.

@@ -15,7 +15,8 @@ use crate::job::Receipt;
 use crate::link::{Link, Prepared};
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::sql::{self, Place, Verdicts};
+use crate::sql::{self, Verdicts};
+use crate::wire::{self, Place};
 
 /// How many jobs one pull takes at most.
 const MOST: u32 = 1_024;
@@ -54,11 +55,11 @@ impl<J> QueueSource<J> {
         let started = Instant::now();
         let mut taken = self.take_from(from, room).await?;
         self.progress().note(from, started, &taken, room);
-        if taken.is_empty() && from != sql::START {
+        if taken.is_empty() && from != wire::START {
             // There may be jobs before.
             let started = Instant::now();
-            taken = self.take_from(sql::START, room).await?;
-            self.progress().note(sql::START, started, &taken, room);
+            taken = self.take_from(wire::START, room).await?;
+            self.progress().note(wire::START, started, &taken, room);
         }
         Ok(taken)
     }
@@ -66,7 +67,7 @@ impl<J> QueueSource<J> {
     async fn take_from(&self, place: Place, room: u32) -> Result<Vec<sql::Pulled>, QueueError> {
         let setup = &*self.link.setup;
         let Options { queue, lease, .. } = &setup.options;
-        let (room, lease) = (i64::from(room), sql::micros(*lease));
+        let (room, lease) = (i64::from(room), wire::micros(*lease));
         let taken = self.link.call(|session| async move {
             let parameters: [&(dyn ToSql + Sync); 5] = [queue, &room, &lease, &place.0, &place.1];
             let rows = session.query(setup, Prepared::Pull, &parameters).await?;
@@ -148,7 +149,7 @@ impl<J: Send + 'static> Source for QueueSource<J> {
 
     async fn extend(&self, held: &[Receipt]) -> Result<(), QueueError> {
         let setup = &*self.link.setup;
-        let lease = sql::micros(setup.options.lease);
+        let lease = wire::micros(setup.options.lease);
         let numbers: &Vec<i64> = &held.iter().map(|receipt| receipt.number).collect();
         let tokens: &Vec<i64> = &held.iter().map(|receipt| receipt.token).collect();
         let extended = self.link.call(|session| async move {

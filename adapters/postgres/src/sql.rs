@@ -1,15 +1,13 @@
 //! The statements, and what goes into them and comes out.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use plimsoll::source::{Death, Settling, Verdict};
+use plimsoll::source::{Settling, Verdict};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use crate::job::{DeadJob, Enqueued, Job, Receipt, Stats};
-
-/// A hundred years, in microseconds: what PostgreSQL can add to any time of day.
-const LONGEST: i64 = 100 * 366 * 24 * 3_600 * 1_000_000;
+use crate::wire::{self, code, count, death, micros, signed, unsigned};
 
 /// The statements of one schema, each of them a transaction of its own.
 #[derive(Debug)]
@@ -45,23 +43,24 @@ impl Sql {
     }
 }
 
-/// Queue, room, lease, and the [`Place`] at which to begin. The array is a sub-select that is carried out once, whatever the planner makes of the rest. A row that
+/// Queue, room, lease, and the [`Place`](wire::Place) at which to begin. The array is a sub-select that is carried out once, whatever the planner makes of the rest. A row that
 /// somebody else has changed meanwhile is looked at again when it is locked, so it is not delivered twice.
 const PULL: &str = "
     UPDATE {s}.jobs
     SET token = (SELECT nextval('{s}.tokens')),
         visible_at = clock_timestamp() + $3::bigint * interval '1 microsecond',
-        deliveries = deliveries + 1
+        deliveries = least(greatest(deliveries, 0)::bigint + 1, 2147483647)
     WHERE id = ANY (ARRAY(
         SELECT id FROM {s}.jobs WHERE queue = $1 AND visible_at <= now()
             AND (- priority::integer, id) >= ($4::integer, $5::bigint)
         ORDER BY - priority::integer, id LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING id, token, payload, deliveries, key, priority";
 
-/// Queue. In how many microseconds the next job can be delivered; NULL if there is none.
+/// Queue. In how many microseconds the next job can be delivered, at most a day; no row if there is none. Times without an end can't
+/// be subtracted.
 const NEXT: &str = "
-    SELECT (extract(epoch FROM min(visible_at) - clock_timestamp()) * 1000000)::bigint
-    FROM {s}.jobs WHERE queue = $1";
+    SELECT (extract(epoch FROM least(greatest(first, now()), now() + interval '1 day') - now()) * 1000000)::bigint
+    FROM (SELECT min(visible_at) AS first FROM {s}.jobs WHERE queue = $1) AS jobs WHERE first IS NOT NULL";
 
 /// The columns of [`Verdicts`], channel, queue, whether to notify. How many receipts were not stale. A notification is for other
 /// pullers: some jobs can be delivered again at once.
@@ -74,7 +73,7 @@ const SETTLE: &str = "
         UPDATE {s}.jobs
         SET token = NULL,
             visible_at = clock_timestamp() + told.delay * interval '1 microsecond',
-            deliveries = greatest(jobs.deliveries - told.uncounted, 0)
+            deliveries = greatest(jobs.deliveries::bigint - told.uncounted, 0)
         FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::integer[]) AS told (id, token, delay, uncounted)
         WHERE jobs.id = told.id AND jobs.token = told.token
         RETURNING told.delay
@@ -119,9 +118,9 @@ const ENQUEUE: &str = "
     SELECT CASE WHEN id IN (SELECT id FROM added) THEN id END, (SELECT count(*) FROM notified)
     FROM input ORDER BY place";
 
-/// Queue, first number, how many.
+/// Queue, first number, how many. Times without an end, and those before 1970, are not for every client's clock.
 const DEAD: &str = "
-    SELECT id, payload, why, message, deliveries, since FROM {s}.dead
+    SELECT id, payload, why, message, deliveries, greatest(least(since, now()), to_timestamp(0)) FROM {s}.dead
     WHERE queue = $1 AND id >= $2 ORDER BY id LIMIT $3";
 
 /// Queue, number, channel, whether to notify. How many there were: one or none.
@@ -151,11 +150,6 @@ const STATS: &str = "
         count(*) FILTER (WHERE visible_at > now() AND token IS NOT NULL),
         (SELECT count(*) FROM {s}.dead WHERE queue = $1)
     FROM {s}.jobs WHERE queue = $1";
-
-/// Microseconds, rounded up, and not more than [`LONGEST`].
-pub(crate) fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos().div_ceil(1_000)).unwrap_or(LONGEST).min(LONGEST)
-}
 
 /// The columns of jobs that are put in.
 #[derive(Debug)]
@@ -203,12 +197,6 @@ pub(crate) fn enqueued(row: &Row) -> Result<Enqueued, Error> {
     Ok(number.map_or(Enqueued::Known, |number| Enqueued::New(unsigned(number))))
 }
 
-/// A place in the order of delivery: a priority, lower ones first, and a number.
-pub(crate) type Place = (i32, i64);
-
-/// The one before all others.
-pub(crate) const START: Place = (i32::MIN, 0);
-
 /// What is delivered.
 #[derive(Debug)]
 pub(crate) struct Pulled {
@@ -216,7 +204,7 @@ pub(crate) struct Pulled {
     pub(crate) payload: Vec<u8>,
     pub(crate) deliveries: u32,
     pub(crate) key: Option<u64>,
-    pub(crate) place: Place,
+    pub(crate) place: wire::Place,
 }
 
 impl Pulled {
@@ -227,7 +215,7 @@ impl Pulled {
             payload: row.try_get(2)?,
             deliveries: count(row.try_get(3)?),
             key: row.try_get::<_, Option<i64>>(4)?.map(unsigned),
-            place: (-i32::from(priority), number),
+            place: wire::place(priority, number),
         })
     }
 }
@@ -267,8 +255,7 @@ impl Verdicts {
                 self.dead.0.push(number);
                 self.dead.1.push(token);
                 self.dead.2.push(code(*why));
-                // PostgreSQL has no zero characters, and would refuse the whole batch again and again.
-                self.dead.3.push(message.as_str().replace('\0', "\u{fffd}"));
+                self.dead.3.push(wire::text(message.as_str()));
             }
             _ => return,
         }
@@ -318,35 +305,4 @@ pub(crate) fn dead_job(row: &Row) -> Result<DeadJob, Error> {
 pub(crate) fn stats(row: &Row) -> Result<Stats, Error> {
     let count = |at| row.try_get::<usize, i64>(at).map(unsigned);
     Ok(Stats { ready: count(0)?, delayed: count(1)?, out: count(2)?, dead: count(3)? })
-}
-
-/// An unsigned number as PostgreSQL stores it: with the same bits.
-pub(crate) const fn signed(number: u64) -> i64 {
-    number as i64
-}
-
-/// The unsigned number with these bits.
-pub(crate) const fn unsigned(number: i64) -> u64 {
-    number as u64
-}
-
-fn count(deliveries: i32) -> u32 {
-    u32::try_from(deliveries).unwrap_or(0)
-}
-
-const DEATHS: [(Death, i16); 6] = [
-    (Death::Failed, 1),
-    (Death::Panicked, 2),
-    (Death::TimedOut, 3),
-    (Death::Cancelled, 4),
-    (Death::TooOften, 5),
-    (Death::Undecodable, 6),
-];
-
-fn code(why: Death) -> i16 {
-    DEATHS.iter().find(|(death, _)| *death == why).map_or(0, |(_, code)| *code)
-}
-
-fn death(code: i16) -> Option<Death> {
-    DEATHS.iter().find(|(_, of)| *of == code).map(|(death, _)| *death)
 }
