@@ -51,6 +51,7 @@ mod job;
 mod open;
 mod queue;
 mod source;
+mod wire;
 
 pub use error::{OpenError, QueueError};
 pub use job::{DeadJob, Enqueued, Job, Stats};

@@ -17,12 +17,7 @@ use futures_util::future::try_join_all;
 use crate::error::QueueError;
 use crate::job::{DeadJob, Enqueued, Job, Stats};
 use crate::source::QueueSource;
-
-/// The headers of jobs and dead letters.
-pub(crate) const KEY: &str = "Plimsoll-Key";
-const WHY: &str = "Plimsoll-Why";
-const MESSAGE: &str = "Plimsoll-Message";
-const DELIVERIES: &str = "Plimsoll-Deliveries";
+use crate::wire::{self, Letter};
 
 /// What the headers of a dead letter may take of the server's `max_payload`.
 const HEADERS: usize = 1_024;
@@ -100,7 +95,7 @@ impl Queue {
         }
         let mut headers = HeaderMap::new();
         if let Some(key) = key {
-            headers.insert(KEY, key.to_string());
+            headers.insert(wire::KEY, key.to_string());
         }
         let publish = PublishMessage::build().payload(payload.into()).headers(headers);
         let publish = id.iter().fold(publish, |publish, id| publish.message_id(id));
@@ -227,15 +222,9 @@ impl Inner {
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
             Err(error) => return Err(QueueError::new("dead", error)),
         };
-        let header = |name| raw.headers.get(name).map(|value| value.as_str()).unwrap_or_default();
-        Ok(Some(DeadJob {
-            number,
-            payload: raw.payload.to_vec(),
-            why: header(WHY).to_owned(),
-            message: header(MESSAGE).to_owned(),
-            deliveries: header(DELIVERIES).parse().unwrap_or(0),
-            key: header(KEY).parse().ok(),
-        }))
+        let letter = Letter::read(|name| raw.headers.get(name).map(|value| value.as_str()));
+        let Letter { why, message, deliveries, key } = letter;
+        Ok(Some(DeadJob { number, payload: raw.payload.to_vec(), why, message, deliveries, key }))
     }
 
     async fn publish(&self, subject: &str, publish: PublishMessage) -> Result<Enqueued, QueueError> {
@@ -257,22 +246,16 @@ impl Inner {
         why: &str,
         message: &str,
     ) -> Result<(), QueueError> {
+        let (why, message) = (why.to_owned(), message.to_owned());
+        let letter = Letter { why, message, deliveries: receipt.deliveries, key: receipt.key };
         let mut headers = HeaderMap::new();
-        headers.insert(WHY, one_line(why).as_str());
-        headers.insert(MESSAGE, one_line(message).as_str());
-        headers.insert(DELIVERIES, receipt.deliveries.to_string());
-        if let Some(key) = receipt.key {
-            headers.insert(KEY, key.to_string());
+        for (name, value) in letter.headers() {
+            headers.insert(name, value);
         }
         let publish = PublishMessage::build().payload(receipt.payload.clone()).headers(headers);
         let publish = publish.message_id(format!("{}-{}", self.names.jobs, receipt.number));
         self.publish(&self.names.dead, publish).await.map(drop)
     }
-}
-
-/// A header is one line.
-fn one_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
 }
 
 impl fmt::Debug for Queue {

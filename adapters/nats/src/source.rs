@@ -16,7 +16,8 @@ use plimsoll::source::{Abilities, Decoder, Delivery, Pulled, Settling, Source, V
 use tokio::time::timeout;
 
 use crate::error::QueueError;
-use crate::queue::{KEY, Queue};
+use crate::queue::Queue;
+use crate::wire;
 
 /// How long a pull waits at most, whatever it is told.
 const LONGEST: Duration = Duration::from_secs(3_600);
@@ -105,7 +106,7 @@ impl<J> QueueSource<J> {
         let info = message.info().map_err(|error| QueueError::new("pull", error))?;
         let (number, deliveries) = (info.stream_sequence, u32::try_from(info.delivered).unwrap_or(u32::MAX));
         let headers = message.headers.as_ref();
-        let key = headers.and_then(|headers| headers.get(KEY)).and_then(|key| key.as_str().parse().ok());
+        let key = headers.and_then(|headers| headers.get(wire::KEY)).and_then(|key| wire::key(key.as_str()));
         let Some(reply) = message.reply.clone() else {
             return Err(QueueError::new("pull", "a message without an address for its acknowledgement"));
         };

@@ -97,16 +97,24 @@ fn number(payload: &[u8]) -> Result<u64, String> {
     payload.try_into().map(u64::from_le_bytes).map_err(|_| "no number".to_owned())
 }
 
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_conforms() {
     let Some(server) = Server::start("a_queue_conforms") else { return };
     let proxy = Proxy::start(server.port).await;
     let queue = server.queue(options()).await;
     let nats = Nats { server: Mutex::new(server), proxy, queue };
-    let effort =
-        Effort::new(2_000).events(20).away(Duration::from_millis(500)).seed(2).limit(Duration::from_secs(40));
+    let effort = Effort::new(setting("PLIMSOLL_JOBS", 2_000))
+        .events(20)
+        .seed(setting("PLIMSOLL_SEED", 2))
+        .away(Duration::from_millis(setting("PLIMSOLL_AWAY", 500)));
     let report = check(&nats, effort).await;
     println!("{report}");
     assert!(report.findings.is_empty(), "{report}");
-    assert!(report.kills > 2 && report.drains > 0 && report.aways > 0, "{report}");
+    // What happens follows from the seed.
+    let is_default = std::env::var_os("PLIMSOLL_SEED").is_none();
+    assert!((report.kills > 2 && report.drains > 0 && report.aways > 0) || !is_default, "{report}");
 }
