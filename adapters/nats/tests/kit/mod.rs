@@ -4,7 +4,7 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -19,6 +19,7 @@ pub(crate) struct Server {
     folder: tempfile::TempDir,
     pub(crate) port: u16,
     child: Option<Child>,
+    is_mounted: bool,
 }
 
 fn free_port() -> u16 {
@@ -35,7 +36,7 @@ impl Server {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, port: free_port(), child: None };
+        let mut server = Self { folder, port: free_port(), child: None, is_mounted: false };
         server.run("");
         Some(server)
     }
@@ -48,10 +49,32 @@ impl Server {
         Some(server)
     }
 
+    /// One whose disk has so few megabytes. `None` also where no file system can be mounted.
+    pub(crate) fn on_a_small_disk(test: &str, megabytes: u32) -> Option<Self> {
+        let mut server = Self::start(test)?;
+        server.kill();
+        let store = server.store();
+        std::fs::remove_dir_all(&store).unwrap();
+        std::fs::create_dir(&store).unwrap();
+        let size = format!("size={megabytes}m");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "plimsoll"]).arg(store).output();
+        if !mount.is_ok_and(|mount| mount.status.success()) {
+            drop(writeln!(std::io::stderr(), "SKIPPED: {test}, for no file system can be mounted here"));
+            return None;
+        }
+        server.is_mounted = true;
+        server.run("");
+        Some(server)
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
     fn run(&mut self, more: &str) {
         let config = self.folder.path().join("config");
         let mut file = std::fs::File::create(&config).unwrap();
-        let store = self.folder.path().join("store");
+        let store = self.store();
         write!(file, "host: 127.0.0.1\nport: {}\njetstream {{ store_dir: {store:?} }}\n{more}", self.port)
             .unwrap();
         let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
@@ -101,6 +124,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        if self.is_mounted {
+            drop(Command::new("umount").arg("-l").arg(self.store()).status());
+        }
     }
 }
 

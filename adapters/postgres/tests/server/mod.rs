@@ -20,6 +20,7 @@ pub(crate) const LOCKED: &str = "locked";
 
 pub(crate) struct Server {
     folder: tempfile::TempDir,
+    is_mounted: bool,
     programs: PathBuf,
     /// Who runs the server: it refuses to be run by root.
     user: Option<String>,
@@ -30,7 +31,16 @@ pub(crate) struct Server {
 impl Server {
     /// Makes a cluster and starts it. `None`, after a line that says so, if PostgreSQL is not installed here.
     pub(crate) fn start(test: &str) -> Option<Self> {
-        match Self::try_start() {
+        Self::start_on(test, None)
+    }
+
+    /// One whose disk has so few megabytes. `None` also where no file system can be mounted.
+    pub(crate) fn on_a_small_disk(test: &str, megabytes: u32) -> Option<Self> {
+        Self::start_on(test, Some(megabytes))
+    }
+
+    fn start_on(test: &str, megabytes: Option<u32>) -> Option<Self> {
+        match Self::try_start(megabytes) {
             Ok(server) => Some(server),
             Err(why) => {
                 // Past the capture of the test's output.
@@ -40,17 +50,22 @@ impl Server {
         }
     }
 
-    fn try_start() -> Result<Self, String> {
+    fn try_start(megabytes: Option<u32>) -> Result<Self, String> {
         let programs =
             programs().ok_or("there is no initdb in /usr/lib/postgresql/*/bin, and none in the PATH")?;
         let user = unprivileged_user()?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        if let Some(megabytes) = megabytes {
+            let size = format!("size={megabytes}m");
+            run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "plimsoll"]).arg(folder.path()))?;
+        }
         if let Some(user) = &user {
             run(Command::new("chown").arg(user).arg(folder.path()))?;
         }
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.map_err(|error| error.to_string())?.port();
-        let server = Self { folder, programs, user, port, process: Mutex::new(None) };
+        let (process, is_mounted) = (Mutex::new(None), megabytes.is_some());
+        let server = Self { folder, is_mounted, programs, user, port, process };
         let data = server.data();
         let settings =
             ["--username", OWNER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"];
@@ -161,6 +176,10 @@ impl Server {
             .map_or(Duration::ZERO, |process| children(process).into_iter().chain([process]).map(cpu).sum())
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
@@ -169,6 +188,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        if self.is_mounted {
+            drop(Command::new("umount").arg("-l").arg(self.folder.path()).status());
+        }
     }
 }
 
