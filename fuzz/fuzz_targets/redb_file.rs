@@ -19,9 +19,9 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir(
 static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let path = path("whole");
     let queue = Queue::open(&path).expect("a queue");
-    let jobs =
+    let jobs: Vec<_> =
         (0..30_u8).map(|n| Job::new([n; 9]).id([n]).delay(Duration::from_secs(u64::from(n / 29)))).collect();
-    block_on(queue.enqueue_many(jobs)).expect("jobs are put in");
+    block_on(queue.enqueue_many(&jobs)).expect("jobs are put in");
     let (source, mut into) = (queue.source(), Vec::new());
     block_on(source.pull(NonZeroU32::MIN, Duration::ZERO, &mut into)).expect("a job is pulled");
     let verdict = Verdict::Dead { why: Death::Failed, message: Message::of("no use") };
@@ -50,5 +50,5 @@ fuzz_target!(|changes: Vec<(u32, u8)>| {
     let mut verdicts = into.into_iter().map(|one| Settling::new(one.receipt, Verdict::Done)).collect();
     drop(block_on(source.settle(&mut verdicts)));
     drop(block_on(queue.dead(0, 50)));
-    drop(block_on(queue.enqueue(Job::new("another"))));
+    drop(block_on(queue.enqueue(&Job::new("another"))));
 });

@@ -89,8 +89,8 @@ async fn kill(kills: u64) -> Result<(), Box<dyn Error>> {
     let (mut put, mut unconfirmed) = (0, 0);
     let mut rng = fastrand::Rng::with_seed(7);
     for _ in 0..kills {
-        let jobs = (put..put + JOBS_A_KILL).map(|job| Job::new(job.to_le_bytes())).collect();
-        queue.enqueue_many(jobs).await?;
+        let jobs: Vec<_> = (put..put + JOBS_A_KILL).map(|job| Job::new(job.to_le_bytes())).collect();
+        queue.enqueue_many(&jobs).await?;
         put += JOBS_A_KILL;
         let mut worker = spawn(&server.url(), &log)?;
         tokio::time::sleep(Duration::from_millis(rng.u64(20..MOST_MILLIS))).await;

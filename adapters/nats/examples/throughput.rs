@@ -28,8 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let queue = server.queue(Options::new("load").create(true)).await;
     let (started, before) = (Instant::now(), cpu()?);
     for first in (0..jobs).step_by(1_000) {
-        let some = (first..jobs.min(first + 1_000)).map(|job| Job::new(job.to_le_bytes())).collect();
-        queue.enqueue_many(some).await?;
+        let some: Vec<_> = (first..jobs.min(first + 1_000)).map(|job| Job::new(job.to_le_bytes())).collect();
+        queue.enqueue_many(&some).await?;
     }
     report("put in", jobs, started, before)?;
     let (memory_before, before, started) = (memory()?, cpu()?, Instant::now());

@@ -16,7 +16,7 @@
 //! let (_source, puller) = processor.source(queue.source(), Pull::new())?;
 //! let puller = tokio::spawn(puller);
 //!
-//! queue.enqueue(Job::new("hello")).await?; // the server has it in its stream when this returns
+//! queue.enqueue(&Job::new("hello")).await?; // the server has it in its stream when this returns
 //! processor.shutdown(Drain::graceful(Duration::from_secs(10))).await;
 //! assert_eq!(puller.await?, 0);
 //! # Ok(())

@@ -84,7 +84,7 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError`]. It may be in the stream even so: give it an [identity](Job::id), and put it in again.
-    pub async fn enqueue(&self, job: Job) -> Result<Enqueued, QueueError> {
+    pub async fn enqueue(&self, job: &Job) -> Result<Enqueued, QueueError> {
         let Job { payload, id, key } = job;
         let most = self.inner.client.server_info().max_payload.saturating_sub(HEADERS);
         if payload.len() > most {
@@ -97,7 +97,7 @@ impl Queue {
         if let Some(key) = key {
             headers.insert(wire::KEY, key.to_string());
         }
-        let publish = PublishMessage::build().payload(payload.into()).headers(headers);
+        let publish = PublishMessage::build().payload(payload.clone().into()).headers(headers);
         let publish = id.iter().fold(publish, |publish, id| publish.message_id(id));
         self.inner.publish(&self.inner.names.jobs, publish).await
     }
@@ -107,16 +107,12 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError`]. Some may be in the stream even so.
-    pub async fn enqueue_many(&self, jobs: Vec<Job>) -> Result<Vec<Enqueued>, QueueError> {
+    pub async fn enqueue_many(&self, jobs: &[Job]) -> Result<Vec<Enqueued>, QueueError> {
         let mut enqueued = Vec::with_capacity(jobs.len());
-        let mut jobs = jobs.into_iter();
-        loop {
-            let some: Vec<_> = jobs.by_ref().take(AT_A_TIME).map(|job| self.enqueue(job)).collect();
-            if some.is_empty() {
-                return Ok(enqueued);
-            }
-            enqueued.extend(try_join_all(some).await?);
+        for some in jobs.chunks(AT_A_TIME) {
+            enqueued.extend(try_join_all(some.iter().map(|job| self.enqueue(job))).await?);
         }
+        Ok(enqueued)
     }
 
     /// What a processor pulls from: see [`Access::source`](plimsoll::Access::source). Jobs are their payloads. Its futures have to be
@@ -157,7 +153,7 @@ impl Queue {
     pub async fn requeue(&self, number: u64) -> Result<bool, QueueError> {
         let Some(dead) = self.inner.dead_letter(number).await? else { return Ok(false) };
         let job = Job::new(dead.payload);
-        self.enqueue(dead.key.into_iter().fold(job, Job::key)).await?;
+        self.enqueue(&dead.key.into_iter().fold(job, Job::key)).await?;
         self.purge(number).await
     }
 

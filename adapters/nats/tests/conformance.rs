@@ -47,8 +47,9 @@ impl Engine for Nats {
     async fn enqueue(&self, jobs: &[u64]) -> Result<(), String> {
         // With an identity, so that a call that was not answered can be made again.
         for _ in 0..50 {
-            let jobs = jobs.iter().map(|job| Job::new(job.to_le_bytes()).id(format!("job {job}"))).collect();
-            if self.queue.enqueue_many(jobs).await.is_ok() {
+            let jobs: Vec<_> =
+                jobs.iter().map(|job| Job::new(job.to_le_bytes()).id(format!("job {job}"))).collect();
+            if self.queue.enqueue_many(&jobs).await.is_ok() {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -35,7 +35,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn jobs_come_in_order_and_an_identity_is_known() {
     let Some(server) = Server::start("jobs_come_in_order_and_an_identity_is_known") else { return };
     let queue = server.queue(options()).await;
-    let put = |text: &'static str| queue.enqueue(Job::new(text).id(text).key(7));
+    let put = async |text: &'static str| queue.enqueue(&Job::new(text).id(text).key(7)).await;
     assert_eq!((put("a").await, put("b").await), (Ok(Enqueued::New(1)), Ok(Enqueued::New(2))));
     assert_eq!(put("a").await, Ok(Enqueued::Known));
     let source = queue.source_with(String::from_utf8);
@@ -54,7 +54,7 @@ async fn jobs_come_in_order_and_an_identity_is_known() {
     let started = Instant::now();
     let (taken, put) = tokio::join!(pull(&source, 9, SECOND * 9), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        queue.enqueue(Job::new("c")).await
+        queue.enqueue(&Job::new("c")).await
     });
     assert!(taken.len() == 1 && put.is_ok() && started.elapsed() < SECOND * 5);
 }
@@ -64,8 +64,8 @@ async fn dead_letters_are_kept_and_put_back_and_removed() {
     let Some(server) = Server::start("dead_letters_are_kept_and_put_back_and_removed") else { return };
     let queue = server.queue(options()).await;
     let source = queue.source_with(String::from_utf8);
-    queue.enqueue(Job::new("a").key(3)).await.unwrap();
-    queue.enqueue(Job::new([0xff])).await.unwrap();
+    queue.enqueue(&Job::new("a").key(3)).await.unwrap();
+    queue.enqueue(&Job::new([0xff])).await.unwrap();
     let taken = pull(&source, 9, NOW).await;
     assert_eq!(taken[1].job.as_ref().unwrap_err().as_str(), "invalid utf-8 sequence of 1 bytes from index 0");
     let dead = Verdict::Dead { why: Death::Failed, message: Message::of("no\nuse") };
@@ -103,7 +103,7 @@ async fn a_job_that_may_not_be_delivered_again_is_a_dead_letter_in_time() {
     drop(queue);
     let queue = server.queue(options().consumer("bounded")).await;
     let source = queue.source_with(String::from_utf8);
-    queue.enqueue(Job::new("a")).await.unwrap();
+    queue.enqueue(&Job::new("a")).await.unwrap();
     let again = Verdict::Again { after: NOW, counted: true };
     for deliveries in 1..=2 {
         let taken = pull(&source, 1, SECOND).await;
@@ -140,7 +140,7 @@ async fn a_connection_that_goes_silent_is_an_error_and_mends() {
     let near = server.queue(options()).await;
     let queue = Queue::connect(&proxy.url(), options()).await.unwrap();
     let source = queue.source_with(String::from_utf8);
-    near.enqueue(Job::new("a")).await.unwrap();
+    near.enqueue(&Job::new("a")).await.unwrap();
     let taken = pull(&source, 1, SECOND).await;
     proxy.set_silent(true);
     let started = Instant::now();
@@ -166,7 +166,7 @@ async fn a_stale_verdict_is_counted_though_another_fails() {
     let near = server.queue(options().lease(SECOND)).await;
     let queue = Queue::connect(&proxy.url(), options().lease(SECOND)).await.unwrap();
     let source = queue.source_with(String::from_utf8);
-    near.enqueue(Job::new("a")).await.unwrap();
+    near.enqueue(&Job::new("a")).await.unwrap();
     let first = pull(&source, 1, SECOND).await;
     let second = pull(&source, 1, SECOND * 9).await;
     let mut verdicts: Vec<_> =
@@ -191,11 +191,11 @@ async fn what_can_not_travel_is_refused() {
     let Some(server) = Server::start("what_can_not_travel_is_refused") else { return };
     let queue = server.queue(options()).await;
     for id in ["a\nb".to_owned(), "a\r\nNats-Rollup: all".to_owned(), "a".repeat(Job::LONGEST_ID + 1)] {
-        assert_eq!(queue.enqueue(Job::new("x").id(id)).await, Err(QueueError::Identity));
+        assert_eq!(queue.enqueue(&Job::new("x").id(id)).await, Err(QueueError::Identity));
     }
     let longest = "\u{e9}".repeat(Job::LONGEST_ID / 2);
-    assert_eq!(queue.enqueue(Job::new("x").id(longest)).await, Ok(Enqueued::New(1)));
-    let refused = queue.enqueue(Job::new(vec![0; 2 << 20])).await;
+    assert_eq!(queue.enqueue(&Job::new("x").id(longest)).await, Ok(Enqueued::New(1)));
+    let refused = queue.enqueue(&Job::new(vec![0; 2 << 20])).await;
     assert!(matches!(refused, Err(QueueError::TooLarge { bytes: 2_097_152, .. })), "{refused:?}");
     assert_eq!(queue.stats().await.unwrap().jobs, 1);
 }
@@ -242,4 +242,41 @@ async fn messages_of_strangers_are_jobs_whatever_they_have_in_them() {
     assert_eq!(source.settle(&mut verdicts).await, Ok(0));
     assert!(undecodable > 0 && queue.stats().await.unwrap().jobs == 0);
     assert_eq!(queue.dead(0, 2 * STRANGE).await.unwrap().len(), STRANGE / 2 + undecodable);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_loses_nothing() {
+    let test = "a_full_disk_is_an_error_and_loses_nothing";
+    let Some(mut server) = Server::on_a_small_disk(test, 24) else { return };
+    let ballast = server.store().join("ballast");
+    std::fs::write(&ballast, vec![0; 8 << 20]).unwrap();
+    let queue = server.queue(options()).await;
+    let mut put = 0;
+    let error = loop {
+        match queue.enqueue(&Job::new(vec![b'x'; 200_000])).await {
+            Ok(_) => put += 1,
+            Err(error) => break error,
+        }
+        assert!(put < 1_000, "the disk is never full");
+    };
+    println!("{put} jobs, then {error}");
+    assert!(put > 5 && matches!(error, QueueError::Failed(_)), "{put}: {error}");
+    // With room again it goes on, if need be after another start.
+    std::fs::remove_file(&ballast).unwrap();
+    server.kill();
+    server.restart();
+    let queue = server.queue(options()).await;
+    let (source, mut done) = (queue.source(), 0);
+    while queue.stats().await.unwrap().jobs > 0 {
+        let mut into = Vec::new();
+        source.pull(NonZeroU32::new(4).unwrap(), SECOND, &mut into).await.unwrap();
+        for delivery in into {
+            assert_eq!(delivery.job.unwrap().len(), 200_000);
+            source.settle(&mut vec![Settling::new(delivery.receipt, Verdict::Done)]).await.unwrap();
+            done += 1;
+        }
+    }
+    // One that was not confirmed may be there even so.
+    assert!(done == put || done == put + 1, "{put} were confirmed, {done} done");
+    queue.enqueue(&Job::new("small")).await.unwrap();
 }

@@ -16,7 +16,7 @@
 //! let (_source, puller) = processor.source(queue.source(), Pull::new())?;
 //! let puller = tokio::spawn(puller);
 //!
-//! queue.enqueue(Job::new("https://example.org")).await?; // it is committed when this returns
+//! queue.enqueue(&Job::new("https://example.org")).await?; // it is committed when this returns
 //! processor.shutdown(Drain::graceful(Duration::from_secs(10))).await;
 //! assert_eq!(puller.await?, 0); // every verdict is committed, too
 //! # Ok(())

@@ -1,6 +1,7 @@
 //! The queue, as its users have it.
 
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 
 use tokio_postgres::error::SqlState;
@@ -37,7 +38,7 @@ impl Queue {
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// let queue = Queue::connect("host=localhost user=app dbname=app", Options::new().queue("letters")).await?;
-    /// queue.enqueue(Job::new("a letter")).await?;
+    /// queue.enqueue(&Job::new("a letter")).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -89,8 +90,8 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError`]. The job is not in the queue, or nobody knows: put in again with an [identity](Job::id), it is there once.
-    pub async fn enqueue(&self, job: Job) -> Result<Enqueued, QueueError> {
-        let enqueued = self.enqueue_many(&[job]).await?;
+    pub async fn enqueue(&self, job: &Job) -> Result<Enqueued, QueueError> {
+        let enqueued = self.enqueue_many(slice::from_ref(job)).await?;
         enqueued.first().copied().ok_or_else(|| QueueError::Server("no row for a job".to_owned()))
     }
 

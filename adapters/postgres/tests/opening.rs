@@ -79,7 +79,7 @@ async fn what_can_not_be_opened_has_an_error_of_its_own() {
                   GRANT USAGE ON ALL SEQUENCES IN SCHEMA plimsoll TO locked";
     client.batch_execute(grants).await.unwrap();
     let queue = Queue::connect(&locked, Options::new()).await.unwrap();
-    queue.enqueue(Job::new("a")).await.unwrap();
+    queue.enqueue(&Job::new("a")).await.unwrap();
     assert_eq!(jobs(&pull(&texts(&queue), 9).await), ["a"]);
     // Not UTF-8.
     client.batch_execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0").await.unwrap();
@@ -93,7 +93,7 @@ async fn another_version_is_refused_and_left_as_it_is() {
     let Some((server, queue)) = kit::start("another_version_is_refused_and_left_as_it_is").await else {
         return;
     };
-    queue.enqueue(Job::new("a")).await.unwrap();
+    queue.enqueue(&Job::new("a")).await.unwrap();
     let mut client = kit::client(&server).await;
     assert_eq!(migrate(&mut client, "plimsoll").await, Ok(1), "it is there already");
     client.execute("INSERT INTO plimsoll.migrations (version) VALUES (9)", &[]).await.unwrap();
@@ -127,6 +127,6 @@ async fn many_migrate_at_once() {
     let (one, other) =
         (Queue::connect(&config, Options::new()).await, Queue::connect(&config, options).await);
     let (one, other) = (one.unwrap(), other.unwrap());
-    one.enqueue(Job::new("a")).await.unwrap();
+    one.enqueue(&Job::new("a")).await.unwrap();
     assert_eq!((one.stats().await.unwrap().ready, other.stats().await.unwrap().jobs()), (1, 0));
 }

@@ -34,8 +34,8 @@ async fn a_job_of_a_higher_priority_passes_a_backlog() {
     queue.enqueue_many(&all).await.unwrap();
     let source = texts(&queue);
     assert_eq!(jobs(&pull(&source, 1).await), ["0"]);
-    queue.enqueue(Job::new("first").priority(i16::MAX)).await.unwrap();
-    queue.enqueue(Job::new("last").priority(i16::MIN)).await.unwrap();
+    queue.enqueue(&Job::new("first").priority(i16::MAX)).await.unwrap();
+    queue.enqueue(&Job::new("last").priority(i16::MIN)).await.unwrap();
     let (started, mut pulls) = (Instant::now(), 0);
     loop {
         let taken = pull(&source, 1).await;

@@ -76,7 +76,7 @@ async fn a_job_that_ends_its_workers_is_found_out() {
     let Some((server, _)) = start("a_job_that_ends_its_workers_is_found_out").await else { return };
     let options = Options::new().lease(Duration::from_millis(50));
     let queue = Queue::connect(&server.config(), options).await.unwrap();
-    queue.enqueue(Job::new("poison")).await.unwrap();
+    queue.enqueue(&Job::new("poison")).await.unwrap();
     for deliveries in 1..4 {
         // It dies with the job.
         let taken = kit::pull(&texts(&queue), 1).await;

@@ -53,7 +53,7 @@ async fn a_job_has_its_key_and_an_identity() {
 async fn again_and_dead_and_back() {
     let Some((_server, queue)) = start("again_and_dead_and_back").await else { return };
     let source = texts(&queue);
-    queue.enqueue(Job::new("a").priority(-3).key(9)).await.unwrap();
+    queue.enqueue(&Job::new("a").priority(-3).key(9)).await.unwrap();
     for (verdict, deliveries) in [(again(Duration::ZERO, true), 1), (again(Duration::ZERO, false), 2)] {
         let taken = pull(&source, 1).await;
         assert_eq!(taken[0].deliveries, deliveries);
@@ -129,20 +129,20 @@ async fn an_identity_is_in_the_queue_once() {
     let order = || Job::new("a").id("order 7");
     let put = queue.enqueue_many(&[order(), Job::new("b").id("order 8"), order()]).await.unwrap();
     assert!(matches!(put[..], [Enqueued::New(1), Enqueued::New(2), Enqueued::Known]), "{put:?}");
-    assert_eq!(queue.enqueue(order()).await.unwrap(), Enqueued::Known);
+    assert_eq!(queue.enqueue(&order()).await.unwrap(), Enqueued::Known);
     let taken = pull(&source, 9).await;
-    assert_eq!((jobs(&taken), queue.enqueue(order()).await.unwrap()), (vec!["a", "b"], Enqueued::Known));
+    assert_eq!((jobs(&taken), queue.enqueue(&order()).await.unwrap()), (vec!["a", "b"], Enqueued::Known));
     let message = Message::default();
     settle(&source, taken[0].receipt, Verdict::Dead { why: Death::Failed, message }).await;
     // A dead letter is not in the queue. It can't come back while another one is.
-    let Enqueued::New(_) = queue.enqueue(order()).await.unwrap() else { panic!("it is new") };
+    let Enqueued::New(_) = queue.enqueue(&order()).await.unwrap() else { panic!("it is new") };
     assert!(!queue.requeue(1).await.unwrap());
     let taken = pull(&source, 9).await;
     settle(&source, taken[0].receipt, Verdict::Done).await;
     assert!(queue.requeue(1).await.unwrap());
     // Another queue has identities of its own.
     let other = Queue::connect(&config(_server.port()), Options::new().queue("other")).await.unwrap();
-    assert!(matches!(other.enqueue(order()).await.unwrap(), Enqueued::New(_)));
+    assert!(matches!(other.enqueue(&order()).await.unwrap(), Enqueued::New(_)));
     assert_eq!((other.stats().await.unwrap().jobs(), queue.stats().await.unwrap().jobs()), (1, 2));
 }
 
@@ -189,7 +189,7 @@ async fn a_waiting_pull_hears_of_a_job_and_looks_without_having_heard() {
         let (started, mut into) = (Instant::now(), Vec::new());
         let putting = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            put.enqueue(Job::new("now")).await.unwrap();
+            put.enqueue(&Job::new("now")).await.unwrap();
         };
         let (pulled, ()) =
             tokio::join!(source.pull(NonZeroU32::MIN, Duration::from_secs(30), &mut into), putting);
@@ -198,7 +198,7 @@ async fn a_waiting_pull_hears_of_a_job_and_looks_without_having_heard() {
         settle(&source, into[0].receipt, Verdict::Done).await;
     }
     // What is handed back is heard of, by other pullers and by the same one.
-    queue.enqueue(Job::new("back")).await.unwrap();
+    queue.enqueue(&Job::new("back")).await.unwrap();
     let one = texts(&connected(Options::new().poll(Duration::from_secs(60))).await);
     // A delay is told to nobody else.
     let delay = Duration::from_millis(100);
@@ -224,7 +224,7 @@ async fn a_delayed_job_comes_when_its_time_has_come() {
     let Some((_server, queue)) = start("a_delayed_job_comes_when_its_time_has_come").await else { return };
     let source = texts(&queue);
     let started = Instant::now();
-    queue.enqueue(Job::new("later").delay(Duration::from_millis(300))).await.unwrap();
+    queue.enqueue(&Job::new("later").delay(Duration::from_millis(300))).await.unwrap();
     let mut into = Vec::new();
     source.pull(NonZeroU32::MIN, Duration::from_secs(9), &mut into).await.unwrap();
     let took = started.elapsed();
@@ -246,7 +246,7 @@ async fn a_lease_runs_out_unless_it_is_renewed() {
     let options = Options::new().lease(Duration::from_millis(400));
     let queue = Queue::connect(&server.config(), options).await.unwrap();
     let (one, other) = (texts(&queue), texts(&queue));
-    queue.enqueue(Job::new("a")).await.unwrap();
+    queue.enqueue(&Job::new("a")).await.unwrap();
     let first = pull(&one, 1).await;
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(150)).await;
@@ -315,12 +315,12 @@ async fn a_server_that_is_killed_or_silent_is_an_error_in_time_and_then_all_goes
     let started = Instant::now();
     let mut into = Vec::new();
     let mut verdicts = vec![Settling::new(held[0].receipt, Verdict::Done)];
-    let receipts = [held[0].receipt];
+    let (receipts, job) = ([held[0].receipt], Job::new("c"));
     let (pulled, settled, extended, put) = tokio::join!(
         source.pull(NonZeroU32::MIN, Duration::from_secs(1), &mut into),
         source.settle(&mut verdicts),
         source.extend(&receipts),
-        queue.enqueue(Job::new("c"))
+        queue.enqueue(&job)
     );
     let errors = [pulled.map(drop), settled.map(drop), extended, put.map(drop)].map(Result::unwrap_err);
     assert!(errors.iter().all(|error| *error == QueueError::TimedOut(time_out)), "{errors:?}");
@@ -354,9 +354,9 @@ async fn a_server_that_is_killed_or_silent_is_an_error_in_time_and_then_all_goes
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(proxy.cut() > 0);
         tokio::time::sleep(Duration::from_millis(100)).await;
-        match queue.enqueue(Job::new("late")).await {
+        match queue.enqueue(&Job::new("late")).await {
             Ok(_) => {}
-            Err(_) => drop(queue.enqueue(Job::new("late")).await.unwrap()),
+            Err(_) => drop(queue.enqueue(&Job::new("late")).await.unwrap()),
         }
     };
     into.clear();

@@ -103,7 +103,7 @@ async fn a_job_for_no_time_at_all_stops_nobody() {
     let mut into = Vec::new();
     source.pull(std::num::NonZeroU32::MIN, Duration::from_millis(300), &mut into).await.unwrap();
     assert!(into.is_empty());
-    queue.enqueue(plimsoll_postgres::Job::new("now")).await.unwrap();
+    queue.enqueue(&plimsoll_postgres::Job::new("now")).await.unwrap();
     source.pull(std::num::NonZeroU32::MIN, Duration::from_secs(9), &mut into).await.unwrap();
     assert_eq!(into.len(), 1);
 }

@@ -92,8 +92,8 @@ fn kill(kills: u64) -> Result<(), Box<dyn Error>> {
         let opened = Instant::now();
         let queue = open(&file)?;
         longest = longest.max(opened.elapsed());
-        let jobs = (put..put + JOBS_A_KILL).map(|job| Job::new(job.to_le_bytes())).collect();
-        block_on(queue.enqueue_many(jobs))?;
+        let jobs: Vec<_> = (put..put + JOBS_A_KILL).map(|job| Job::new(job.to_le_bytes())).collect();
+        block_on(queue.enqueue_many(&jobs))?;
         put += JOBS_A_KILL;
         drop(queue);
         let mut worker = Command::new(std::env::current_exe()?)

@@ -29,8 +29,8 @@ fn run(path: &std::path::Path, jobs: u64, credit: u32) -> Result<(), Box<dyn Err
     let queue = Queue::open(path)?;
     let (started, cpu) = (Instant::now(), cpu()?);
     for first in (0..jobs).step_by(1_000) {
-        let some = (first..jobs.min(first + 1_000)).map(|job| Job::new(job.to_le_bytes())).collect();
-        block_on(queue.enqueue_many(some))?;
+        let some: Vec<_> = (first..jobs.min(first + 1_000)).map(|job| Job::new(job.to_le_bytes())).collect();
+        block_on(queue.enqueue_many(&some))?;
     }
     report("put in", jobs, started, cpu)?;
     let (before, cpu) = (memory()?, self::cpu()?);

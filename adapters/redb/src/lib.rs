@@ -18,7 +18,7 @@
 //! let puller = smol::spawn(puller);
 //!
 //! smol::block_on(async {
-//!     queue.enqueue(Job::new("https://example.org")).await?; // it is on disk when this returns
+//!     queue.enqueue(&Job::new("https://example.org")).await?; // it is on disk when this returns
 //!     # while queue.stats().await?.jobs() > 0 { async_io::Timer::after(Duration::from_millis(5)).await; }
 //!     processor.shutdown(Drain::graceful(Duration::from_secs(10))).await;
 //!     assert_eq!(puller.await, 0); // every verdict is on disk, too

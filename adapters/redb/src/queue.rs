@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle, ThreadId};
@@ -76,12 +77,12 @@ impl Queue {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Puts a job in. It is on disk when this returns.
+    /// Puts a job in, a copy of it. It is on disk when this returns.
     ///
     /// # Errors
     /// [`QueueError`]. The job is not in the queue then.
-    pub async fn enqueue(&self, job: Job) -> Result<Enqueued, QueueError> {
-        let enqueued = self.enqueue_many(vec![job]).await?;
+    pub async fn enqueue(&self, job: &Job) -> Result<Enqueued, QueueError> {
+        let enqueued = self.enqueue_many(slice::from_ref(job)).await?;
         enqueued.first().copied().ok_or(QueueError::Closed)
     }
 
@@ -89,11 +90,12 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError`]. None of them is in the queue then.
-    pub async fn enqueue_many(&self, jobs: Vec<Job>) -> Result<Vec<Enqueued>, QueueError> {
+    pub async fn enqueue_many(&self, jobs: &[Job]) -> Result<Vec<Enqueued>, QueueError> {
         let most = self.inner.options.payload;
         if let Some(bytes) = jobs.iter().map(|job| job.payload.len()).find(|bytes| *bytes > most) {
             return Err(QueueError::TooLarge { bytes, most });
         }
+        let jobs = jobs.to_vec();
         self.inner.call(|reply| Call::Enqueue { jobs, reply }).await
     }
 

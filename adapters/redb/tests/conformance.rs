@@ -28,8 +28,8 @@ impl Engine for File {
     }
 
     async fn enqueue(&self, jobs: &[u64]) -> Result<(), String> {
-        let jobs = jobs.iter().map(|job| Job::new(job.to_le_bytes())).collect();
-        self.0.enqueue_many(jobs).await.map(drop).map_err(|error| error.to_string())
+        let jobs: Vec<_> = jobs.iter().map(|job| Job::new(job.to_le_bytes())).collect();
+        self.0.enqueue_many(&jobs).await.map(drop).map_err(|error| error.to_string())
     }
 
     async fn dead(&self) -> Result<Vec<u64>, String> {

@@ -44,7 +44,7 @@ fn jobs_come_by_priority_and_in_order_and_once() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::open(folder.path().join("q")).unwrap();
     let all = ["a", "b", "c"].map(Job::new).into_iter().chain([Job::new("first").priority(7)]);
-    let numbers = block_on(queue.enqueue_many(all.collect())).unwrap();
+    let numbers = block_on(queue.enqueue_many(&all.collect::<Vec<_>>())).unwrap();
     assert_eq!(numbers, [0, 1, 2, 3].map(Enqueued::New));
     let (one, other) = (texts(&queue), texts(&queue));
     let taken = pull(&one, 2);
@@ -66,7 +66,7 @@ fn what_was_put_in_outlives_the_queue_and_deliveries_are_counted() {
     for round in 1..4 {
         let queue = Queue::open(&path).unwrap();
         if round == 1 {
-            block_on(queue.enqueue(Job::new("a").key(5))).unwrap();
+            block_on(queue.enqueue(&Job::new("a").key(5))).unwrap();
         }
         let source = texts(&queue);
         let taken = pull(&source, 9);
@@ -79,7 +79,7 @@ fn again_and_dead_and_back() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::open(folder.path().join("q")).unwrap();
     let source = texts(&queue);
-    block_on(queue.enqueue(Job::new("a"))).unwrap();
+    block_on(queue.enqueue(&Job::new("a"))).unwrap();
     for (verdict, deliveries) in [(again(Duration::ZERO, true), 1), (again(Duration::ZERO, false), 2)] {
         let taken = pull(&source, 1);
         assert_eq!(taken[0].deliveries, deliveries);
@@ -119,7 +119,7 @@ fn an_identity_is_known_as_long_as_it_should_be() {
     let options = Options::new().remember(Duration::from_millis(100));
     let queue = options.open(folder.path().join("q")).unwrap();
     let source = texts(&queue);
-    let put = || block_on(queue.enqueue(Job::new("a").id("order 7"))).unwrap();
+    let put = || block_on(queue.enqueue(&Job::new("a").id("order 7"))).unwrap();
     assert_eq!((put(), put()), (Enqueued::New(0), Enqueued::Known(0)));
     let taken = pull(&source, 1);
     assert_eq!(put(), Enqueued::Known(0));
@@ -141,7 +141,7 @@ fn a_delayed_job_comes_when_its_time_has_come() {
     let queue = Queue::open(folder.path().join("q")).unwrap();
     let source = texts(&queue);
     let started = Instant::now();
-    block_on(queue.enqueue(Job::new("later").delay(Duration::from_millis(80)))).unwrap();
+    block_on(queue.enqueue(&Job::new("later").delay(Duration::from_millis(80)))).unwrap();
     let mut into = Vec::new();
     block_on(source.pull(NonZeroU32::MIN, Duration::from_secs(9), &mut into)).unwrap();
     assert!(into.len() == 1 && started.elapsed() >= Duration::from_millis(79));
@@ -149,7 +149,7 @@ fn a_delayed_job_comes_when_its_time_has_come() {
     let other = queue.clone();
     let thread = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(30));
-        block_on(other.enqueue(Job::new("now"))).unwrap();
+        block_on(other.enqueue(&Job::new("now"))).unwrap();
     });
     let mut into = Vec::new();
     block_on(source.pull(NonZeroU32::MIN, Duration::from_secs(9), &mut into)).unwrap();
@@ -163,8 +163,8 @@ fn what_can_not_be_opened_is_refused_and_left_as_it_is() {
     let path = |name: &str| folder.path().join(name);
     let queue = Queue::open(path("q")).unwrap();
     assert!(matches!(Queue::open(path("q")).unwrap_err(), OpenError::InUse));
-    let jobs = (0..200).map(|n| Job::new(format!("job {n}").repeat(50))).collect();
-    block_on(queue.enqueue_many(jobs)).unwrap();
+    let jobs: Vec<_> = (0..200).map(|n| Job::new(format!("job {n}").repeat(50))).collect();
+    block_on(queue.enqueue_many(&jobs)).unwrap();
     drop(queue);
     // A foreign file, one that was cut, and one that was damaged.
     std::fs::write(path("foreign"), "a text, and no queue\n".repeat(1_000)).unwrap();
@@ -207,7 +207,7 @@ fn another_version_is_refused() {
 fn a_job_that_is_too_large_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Options::new().payload(10).open(folder.path().join("q")).unwrap();
-    let error = block_on(queue.enqueue_many(vec![Job::new("short"), Job::new("rather long")])).unwrap_err();
+    let error = block_on(queue.enqueue_many(&[Job::new("short"), Job::new("rather long")])).unwrap_err();
     assert_eq!(error, QueueError::TooLarge { bytes: 11, most: 10 });
     assert_eq!(block_on(queue.stats()).unwrap().jobs(), 0);
 }
@@ -241,7 +241,7 @@ fn a_processor_does_the_jobs_and_what_can_not_be_done_is_kept_aside() {
     let queue = Queue::open(folder.path().join("q")).unwrap();
     let mut all: Vec<Job> = (0..100).map(|n| Job::new(format!("job {n}"))).collect();
     all.extend([Job::new("fail"), Job::new([0xff, 0xfe])]);
-    block_on(queue.enqueue_many(all)).unwrap();
+    block_on(queue.enqueue_many(&all)).unwrap();
     let seen = Arc::default();
     let processor = processor(Arc::clone(&seen));
     let (_, puller) = processor.source(texts(&queue), Pull::new().credit(16)).unwrap();
@@ -267,9 +267,9 @@ fn two_workers_on_one_queue_do_each_job_once() {
         workers.iter().map(|worker| worker.source(texts(&queue), Pull::new()).unwrap().1).collect();
     let pullers: Vec<_> = pullers.into_iter().map(smol::spawn).collect();
     for _ in 0..20 {
-        let some =
+        let some: Vec<_> =
             (0..25).map(|_| Job::new(format!("job {}", count.fetch_add(1, Ordering::Relaxed)))).collect();
-        block_on(queue.enqueue_many(some)).unwrap();
+        block_on(queue.enqueue_many(&some)).unwrap();
     }
     wait_until("all is done", || block_on(queue.stats()).unwrap().jobs() == 0);
     let mut seen = seen.lock().unwrap().clone();
@@ -316,7 +316,7 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
     let queue = Queue::open(small.0.join("q")).unwrap();
     let mut put = 0;
     let error = loop {
-        match block_on(queue.enqueue(Job::new(vec![b'x'; 100_000]))) {
+        match block_on(queue.enqueue(&Job::new(vec![b'x'; 100_000]))) {
             Ok(_) => put += 1,
             Err(error) => break error,
         }
@@ -340,7 +340,7 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
         done >= put
     });
     assert_eq!(block_on(queue.stats()).unwrap().jobs(), 0);
-    block_on(queue.enqueue(Job::new("small"))).unwrap();
+    block_on(queue.enqueue(&Job::new("small"))).unwrap();
 }
 
 /// Bytes that no program has written, anywhere in the file: each call answers, with an error where it can't do better.
@@ -349,7 +349,8 @@ fn a_call_on_a_damaged_file_answers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("q");
     let queue = Queue::open(&path).unwrap();
-    block_on(queue.enqueue_many((0..300).map(|n| Job::new(format!("job {n}"))).collect())).unwrap();
+    block_on(queue.enqueue_many(&(0..300).map(|n| Job::new(format!("job {n}"))).collect::<Vec<_>>()))
+        .unwrap();
     let source = texts(&queue);
     for one in pull(&source, 100) {
         let why = Verdict::Dead { why: Death::Failed, message: Message::of("no use") };
@@ -379,7 +380,7 @@ fn a_call_on_a_damaged_file_answers() {
                 into.into_iter().map(|one| Settling::new(one.receipt, Verdict::Done)).collect();
             drop(block_on(source.settle(&mut verdicts)));
             drop(block_on(queue.dead(0, 50)));
-            drop(block_on(queue.enqueue(Job::new("another"))));
+            drop(block_on(queue.enqueue(&Job::new("another"))));
             true
         });
         match answered {

@@ -14,8 +14,8 @@ pub(crate) async fn redb(file: &Path, jobs: u64) -> anyhow::Result<Report> {
     let queue = plimsoll_redb::Queue::open(file)?;
     let began = Began::now()?;
     for batch in batches(jobs) {
-        let batch = batch.map(|job| plimsoll_redb::Job::new(job.to_le_bytes())).collect();
-        queue.enqueue_many(batch).await?;
+        let batch: Vec<_> = batch.map(|job| plimsoll_redb::Job::new(job.to_le_bytes())).collect();
+        queue.enqueue_many(&batch).await?;
     }
     let (put, before) = (began.took()?, memory()?);
     let done = work(queue.source(), jobs).await?;
@@ -26,8 +26,8 @@ pub(crate) async fn nats(url: &str, jobs: u64) -> anyhow::Result<Report> {
     let queue = plimsoll_nats::Queue::connect(url, plimsoll_nats::Options::new("load").create(true)).await?;
     let began = Began::now()?;
     for batch in batches(jobs) {
-        let batch = batch.map(|job| plimsoll_nats::Job::new(job.to_le_bytes())).collect();
-        queue.enqueue_many(batch).await?;
+        let batch: Vec<_> = batch.map(|job| plimsoll_nats::Job::new(job.to_le_bytes())).collect();
+        queue.enqueue_many(&batch).await?;
     }
     let (put, before) = (began.took()?, memory()?);
     let done = work(queue.source(), jobs).await?;

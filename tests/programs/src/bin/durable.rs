@@ -147,7 +147,8 @@ impl Queue for Redb {
     }
 
     async fn put(&self, jobs: Vec<String>) -> anyhow::Result<()> {
-        self.0.enqueue_many(jobs.into_iter().map(plimsoll_redb::Job::new).collect()).await?;
+        let jobs: Vec<_> = jobs.into_iter().map(plimsoll_redb::Job::new).collect();
+        self.0.enqueue_many(&jobs).await?;
         Ok(())
     }
 
@@ -171,7 +172,8 @@ impl Queue for Nats {
     }
 
     async fn put(&self, jobs: Vec<String>) -> anyhow::Result<()> {
-        self.0.enqueue_many(jobs.into_iter().map(plimsoll_nats::Job::new).collect()).await?;
+        let jobs: Vec<_> = jobs.into_iter().map(plimsoll_nats::Job::new).collect();
+        self.0.enqueue_many(&jobs).await?;
         Ok(())
     }
 
