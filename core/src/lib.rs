@@ -143,6 +143,8 @@
 //!
 //! Attempts are not effects: the host pulls them with [`Processor::start_next`] when it has a place.
 //!
+//! The module `testkit::hosts` (feature `testkit`) lists all that a host has to do, and finds what yours does not do.
+//!
 //! # Room
 //!
 //! [`Processor::submit`] refuses a task for which there is no room. A host that would rather wait, or has to know

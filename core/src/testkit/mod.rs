@@ -1,5 +1,5 @@
 //! The reference model and the simulated host. The property tests and the fuzz target of this crate use them; so can
-//! anybody who patches the machine.
+//! anybody who patches the machine. If you write a host of your own, see [`hosts`].
 //!
 //! A [`Script`] is a list of small steps, made from any bytes. [`check`] runs it on a real machine and on a naive
 //! [`Model`] in lock step. It compares the answer after every call, and after every step everything that can be seen:
@@ -32,12 +32,14 @@
 //! | `oracle/memory.rs` | the ids that were given out, a line each kind, and what a host has in hand |
 //! | `steps/` | for each part its steps, the bytes that choose them, and the calls that they make |
 //! | `script.rs`, `check.rs` | scripts of steps, and their run from the first step to the end of the machine |
+//! | `hosts/` | the test of hosts, which stands by itself |
 
 pub mod calls;
 mod check;
 mod choices;
 mod flaws;
 mod host;
+pub mod hosts;
 mod model;
 mod oracle;
 mod order;
