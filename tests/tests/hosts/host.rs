@@ -85,12 +85,26 @@ pub enum Fault {
     Leaks,
 }
 
+/// How a host goes about what it is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Manner {
+    /// It drops it, in its next turn.
+    Drops,
+    /// It drops it within the command that has cancelled it.
+    DropsAtOnce,
+    /// It tells it to stop.
+    Tells,
+}
+
+impl Manner {
+    pub const ALL: [Self; 3] = [Self::Drops, Self::DropsAtOnce, Self::Tells];
+}
+
 pub struct Loop {
     machine: Processor<Jobs>,
     in_hand: Vec<(AttemptId, Job)>,
     timer: Wake,
-    /// Whether it tells attempts to stop, rather than drop them.
-    tells: bool,
+    manner: Manner,
     fault: Option<Fault>,
     /// What a fault has put aside.
     kept: Vec<Job>,
@@ -98,13 +112,18 @@ pub struct Loop {
 }
 
 impl Loop {
-    pub fn new(limits: Limits, now: Instant, tells: bool, fault: Option<Fault>) -> Result<Self, BuildError> {
+    pub fn new(
+        limits: Limits,
+        now: Instant,
+        manner: Manner,
+        fault: Option<Fault>,
+    ) -> Result<Self, BuildError> {
         let machine = Processor::new(limits, now)?;
         let mut host = Self {
             machine,
             in_hand: Vec::new(),
             timer: Wake::Never,
-            tells,
+            manner,
             fault,
             kept: Vec::new(),
             called: Vec::new(),
@@ -131,7 +150,10 @@ impl Loop {
         }
     }
 
-    fn set_timer_after_command(&mut self) {
+    fn after_command(&mut self, now: Instant) {
+        if self.manner == Manner::DropsAtOnce {
+            self.take_effects(now);
+        }
         if !self.has(Fault::SetsTimerInTurns) {
             self.set_timer();
         }
@@ -183,7 +205,9 @@ impl Loop {
             match effect {
                 Effect::Settle(settled) => self.settled(settled),
                 Effect::Stop(stop) => self.stop(now, stop.attempt),
-                Effect::Drained if !self.has(Fault::KeepsAttempts) && !self.tells => self.in_hand.clear(),
+                Effect::Drained if !self.has(Fault::KeepsAttempts) && self.manner != Manner::Tells => {
+                    self.in_hand.clear()
+                }
                 _ => {}
             }
             if self.has(Fault::TakesOneEffect) {
@@ -221,7 +245,7 @@ impl Loop {
                 let _ = self.machine.stopped(now, id, None);
                 self.kept.push(job);
             }
-            _ if self.tells => {
+            _ if self.manner == Manner::Tells => {
                 job.stop();
                 self.in_hand.push((id, job));
             }
@@ -248,7 +272,7 @@ impl Host for Loop {
             Some(Fault::CallsRefused) if admitted.is_none() => reply.send(&Outcome::Shed),
             _ => {}
         }
-        self.set_timer_after_command();
+        self.after_command(now);
         admitted
     }
 
@@ -256,14 +280,14 @@ impl Host for Loop {
         if !self.has(Fault::ForgetsCancel) {
             let _ = self.machine.cancel(now, task);
         }
-        self.set_timer_after_command();
+        self.after_command(now);
     }
 
     fn drain(&mut self, now: Instant, mode: Drain) {
         if !self.has(Fault::ForgetsDrain) {
             self.machine.drain(now, mode);
         }
-        self.set_timer_after_command();
+        self.after_command(now);
     }
 
     fn wake(&self) -> Wake {

@@ -2,21 +2,25 @@
 
 mod host;
 
-use plimsoll_core::testkit::hosts::{Finding, Promise, Script, Summary, check_host};
+use std::fmt::Debug;
 
-use host::{Fault, Loop};
+use plimsoll_core::testkit::hosts::{
+    Errand, Finding, Job, Promise, Reply, Script, Step, Summary, check_host,
+};
+
+use host::{Fault, Loop, Manner};
 
 /// A run of the script that is drawn from this seed.
-fn run(seed: u64, tells: bool, fault: Option<Fault>) -> Result<Summary, Finding> {
-    check_host(|limits, now| Loop::new(limits, now, tells, fault), &Script::from_seed(seed))
+fn run(seed: u64, manner: Manner, fault: Option<Fault>) -> Result<Summary, Finding> {
+    check_host(|limits, now| Loop::new(limits, now, manner, fault), &Script::from_seed(seed))
 }
 
 #[test]
 fn a_host_that_is_right_passes_and_scripts_reach_everything() {
     let mut seen = [0; 13];
-    for (seed, tells) in (0..4_000).flat_map(|seed| [(seed, false), (seed, true)]) {
+    for (seed, manner) in (0..3_000).flat_map(|seed| Manner::ALL.map(|manner| (seed, manner))) {
         let summary =
-            run(seed, tells, None).unwrap_or_else(|finding| panic!("seed {seed}, {tells}:\n{finding}"));
+            run(seed, manner, None).unwrap_or_else(|finding| panic!("seed {seed}, {manner:?}:\n{finding}"));
         let (totals, settled) = (summary.totals, summary.totals.settled);
         let counts = [
             totals.refused,
@@ -73,8 +77,8 @@ const FAULTS: [(Fault, Promise); 28] = [
 #[test]
 fn each_fault_is_found_by_the_promise_that_it_breaks() {
     for (fault, promise) in FAULTS {
-        for tells in [false, true] {
-            let found = first_finding(tells, fault);
+        for manner in [Manner::Drops, Manner::Tells] {
+            let found = first_finding(manner, fault);
             println!("{fault:?}\n{found}");
             assert_eq!(found.promise, promise, "{fault:?}");
         }
@@ -84,9 +88,10 @@ fn each_fault_is_found_by_the_promise_that_it_breaks() {
 #[test]
 fn a_finding_is_found_again_by_its_script_and_by_no_shorter_one() {
     for (fault, promise) in FAULTS {
-        let found = first_finding(false, fault);
-        let run =
-            |script: &Script| check_host(|limits, now| Loop::new(limits, now, false, Some(fault)), script);
+        let found = first_finding(Manner::Drops, fault);
+        let run = |script: &Script| {
+            check_host(|limits, now| Loop::new(limits, now, Manner::Drops, Some(fault)), script)
+        };
         assert_eq!(Script::from_bytes(&found.script.bytes()), found.script);
         assert_eq!(run(&found.script), Err(found.clone()), "{fault:?}");
         let bytes = found.script.bytes();
@@ -103,7 +108,7 @@ fn a_finding_is_found_again_by_its_script_and_by_no_shorter_one() {
 
 #[test]
 fn a_finding_tells_the_promise_the_steps_and_how_to_see_it_again() {
-    let found = first_finding(false, Fault::ForgetsStop);
+    let found = first_finding(Manner::Drops, Fault::ForgetsStop);
     let words = [
         "broken: an attempt stops when the machine asks for that",
         "  at 0.001999000s: the attempt of task 0 is to stop, and it was neither told nor dropped",
@@ -116,7 +121,20 @@ fn a_finding_tells_the_promise_the_steps_and_how_to_see_it_again() {
 }
 
 /// What the first script with a finding finds.
-fn first_finding(tells: bool, fault: Fault) -> Finding {
-    let found = (0..300).find_map(|seed| run(seed, tells, Some(fault)).err());
+fn first_finding(manner: Manner, fault: Fault) -> Finding {
+    let found = (0..300).find_map(|seed| run(seed, manner, Some(fault)).err());
     found.unwrap_or_else(|| panic!("{fault:?} is not found"))
+}
+
+/// Hosts may move their jobs to other threads.
+#[test]
+fn auto_traits_are_pinned() {
+    const fn plain<T: Send + Sync + Unpin + Debug + 'static>() {}
+    plain::<Errand>();
+    plain::<Job>();
+    plain::<Reply>();
+    plain::<Script>();
+    plain::<Step>();
+    plain::<Finding>();
+    plain::<Summary>();
 }
