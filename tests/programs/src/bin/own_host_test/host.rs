@@ -3,14 +3,17 @@
 use std::mem;
 
 use plimsoll_core::{
-    AttemptId, Effect, Failure, Instant, OutcomeKind, Plan, Processor, Settlement, Start, TaskId,
+    AttemptId, Drain, Effect, Instant, Offer, Phase, Plan, Processor, Refusal, Refused, Settlement, Start,
+    TaskId, Terms, Wake,
 };
 
-/// A host: whoever owns it calls [`turn`](Self::turn) again and again. In an application `P` is a plan of its own.
+/// A host: whoever owns it calls [`turn`](Self::turn) when its [`timer`](Self::timer) says so, and when an attempt has
+/// something new. In an application `P` is a plan of its own.
 pub struct Host<P: Plan> {
-    pub machine: Processor<P>,
-    pub in_hand: Vec<Start<P>>,
-    pub fault: Option<Fault>,
+    machine: Processor<P>,
+    in_hand: Vec<Start<P>>,
+    timer: Wake,
+    fault: Option<Fault>,
 }
 
 /// What is wrong with a host, on purpose.
@@ -20,15 +23,15 @@ pub enum Fault {
     ReportsLast,
     /// It drops an attempt that it was asked to stop, and does not report that: the place is lost.
     StopsSilently,
-    /// It starts one attempt a turn.
-    StartsOne,
-    /// It drops the value that a late report hands back.
-    DropsWhatIsLate,
+    /// It does not look at its timer after a command: what is due earlier than before comes too late.
+    ForgetsTimer,
+    /// It drops what the machine hands out once it ends: callbacks are not called.
+    DropsTheEnd,
 }
 
 impl Fault {
     pub const ALL: [Self; 4] =
-        [Self::ReportsLast, Self::StopsSilently, Self::StartsOne, Self::DropsWhatIsLate];
+        [Self::ReportsLast, Self::StopsSilently, Self::ForgetsTimer, Self::DropsTheEnd];
 }
 
 /// What does the work of a host, and takes its values.
@@ -37,10 +40,6 @@ pub trait Owner<P: Plan> {
     fn step(&mut self, attempt: &Start<P>) -> Step<P>;
     /// A task has ended, with everything that leaves with it.
     fn settled(&mut self, settlement: Settlement<P>);
-    /// A value that nobody needs any more. An application drops it.
-    fn spare(&mut self, value: Spare<P>);
-    /// A report was late, for the task had ended like this.
-    fn late(&mut self, task: TaskId, settled: Option<OutcomeKind>);
 }
 
 pub enum Step<P: Plan> {
@@ -49,13 +48,43 @@ pub enum Step<P: Plan> {
     Failed(P::Error),
 }
 
-pub enum Spare<P: Plan> {
-    Job(P::Job),
-    Output(P::Output),
-    Error(P::Error),
-}
-
 impl<P: Plan> Host<P> {
+    pub fn new(machine: Processor<P>, fault: Option<Fault>) -> Self {
+        let timer = machine.next_wake();
+        Self { machine, in_hand: Vec::new(), timer, fault }
+    }
+
+    pub fn machine(&self) -> &Processor<P> {
+        &self.machine
+    }
+
+    /// When it wants its next turn.
+    pub fn timer(&self) -> Wake {
+        self.timer
+    }
+
+    pub fn submit(
+        &mut self,
+        now: Instant,
+        offer: Offer<P>,
+        terms: &Terms,
+    ) -> Result<TaskId, Refused<Offer<P>, Refusal>> {
+        let admitted = self.machine.submit(now, offer, terms);
+        self.set_timer_after_command();
+        admitted
+    }
+
+    pub fn cancel(&mut self, now: Instant, task: TaskId) {
+        // One that has ended is beyond cancelling.
+        let _ = self.machine.cancel(now, task);
+        self.set_timer_after_command();
+    }
+
+    pub fn drain(&mut self, now: Instant, mode: Drain) {
+        self.machine.drain(now, mode);
+        self.set_timer_after_command();
+    }
+
     /// Reports first, then time, then starts: the clock rule of the core.
     pub fn turn(&mut self, now: Instant, owner: &mut impl Owner<P>) {
         if self.fault == Some(Fault::ReportsLast) {
@@ -67,41 +96,20 @@ impl<P: Plan> Host<P> {
         self.let_time_act(now, owner);
         while let Some(start) = self.machine.start_next(now) {
             self.in_hand.push(start);
-            if self.fault == Some(Fault::StartsOne) {
-                break;
-            }
         }
         // What was overdue has not been started, but settled.
         self.take_effects(now, owner);
+        self.timer = self.machine.next_wake();
     }
 
+    /// A report that is late hands its values back: the task had ended, and nobody needs them.
     fn work_on(&mut self, attempt: Start<P>, now: Instant, owner: &mut impl Owner<P>) {
-        let (id, task) = (attempt.attempt, attempt.task);
         match owner.step(&attempt) {
             Step::GoesOn => self.in_hand.push(attempt),
-            Step::Completed(output) => {
-                owner.spare(Spare::Job(attempt.job));
-                if let Err(late) = self.machine.completed(now, id, output) {
-                    owner.late(task, late.settled);
-                    if self.fault != Some(Fault::DropsWhatIsLate) {
-                        owner.spare(Spare::Output(late.value));
-                    }
-                }
-            }
+            Step::Completed(output) => _ = self.machine.completed(now, attempt.attempt, output),
             Step::Failed(error) => {
-                let text = "failed".into();
-                let job = match self.machine.failed(now, id, error, Some(attempt.job), None, &text) {
-                    Ok(Failure::Retrying { value, .. }) => return owner.spare(Spare::Error(value)),
-                    Ok(Failure::Settled { job }) => job,
-                    Ok(_) => None,
-                    Err(late) => {
-                        let (error, job) = late.value;
-                        owner.late(task, late.settled);
-                        owner.spare(Spare::Error(error));
-                        job
-                    }
-                };
-                job.into_iter().for_each(|job| owner.spare(Spare::Job(job)));
+                let (job, text) = (Some(attempt.job), "failed".into());
+                _ = self.machine.failed(now, attempt.attempt, error, job, None, &text);
             }
         }
     }
@@ -113,27 +121,29 @@ impl<P: Plan> Host<P> {
 
     fn take_effects(&mut self, now: Instant, owner: &mut impl Owner<P>) {
         while let Some(effect) = self.machine.poll_effect() {
+            let is_dropped = self.fault == Some(Fault::DropsTheEnd) && self.machine.phase() != Phase::Open;
             match effect {
+                _ if is_dropped => {}
                 Effect::Settle(settlement) => owner.settled(settlement),
-                Effect::Stop(stop) => self.stop(stop.attempt, now, owner),
+                Effect::Stop(stop) => self.stop(stop.attempt, now),
                 // This host uses no handles, emitters, subscribers, cache or intervals.
                 _ => {}
             }
         }
     }
 
-    fn stop(&mut self, attempt: AttemptId, now: Instant, owner: &mut impl Owner<P>) {
+    fn stop(&mut self, attempt: AttemptId, now: Instant) {
         let Some(at) = self.in_hand.iter().position(|start| start.attempt == attempt) else { return };
         let job = self.in_hand.swap_remove(at).job;
-        if self.fault == Some(Fault::StopsSilently) {
-            return owner.spare(Spare::Job(job));
+        if self.fault != Some(Fault::StopsSilently) {
+            // With the job it may be tried again; else that comes back.
+            let _ = self.machine.stopped(now, attempt, Some(job));
         }
-        // With the job it may be tried again; else that comes back.
-        let job = match self.machine.stopped(now, attempt, Some(job)) {
-            Ok(Failure::Settled { job }) => job,
-            Ok(_) => None,
-            Err(late) => late.value,
-        };
-        job.into_iter().for_each(|job| owner.spare(Spare::Job(job)));
+    }
+
+    fn set_timer_after_command(&mut self) {
+        if self.fault != Some(Fault::ForgetsTimer) {
+            self.timer = self.machine.next_wake();
+        }
     }
 }
