@@ -79,6 +79,12 @@ impl Backoff {
         decode((self.all() >> at) as u64 & ((1 << BITS) - 1))
     }
 
+    /// Base, cap and least, in nanoseconds.
+    #[cfg(feature = "serde")]
+    pub(crate) const fn bounds(self) -> (u64, u64, u64) {
+        (self.get(Self::BASE), self.get(Self::CAP), self.get(Self::LEAST))
+    }
+
     /// The bounds as two numbers. The two highest bits of the first are 0.
     #[inline]
     pub(crate) const fn halves(self) -> (u64, u64) {

@@ -9,6 +9,7 @@ use crate::ByOutcome;
 /// [`Processor::census`](crate::Processor::census) answers in O(1) from running counts.
 /// [`Processor::audit`](crate::Processor::audit) walks over all slots and recounts. The two are always equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Census {
     /// Tasks that wait for their start delay to pass.
@@ -87,6 +88,7 @@ impl Census {
 ///
 /// It always holds that `offered = refused + admitted` and `admitted = settled.total() + census.unsettled()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Totals {
     /// Tasks offered.
@@ -132,6 +134,7 @@ pub struct Totals {
 /// What was left when the machine ended, counted up to [`Effect::Drained`](crate::Effect::Drained). See
 /// [`Processor::remains`](crate::Processor::remains).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Remains {
     /// Attempts that still run: everything else was done, and the host had not reported that they had stopped. Their

@@ -149,6 +149,7 @@ impl<L> fmt::Debug for Detached<L> {
 
 /// What an emitter has fed so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Fed {
     /// Tasks that were admitted.

@@ -96,6 +96,7 @@ macro_rules! reasons {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
         #[non_exhaustive]
         // As wide as its neighbour in a `Refused`, and as the value in its place in a `Result`. A `Result` with a
         // reason of one byte is written whole but moved on in pieces, and the next read of the whole stalls.
@@ -165,6 +166,7 @@ reasons! {
 
 /// Why [`feed`](crate::Processor::feed) refused a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum FeedRefusal {
     /// The emitter is not attached: stop emitting.
@@ -191,6 +193,7 @@ reason_from_refused! { FeedRefusal }
 
 /// Why [`Reserved::submit`](crate::Reserved::submit) refused a task. The permit is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum PermitRefusal {
     /// The permit holds no place: it still waits for room, its places are used up, or it was given back. The task does

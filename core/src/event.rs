@@ -7,6 +7,7 @@ use crate::{AttemptId, Death, DeliveryId, EmitterId, Operation, OutcomeKind, Ref
 /// Something that happened, read with [`Processor::next_event`](crate::Processor::next_event). Events are `Copy`: they
 /// carry ids, kinds, counts and the task's metadata, never a payload.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Event<M> {
     /// A task was admitted.
@@ -51,6 +52,7 @@ pub enum Event<M> {
         /// How many attempts there were, without the snoozed ones.
         attempts: u32,
         /// The backoff before it is queued again.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serialized::duration"))]
         delay: Duration,
     },
     /// An attempt was snoozed and does not count.
@@ -62,6 +64,7 @@ pub enum Event<M> {
         /// How many attempts there were, without the snoozed ones.
         attempts: u32,
         /// The backoff before it is queued again.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serialized::duration"))]
         delay: Duration,
     },
     /// A task's outcome was fixed.

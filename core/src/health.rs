@@ -7,6 +7,7 @@ use crate::{ByOutcome, Phase};
 /// The state of the machine in numbers. [`Processor::health`](crate::Processor::health) reports it for now,
 /// [`Processor::last_health`](crate::Processor::last_health) for the last health check.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Health {
     /// How far the machine is from its end.
@@ -34,8 +35,10 @@ pub struct Health {
     /// Tasks settled since the last health check.
     pub settled: ByOutcome,
     /// The longest time that a queued task has been in the queue; zero when the queue is empty.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::duration"))]
     pub oldest_wait: Duration,
     /// The age of the last error, if there was one.
+    #[cfg_attr(feature = "serde", serde(default, with = "crate::serialized::optional_duration"))]
     pub last_error_age: Option<Duration>,
     /// The load, in thousandths of the load line `queue + concurrency`. Delayed tasks do not count. It can exceed 1,000
     /// when delayed tasks fall due while the queue is full.
@@ -48,6 +51,7 @@ pub struct Health {
 
 /// Why queued tasks are not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Hold {
     /// Nothing holds the machine back.

@@ -42,6 +42,7 @@ macro_rules! public_id {
             ///
             /// The generation in the high bits, the slot index in as many low bits as the limit needs. Ids are ordered
             /// by their bits, which says nothing about time. An `Option` of an id is no larger than the id.
+            #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
             pub struct $name
         }
 

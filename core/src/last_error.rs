@@ -5,6 +5,7 @@ use crate::{EmitterId, Instant, Message, SourceId, TaskId};
 /// The last error, from [`Processor::last_error`](crate::Processor::last_error): ids, kinds, counts and a text of
 /// bounded length. It holds no job and no list, so its size is constant.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LastError<M> {
     /// What kind of thing went wrong.
@@ -33,6 +34,7 @@ pub struct LastError<M> {
 
 /// What kind of thing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An attempt failed, whether or not it was tried again.

@@ -9,6 +9,7 @@ use crate::Limits;
 
 /// The movements of one class of things: how many entered, how many left, and the most at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Account {
     /// How many entered.
@@ -64,6 +65,7 @@ macro_rules! classes {
     ($($(#[$doc:meta])* $class:ident: $name:literal, $limits:pat => $bound:expr;)*) => {
         /// The movements of every class of things that could leak. See [`Processor::ledger`](crate::Processor::ledger).
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
         #[non_exhaustive]
         pub struct Ledger {
             $($(#[$doc])* pub $class: Account,)*

@@ -301,6 +301,8 @@ mod subscribers;
 mod task;
 mod timers;
 
+#[cfg(feature = "serde")]
+pub mod serialized;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 

@@ -19,6 +19,11 @@ pub use footprint::Footprint;
 /// assert!(limits.check().is_ok());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Limits {
     /// How many tasks may be admitted to wait for a concurrency place now, beyond those that could start at once;
@@ -79,8 +84,10 @@ pub struct Limits {
     pub attempts: u32,
     /// How often a health check renews [`last_health`](crate::Processor::last_health) and publishes an event. Default:
     /// never.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub health_every: Option<Duration>,
     /// How often the host is asked to sweep. Default: never.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub sweep_every: Option<Duration>,
     /// The seed of the backoff's jitter: equal seeds and inputs give equal outputs. Default 0.
     pub seed: u64,
@@ -97,12 +104,18 @@ pub struct Limits {
 
 /// Bounds of result retention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct ResultLimits {
     /// How many results are retained at most. One more discards the oldest. 0 turns retention off.
     pub entries: u32,
     /// For how long a result is retained, from its settlement or, if the host observes outcomes, from the moment it was
     /// given back. An older result is never returned, and is freed by `sweep`. Default: without end.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub ttl: Option<Duration>,
 }
 

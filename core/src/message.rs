@@ -88,6 +88,15 @@ impl fmt::Debug for Message {
     }
 }
 
+/// Its text, followed by `…` if it was cut.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Message {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mark = if self.cut { "…" } else { "" };
+        serializer.collect_str(&format_args!("{}{mark}", self.as_str()))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

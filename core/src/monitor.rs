@@ -20,6 +20,7 @@ use crate::{Instant, Limits, Terms};
 /// assert_eq!(Progress::new(7).total, None);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Progress {
     /// How much is done.

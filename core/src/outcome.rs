@@ -53,6 +53,7 @@ impl<O, E, P> fmt::Debug for Outcome<O, E, P> {
 
 /// [`Outcome`] without its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum OutcomeKind {
     /// See [`Outcome::Completed`].
@@ -164,6 +165,7 @@ impl fmt::Display for CancelReason {
 
 /// A count for each kind of outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct ByOutcome {
     /// Tasks that completed.
@@ -226,6 +228,7 @@ impl ByOutcome {
 
 /// When a task was admitted, ran and ended, on the clock of its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Times {
     /// When it was admitted.

@@ -9,6 +9,7 @@ use crate::Priority;
 /// In a full lane one of its own tasks gives way, in a full queue any task. A task that runs, is delayed or backs off never
 /// does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Overflow {
     /// None: the new task is refused.
@@ -23,6 +24,7 @@ pub enum Overflow {
 
 /// A part of the queue. See [`clear`](crate::Processor::clear).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Scope {
     /// All of it.

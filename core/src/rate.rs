@@ -18,6 +18,11 @@ use crate::time::after;
 /// const HUNDRED_A_SECOND: Rate = Rate::new(100, Duration::from_secs(1)).burst(10);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "crate::serialized::RateForm", into = "crate::serialized::RateForm")
+)]
 #[must_use]
 pub struct Rate {
     /// The interval between two starts, in nanoseconds.

@@ -25,6 +25,11 @@ use crate::backoff::Backoff;
 /// assert!(Retry::NONE.unlimited().allows(1_000_000));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "crate::serialized::RetryForm", into = "crate::serialized::RetryForm")
+)]
 pub struct Retry {
     pub(crate) backoff: Backoff,
     pub(crate) tries: Tries,
@@ -32,6 +37,7 @@ pub struct Retry {
 
 /// How much of a delay is random.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Jitter {
     /// All of it: uniform from zero to the bound. The default.

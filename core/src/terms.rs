@@ -21,6 +21,11 @@ use crate::{Instant, Lane, Retry, Unique};
 /// assert_ne!(terms, HURRIED);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "crate::serialized::TermsForm", into = "crate::serialized::TermsForm")
+)]
 #[must_use]
 pub struct Terms {
     pub(crate) priority: Priority,
@@ -193,6 +198,11 @@ const fn in_ticks(nanos: u64) -> u64 {
 /// assert_eq!(Priority::new(0), Priority::HIGHEST);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "crate::serialized::PriorityForm", into = "crate::serialized::PriorityForm")
+)]
 pub struct Priority(u8);
 
 impl Priority {
@@ -243,20 +253,29 @@ impl Default for Priority {
 /// it. Hosts whose tasks take time may refuse it ([`ZeroTimeout`](crate::Refusal::ZeroTimeout)). A later version may
 /// add time-outs: end a literal with `..Timeouts::NONE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Timeouts {
     /// How long one stay in the queue may last; a start delay and a backoff do not count. A task that waits longer
     /// settles as [`Outcome::Expired`](crate::Outcome::Expired).
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub schedule_to_start: Option<Duration>,
     /// How long one attempt may run, from [`start_next`](crate::Processor::start_next) or, if the host reports it, from
     /// the call of its handler ([`began`](crate::Processor::began)). Beyond that the task settles as
     /// [`TimedOut`](crate::Outcome::TimedOut), or is tried again ([`Retry::on_timeout`]).
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub start_to_close: Option<Duration>,
     /// How long the task may take from `submit` on, with all waiting and all attempts. Beyond that it settles as
     /// [`TimedOut`](crate::Outcome::TimedOut).
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub schedule_to_close: Option<Duration>,
     /// For how long an attempt may be silent: from its start, counted as for `start_to_close`, to its first
     /// [`heartbeat`](crate::Processor::heartbeat), and from each to the next. Rounded up to whole milliseconds. Beyond that
     /// it is treated as an attempt that ran for too long. Needs [`Limits::monitor`](crate::Limits::monitor).
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub heartbeat: Option<Duration>,
 }
 

@@ -10,6 +10,7 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 /// The range is 584 years from that origin. All arithmetic is checked or saturating, so that every
 /// [`Duration`] up to [`Duration::MAX`] is legal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Instant(u64);
 
 impl Instant {

@@ -14,6 +14,11 @@ use super::Policy;
 /// assert_eq!(limits, CacheLimits { entries: 1_000, ttl: Some(Duration::from_secs(60)), ..CacheLimits::default() });
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct CacheLimits {
     /// The most entries that the cache holds. With 0 it refuses every insert and takes no memory.
     pub entries: u32,
@@ -23,9 +28,11 @@ pub struct CacheLimits {
     /// are remembered.
     pub weight: Option<u64>,
     /// The time since its last write at which an entry expires. With 0 it expires at once; with `None` it never does.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub ttl: Option<Duration>,
     /// The time since its last write or counted read at which an entry expires. With 0 it expires at once; with `None`
     /// it never does. An entry takes 16 bytes more for it.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::optional_duration"))]
     pub time_to_idle: Option<Duration>,
     /// Which entry a full cache evicts.
     pub policy: Policy,

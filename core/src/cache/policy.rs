@@ -7,6 +7,7 @@ use crate::list::{Links, List};
 
 /// Which entry a full [`Cache`](super::Cache) evicts for a new one. It replaces expired entries before it evicts any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Policy {
     /// First in, first out: evicts the key that was inserted first. Reads and overwrites do not change the order.

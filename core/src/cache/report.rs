@@ -56,6 +56,7 @@ impl<K, V> fmt::Debug for Inserted<K, V> {
 /// Counts of all that has happened in a [`Cache`](crate::Cache). Always `inserted = evicted + expired + removed +
 /// entries held`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct CacheStats {
     /// Reads by [`Cache::get`](crate::Cache::get) that found a live entry.

@@ -18,6 +18,11 @@ use crate::time::NEVER;
 /// assert_ne!(order, index);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "crate::serialized::UniqueForm", into = "crate::serialized::UniqueForm")
+)]
 #[must_use]
 pub struct Unique {
     pub(crate) key: u64,

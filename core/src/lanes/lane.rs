@@ -6,6 +6,11 @@ use crate::{Instant, Rate};
 
 /// The limits of lanes. See [`Lane`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct LaneLimits {
     /// How many lanes there may be at the same time. A lane exists while it has a task that is not settled or an attempt
@@ -47,6 +52,11 @@ impl LaneLimits {
 /// assert_ne!(terms[0], terms[1]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "crate::serialized::LaneForm", into = "crate::serialized::LaneForm")
+)]
 #[must_use]
 pub struct Lane {
     pub(crate) key: u64,
@@ -97,6 +107,7 @@ impl Lane {
 
 /// What is in a lane, from [`Processor::lane`](crate::Processor::lane).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct LaneView {
     /// How it is treated.

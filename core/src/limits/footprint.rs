@@ -26,6 +26,7 @@ macro_rules! parts {
         /// On x86_64, with the versions in this project's lock file, each number is exact; elsewhere it is an upper
         /// bound. The `Processor` value itself, and what the host's own values own, are not in it.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
         #[non_exhaustive]
         pub struct Footprint {
             $($(#[$doc])* pub $part: usize,)*

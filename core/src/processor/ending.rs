@@ -29,6 +29,7 @@ use crate::{CancelReason, Event, Instant, Plan, Remains};
 
 /// How far the machine is from its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Phase {
     /// The machine admits tasks.
     #[default]
@@ -52,11 +53,12 @@ impl fmt::Display for Phase {
 
 /// How the machine is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Drain {
     /// Let all admitted tasks settle by themselves. Then outcomes are kept for their handles, and unread events for
     /// their subscribers. If a task is unsettled after this duration, abort.
-    Graceful(Duration),
+    Graceful(#[cfg_attr(feature = "serde", serde(with = "crate::serialized::duration"))] Duration),
     /// Settle all unsettled tasks as cancelled now. All outcomes are kept for their handles, and unread events for
     /// their subscribers.
     Cancel,

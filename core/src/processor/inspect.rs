@@ -10,6 +10,7 @@ use crate::{Instant, OutcomeKind, Plan, Priority, Progress, TaskId};
 
 /// A view of a task now, from [`Processor::inspect`] or [`Processor::view`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct TaskView<M> {
     /// Which task.
@@ -31,6 +32,7 @@ pub struct TaskView<M> {
 
 /// The stage of a task's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Stage {
     /// It waits for its start delay to pass.

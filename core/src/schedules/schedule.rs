@@ -15,6 +15,11 @@ use crate::{Instant, Limits, ScheduleId};
 /// assert_ne!(exact, gentle);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "crate::serialized::ScheduleForm", into = "crate::serialized::ScheduleForm")
+)]
 #[must_use]
 pub struct Schedule {
     /// Zero: only as the host says.
@@ -29,6 +34,7 @@ pub struct Schedule {
 /// third of tokio's three, is not here: [`Due::missed`] tells in one effect what a burst would tell in many, and the host
 /// makes up for as much of it as it likes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Missed {
     /// The instants stay at whole multiples of the period. Those that are missed are skipped and counted.
@@ -41,6 +47,7 @@ pub enum Missed {
 
 /// What happens to an instant that comes before the work of the one before it is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Overlap {
     /// It is skipped: nothing is due until [`schedule_done`](crate::Processor::schedule_done) says that the work is over.

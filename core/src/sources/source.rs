@@ -48,6 +48,7 @@ pub(super) struct Pull {
 
 /// A source in numbers. See [`Processor::source`](crate::Processor::source).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct SourceView {
     /// How many deliveries may be here at a time.

@@ -84,6 +84,11 @@ impl SourceTerms {
 
 /// Bounds of sources: [`Limits::sources`](crate::Limits::sources).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct SourceLimits {
     /// How many sources there may be at the same time, at most [`MOST`](Self::MOST). Default 0.
@@ -135,6 +140,7 @@ pub enum Verdict {
 
 /// What a host asks of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Operation {
     /// To deliver.
@@ -147,6 +153,7 @@ pub enum Operation {
 
 /// Why a delivery is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Death {
     /// Its last attempt failed.
