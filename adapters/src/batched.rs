@@ -20,9 +20,14 @@ use collector::Collector;
 
 /// When a batch is full, and how long it waits for that. See [`batched`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "crate::serialized::BatchingForm", into = "crate::serialized::BatchingForm")
+)]
 pub struct Batching {
-    most: usize,
-    within: Duration,
+    pub(crate) most: usize,
+    pub(crate) within: Duration,
 }
 
 impl Batching {

@@ -17,6 +17,7 @@ use crate::work::AnyWork;
 ///
 /// [`Builder::footprint`]: crate::Builder::footprint
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Footprint {
     /// The state machine.

@@ -7,6 +7,7 @@ use crate::work::AnyWork;
 
 /// Some of the tasks that a processor has, as they stood when they were looked at. See [`Access::inspect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Inspection<M = ()> {
     /// The tasks.

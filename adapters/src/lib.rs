@@ -100,6 +100,8 @@ mod processor;
 mod recipient;
 pub mod runtime;
 mod schedules;
+#[cfg(feature = "serde")]
+pub mod serialized;
 mod settlement;
 mod sharing;
 mod sink;

@@ -16,6 +16,11 @@ use crate::{Lane, Priority, Retry, Timeouts, Unique};
 /// assert_eq!(options.meta, "meta");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[must_use]
 pub struct Options<M = ()> {
     /// Small data about the task, copied into events and the last error, and given to the handler.
@@ -23,12 +28,15 @@ pub struct Options<M = ()> {
     /// In which class of the queue it waits.
     pub priority: Option<Priority>,
     /// How long it is kept back before it is queued.
+    #[cfg_attr(feature = "serde", serde(with = "plimsoll_core::serialized::duration"))]
     pub delay: Duration,
     /// Its time-outs.
     pub timeouts: Option<Timeouts>,
     /// How long each attempt may run, in the place of [`Timeouts::start_to_close`].
+    #[cfg_attr(feature = "serde", serde(with = "plimsoll_core::serialized::optional_duration"))]
     pub timeout: Option<Duration>,
     /// After how long an attempt at it is reported as slow.
+    #[cfg_attr(feature = "serde", serde(with = "plimsoll_core::serialized::optional_duration"))]
     pub slow_after: Option<Duration>,
     /// How often it is tried. More than one try needs a builder that was given
     /// [`retry`](crate::Builder::retry), because only then is the job cloned; without it the task is

@@ -40,6 +40,7 @@ pub struct Processor<W: AnyWork> {
 
 /// What [`Processor::shutdown`] reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Report {
     /// What was left when the end came.

@@ -13,6 +13,7 @@ use crate::work::AnyWork;
 
 /// What a [`Subscription`] yields.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Notice<M = ()> {
     /// Something happened, other than that the health-check interval came.

@@ -65,6 +65,7 @@ impl Due {
 
 /// What has become of a schedule's times, from [`ScheduleHandle::stats`](crate::ScheduleHandle::stats).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct ScheduleStats {
     /// Tasks that were admitted.

@@ -22,14 +22,26 @@ use crate::options::Options;
 /// # let _ = pull;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(
+        from = "crate::serialized::PullForm<M>",
+        into = "crate::serialized::PullForm<M>",
+        bound(
+            serialize = "M: Clone + serde::Serialize",
+            deserialize = "M: Default + serde::Deserialize<'de>"
+        )
+    )
+)]
 #[must_use]
 pub struct Pull<M = ()> {
-    pub(super) credit: Option<u32>,
-    pub(super) deliveries: u32,
-    pub(super) wait: Duration,
-    pub(super) backoff: Option<Retry>,
-    pub(super) window: Duration,
-    pub(super) options: Options<M>,
+    pub(crate) credit: Option<u32>,
+    pub(crate) deliveries: u32,
+    pub(crate) wait: Duration,
+    pub(crate) backoff: Option<Retry>,
+    pub(crate) window: Duration,
+    pub(crate) options: Options<M>,
 }
 
 impl<M: Default> Default for Pull<M> {
