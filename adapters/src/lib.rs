@@ -97,6 +97,7 @@ mod panics;
 mod park;
 mod permit;
 mod processor;
+mod readiness;
 mod recipient;
 pub mod runtime;
 mod schedules;

@@ -1,10 +1,9 @@
 //! A sink of jobs.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_sink::Sink;
 use plimsoll_core::{Refusal, Refused};
@@ -12,19 +11,20 @@ use plimsoll_core::{Refusal, Refused};
 use crate::access::Access;
 use crate::engine::machine::Shared;
 use crate::options::Options;
-use crate::permit::{Permit, Reserve, refusal_of};
+use crate::permit::refusal_of;
+use crate::readiness::Readiness;
 use crate::work::AnyWork;
 
 /// A [`Sink`] of jobs whose results are of no interest. Made by [`Access::sink`].
 ///
-/// It is ready when there is room for one job, which it holds until that comes: see [`Permit`]. Flushing and closing it do not
-/// wait for tasks, which [`Access::idle`] does; closing it gives its room back. An error has the job where one was given.
+/// It is ready when there is room for one job, which it holds until that comes: see [`Permit`](crate::Permit). Flushing
+/// and closing it do not wait for tasks, which [`Access::idle`] does; closing it gives its room back. An error has the
+/// job where one was given.
 #[must_use = "a sink does nothing unless jobs are sent to it"]
 pub struct JobSink<W: AnyWork> {
     shared: Arc<Shared<W>>,
     options: Options<W::Meta>,
-    permit: Option<Permit<W>>,
-    reserve: Option<Reserve<W>>,
+    room: Readiness<W>,
 }
 
 impl<W: AnyWork> Access<W> {
@@ -47,7 +47,7 @@ impl<W: AnyWork> Access<W> {
     /// # }
     /// ```
     pub fn sink(&self, options: Options<W::Meta>) -> JobSink<W> {
-        JobSink { shared: self.shared.clone(), options, permit: None, reserve: None }
+        JobSink { shared: self.shared.clone(), options, room: Readiness::NotAsked }
     }
 }
 
@@ -59,23 +59,11 @@ impl<W: AnyWork> Sink<W::Job> for JobSink<W> {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let this = &mut *self;
-        if this.permit.is_some() {
-            return Poll::Ready(Ok(()));
-        }
-        let reserve = this.reserve.get_or_insert_with(|| Reserve::new(this.shared.clone(), 1));
-        let reserved = ready!(Pin::new(reserve).poll(cx));
-        this.reserve = None;
-        Poll::Ready(match reserved {
-            Ok(permit) => {
-                this.permit = Some(permit);
-                Ok(())
-            }
-            Err(reason) => Err(Refused::new(refusal_of(reason), None)),
-        })
+        this.room.poll(&this.shared, cx).map_err(|reason| Refused::new(refusal_of(reason), None))
     }
 
     fn start_send(mut self: Pin<&mut Self>, job: W::Job) -> Result<(), Self::Error> {
-        let Some(mut permit) = self.permit.take() else {
+        let Some(mut permit) = self.room.take() else {
             // It was not ready.
             return Err(Refused::new(Refusal::UsedUp, Some(job)));
         };
@@ -88,13 +76,13 @@ impl<W: AnyWork> Sink<W::Job> for JobSink<W> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        (self.permit, self.reserve) = (None, None);
+        self.room.give_up();
         Poll::Ready(Ok(()))
     }
 }
 
 impl<W: AnyWork> fmt::Debug for JobSink<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobSink").field("has_room", &self.permit.is_some()).finish_non_exhaustive()
+        f.debug_struct("JobSink").field("has_room", &self.room.is_ready()).finish_non_exhaustive()
     }
 }
