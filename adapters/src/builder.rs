@@ -73,6 +73,14 @@ pub struct Builder<R = Once> {
     mode: PhantomData<fn() -> R>,
 }
 
+/// A further builder with the same settings. A cache goes to the processor that is built first.
+impl<R> Clone for Builder<R> {
+    fn clone(&self) -> Self {
+        let &Self { limits, defaults, cancel_grace, prefetch, mode, .. } = self;
+        Self { limits, cache: self.cache.clone(), defaults, cancel_grace, prefetch, mode }
+    }
+}
+
 impl<R> fmt::Debug for Builder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")

@@ -103,6 +103,8 @@ pub mod runtime;
 mod schedules;
 #[cfg(feature = "serde")]
 pub mod serialized;
+#[cfg(feature = "tower")]
+pub mod service;
 mod settlement;
 mod sharing;
 mod sink;

@@ -98,7 +98,7 @@ impl<W: AnyWork> Access<W> {
 /// What gives each job of a stream its terms, where nothing else was said: the default ones.
 pub type Usual<W> = fn(&<W as AnyWork>::Job) -> Options<<W as AnyWork>::Meta>;
 
-fn usual<W: AnyWork<Meta: Default>>(_: &W::Job) -> Options<W::Meta> {
+pub(crate) fn usual<W: AnyWork<Meta: Default>>(_: &W::Job) -> Options<W::Meta> {
     Options::default()
 }
 
