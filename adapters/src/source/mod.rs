@@ -24,7 +24,8 @@ pub use options::Pull;
 pub use plimsoll_core::{Death, Operation, SourceLimits, SourceView, Verdict};
 
 /// An engine outside that keeps jobs until it is told that they are done: a queue on disk, a broker, a table of a database.
-/// [`Access::source`](crate::Access::source) pulls from it. [`conformance`](crate::conformance) tests an implementation.
+/// [`Access::source`](crate::Access::source) pulls from it. `conformance::source` (feature
+/// `conformance`) tests an implementation.
 ///
 /// All methods take `&self`, because verdicts are told and leases renewed while a pull waits. One of each is under way at a
 /// time. The futures are polled by the puller only, wherever its future was spawned; where the engine needs a runtime of its
