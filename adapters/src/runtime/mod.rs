@@ -26,6 +26,9 @@ use crate::Instant;
 ///
 /// The runtime must drop the spawned futures when it ends, as executors do: that is how a processor learns of it. Then it
 /// cancels what is not settled, on the thread that drops them, and nobody waits for it any more.
+///
+/// `conformance::executor::check` (feature `conformance`) tries all of these promises on an implementation, and says in words
+/// which one is broken, what was seen, and where to look.
 pub trait Runtime {
     /// The runtime's timer. A processor uses exactly one.
     type Timer: Timer + Send;
@@ -44,15 +47,20 @@ pub trait Runtime {
         Ok(())
     }
 
-    /// The clock that the timer goes by: it reads the time since an origin of the runtime's choice, and never goes
-    /// backwards. It must not keep the executor alive. For real time this is [`since_start`].
+    /// The clock that the timer goes by: it reads the time since an origin of the runtime's choice, which is the same at each
+    /// call, and never goes backwards. It may be read on any thread, also after the end of the executor, which it must not keep
+    /// alive. For real time this is [`since_start`].
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static;
 
     /// A timer that is not set.
     fn timer(&self) -> Self::Timer;
 
-    /// Runs a future to its end on the executor, whatever becomes of this value. It is called a fixed number of times:
-    /// once for each worker, and once for the timekeeper.
+    /// Runs a future to its end on the executor, whatever becomes of this value, and drops it then. It is not polled within
+    /// this call. It is called a fixed number of times: once for each worker, and once for the timekeeper.
+    ///
+    /// No wake-up may be lost, from whichever thread it comes. A future that wakes itself while it is polled, as a worker does at
+    /// the end of its turn, has to stand in line behind the others that are ready: where it is polled again at once, nobody else
+    /// gets its thread, the timekeeper included.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
 
     /// A number from which a processor derives what it draws at random: the jitter of a backoff, the order of a cache.
@@ -78,7 +86,7 @@ pub trait Runtime {
 /// long to implement: see `SmolLocal` and `TokioLocal` of this crate.
 ///
 /// All methods are called by [`Builder::spawn_local_on`](crate::Builder::spawn_local_on) and never after, on the thread on which
-/// the futures are to run. What is said of [`Runtime`] holds here too.
+/// the futures are to run. What is said of [`Runtime`] holds here too; `conformance::executor::check_local` tries it.
 pub trait LocalRuntime {
     /// The runtime's timer. A processor uses exactly one.
     type Timer: Timer;
@@ -126,13 +134,15 @@ pub enum Threads {
 
 /// A timer that can be set again and again, by which a processor is woken.
 ///
-/// The clock decides what is due; the timer only wakes. It may fire late, and it may fire early.
+/// The clock decides what is due; the timer only wakes. It may fire late, and it may fire early, when it is set again. One that
+/// rounds should round up: while it fires early again and again, its processor spins.
 pub trait Timer: 'static {
-    /// Sets it to fire at this instant of the runtime's clock, whatever it was set to before. [`Instant::MAX`] unsets it:
-    /// then nothing of the runtime should wait for it.
+    /// Sets it to fire at this instant of the runtime's clock, whatever it was set to before, once it is polled again. An instant
+    /// may have passed, or be centuries away. [`Instant::MAX`] unsets it: then nothing of the runtime should wait for it.
     fn reset(self: Pin<&mut Self>, at: Instant);
 
-    /// Ready once it has fired; otherwise the waker is kept. It is not polled again after it was ready until it is reset.
+    /// Ready once it has fired; otherwise this waker is kept, in place of one of an earlier poll. It is not polled again after it
+    /// was ready until it is reset.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 }
 
