@@ -249,9 +249,26 @@ mod tests {
     use std::time;
 
     use futures_util::StreamExt;
+    use plimsoll::conformance::executor::{self, check};
     use plimsoll::{CancelReason, OutcomeKind, Phase, SleepRefusal, TaskError};
 
     use super::*;
+
+    /// Everything that a processor asks of an executor is tried on this one.
+    impl executor::Executor for Executor {
+        fn runtime(&self) -> impl Runtime {
+            self
+        }
+
+        fn block_on<F: Future>(&self, future: F) -> F::Output {
+            self.run(future)
+        }
+    }
+
+    #[test]
+    fn it_keeps_its_promises() {
+        check(Executor::default).assert_ok();
+    }
 
     async fn nap(millis: u64, cx: Context) -> Result<u64, SleepRefusal> {
         cx.sleep(Duration::from_millis(millis)).await?;
