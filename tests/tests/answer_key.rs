@@ -171,7 +171,7 @@ fn the_answer_key_comes_out() {
     ];
     for (name, key) in logs {
         let Some(file) = public::trace("the_answer_key_comes_out", name) else { continue };
-        let trace = Trace::open(&file).unwrap();
+        let trace = Trace::open(&file, None).unwrap();
         for &(workers, queue, expected) in key {
             let answer = replay(&trace.jobs, workers, queue);
             let found = [

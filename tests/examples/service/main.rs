@@ -77,7 +77,7 @@ fn on_runtime(options: &Options, scene: Scene<impl Iterator<Item = Arrival>>) ->
 }
 
 fn read(file: &Path, options: &Options) -> Result<Trace, String> {
-    let mut trace = Trace::open(file).map_err(|error| error.to_string())?;
+    let mut trace = Trace::open(file, None).map_err(|error| error.to_string())?;
     if let Some(duration) = options.duration {
         let end = trace.jobs.partition_point(|job| Duration::from_millis(job.arrival) < duration);
         trace.jobs.truncate(end);

@@ -45,7 +45,7 @@ pub fn run(options: &Options, file: &Path, trace: &Trace) -> Result<Report, Stri
             options.queue()
         ),
         answer: ended.answer,
-        skipped: trace.skipped,
+        skipped: trace.remarks.skipped(),
         totals: ended.totals,
         ledger: ended.ledger,
         census: ended.census,

@@ -46,7 +46,7 @@ pub fn of_log(options: &Options, file: &Path, trace: &Trace) -> Scene<impl Itera
         span,
         speed,
         attempts: 1,
-        skipped: trace.skipped,
+        skipped: trace.remarks.skipped(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Why;
+use super::{Why, cut};
 
 /// What is wrong with a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,7 @@ impl fmt::Display for Fault {
 
 /// Reads `text` as a number in units of 10^-`places`, rounded to the nearest, halves up; `None` for -1.
 pub(super) fn number(name: &'static str, text: &[u8], places: u32) -> Result<Option<u64>, Why> {
-    parse(text, places).map_err(|fault| {
-        let shown = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(40).collect();
-        Why::Field { name, text: shown, fault }
-    })
+    parse(text, places).map_err(|fault| Why::Field { name, text: cut(text), fault })
 }
 
 fn parse(text: &[u8], places: u32) -> Result<Option<u64>, Fault> {
