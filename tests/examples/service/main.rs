@@ -2,33 +2,39 @@
 //!
 //! `cargo run --release --example service -- --help` tells what it can do. The production scenario and a
 //! job log can both be run in real time, faster than the world, on any of the runtimes (`live`), or on a
-//! simulated clock by driving the core by hand (`--virtual`).
+//! simulated clock by driving the core by hand (`--virtual`). With `--source` they go through a durable queue, which processes share:
+//! one puts them in (`producer`), and any number work them off (`live/from_queue`).
 
 mod arrivals;
 mod dashboard;
 mod live;
 mod memory;
 mod options;
+mod producer;
+mod queue;
 mod replayed;
 mod report;
 mod scenes;
 mod signals;
 mod simulated;
+#[cfg(test)]
+mod tests;
 mod words;
 
-use std::io::{Write, stdout};
-use std::path::Path;
+use std::fmt::Display;
+use std::io::{Write, stdin, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use arrivals::Arrival;
 use live::Scene;
 use options::{Options, RuntimeName};
-use plimsoll::Smol;
-use plimsoll::Thread;
-use plimsoll::Tokio;
-use plimsoll_tests::trace::Trace;
+use plimsoll::{Runtime, Smol, Thread, Tokio};
+use plimsoll_tests::trace::{Trace, Why};
+use queue::Location;
 use report::Report;
+use serde_json::Value;
 
 fn main() -> ExitCode {
     match run() {
@@ -47,100 +53,99 @@ fn run() -> Result<bool, String> {
         print(options::HELP)?;
         return Ok(true);
     };
-    let trace =
-        options.trace.as_deref().map(|file| read(file, &options).map(|trace| (file, trace))).transpose()?;
+    let log = options.trace.as_deref().map(|file| read(file, &options)).transpose()?;
     signals::listen()?;
-    let report = match &trace {
-        Some((file, trace)) if options.simulated => replayed::run(&options, file, trace)?,
-        None if options.simulated => simulated::run(&options)?,
-        Some((file, trace)) => on_runtime(&options, scenes::of_log(&options, file, trace))?,
-        None => on_runtime(&options, scenes::of_production(&options))?,
+    let report = match (&options.source, &log) {
+        (Some(location), log) if options.produce => {
+            let produced = match log {
+                Some((name, trace)) => producer::produce(location, scenes::of_log(&options, name, trace))?,
+                None => producer::produce(location, scenes::of_production(&options))?,
+            };
+            show(&options, || produced.to_json(), &produced)?;
+            return Ok(true);
+        }
+        (Some(location), _) => on_runtime(&options, WorkOff(location))?,
+        (None, Some((name, trace))) if options.simulated => replayed::run(&options, name, trace)?,
+        (None, None) if options.simulated => simulated::run(&options)?,
+        (None, Some((name, trace))) => on_runtime(&options, scenes::of_log(&options, name, trace))?,
+        (None, None) => on_runtime(&options, scenes::of_production(&options))?,
     };
-    show(&report, &options)?;
+    show(&options, || report.to_json(), &report)?;
     Ok(report.balances())
 }
 
-/// Runs a scene live, on the runtime that was asked for.
-fn on_runtime(options: &Options, scene: Scene<impl Iterator<Item = Arrival>>) -> Result<Report, String> {
+/// What can be run live, on any runtime.
+trait Live {
+    fn run<R: Runtime + Clone + Send + Sync + 'static>(
+        self,
+        options: &Options,
+        runtime: R,
+    ) -> Result<Report, String>;
+}
+
+impl<A: Iterator<Item = Arrival>> Live for Scene<A> {
+    fn run<R: Runtime + Clone + Send + Sync + 'static>(
+        self,
+        options: &Options,
+        runtime: R,
+    ) -> Result<Report, String> {
+        live::run(options, runtime, self)
+    }
+}
+
+/// The jobs of a durable queue.
+struct WorkOff<'l>(&'l Location);
+
+impl Live for WorkOff<'_> {
+    fn run<R: Runtime + Clone + Send + Sync + 'static>(
+        self,
+        options: &Options,
+        runtime: R,
+    ) -> Result<Report, String> {
+        live::work_off(options, runtime, self.0)
+    }
+}
+
+/// Runs something live, on the runtime that was asked for.
+fn on_runtime(options: &Options, what: impl Live) -> Result<Report, String> {
     match options.runtime {
-        RuntimeName::Smol => live::run(options, Smol::global(), scene),
+        RuntimeName::Smol => what.run(options, Smol::global()),
         RuntimeName::Tokio => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build();
             let runtime = runtime.map_err(|error| format!("tokio: {error}"))?;
-            live::run(options, Tokio::on(runtime.handle().clone()), scene)
+            what.run(options, Tokio::on(runtime.handle().clone()))
         }
         RuntimeName::Thread => {
             let thread = Thread::start().map_err(|error| format!("thread: {error}"))?;
-            live::run(options, thread, scene)
+            what.run(options, thread)
         }
     }
 }
 
-fn read(file: &Path, options: &Options) -> Result<Trace, String> {
-    let mut trace = Trace::open(file, None).map_err(|error| error.to_string())?;
+/// Reads the log, and gives it with its name.
+fn read(file: &Path, options: &Options) -> Result<(PathBuf, Trace), String> {
+    let (name, trace) = match options.format.filter(|_| options.reads_stdin()) {
+        Some(format) => {
+            let name = Path::new("the standard input");
+            (name, Trace::read(name, format, stdin().lock()))
+        }
+        None => (file, Trace::open(file, options.format)),
+    };
+    let mut trace = trace.map_err(|error| match error.why {
+        Why::Format => format!("--trace: {error}; or say it with --format"),
+        _ => format!("--trace: {error}"),
+    })?;
     if let Some(duration) = options.duration {
         let end = trace.jobs.partition_point(|job| Duration::from_millis(job.arrival) < duration);
         trace.jobs.truncate(end);
     }
-    Ok(trace)
+    Ok((name.to_owned(), trace))
 }
 
-fn show(report: &Report, options: &Options) -> Result<(), String> {
-    if options.json { print(&format!("{}\n", report.to_json())) } else { print(&report.to_string()) }
+fn show(options: &Options, to_json: impl FnOnce() -> Value, text: &impl Display) -> Result<(), String> {
+    if options.json { print(&format!("{}\n", to_json())) } else { print(&text.to_string()) }
 }
 
 fn print(text: &str) -> Result<(), String> {
     stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot write the report: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use plimsoll_tests::trace::Format;
-    use report::Claim;
-
-    /// What a live run leaves is left out: it is counted over all threads, and other tests allocate at the same time.
-    fn failing(report: &Report) -> Vec<String> {
-        let fails = |claim: &Claim| !claim.holds && !claim.text.ends_with("bytes are left");
-        report.claims().into_iter().filter(fails).map(|claim| claim.text).collect()
-    }
-
-    #[test]
-    fn the_production_scenario_balances_on_every_runtime() {
-        for runtime in [RuntimeName::Smol, RuntimeName::Tokio, RuntimeName::Thread] {
-            let duration = Some(Duration::from_secs(60));
-            let options =
-                Options { runtime, duration, workers: Some(8), queue: Some(16), ..Options::default() };
-            let report = on_runtime(&options, scenes::of_production(&options)).unwrap();
-            assert_eq!(failing(&report), Vec::<String>::new(), "{runtime:?}");
-            assert!(report.totals.offered > 4_000 && report.totals.settled.total() > 0, "{runtime:?}");
-        }
-    }
-
-    #[test]
-    fn a_log_comes_out_as_recorded_on_every_runtime() {
-        let log = "0,20,-1,failed,1\n5,10,-1,cancelled,2\n9,999999,30,x,3\n10,5,-1,x,1\n10,-1,-1,x,4\n";
-        let file = Path::new("log.csv");
-        let trace = Trace::read(file, Format::Csv, log.as_bytes()).unwrap();
-        for runtime in [RuntimeName::Smol, RuntimeName::Tokio, RuntimeName::Thread] {
-            let options = Options { runtime, speed: Some(1.0), ..Options::default() };
-            let report = on_runtime(&options, scenes::of_log(&options, file, &trace)).unwrap();
-            assert_eq!(failing(&report), Vec::<String>::new(), "{runtime:?}");
-            let settled = report.totals.settled;
-            let counts = (settled.completed, settled.failed, settled.cancelled, settled.timed_out);
-            assert_eq!((report.answer.arrivals, counts, report.skipped), (4, (1, 1, 1, 1), 1), "{runtime:?}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_balance_is_said() {
-        let options = Options { duration: Some(Duration::from_secs(30)), ..Options::default() };
-        let mut report = simulated::run(&options).unwrap();
-        assert_eq!(failing(&report), Vec::<String>::new());
-        assert_eq!(report.to_json()["ledger"]["timers"]["live"], 0);
-        report.ledger.timers.left -= 1;
-        assert!(!report.balances() && report.to_json()["balanced"] == false);
-        let text = report.to_string();
-        assert!(text.contains("DOES NOT HOLD: task timers") && text.ends_with("DO NOT BALANCE\n"), "{text}");
-    }
 }

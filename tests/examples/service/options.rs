@@ -1,10 +1,14 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
+use plimsoll::BuildError;
+use plimsoll_tests::trace::Format;
+
+use crate::queue::Location;
 
 /// What `--help` says.
 pub const HELP: &str = "\
@@ -13,7 +17,8 @@ A task processor at work: bounded, accounted for, and empty at its end.
 usage: service [options]
 
   --trace FILE     replay a job log (.swf or .csv, also .gz) as the external emitter,
-                   instead of the production scenario
+                   instead of the production scenario; - is the standard input
+  --format NAME    the log's format, swf or csv               [what its name says]
   --workers N      concurrency limit                          [64]
   --queue N        places to wait in           [1024; 256 with --virtual alone]
   --speed X        times faster than the world                [done in about 15 s]
@@ -24,13 +29,22 @@ usage: service [options]
   --json           one JSON object at the end, on the standard output
   --help           this
 
+with a durable queue, which processes share:
+
+  --source QUEUE   work off the jobs of a queue: redb:PATH (a file, of one process at a
+                   time), nats://HOST or postgres://USER@HOST/DATABASE (built with
+                   --features nats,postgres); --duration is in real time
+  --until-empty    end when no job is left in it              [only Ctrl-C or --duration]
+  --produce        put the production scenario, or the log, into it instead
+
 Ctrl-C drains gracefully, a second one aborts. The exit status is 0 only if the books balance.
 ";
 
-/// The options, checked one by one.
+/// The options, checked one by one and together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     pub trace: Option<PathBuf>,
+    pub format: Option<Format>,
     pub workers: Option<u32>,
     pub queue: Option<u32>,
     pub speed: Option<f64>,
@@ -39,6 +53,9 @@ pub struct Options {
     pub duration: Option<Duration>,
     pub seed: u64,
     pub json: bool,
+    pub source: Option<Location>,
+    pub until_empty: bool,
+    pub produce: bool,
 }
 
 impl Options {
@@ -48,6 +65,59 @@ impl Options {
 
     pub fn queue(&self) -> u32 {
         self.queue.unwrap_or(1_024)
+    }
+
+    /// The size of a processor, for its report.
+    pub fn size(&self) -> String {
+        format!("{} workers, queue of {}", self.workers(), self.queue())
+    }
+
+    /// Whether the log comes from the standard input.
+    pub fn reads_stdin(&self) -> bool {
+        self.trace.as_deref() == Some(Path::new("-"))
+    }
+
+    /// The option to blame for a processor that can't be built.
+    pub fn blame(&self, error: &BuildError) -> String {
+        let is_queue = match error {
+            BuildError::Limits(limits) if limits.field == "concurrency" => false,
+            BuildError::Limits(limits) if limits.field == "queue" => true,
+            BuildError::Limits(_) | BuildError::Memory { .. } => self.queue() >= self.workers(),
+            _ => return error.to_string(),
+        };
+        format!("{}: {error}", if is_queue { "--queue" } else { "--workers" })
+    }
+
+    /// What is wrong with the options together.
+    fn check(self) -> Result<Self, String> {
+        let has_source = self.source.is_some();
+        let wrong = [
+            (self.format.is_some() && self.trace.is_none(), "--format: needs --trace, whose format it says"),
+            (
+                self.reads_stdin() && self.format.is_none(),
+                "--trace: the standard input has no name that says its format: add --format swf or --format csv",
+            ),
+            (self.produce && !has_source, "--produce: needs --source, which says where to"),
+            (self.until_empty && !has_source, "--until-empty: needs --source, which says what"),
+            (
+                self.until_empty && self.produce,
+                "--until-empty: does not go with --produce, which works nothing off",
+            ),
+            (
+                self.simulated && has_source,
+                "--virtual: does not go with --source, as a queue knows no simulated time",
+            ),
+            (
+                self.trace.is_some() && has_source && !self.produce,
+                "--trace: needs --produce beside --source, which puts the log into the queue",
+            ),
+            (
+                self.speed.is_some() && has_source && !self.produce,
+                "--speed: needs --produce beside --source, as the jobs of a queue say how long they take",
+            ),
+        ];
+        let wrong = wrong.into_iter().find_map(|(is_wrong, why)| is_wrong.then_some(why));
+        wrong.map_or(Ok(self), |why| Err(why.to_owned()))
     }
 }
 
@@ -62,6 +132,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             trace: None,
+            format: None,
             workers: None,
             queue: None,
             speed: None,
@@ -70,6 +141,9 @@ impl Default for Options {
             duration: None,
             seed: 1,
             json: false,
+            source: None,
+            until_empty: false,
+            produce: false,
         }
     }
 }
@@ -78,10 +152,11 @@ impl Default for Options {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Options>, String> {
     let mut options = Options::default();
     let mut parser = Parser::from_args(arguments);
-    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+    while let Some(argument) = parser.next().map_err(|error| say(&error))? {
         match argument {
-            Arg::Long("trace") => {
-                options.trace = Some(parser.value().map_err(|error| error.to_string())?.into())
+            Arg::Long("trace") => options.trace = Some(parser.value().map_err(|error| say(&error))?.into()),
+            Arg::Long("format") => {
+                options.format = Some(value(&mut parser, "format", "swf or csv", Format::named)?)
             }
             Arg::Long("workers") => {
                 options.workers = Some(value(&mut parser, "workers", "a number from 1 on", count)?)
@@ -103,14 +178,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Opt
             Arg::Long("seed") => {
                 options.seed = value(&mut parser, "seed", "a number", |text| text.parse().ok())?
             }
+            Arg::Long("source") => {
+                let wanted = "redb:PATH, nats://HOST or postgres://USER@HOST/DATABASE";
+                options.source = Some(value(&mut parser, "source", wanted, Location::read)?);
+            }
+            Arg::Long("until-empty") => options.until_empty = true,
+            Arg::Long("produce") => options.produce = true,
             Arg::Long("json") => options.json = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
-            Arg::Long(_) | Arg::Short(_) | Arg::Value(_) => {
-                return Err(format!("{}; --help tells what is known", argument.unexpected()));
+            Arg::Long(name) => return Err(format!("--{name}: not known; --help says what is")),
+            Arg::Short(name) => return Err(format!("-{name}: not known; --help says what is")),
+            Arg::Value(text) => {
+                return Err(format!("{}: no option; --help says what is", text.to_string_lossy()));
             }
         }
     }
-    Ok(Some(options))
+    options.check().map(Some)
 }
 
 fn value<T>(
@@ -119,8 +202,17 @@ fn value<T>(
     wanted: &str,
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Result<T, String> {
-    let text = parser.value().and_then(ValueExt::string).map_err(|error| error.to_string())?;
-    read(&text).ok_or_else(|| format!("option '--{name}' wants {wanted}, not '{text}'"))
+    let text = parser.value().and_then(ValueExt::string).map_err(|error| say(&error))?;
+    read(&text).ok_or_else(|| format!("--{name}: wants {wanted}, not '{text}'"))
+}
+
+/// The words of the parser, with the option first.
+fn say(error: &lexopt::Error) -> String {
+    match error {
+        lexopt::Error::MissingValue { option: Some(option) } => format!("{option}: a value is missing"),
+        lexopt::Error::UnexpectedValue { option, .. } => format!("{option}: takes no value"),
+        _ => error.to_string(),
+    }
 }
 
 fn count(text: &str) -> Option<u32> {
@@ -181,7 +273,23 @@ mod tests {
                 duration: Some(Duration::from_secs(28 * 86_400)),
                 seed: 9,
                 json: true,
+                ..Options::default()
             }))
+        );
+        let source = Some(Location::Redb("a.redb".into()));
+        assert_eq!(
+            read("--source redb:a.redb --produce --trace - --format csv"),
+            Ok(Some(Options {
+                source: source.clone(),
+                produce: true,
+                trace: Some("-".into()),
+                format: Some(Format::Csv),
+                ..Options::default()
+            }))
+        );
+        assert_eq!(
+            read("--until-empty --source redb:a.redb"),
+            Ok(Some(Options { source, until_empty: true, ..Options::default() }))
         );
         assert_eq!(read("--help"), Ok(None));
     }
@@ -218,7 +326,45 @@ mod tests {
             let error = read(line).unwrap_err();
             assert!(!error.contains('\n') && !error.is_empty(), "{line}: {error}");
         }
-        assert_eq!(read("--nope").unwrap_err(), "invalid option '--nope'; --help tells what is known");
-        assert_eq!(read("--speed 0").unwrap_err(), "option '--speed' wants a number above 0, not '0'");
+        assert_eq!(read("--nope").unwrap_err(), "--nope: not known; --help says what is");
+        assert_eq!(read("file.swf").unwrap_err(), "file.swf: no option; --help says what is");
+        assert_eq!(read("--speed 0").unwrap_err(), "--speed: wants a number above 0, not '0'");
+        assert_eq!(read("--trace").unwrap_err(), "--trace: a value is missing");
+        assert_eq!(read("--json=yes").unwrap_err(), "--json: takes no value");
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_name_the_first_of_them() {
+        for (line, option) in [
+            ("--format csv", "--format"),
+            ("--trace -", "--trace"),
+            ("--produce", "--produce"),
+            ("--until-empty", "--until-empty"),
+            ("--source redb:a --produce --until-empty", "--until-empty"),
+            ("--source redb:a --virtual", "--virtual"),
+            ("--source redb:a --trace a.csv", "--trace"),
+            ("--source redb:a --speed 2", "--speed"),
+            ("--source a.redb", "--source"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(error.starts_with(&format!("{option}: ")), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_built_is_blamed_on_an_option() {
+        let build = |options: &Options| {
+            let mut limits = plimsoll_core::Limits::default();
+            (limits.queue, limits.concurrency) = (options.queue(), options.workers());
+            let built = plimsoll_core::Processor::<plimsoll_core::Simple<(), ()>>::new(
+                limits,
+                plimsoll_core::Instant::ZERO,
+            );
+            options.blame(&built.map(drop).unwrap_err())
+        };
+        let queue = build(&Options { queue: Some(u32::MAX), ..Options::default() });
+        assert!(queue.starts_with("--queue: limit `"), "{queue}");
+        let workers = build(&Options { workers: Some(u32::MAX), ..Options::default() });
+        assert!(workers.starts_with("--workers: limit `"), "{workers}");
     }
 }

@@ -7,22 +7,26 @@ use plimsoll_core::{CacheLimits, Drain, Instant, Limits, Processor};
 use plimsoll_tests::replay::{Jobs, Replay};
 use plimsoll_tests::trace::Trace;
 
-use crate::dashboard::{Dashboard, Figures};
+use crate::dashboard::{self, Dashboard, Figures};
 use crate::options::Options;
 use crate::report::{Claim, Memory, Report};
+use crate::scenes::{log, span_of_log};
 use crate::{memory, signals};
+
+/// No log has many more intervals of health checks.
+const MOST_INTERVALS: u32 = 10_000;
 
 /// Replays the log.
 pub fn run(options: &Options, file: &Path, trace: &Trace) -> Result<Report, String> {
-    let limits = limits(options);
+    let limits = limits(options, trace);
     let mut dashboard = Dashboard::new();
     let before = memory::own_bytes();
-    let machine = Processor::new(limits, Instant::ZERO).map_err(|error| error.to_string())?;
+    let machine = Processor::new(limits, Instant::ZERO).map_err(|error| options.blame(&error))?;
     let built = (memory::own_bytes() - before) as u64;
     let mut replay = Replay::new(&trace.jobs, machine);
     let mut steps = 0_u32;
     let mut mode = Drain::Abort;
-    while replay.step().map_err(|overrun| format!("{}: {overrun}", file.display()))? {
+    while replay.step().map_err(|overrun| format!("--trace: {}: {overrun}", file.display()))? {
         steps = steps.wrapping_add(1);
         if steps % 256 == 0 {
             dashboard.tick(|| figures(&mut replay, trace));
@@ -38,14 +42,10 @@ pub fn run(options: &Options, file: &Path, trace: &Trace) -> Result<Report, Stri
     let left = (memory::own_bytes() - before) as u64;
     let admitted = ended.totals.admitted;
     Ok(Report {
-        title: format!(
-            "{} on a simulated clock, {} workers, queue of {}",
-            file.display(),
-            options.workers(),
-            options.queue()
-        ),
+        title: format!("{} on a simulated clock, {}", file.display(), options.size()),
         answer: ended.answer,
-        skipped: trace.remarks.skipped(),
+        log: log(trace),
+        source: None,
         totals: ended.totals,
         ledger: ended.ledger,
         census: ended.census,
@@ -63,7 +63,7 @@ pub fn run(options: &Options, file: &Path, trace: &Trace) -> Result<Report, Stri
     })
 }
 
-fn limits(options: &Options) -> Limits {
+fn limits(options: &Options, trace: &Trace) -> Limits {
     let mut limits = Limits::default();
     limits.queue = options.queue();
     limits.concurrency = options.workers();
@@ -75,10 +75,15 @@ fn limits(options: &Options) -> Limits {
     limits.subscribers = 1;
     limits.cache =
         CacheLimits { entries: 1_024, ttl: Some(Duration::from_secs(86_400)), ..CacheLimits::default() };
-    limits.health_every = Some(Duration::from_secs(3_600));
-    limits.sweep_every = Some(Duration::from_secs(3_600));
+    limits.health_every = Some(interval(options, trace));
+    limits.sweep_every = Some(interval(options, trace));
     limits.seed = options.seed;
     limits
+}
+
+/// An hour, or more for a log of years: a century has a million hours, in which nothing else may happen.
+fn interval(options: &Options, trace: &Trace) -> Duration {
+    (span_of_log(options, trace) / MOST_INTERVALS).max(Duration::from_secs(3_600))
 }
 
 fn figures(replay: &mut Replay<'_>, trace: &Trace) -> Figures {
@@ -87,14 +92,17 @@ fn figures(replay: &mut Replay<'_>, trace: &Trace) -> Figures {
         (machine.census(), machine.totals(), machine.cache().stats())
     };
     Figures {
-        progress: totals.offered as f64 / trace.jobs.len().max(1) as f64,
-        simulated: Duration::from_millis(replay.now_ms()),
-        offered: totals.offered,
-        queued: census.queued,
-        running: census.running,
-        orphans: census.orphans,
-        hits: cache.hits,
-        misses: cache.misses,
-        waits: replay.waits().percentiles(),
+        progress: Some(totals.offered as f64 / trace.jobs.len().max(1) as f64),
+        time: Duration::from_millis(replay.now_ms()),
+        count: totals.offered,
+        processor: Some(dashboard::Processor {
+            queued: census.queued,
+            running: census.running,
+            orphans: census.orphans,
+            hits: cache.hits,
+            misses: cache.misses,
+            waits: replay.waits().percentiles(),
+        }),
+        ..Figures::default()
     }
 }

@@ -6,9 +6,9 @@ use plimsoll_core::{Instant, Limits, Processor};
 use plimsoll_tests::load::{Load, Work};
 use plimsoll_tests::replay::Answer;
 
-use crate::dashboard::{Dashboard, Figures};
+use crate::dashboard::{self, Dashboard, Figures};
 use crate::options::Options;
-use crate::report::{Claim, Memory, Report};
+use crate::report::{Claim, Log, Memory, Report};
 use crate::words::span;
 use crate::{memory, signals};
 
@@ -26,9 +26,9 @@ pub fn run(options: &Options) -> Result<Report, String> {
     limits.concurrency = options.workers.unwrap_or(limits.concurrency);
     limits.seed = options.seed;
     let duration = options.duration.unwrap_or(HOUR);
-    let built = measure(limits)?;
+    let built = measure(limits, options)?;
     let before = memory::own_bytes();
-    let mut load = Load::new(options.seed, limits).map_err(|error| error.to_string())?;
+    let mut load = Load::new(options.seed, limits).map_err(|error| options.blame(&error))?;
     let mut dashboard = Dashboard::new();
     let mut flat = Flat::default();
     let mut now = Duration::ZERO;
@@ -74,7 +74,8 @@ pub fn run(options: &Options) -> Result<Report, String> {
             max_wait_ms: millis(max_wait),
             makespan_ms: millis(now),
         },
-        skipped: 0,
+        log: Log::default(),
+        source: None,
         totals,
         ledger,
         census,
@@ -120,9 +121,9 @@ impl Flat {
 }
 
 /// What a machine takes when it is built.
-fn measure(limits: Limits) -> Result<u64, String> {
+fn measure(limits: Limits, options: &Options) -> Result<u64, String> {
     let before = memory::own_bytes();
-    let machine = Processor::<Work>::new(limits, Instant::ZERO).map_err(|error| error.to_string())?;
+    let machine = Processor::<Work>::new(limits, Instant::ZERO).map_err(|error| options.blame(&error))?;
     let built = (memory::own_bytes() - before) as u64;
     drop(machine);
     Ok(built)
@@ -131,14 +132,17 @@ fn measure(limits: Limits) -> Result<u64, String> {
 fn figures(load: &mut Load, progress: f64) -> Figures {
     let (snapshot, cache) = (load.snapshot(), load.cache_stats());
     Figures {
-        progress,
-        simulated: snapshot.now.saturating_since(Instant::ZERO),
-        offered: snapshot.totals.offered,
-        queued: snapshot.census.queued,
-        running: snapshot.census.running,
-        orphans: snapshot.census.orphans,
-        hits: cache.hits,
-        misses: cache.misses,
-        waits: load.waits().percentiles(),
+        progress: Some(progress),
+        time: snapshot.now.saturating_since(Instant::ZERO),
+        count: snapshot.totals.offered,
+        processor: Some(dashboard::Processor {
+            queued: snapshot.census.queued,
+            running: snapshot.census.running,
+            orphans: snapshot.census.orphans,
+            hits: cache.hits,
+            misses: cache.misses,
+            waits: load.waits().percentiles(),
+        }),
+        ..Figures::default()
     }
 }

@@ -36,6 +36,11 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// How many times: whole numbers from ten on, for whatever is less the tenths matter.
+pub fn factor(times: f64) -> String {
+    if times < 10.0 { format!("{times:.1}") } else { format!("{times:.0}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +48,7 @@ mod tests {
     #[test]
     fn people_can_read_them() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0.5, 1.0, 240.0, 1e9].map(factor), ["0.5", "1.0", "240", "1000000000"]);
         assert_eq!([9_999, 10_240, 20 << 20].map(bytes), ["9999 B", "10.0 KiB", "20.0 MiB"]);
         assert_eq!(
             [250, 12_300, 3_509_000, 28 * 86_400_000].map(|millis| span(Duration::from_millis(millis))),

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use plimsoll::{Cache, Context, Instant, Runtime, Submitter, Timer};
 use plimsoll_tests::waits::Waits;
 
@@ -22,10 +23,24 @@ pub struct Job {
 
 /// Why an attempt failed.
 #[derive(Clone, Copy, Debug)]
-pub struct Unlucky;
+pub enum Unlucky {
+    /// As it was to.
+    Failed,
+    /// It has taken longer than its own limit.
+    OverLimit,
+}
 
 /// What the processor does.
 pub type Service = fn(Job, Context) -> Result<u64, Unlucky>;
+
+/// Who sees to it that a job keeps its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitKeeper {
+    /// The processor, which was told the limit with the job.
+    Processor,
+    /// The handler: all jobs of a queue come on the same terms.
+    Handler,
+}
 
 /// What a panic of the scenario carries: the panic hook says nothing about it.
 struct Planned;
@@ -50,7 +65,21 @@ impl<R: Runtime + Send + Sync + 'static> World<R> {
     }
 
     /// Does one job.
-    pub async fn handle(&self, job: Job, context: Context) -> Result<u64, Unlucky> {
+    pub async fn handle(&self, job: Job, context: Context, keeper: LimitKeeper) -> Result<u64, Unlucky> {
+        let Some(limit) = job.work.limit.filter(|_| keeper == LimitKeeper::Handler) else {
+            return self.work(job, &context).await;
+        };
+        match select(pin!(self.work(job, &context)), pin!(self.sleep(limit))).await {
+            Either::Left((worked, _)) => worked,
+            Either::Right(_) => {
+                // It would take as long the next time.
+                context.no_retry();
+                Err(Unlucky::OverLimit)
+            }
+        }
+    }
+
+    async fn work(&self, job: Job, context: &Context) -> Result<u64, Unlucky> {
         if context.attempt() == 1 {
             self.waits.record((self.clock)().saturating_since(job.sent));
         }
@@ -60,7 +89,7 @@ impl<R: Runtime + Send + Sync + 'static> World<R> {
         match fate {
             Fate::Completed => {}
             Fate::Fails(attempts) if context.attempt() > attempts => {}
-            Fate::Fails(_) => return Err(Unlucky),
+            Fate::Fails(_) => return Err(Unlucky::Failed),
             Fate::Panics => panic_any(Planned),
             Fate::Hangs => pending().await,
             Fate::Cancelled => {

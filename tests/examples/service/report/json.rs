@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Report, classes};
+use super::Report;
 
 /// The keys of the ledger, in the order of the classes.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "health_interval",
     "cleanup_interval",
     "listeners",
@@ -15,6 +15,8 @@ const KEYS: [&str; 9] = [
     "subscribers",
     "jobs",
     "timers",
+    "sources",
+    "deliveries",
 ];
 
 impl Report {
@@ -23,7 +25,7 @@ impl Report {
         let Self { answer, totals, memory, .. } = self;
         let ledger: Map<String, Value> = KEYS
             .iter()
-            .zip(classes(&self.ledger))
+            .zip(self.classes())
             .map(|(key, (_, account))| {
                 let line = json!({
                     "admitted": account.entered,
@@ -45,7 +47,9 @@ impl Report {
             "timed_out": answer.timed_out,
             "expired": totals.settled.expired,
             "panicked": totals.settled.panicked,
-            "skipped": self.skipped,
+            "skipped": self.log.skipped,
+            "remarks": self.log.remarks,
+            "source": self.source.as_ref().map(|source| source.to_json(totals)),
             "max_queue": answer.max_queue,
             "max_running": answer.max_running,
             "total_wait_ms": answer.total_wait_ms,

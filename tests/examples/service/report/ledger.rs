@@ -4,7 +4,7 @@ use std::fmt;
 
 use plimsoll_core::OutcomeKind;
 
-use super::{Report, classes};
+use super::Report;
 use crate::words::{bytes, grouped, span};
 
 impl fmt::Display for Report {
@@ -14,9 +14,13 @@ impl fmt::Display for Report {
         writeln!(f, "{}", self.title)?;
         writeln!(
             f,
-            "{} tasks, {} simulated in {:.2} s: {} tasks/s",
+            "{} tasks{} in {:.2} s: {} tasks/s",
             grouped(totals.offered),
-            span(self.simulated),
+            if self.source.is_some() {
+                String::new()
+            } else {
+                format!(", {} simulated", span(self.simulated))
+            },
             self.wall.as_secs_f64(),
             grouped(per_second as u64),
         )?;
@@ -26,7 +30,7 @@ impl fmt::Display for Report {
             "{:<30}{:>14}{:>14}{:>10}{:>10}{:>12}",
             "ledger", "admitted", "released", "live now", "highest", "bound"
         )?;
-        for (number, (name, account)) in (1..).zip(classes(&self.ledger)) {
+        for (number, (name, account)) in (1..).zip(self.classes()) {
             writeln!(
                 f,
                 "{number:>2} {name:<27}{:>14}{:>14}{:>10}{:>10}{:>12}",
@@ -55,8 +59,11 @@ impl fmt::Display for Report {
             write!(f, ", {kind} {}", totals.settled.get(kind))?;
         }
         writeln!(f)?;
-        if self.skipped > 0 {
-            writeln!(f, "skipped  {} jobs of the log that never ran", self.skipped)?;
+        for remark in &self.log.remarks {
+            writeln!(f, "log      {remark}")?;
+        }
+        if let Some(source) = &self.source {
+            source.show(totals, f)?;
         }
         writeln!(
             f,
@@ -84,13 +91,7 @@ impl fmt::Display for Report {
                 remains.cached,
             )?;
         }
-        writeln!(
-            f,
-            "memory   {} promised, {} measured; {} left at the end",
-            bytes(memory.promised),
-            bytes(memory.built),
-            bytes(memory.left),
-        )?;
+        writeln!(f, "memory   {}; {} left at the end", memory.words(), bytes(memory.left),)?;
         for claim in self.claims().iter().filter(|claim| !claim.holds) {
             writeln!(f, "DOES NOT HOLD: {}", claim.text)?;
         }
