@@ -22,15 +22,13 @@ impl Index {
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator. Exact where `hashbrown` has groups of 16 control bytes,
-    /// as on x86_64; a few bytes too many elsewhere.
+    /// as on x86_64; a few bytes too many elsewhere. `usize::MAX` for more than can be addressed.
     pub(crate) const fn bytes(entries: u32) -> usize {
         if entries == 0 {
             return 0;
         }
-        let buckets = buckets(capacity(entries));
-        // One place for each bucket, padded to a whole group; then one control byte for each bucket, and one more
-        // group.
-        (buckets * size_of::<u32>()).next_multiple_of(GROUP) + buckets + GROUP
+        // One place for each bucket, which makes whole groups; then one control byte for each bucket, and one more group.
+        buckets(capacity(entries)).saturating_mul(size_of::<u32>() + 1).saturating_add(GROUP)
     }
 
     #[cfg(test)]
@@ -74,16 +72,20 @@ const GROUP: usize = 16;
 /// The capacity with which the table never grows. `hashbrown` rehashes a table in place, instead of growing it, while
 /// at most half of its capacity is in use.
 const fn capacity(entries: u32) -> usize {
-    2 * entries as usize + 1
+    (entries as usize).saturating_mul(2).saturating_add(1)
 }
 
-/// How many buckets `hashbrown` makes for this capacity. At least an eighth of them stays empty.
+/// How many buckets `hashbrown` makes for this capacity, or `usize::MAX` if it can't. At least an eighth of them stays
+/// empty.
 const fn buckets(capacity: usize) -> usize {
     match capacity {
         0..4 => 4,
         4..8 => 8,
         8..15 => 16,
-        _ => (capacity * 8 / 7).next_power_of_two(),
+        _ => match (capacity.saturating_mul(8) / 7).checked_next_power_of_two() {
+            Some(buckets) if capacity <= usize::MAX / 8 => buckets,
+            _ => usize::MAX,
+        },
     }
 }
 
@@ -91,6 +93,12 @@ const fn buckets(capacity: usize) -> usize {
 mod tests {
     use super::*;
     use alloc::vec::Vec;
+
+    #[test]
+    fn more_than_can_be_addressed_is_no_overflow() {
+        let bytes = Index::bytes(u32::MAX);
+        assert_eq!(bytes == usize::MAX, usize::BITS == 32, "{bytes}");
+    }
 
     #[test]
     fn it_never_grows_and_finds_what_is_there() {

@@ -293,7 +293,7 @@ impl<P: Plan> Task<P> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_pointer_width = "64"))]
 mod tests {
     use super::*;
     use crate::slots::Slots;

@@ -186,6 +186,7 @@ fn the_last_error_has_a_fixed_size() {
 }
 
 /// The ring consists of events, so a rare event may not be larger than those of tasks.
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn an_event_takes_forty_bytes() {
     assert_eq!(size_of::<Event<u64>>(), 40);
