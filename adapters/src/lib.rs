@@ -63,6 +63,7 @@
 //! thread ([`Builder::spawn_local_on`]), they need not be `Send`.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(
     clippy::result_large_err,
     reason = "what is refused comes back by value: no allocation, nothing lost"
@@ -181,3 +182,8 @@ pub use plimsoll_core::{
     ScheduleRefusal, Scope, SleepRefusal, Stage, SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals,
     Unique,
 };
+
+/// The README's example, compiled.
+#[cfg(all(doctest, feature = "smol"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -250,6 +250,7 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
@@ -346,3 +347,8 @@ pub use sources::{Arrival, Death, Delivery, Operation, SourceLimits, SourceTerms
 pub use subscribers::Next;
 pub use terms::{Priority, Terms, Timeouts};
 pub use time::Instant;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

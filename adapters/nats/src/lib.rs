@@ -45,6 +45,7 @@
 //! A request for each verdict and each renewal, all of one batch at a time, and one or two for each pull.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
 mod job;
@@ -58,3 +59,8 @@ pub use job::{DeadJob, Enqueued, Job, Stats};
 pub use open::Options;
 pub use queue::Queue;
 pub use source::{QueueSource, Receipt};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

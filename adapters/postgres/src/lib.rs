@@ -62,6 +62,7 @@
 //!   that stays open for long keeps the old rows, and makes pulls slow.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
 mod job;
@@ -80,3 +81,8 @@ pub use options::Options;
 pub use queue::Queue;
 pub use schema::migrate;
 pub use source::QueueSource;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

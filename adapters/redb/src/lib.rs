@@ -46,6 +46,7 @@
 //! calls that wait for the thread, and an entry for each delivery that is out.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
 mod job;
@@ -61,3 +62,8 @@ pub use job::{DeadJob, Enqueued, Job, Receipt, Stats};
 pub use options::Options;
 pub use queue::Queue;
 pub use source::QueueSource;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
