@@ -1,66 +1,104 @@
 //! A bounded in-process task processor: what it will ever hold is fixed when it is built, everything that enters
 //! leaves exactly once, and it can prove both while it runs.
 //!
-//! This crate runs the state machine of [`plimsoll-core`](machine) on smol, on tokio, on
-//! [a plain thread](Thread), or on anything that implements [`Runtime`].
+//! It runs jobs inside your service, on tokio, on smol, on [a plain thread](Thread) or on anything that implements
+//! [`Runtime`]. Underneath is the state machine of [`plimsoll-core`](machine), which has no I/O, threads or clock.
+//!
+//! # What it is for
+//!
+//! Take it when jobs come faster than they can be done, and the service has to run for weeks: webhooks to deliver, mails
+//! to send, images to convert, pages to fetch, rows to write.
+//!
+//! - **A full queue is an answer, not a crash.** One job too many comes back with the reason, waits for room, or makes an
+//!   older one give way, as you say. Memory is bounded in bytes, known before the first job.
+//! - **Neighbours do not suffer.** Each host, tenant or partition can have a limit, a rate and a fair share of its own.
+//! - **Attempts end.** Time-outs for waiting, for each attempt and for the whole; retries with backoff; cancellation;
+//!   heartbeats. Each task has exactly one outcome, and each callback is called exactly once.
+//! - **The end is the end.** A graceful shutdown finishes what was taken in, and says what was left.
+//! - **Tests do not wait.** The same code runs weeks of work in a second, on a [simulated clock](runtime::sim).
+//!
+//! # When to take something else
+//!
+//! - Nothing but bounded concurrency over one stream, without retries, time-outs or accounts: `buffer_unordered`, or a
+//!   semaphore, is less to learn.
+//! - Pure computation that keeps all cores busy: a thread pool that steals work, such as rayon's.
+//! - Tasks that depend on one another: a workflow engine.
+//! - Work that must survive the process is kept by a durable queue, from which a processor takes it: see [`source`].
+//!
+//! # In fifteen lines
 //!
 //! ```
-//! use plimsoll::{Drain, Processor, Thread};
+//! use plimsoll::{Drain, Processor, Retry, Thread};
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let processor = Processor::builder()
-//!     .queue(1_000)
+//!     .queue(1_000) // one more is refused
 //!     .concurrency(32)
+//!     .timeout(Duration::from_secs(5)) // each attempt
+//!     .retry(Retry::times(2)) // with backoff and jitter
 //!     .spawn_on(Thread::start()?, |text: String| async move { text.parse::<u64>() })?;
 //!
-//! let handle = processor.submit("42".into())?;
-//! assert_eq!(futures::executor::block_on(handle)?, 42);
+//! let handle = processor.submit("42".to_owned())?; // never waits
+//! assert_eq!(handle.wait()?, 42); // in async code: `handle.await?`
 //!
-//! let report = futures::executor::block_on(processor.shutdown(Drain::graceful(Duration::from_secs(5))));
-//! assert!(report.census.is_empty());
+//! let ended = processor.shutdown(Drain::graceful(Duration::from_secs(5)));
+//! let report = futures::executor::block_on(ended);
+//! assert!(report.census.is_empty()); // nothing is left
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # Who owns what
+//! On tokio it is `.spawn_on(Tokio::current(), …)` with the feature `tokio`; on smol `.spawn_on(Smol::global(), …)`, by default.
 //!
-//! [`Processor`] is the one owner. A [`Submitter`] gives the same [`Access`], is cheap to clone and cannot keep the processor
-//! alive; neither can a [`Handle`], a [`Subscription`], an [`EmitterHandle`] or a [`Context`], wherever they are stored,
-//! the processor's own jobs included. When the owner is dropped, or [`shutdown`](Processor::shutdown) is done, every
-//! task is settled, every callback called, and everything that the processor held is dropped: jobs, futures, handler,
-//! listeners, cache and timer. What a worker has in hand at that moment, on this thread or on another, is dropped when the
-//! poll that is going on returns: one attempt on a runtime with several threads, those that are ready on one thread. This does
-//! not need the runtime, which may have stopped before.
+//! # Six words
 //!
-//! After a graceful end two things are left: outcomes that belong to living handles, and unread events that belong to
-//! living subscriptions. They go with them.
+//! | word | meaning |
+//! |---|---|
+//! | *task* | a job that was taken in, on its terms: priority, delay, time-outs, retries. It has an id that is never used again. |
+//! | *attempt* | one call of the handler for a task. One that goes on after its task has ended is an *orphan*, and keeps its concurrency place until it stops. |
+//! | *settled* | a task's outcome is fixed: completed, failed, timed out, cancelled, expired, shed or panicked. It happens once. |
+//! | *permit* | room that is set aside for a task to come. What has a permit is not refused for lack of room. |
+//! | *lane* | the tasks of one key, such as a host or a tenant, with a limit, a rate and a weight of their own. |
+//! | *drain* | the way to the end: nothing new is taken in, what was taken in is settled, and everything is given back. |
 //!
-//! A runtime that ends before its processor does drops the processor's futures. Then the processor ends too, on the thread
-//! that drops them: callbacks are called, what is not settled is cancelled, outcomes that were fixed are still delivered,
-//! and everybody who waits is told.
+//! # How to get a deadlock
 //!
-//! # How it runs
+//! No call of this crate waits for anything but a short lock, unless it returns a future or is named `wait`. So whoever
+//! deadlocks waits by himself, for something that needs his own place:
 //!
-//! A fixed number of *workers* is spawned once: one on a runtime with one thread, else one for each attempt that may run at
-//! the same time, up to 257. Attempts live one after the other in *places*, which belong to no worker: a task costs no
-//! allocation and no spawn. A worker takes new attempts and ready ones in turn, each kind in its order, so that no handler
-//! starves another. On several threads it takes one at a time ([`Builder::prefetch`]): a handler that blocks its thread
-//! delays no other, as if it had been spawned on its own. On one thread a handler that computes delays all others for so
-//! long; their time-outs count from the call of their handlers, and what was done in time is never reported as late. A worker
-//! notices that handlers have become slow when it reads the clock next, after 32 polls at most; from then on it lets other
-//! tasks run after each that takes longer than a millisecond.
+//! - **A handler that awaits a task of its own processor.** It keeps its place while it waits. Once all places are kept
+//!   that way, none is left for the tasks that they wait for. Give inner tasks a processor of their own, or have the
+//!   outer one end and a [callback](TaskBuilder::call) go on.
+//! - **A handler that waits for room in its own processor**, by [`submit_wait`](Access::submit_wait) or
+//!   [`reserve`](Access::reserve): only handlers make room. Use [`submit`](Access::submit) there, and heed its refusal.
+//! - **A permit that is held across an `.await`** of something that needs room itself. Reserve last, submit at once.
+//! - **[`Handle::wait`] on the thread that runs the processor**, or a blocking call around [`shutdown`](Processor::shutdown) or
+//!   [`idle`](Access::idle) in a callback. A handler that awaits `idle` waits for itself.
+//! - **A load of a [`Cache`] that asks for its own key**: it waits for its own end.
 //!
-//! One *timekeeper* owns the one timer of the runtime that a processor uses. It runs no code of yours. Callbacks, wakers,
-//! clones and drops of your values never run under a lock of this crate, so all of them may call back into the processor.
-//! (The `Eq` of a cache key is the exception; see [`Cache`].)
+//! A schedule-to-close time-out ([`Timeouts`]) ends the first two of them. [`Health`] shows them: as many attempts run as may, and
+//! nothing settles.
 //!
-//! A panic in a handler settles its task as [`TaskError::Panicked`] and hurts no other. What panics after the outcome is
-//! fixed (a callback, a payload's `Drop`) is caught and counted in [`Totals::late_panics`]. With `panic = "abort"`
-//! none of that can be promised.
+//! # Where to go next
 //!
-//! Jobs, outputs, errors and the handler's futures are `Send + 'static`; in a processor of [`Local`] work, which stays on one
-//! thread ([`Builder::spawn_local_on`]), they need not be `Send`.
+//! | to | read |
+//! |---|---|
+//! | find the call for your case: handle, callback, stream, batch, source, one thread | [choosing a shape](guide::choosing_a_shape) |
+//! | know what is guaranteed, size it, shut it down | [production boundaries](guide::production_boundaries) |
+//! | see what others got wrong | [common mistakes](guide::common_mistakes) |
+//! | replace a `JoinSet`, `buffer_unordered`, p-queue or BullMQ | [moving over](guide::moving_over) |
+//! | make it faster, with figures | [tuning](guide::tuning) |
+//! | copy a solution | the files in `examples`, one for each thing that people search for |
+//! | run it on an executor of yours | [`Runtime`] |
+//! | drive the machine by hand | [`plimsoll-core`](machine), and its guide |
+//!
+//! # The main types
+//!
+//! A [`Builder`] makes a [`Processor`], the one owner; dropping it ends everything. [`Access`] has all else that can be done, for the
+//! owner and for each [`Submitter`]: submit a job by [`submit`](Access::submit), or on terms of its own by [`task`](Access::task);
+//! wait for room by a [`Permit`]; get results by a [`Handle`], a callback, a [`CompletionQueue`] or a [stream](Access::process).
+//! A handler is told about its attempt by a [`Context`]. None of these but the owner keeps a processor alive.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -88,6 +126,8 @@ mod engine;
 mod events;
 mod flights;
 mod footprint;
+#[cfg(doc)]
+pub mod guide;
 mod handle;
 mod handler;
 mod idle;

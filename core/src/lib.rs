@@ -5,6 +5,38 @@
 //! is built. Every value that goes in comes out exactly once. The machine can prove both while it runs
 //! ([`Processor::census`], [`Processor::audit`], [`Processor::ledger`]).
 //!
+//! # What it is for
+//!
+//! Take this crate to put a task processor into a loop of your own: an event loop, a game loop with a budget a frame, an RTOS, a
+//! binding to another language, a simulator, a fuzzer. To run jobs on tokio, on smol or on an executor that implements a small
+//! trait, take the crate `plimsoll`, which does all that is said here and has handlers, handles and callbacks. This crate is
+//! not an executor: it says which attempt is to start, and never polls a future.
+//!
+//! The [guide](guide::driving) builds a host step by step. The feature `testkit` has a reference model and an oracle, to
+//! test a host with.
+//!
+//! # Six words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | *task* | a job that was admitted, with its [`Terms`]: priority, delay, time-outs, retries |
+//! | *attempt* | one try at a task, from [`Processor::start_next`] to the host's report; an *orphan* once its task has settled without it |
+//! | *settled* | the outcome of a task is fixed, which happens once |
+//! | *permit* | room for tasks to come, which nobody else can take |
+//! | *lane* | the tasks of one key, with a limit, a rate and a weight of their own |
+//! | *effect* | something that the machine asks of its host |
+//!
+//! # What a host must not forget
+//!
+//! A machine never blocks, so a host that makes no progress has left something out:
+//!
+//! - **An attempt that is never reported** keeps its concurrency place for ever. Report each one, also one that was asked to stop:
+//!   [`Processor::stopped`].
+//! - **Effects that are not polled** keep the slots of settled tasks: submissions are refused with [`Refusal::Backlog`].
+//! - **A permit that is kept** keeps room from all others; [`Processor::leave`] gives it back.
+//! - **Outcomes that nobody claims** use up [`Limits::unclaimed`]; a handle that is dropped has to be [released](Processor::release).
+//! - **A time that stands still** lets no deadline pass: call [`Processor::advance`] when [`Processor::next_wake`] says so.
+//!
 //! # The run loop
 //!
 //! ```
@@ -302,6 +334,8 @@ mod subscribers;
 mod task;
 mod timers;
 
+#[cfg(doc)]
+pub mod guide;
 #[cfg(feature = "serde")]
 pub mod serialized;
 #[cfg(feature = "testkit")]
