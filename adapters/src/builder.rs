@@ -5,9 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_core::{
-    InvalidLimits, LaneLimits, Limits, Overflow, Priority, Rate, ResultLimits, Retry, SourceLimits, Timeouts,
-};
+use plimsoll_core::{InvalidLimits, Limits, Priority, Retry, Timeouts};
 
 use crate::cache::{Cache, CachePart, NoCache};
 use crate::engine::base::{MOST_IN_HAND, Shape};
@@ -15,6 +13,8 @@ use crate::engine::machine::MOST_WORKERS;
 use crate::options::Defaults;
 use crate::processor::Processor;
 use crate::runtime::Threads;
+
+mod limits;
 
 /// Jobs run once and are never cloned: how every builder begins.
 #[derive(Debug)]
@@ -113,141 +113,58 @@ impl Builder {
     }
 }
 
-macro_rules! limit {
-    ($($name:ident: $type:ty)*) => {$(
-        #[doc = concat!("Sets [`Limits::", stringify!($name), "`].")]
-        pub fn $name(mut self, $name: $type) -> Self {
-            self.limits.$name = $name;
-            self
-        }
-    )*};
-}
-
 impl<R> Builder<R> {
-    limit! {
-        queue: u32
-        concurrency: u32
-        delayed: u32
-        orphans: u32
-        waiters: u32
-        sleeps: u32
-        emitters: u32
-        subscribers: u32
-        events: u32
-        schedules: u32
-        attempts: u32
-        lanes: LaneLimits
-        sources: SourceLimits
-        monitor: bool
-        seed: u64
-    }
-
-    /// Sets [`Limits::unclaimed`], which otherwise follows from the others.
-    pub fn unclaimed(mut self, unclaimed: u32) -> Self {
-        self.limits.unclaimed = Some(unclaimed);
-        self
-    }
-
-    /// Lets tasks have keys that no two have at the same time ([`Options::unique`](crate::Options::unique)), and sets how many
-    /// of these keys are remembered at most after their tasks have completed: [`Limits::dedup`].
-    pub fn dedup(mut self, remembered: u32) -> Self {
-        self.limits.dedup = Some(remembered);
-        self
-    }
-
-    /// Sets [`Limits::rate`]: how many attempts may be started in a time. [`Access::set_rate`](crate::Access::set_rate)
-    /// changes it, and [`Lane::rate`](crate::Lane::rate) is one for a key. Default: any number.
+    /// The time-outs of tasks whose [`Options`](crate::Options) name none: for one stay in the queue, an attempt, the whole task,
+    /// and silence. Default: none. A task that waits too long settles as [`TaskError::Expired`](crate::TaskError::Expired), and one
+    /// that takes too long as [`TaskError::TimedOut`](crate::TaskError::TimedOut). Zero is refused when building.
     ///
     /// ```
-    /// # use plimsoll::{Processor, Rate, Thread, infallible};
+    /// # use plimsoll::{Processor, TaskError, Thread, Timeouts, infallible};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// // A thousand a second, evenly spread; after a time without starts up to ten at once.
-    /// let rate = Rate::new(1_000, Duration::from_secs(1)).burst(10);
-    /// let processor = Processor::builder().rate(rate).spawn_on(Thread::start()?, infallible(|n: u32| async move { n }))?;
-    /// for n in 0..20 {
-    ///     processor.task(n).post()?;
-    /// }
-    /// futures::executor::block_on(processor.idle());
-    /// assert_eq!(processor.totals().settled.completed, 20);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn rate(mut self, rate: Rate) -> Self {
-        self.limits.rate = Some(rate);
-        self
-    }
-
-    /// Sets [`Limits::overflow`]: which task gives way when a task is submitted and the queue, or the task's lane, is full.
-    /// Default: none, the new task is refused.
-    ///
-    /// ```
-    /// # use plimsoll::{Overflow, Processor, TaskError, Thread, infallible};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let processor = Processor::builder()
-    ///     .queue(1)
-    ///     .overflow(Overflow::DropOldest)
-    ///     .spawn_on(Thread::start()?, infallible(|price: u32| async move { price }))?;
+    /// // What has not been started within 5 ms is too old.
+    /// let limits = Timeouts { schedule_to_start: Some(Duration::from_millis(5)), ..Timeouts::NONE };
+    /// let processor = Processor::builder().timeouts(limits).spawn_on(Thread::start()?, infallible(|_: u8| async {}))?;
     /// processor.pause();
-    /// let (old, new) = (processor.submit(100)?, processor.submit(101)?);
-    /// assert_eq!(old.wait(), Err(TaskError::Shed));
-    /// processor.resume();
-    /// assert_eq!(new.wait(), Ok(101));
+    /// assert_eq!(processor.submit(1)?.wait(), Err(TaskError::Expired));
     /// # Ok(())
     /// # }
     /// ```
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.limits.overflow = overflow;
-        self
-    }
-
-    /// Sets all limits at once, but not those of a [cache](Self::cache).
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Sets how many results are retained, each for how long. See [`TaskBuilder::retain`](crate::TaskBuilder::retain).
-    pub fn results(mut self, entries: u32, ttl: Option<Duration>) -> Self {
-        self.limits.results = ResultLimits::new(entries, ttl);
-        self
-    }
-
-    /// Sets how often subscribers are shown the processor's health, by [`Notice::Health`](crate::Notice::Health).
-    pub fn health_every(mut self, every: Duration) -> Self {
-        self.limits.health_every = Some(every);
-        self
-    }
-
-    /// Sets how often expired results and cache entries are dropped.
-    pub fn sweep_every(mut self, every: Duration) -> Self {
-        self.limits.sweep_every = Some(every);
-        self
-    }
-
-    /// Sets the time-outs of tasks whose [`Options`](crate::Options) name none. Default: none.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.defaults.timeouts = timeouts;
         self
     }
 
-    /// Sets how long each attempt may run: [`Timeouts::start_to_close`] alone. Default: for ever. Zero is refused when
-    /// building.
+    /// How long each attempt may run ([`Timeouts::start_to_close`] alone), from the call of its handler. Default: for ever. An
+    /// attempt that takes longer is asked to stop, and its task settles as [`TaskError::TimedOut`](crate::TaskError::TimedOut) or, with
+    /// [`Retry::on_timeout`], is tried again. Zero is refused when building.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, TaskError, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder()
+    ///     .timeout(Duration::from_millis(5))
+    ///     .spawn_on(Thread::start()?, infallible(|_: u8| std::future::pending::<()>()))?;
+    /// assert_eq!(processor.submit(1)?.wait(), Err(TaskError::TimedOut));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.defaults.timeouts.start_to_close = Some(limit);
         self
     }
 
-    /// Sets for how long an attempt may be silent: [`Timeouts::heartbeat`] alone. A handler tells that it is alive by
-    /// [`Context::heartbeat`](crate::Context::heartbeat). Default: for ever. Zero is refused when building. Attempts are
-    /// [monitored](Self::monitor) then.
+    /// For how long an attempt may be silent ([`Timeouts::heartbeat`] alone). A handler tells that it is alive by
+    /// [`Context::heartbeat`](crate::Context::heartbeat). Default: for ever. One that is silent for longer has timed out, as by
+    /// [`timeout`](Self::timeout). Zero is refused when building. Attempts are [monitored](Self::monitor) then.
     pub fn heartbeat(mut self, limit: Duration) -> Self {
         self.defaults.timeouts.heartbeat = Some(limit);
         self
     }
 
-    /// Sets the soft limit of tasks whose [`Options`](crate::Options) name none: an attempt that runs for longer is reported
-    /// once, by [`Event::Slow`](crate::Event::Slow) and in [`Totals::slow`](crate::Totals::slow), and goes on. Default: none.
+    /// The soft limit of tasks whose [`Options`](crate::Options) name none: an attempt that runs for longer is reported once,
+    /// by [`Event::Slow`](crate::Event::Slow) and in [`Totals::slow`](crate::Totals::slow), and goes on. Default: none.
     /// Attempts are [monitored](Self::monitor) then.
     ///
     /// ```
@@ -275,21 +192,43 @@ impl<R> Builder<R> {
         self
     }
 
-    /// Sets the class of the queue for tasks whose [`Options`](crate::Options) name none.
+    /// The class of the queue for tasks whose [`Options`](crate::Options) name none. Default: [`Priority::NORMAL`].
     pub fn priority(mut self, priority: Priority) -> Self {
         self.defaults.priority = priority;
         self
     }
 
-    /// Sets how long an attempt that was asked to stop may go on before its future is dropped, counted from the request.
-    /// It gives its place back when it is over. Default: zero, its future is dropped without a further poll. The end of the
-    /// processor does not wait for it.
+    /// How long an attempt that was asked to stop may go on before its future is dropped, counted from the request. It gives its
+    /// place back when it is over. Default: zero, its future is dropped without a further poll. The end of the processor does not
+    /// wait for it.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, TaskError, Thread};
+    /// # use std::sync::mpsc;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (notes, read) = mpsc::channel();
+    /// let processor = Processor::builder()
+    ///     .timeout(Duration::from_millis(5))
+    ///     .cancel_grace(Duration::from_secs(10))
+    ///     .spawn_on(Thread::start()?, move |_: u8, cx: Context| {
+    ///         let notes = notes.clone();
+    ///         async move {
+    ///             cx.cancelled().await;
+    ///             notes.send("the temporary file is gone")
+    ///         }
+    ///     })?;
+    /// assert!(matches!(processor.submit(1)?.wait(), Err(TaskError::TimedOut)));
+    /// assert_eq!(read.recv()?, "the temporary file is gone");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
         self.cancel_grace = grace;
         self
     }
 
-    /// Sets how many attempts a worker takes at a time, 1 to 64. Default: 1 on a runtime with several threads, and 64 on
+    /// How many attempts a worker takes at a time, 1 to 64. Default: 1 on a runtime with several threads, and 64 on
     /// one thread.
     ///
     /// With several threads each handler then runs as if it had been spawned on its own: one that blocks its thread delays
@@ -300,10 +239,24 @@ impl<R> Builder<R> {
         self
     }
 
-    /// Sets how tasks are tried again whose [`Options`](crate::Options) do not say so. From now on the job has to be
+    /// How tasks are tried again whose [`Options`](crate::Options) do not say so. Default: not at all. From now on the job has to be
     /// `Clone`: a worker clones it, without a lock, before each attempt, the last one too, for any may be
     /// [snoozed](crate::Context::snooze). Behind an `Arc` that costs little. Without this a processor allows one attempt at
-    /// each task, and refuses tasks that ask for more.
+    /// each task, and refuses tasks that ask for more. More attempts than [`attempts`](Self::attempts) are an error when building.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Retry, Thread};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Twice more, after up to 1 and up to 2 ms, also after a time-out.
+    /// let retry = Retry::times(2).base(Duration::from_millis(1)).on_timeout(true);
+    /// let processor = Processor::builder().retry(retry).spawn_on(Thread::start()?, |_: u8, cx: Context| async move {
+    ///     if cx.attempt() < 3 { Err(std::io::Error::other("busy")) } else { Ok(cx.attempt()) }
+    /// })?;
+    /// assert_eq!(processor.submit(1)?.wait()?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retry(mut self, retry: Retry) -> Builder<Cloning> {
         self.defaults.retry = retry;
         let Self { limits, cache, defaults, cancel_grace, prefetch, .. } = self;
@@ -311,7 +264,8 @@ impl<R> Builder<R> {
     }
 
     /// Makes a cache a part of the processor: it is swept with the results, counted in census and ledger, and emptied for good
-    /// at the end. A cache belongs to one processor; one that is another's already is refused when building. Default: none.
+    /// at the end. A cache belongs to one processor; one that is another's already is refused when building. Default: none. See
+    /// [`Cache`] for an example.
     pub fn cache<K, V>(mut self, cache: &Cache<K, V>) -> Self
     where
         K: Send + 'static,
