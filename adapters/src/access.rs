@@ -4,14 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_core::{
-    CancelError, CancelReason, Cancelled, Census, Health, LastError, Ledger, Limits, Phase, Priority,
-    PriorityRefusal, Rate, Scope, SubscribeRefusal, TaskId, Totals,
-};
+use plimsoll_core::{CancelError, CancelReason, Cancelled, Priority, PriorityRefusal, Rate, Scope, TaskId};
 
 use crate::engine::machine::{MOST_A_HOLD, Shared};
 use crate::idle::Idle;
-use crate::subscription::Subscription;
 use crate::task_error::{TaskResult, result_of};
 use crate::work::AnyWork;
 
@@ -39,6 +35,21 @@ impl<W: AnyWork> fmt::Debug for Access<W> {
 impl<W: AnyWork> Access<W> {
     /// Takes the result of a task that was submitted with [`retain`](crate::TaskBuilder::retain). `None` when it is not settled
     /// yet, was taken before, is too old, or had to make room for newer ones. O(1).
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder()
+    ///     .results(100, Some(Duration::from_secs(600)))
+    ///     .spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let task = processor.task(21).retain()?; // its id can be given to anybody
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.result(task), Some(Ok(42)));
+    /// assert_eq!(processor.result(task), None); // it was taken
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn result(&self, task: TaskId) -> Option<TaskResult<W>> {
         let now = self.shared.now();
         let settlement = self.shared.act(|machine| machine.take_result(now, task))?;
@@ -47,6 +58,17 @@ impl<W: AnyWork> Access<W> {
     }
 
     /// Cancels a task, whatever it is doing. If it runs, it is asked to stop.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, TaskError, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u8| std::future::pending::<()>()))?;
+    /// let handle = processor.submit(1)?;
+    /// processor.cancel(handle.id())?;
+    /// assert_eq!(handle.wait(), Err(TaskError::Cancelled(None)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`CancelError`] when it is settled already, or gone.
@@ -79,6 +101,19 @@ impl<W: AnyWork> Access<W> {
     }
 
     /// Starts no further attempts until [`resume`](Self::resume). What runs goes on, and time-outs count.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// processor.pause();
+    /// let handle = processor.submit(21)?; // taken in, and not started
+    /// assert_eq!(processor.health().queued, 1);
+    /// processor.resume();
+    /// assert_eq!(handle.wait()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pause(&self) {
         let now = self.shared.now();
         self.shared.act(|machine| machine.pause(now));
@@ -97,6 +132,18 @@ impl<W: AnyWork> Access<W> {
 
     /// Starts no attempts for so long. Running attempts and time-outs go on. A later call replaces this one; zero ends a
     /// hold.
+    ///
+    /// ```
+    /// # use plimsoll::{Hold, Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// processor.hold(Duration::from_millis(5)); // the database restarts
+    /// assert_eq!(processor.health().hold, Hold::Held);
+    /// assert_eq!(processor.submit(21)?.wait()?, 42); // once the hold is over
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn hold(&self, time: Duration) {
         let now = self.shared.now();
         self.shared.act(|machine| machine.hold(now, now.saturating_add(time)));
@@ -104,6 +151,18 @@ impl<W: AnyWork> Access<W> {
 
     /// Sets how many attempts may be started in a time, in place of what the [builder](crate::Builder::rate) was told. Starts
     /// that were counted before still count.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Rate, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// processor.set_rate(Some(Rate::new(1_000, Duration::from_secs(1))));
+    /// assert_eq!(processor.submit(21)?.wait()?, 42);
+    /// processor.set_rate(None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_rate(&self, rate: Option<Rate>) {
         let now = self.shared.now();
         self.shared.act(|machine| machine.set_rate(now, rate));
@@ -160,6 +219,17 @@ impl<W: AnyWork> Access<W> {
 
     /// Sets how many attempts may run at the same time, at most what the processor was built for; returns what is now
     /// set. Stops nobody.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Processor::builder().concurrency(32);
+    /// let processor = builder.spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// assert_eq!(processor.set_concurrency(4), 4); // the other end is struggling
+    /// assert_eq!(processor.set_concurrency(1_000), 32); // no more than it was built for
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_concurrency(&self, concurrency: u32) -> u32 {
         let now = self.shared.now();
         self.shared.act(|machine| machine.set_concurrency(now, concurrency))
@@ -259,77 +329,5 @@ impl<W: AnyWork> Access<W> {
     /// Whether every task is settled now. O(1).
     pub fn is_idle(&self) -> bool {
         self.shared.read(|machine| machine.is_idle())
-    }
-
-    /// Subscribes to the events from now on.
-    ///
-    /// # Errors
-    /// Too many subscribers, or the processor has ended.
-    pub fn subscribe(&self) -> Result<Subscription<W>, SubscribeRefusal> {
-        let id = self.shared.act(|machine| machine.subscribe())?;
-        Ok(Subscription::new(self.shared.clone(), id))
-    }
-
-    /// The last thing that went wrong, in a fixed number of bytes.
-    pub fn last_error(&self) -> Option<LastError<W::Meta>> {
-        self.shared.read(|machine| machine.last_error())
-    }
-
-    /// The state of the processor in numbers.
-    pub fn health(&self) -> Health {
-        let now = self.shared.now();
-        self.shared.read(|machine| machine.health(now))
-    }
-
-    /// Open, draining or drained.
-    pub fn phase(&self) -> Phase {
-        self.shared.read(|machine| machine.phase())
-    }
-
-    /// What the processor holds now, its cache included. O(1).
-    pub fn census(&self) -> Census {
-        let mut census = self.shared.read(|machine| machine.census());
-        census.cached = self.shared.cache.count(false).held;
-        census
-    }
-
-    /// As [`census`](Self::census), recounted by walking everything under the lock: O(limits). They are equal, or the
-    /// processor is broken.
-    pub fn audit(&self) -> Census {
-        let mut census = self.shared.read(|machine| machine.audit());
-        census.cached = self.shared.cache.count(true).held;
-        census
-    }
-
-    /// What has come and gone so far.
-    pub fn totals(&self) -> Totals {
-        self.shared.read(|machine| machine.totals())
-    }
-
-    /// The movements of every class of things that could leak.
-    pub fn ledger(&self) -> Ledger {
-        let mut ledger = self.shared.read(|machine| machine.ledger());
-        ledger.cache = self.shared.cache.count(false).account;
-        ledger
-    }
-
-    /// The limits that it was built for. Those of the cache are its own: see [`Cache`](crate::Cache).
-    pub fn limits(&self) -> Limits {
-        self.shared.read(|machine| *machine.limits())
-    }
-
-    /// How many attempts may run at the same time, as last set.
-    pub fn concurrency(&self) -> u32 {
-        self.shared.read(|machine| machine.concurrency())
-    }
-
-    /// How many more tasks without a delay would be taken in now. Places that permits hold are taken.
-    pub fn free_room(&self) -> u32 {
-        self.shared.read(|machine| machine.free_room())
-    }
-
-    /// The time on the processor's clock, after its end too.
-    pub fn now(&self) -> crate::Instant {
-        self.shared.now()
     }
 }

@@ -21,6 +21,20 @@ use crate::work::{AnyWork, LocalWork, SendWork, Work};
 
 impl<R> Builder<R> {
     /// How many bytes a processor with this handler will ask of the allocator. See [`Footprint`].
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let thread = Thread::start()?;
+    /// let handler = infallible(|n: u64| async move { n * 2 });
+    /// let builder = Processor::builder().queue(1_000).concurrency(10);
+    /// let bytes = builder.footprint(&thread, &handler).total();
+    /// assert!(bytes < 1 << 20, "{bytes}"); // less than a megabyte, whatever comes
+    /// let processor = builder.spawn_on(thread, handler)?;
+    /// # drop(processor);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn footprint<W, U, H, A>(&self, runtime: &U, handler: &H) -> Footprint
     where
@@ -63,6 +77,21 @@ impl<R> Builder<R> {
     ///
     /// Of the `runtime` the clock, the timer, the seed and the number of threads are used. The [`Handler`] is called with each
     /// job, and makes the future of each attempt.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // By hand: spawn the futures where you like, or poll them yourself.
+    /// let thread = Thread::start()?;
+    /// let builder = Processor::builder().concurrency(4);
+    /// let (processor, futures) = builder.build(&thread, infallible(|n: u64| async move { n * 2 }))?;
+    /// for future in futures {
+    ///     plimsoll::Runtime::spawn(&thread, future);
+    /// }
+    /// assert_eq!(processor.submit(21)?.wait()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// A limit that is out of its bounds or does not go together with the default terms, memory that cannot be had, a cache
@@ -116,6 +145,15 @@ impl<R> Builder<R> {
     }
 
     /// [Builds](Self::build) the processor and spawns its futures on a runtime.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// assert_eq!(processor.submit(21)?.wait()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`build`](Self::build) has; then nothing was spawned.

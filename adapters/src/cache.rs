@@ -142,6 +142,17 @@ impl<K, V> Cache<K, V> {
     }
 
     /// The live value of `key`: a hit, which restarts its time to idle, or else a miss. Expected O(1).
+    ///
+    /// ```
+    /// # use plimsoll::{Cache, CacheLimits};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cache::<u64, String>::new(CacheLimits::new(100))?;
+    /// cache.insert(7, "seven".to_owned());
+    /// assert_eq!(cache.get(&7).as_deref().map(String::as_str), Some("seven"));
+    /// assert_eq!((cache.get(&8), cache.stats().hits, cache.stats().misses), (None, 1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get<Q>(&self, key: &Q) -> Option<Arc<V>>
     where
         K: Borrow<Q>,
@@ -162,6 +173,17 @@ impl<K, V> Cache<K, V> {
     }
 
     /// [`try_insert`](Self::try_insert), but drops a key and value that are refused. Whether they were stored.
+    ///
+    /// ```
+    /// # use plimsoll::{Cache, CacheLimits};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cache::<u64, String>::new(CacheLimits::new(100))?;
+    /// assert!(cache.insert(7, "seven".to_owned()));
+    /// assert!(cache.insert(7, "VII".to_owned())); // in place of the one before
+    /// assert_eq!((cache.len(), cache.remove(&7).as_deref().map(String::as_str)), (1, Some("VII")));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn insert(&self, key: K, value: impl Into<Arc<V>>) -> bool
     where
         K: Hash + Eq,

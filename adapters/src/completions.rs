@@ -101,6 +101,19 @@ impl<W: AnyWork> CompletionQueue<W> {
 
     /// The result of the task that was settled first, if it is there already; never waits. Only when none is at hand it
     /// holds the machine's lock, for a moment, and takes all that are there.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let mut queue = processor.completion_queue(10)?;
+    /// assert!(queue.try_next().is_none());
+    /// queue.submit(21)?;
+    /// futures::executor::block_on(queue.ready(1));
+    /// assert_eq!(queue.try_next().map(|settled| settled.result), Some(Ok(42)));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn try_next(&mut self) -> Option<Settlement<W>> {
         if self.taken.is_empty() {

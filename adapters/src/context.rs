@@ -46,6 +46,17 @@ impl<M, S: Sharing> Context<M, S> {
     }
 
     /// Which attempt at it, from 1.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Retry, Thread};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().retry(Retry::times(4)).spawn_on(Thread::start()?, |_: u8, cx: Context| async move {
+    ///     if cx.attempt() < 2 { Err(std::io::Error::other("not yet")) } else { Ok(cx.attempt()) }
+    /// })?;
+    /// assert_eq!(processor.submit(1)?.wait()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn attempt(&self) -> u32 {
         self.number
     }
@@ -56,6 +67,16 @@ impl<M, S: Sharing> Context<M, S> {
     }
 
     /// The metadata that the task was submitted with.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder()
+    ///     .spawn_on(Thread::start()?, infallible(|n: u64, cx: Context<u32>| async move { n + u64::from(cx.meta()) }))?;
+    /// assert_eq!(processor.task(40).meta(2).submit()?.wait()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn meta(&self) -> M
     where
         M: Copy,
@@ -69,11 +90,43 @@ impl<M, S: Sharing> Context<M, S> {
     }
 
     /// When the attempt times out, on the clock of the runtime.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Processor::builder().timeout(Duration::from_secs(10));
+    /// let processor = builder.spawn_on(Thread::start()?, infallible(|_: u8, cx: Context| async move {
+    ///     // What is left for a request to somebody else.
+    ///     cx.deadline().map(|deadline| deadline.saturating_since(cx.now()))
+    /// }))?;
+    /// assert!(processor.submit(1)?.wait()?.is_some_and(|left| left <= Duration::from_secs(10)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
     /// Whether the attempt was asked to stop, because it timed out or was cancelled, or is over. One atomic load.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Thread};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |rows: Vec<u64>, cx: Context| async move {
+    ///     let mut sum = 0;
+    ///     for row in rows {
+    ///         if cx.is_cancelled() {
+    ///             return Err(std::io::Error::other("not wanted any more"));
+    ///         }
+    ///         sum += row;
+    ///     }
+    ///     Ok(sum)
+    /// })?;
+    /// assert_eq!(processor.submit(vec![20, 22])?.wait()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         !self.signals.is_running(self.place, self.attempt)
     }
@@ -232,6 +285,21 @@ impl<M, S: Sharing> Context<M, S> {
     /// If this attempt fails, it was the last one: for an error that stays, whatever the task's [`Retry`](crate::Retry) allows.
     /// Once the attempt is over there is no effect. The result does not tell: whoever gets it has to see by the error that it
     /// stays.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Retry, Thread};
+    /// # use std::sync::mpsc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().retry(Retry::times(9)).spawn_on(Thread::start()?, |_: u8, cx: Context| async move {
+    ///     cx.no_retry();
+    ///     Err::<(), _>(std::io::Error::other("404"))
+    /// })?;
+    /// let (done, attempts) = mpsc::channel();
+    /// processor.task(1).call(move |settled| drop(done.send(settled.attempts)))?;
+    /// assert_eq!(attempts.recv()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn no_retry(&self) {
         self.decide(Again::Never);
     }

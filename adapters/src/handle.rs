@@ -47,6 +47,17 @@ impl<W: AnyWork> Handle<W> {
 
     /// Cancels the task; its result, [`TaskError::Cancelled`], is still to be awaited.
     ///
+    /// ```
+    /// # use plimsoll::{Processor, TaskError, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u8| std::future::pending::<()>()))?;
+    /// let handle = processor.submit(1)?;
+    /// handle.cancel()?;
+    /// assert_eq!(handle.wait(), Err(TaskError::Cancelled(None)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`CancelError`] when it is settled already, or gone.
     pub fn cancel(&self) -> Result<Cancelled, CancelError> {
@@ -67,11 +78,34 @@ impl<W: AnyWork> Handle<W> {
     }
 
     /// A handle in its place that cancels the task when it is dropped.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u8| std::future::pending::<()>()))?;
+    /// let handle = processor.submit(1)?.cancel_on_drop();
+    /// drop(handle); // the client is gone
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.totals().settled.cancelled, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn cancel_on_drop(self) -> CancelOnDrop<W> {
         CancelOnDrop(self)
     }
 
     /// Gives the result up and lets the task go on.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// processor.submit(21)?.detach(); // as dropping it does, in a word
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.totals().settled.completed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn detach(self) {}
 
     /// Waits for the result, on a thread that runs no executor. On one that does, others would wait with it; and on the
@@ -93,6 +127,17 @@ impl<W: AnyWork> Handle<W> {
     }
 
     /// As [`wait`](Self::wait), for so long at most, on the clock of the operating system. The task goes on in any case.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u8| std::future::pending::<()>()))?;
+    /// let Err(handle) = processor.submit(1)?.wait_timeout(Duration::from_millis(5)) else { return Err("it never ends".into()) };
+    /// handle.cancel()?; // or wait again
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The handle, when the time is over.

@@ -35,6 +35,21 @@ impl<W: AnyWork> Access<W> {
     /// later call replaces this one; zero ends a hold, and `Duration::MAX` pauses the lane until then.
     /// [`Context::hold_lane`](crate::Context::hold_lane) does this from within a handler.
     ///
+    /// ```
+    /// # use plimsoll::{Lane, LaneLimits, Processor, Thread, infallible, lane_key};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Processor::builder().lanes(LaneLimits::new(100));
+    /// let processor = builder.spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let key = lane_key("example.com");
+    /// processor.hold_lane(key, Duration::from_millis(5))?;
+    /// let held = processor.task(1).lane(Lane::new(key)).submit()?;
+    /// assert_eq!(processor.lane(key).map(|lane| lane.queued), Some(1));
+    /// assert_eq!(held.wait()?, 2); // once the hold is over
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`HoldRefusal`]; nothing has changed.
     pub fn hold_lane(&self, key: u64, time: Duration) -> Result<(), HoldRefusal> {

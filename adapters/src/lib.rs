@@ -133,6 +133,7 @@ mod handler;
 mod idle;
 mod inspect;
 mod lanes;
+mod observation;
 mod options;
 mod panics;
 mod park;

@@ -65,6 +65,19 @@ impl<W: AnyWork> Access<W> {
     /// The future is ready with an error when the processor ends, when too many wait or hold permits
     /// ([`Limits::waiters`](crate::Limits::waiters)), or when more results than
     /// [`Limits::unclaimed`](crate::Limits::unclaimed) are not taken: the waiter might be the one that has to take them.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let handle = futures::executor::block_on(async {
+    ///     let mut permit = processor.reserve().await?; // before the job is made
+    ///     Ok::<_, Box<dyn std::error::Error>>(permit.submit(21)?)
+    /// })?;
+    /// assert_eq!(handle.wait()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reserve(&self) -> Reserve<W> {
         self.reserve_many(1)
     }
@@ -75,6 +88,19 @@ impl<W: AnyWork> Access<W> {
     }
 
     /// Room for so many tasks if there is that now; never waits. O(1). Zero is always had, and holds nothing.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, ReserveRefusal, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Processor::builder().queue(3).concurrency(1);
+    /// let processor = builder.spawn_on(Thread::start()?, infallible(|_: u64| async {}))?;
+    /// let three = processor.try_reserve(3)?;
+    /// assert_eq!(processor.try_reserve(2).unwrap_err(), ReserveRefusal::Full);
+    /// drop(three); // gives its room back
+    /// assert_eq!(processor.try_reserve(2)?.places(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`ReserveRefusal`]: [`Full`](ReserveRefusal::Full), for instance.

@@ -59,6 +59,17 @@ impl<W: AnyWork> Processor<W> {
     }
 
     /// A submitter, which may be kept and cloned without keeping the processor alive.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let submitter = processor.submitter();
+    /// let elsewhere = std::thread::spawn(move || submitter.submit(21).map(|handle| handle.wait()));
+    /// assert_eq!(elsewhere.join().map_err(|_| "it panicked")??, Ok(42));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn submitter(&self) -> Submitter<W> {
         Submitter::new(&self.access)
@@ -108,6 +119,22 @@ impl<W: AnyWork> Processor<W> {
     /// runs: a callback, a waker, a value's `Drop`. It does not wait for a handler that blocks its thread: that is abandoned,
     /// and counted in [`Remains::abandoned`]. Time is kept by the runtime: one that is never polled again reaches no deadline.
     /// Then drop the owner instead.
+    ///
+    /// ```
+    /// # use plimsoll::{Drain, Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// for n in 0..100 {
+    ///     processor.task(n).post()?;
+    /// }
+    /// let ended = processor.shutdown(Drain::graceful(Duration::from_secs(5)));
+    /// let report = futures::executor::block_on(ended);
+    /// assert_eq!((report.totals.settled.completed, report.remains.cancelled), (100, 0));
+    /// assert!(report.census.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown(self, mode: Drain) -> Shutdown<W> {
         match mode {
             Drain::Graceful(_) => {

@@ -30,6 +30,19 @@ impl<W: AnyWork> ScheduleHandle<W> {
 
     /// Ends it, and drops its function, which a worker that is calling it does afterwards. Tasks that it has submitted go on.
     /// Whether it had not ended before.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: ()| async {}))?;
+    /// let hourly = processor.every(Duration::from_secs(3_600), |_| ())?;
+    /// assert!(hourly.next().is_some());
+    /// assert!(hourly.end());
+    /// assert_eq!(processor.census().schedules, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn end(self) -> bool {
         self.shared.unschedule(self.id)
     }

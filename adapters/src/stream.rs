@@ -80,6 +80,23 @@ impl<W: AnyWork> Access<W> {
     /// back, and the stream once `limit` of them wait. The results are in the processor until they are taken here: one that is
     /// aborted has an error in place of each.
     ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread};
+    /// # use futures::StreamExt;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # futures::executor::block_on(async {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |text: &'static str| async move { text.parse::<u32>() })?;
+    /// let mut results = processor.process_ordered(futures::stream::iter(["1", "two", "3"]), 8)?;
+    /// let mut seen = Vec::new();
+    /// while let Some(settled) = results.next().await {
+    ///     seen.push(settled.map_err(|refused| refused.reason)?.result.ok());
+    /// }
+    /// assert_eq!(seen, [Some(1), None, Some(3)]);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`BuildError::Memory`]: it has room for `limit` handles or jobs that were refused.
     pub fn process_ordered<S>(&self, jobs: S, limit: u32) -> Result<ProcessOrdered<S, W>, BuildError>
@@ -131,6 +148,25 @@ type Taken<W> = Result<Handle<W>, Refused<<W as AnyWork>::Job>>;
 
 impl<S, W: AnyWork, F> Process<S, W, F> {
     /// Sets the terms of each job, by this function; the metadata tell whose a result is. Default: the default terms.
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Options, Processor, Thread};
+    /// # use futures::StreamExt;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # futures::executor::block_on(async {
+    /// let processor = Processor::builder()
+    ///     .spawn_on(Thread::start()?, |text: &'static str, _: Context<usize>| async move { text.parse::<u32>() })?;
+    /// let lines = futures::stream::iter(["1", "two"].into_iter());
+    /// let mut results = processor.process(lines, 8)?.options(|text| Options::new(text.len())); // the metadata
+    /// let mut letters = 0;
+    /// while let Some(settled) = results.next().await {
+    ///     letters += settled.map_err(|refused| refused.reason)?.meta;
+    /// }
+    /// assert_eq!(letters, 4);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn options<G>(self, options: G) -> Process<S, W, G>
     where
         G: Fn(&W::Job) -> Options<W::Meta>,

@@ -69,18 +69,56 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     }
 
     /// See [`Options::priority`].
+    ///
+    /// ```
+    /// # use plimsoll::{Priority, Processor, Thread, infallible};
+    /// # use std::sync::mpsc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (notes, order) = mpsc::channel();
+    /// let builder = Processor::builder().concurrency(1);
+    /// let processor = builder.spawn_on(Thread::start()?, infallible(move |n: u8| { let _ = notes.send(n); async {} }))?;
+    /// processor.pause();
+    /// processor.task(2).post()?;
+    /// processor.task(1).priority(Priority::HIGHEST).post()?;
+    /// processor.resume();
+    /// assert_eq!((order.recv()?, order.recv()?), (1, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn priority(mut self, priority: Priority) -> Self {
         self.options = self.options.priority(priority);
         self
     }
 
     /// See [`Options::delay`].
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let handle = processor.task(21).delay(Duration::from_millis(5)).submit()?;
+    /// assert_eq!((handle.wait()?, processor.census().delayed), (42, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delay(mut self, delay: Duration) -> Self {
         self.options = self.options.delay(delay);
         self
     }
 
     /// See [`Options::timeout`].
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, TaskError, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|_: u8| std::future::pending::<()>()))?;
+    /// let handle = processor.task(1).timeout(Duration::from_millis(5)).submit()?;
+    /// assert_eq!(handle.wait(), Err(TaskError::TimedOut));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options = self.options.timeout(limit);
         self
@@ -99,6 +137,21 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     }
 
     /// See [`Options::retry`].
+    ///
+    /// ```
+    /// # use plimsoll::{Context, Processor, Retry, Thread};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // `Retry::NONE` in the builder: jobs are cloned, and only the tasks that ask for it are tried again.
+    /// let processor = Processor::builder().retry(Retry::NONE).spawn_on(Thread::start()?, |_: u8, cx: Context| async move {
+    ///     if cx.attempt() == 1 { Err(std::io::Error::other("busy")) } else { Ok(cx.attempt()) }
+    /// })?;
+    /// let handle = processor.task(1).retry(Retry::times(1).fixed(Duration::from_millis(1))).submit()?;
+    /// assert_eq!(handle.wait()?, 2);
+    /// assert!(processor.submit(1)?.wait().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options = self.options.retry(retry);
         self
@@ -118,6 +171,17 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
 
     /// Submits it; the result goes to the handle. Never waits. O(1), no allocation.
     ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let handle = processor.task(21).timeout(Duration::from_secs(5)).submit()?;
+    /// assert_eq!(handle.wait()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The job comes back with the reason: [`Full`](crate::Refusal::Full), for instance.
     pub fn submit(self) -> Result<Handle<W>, Refused<W::Job>> {
@@ -135,6 +199,17 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     ///
     /// It waits for room in the queue, not in a lane: one that is full is [`LaneFull`](crate::Refusal::LaneFull) at once. To wait
     /// for each lane by itself, [process](crate::Access::process) a stream for each.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let handle = processor.task(21).delay(Duration::from_millis(1)).submit_wait();
+    /// assert_eq!(futures::executor::block_on(handle)?.wait()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn submit_wait(self) -> SubmitWait<W> {
         let Self { room, job, options } = self;
         let shared = room.shared().clone();
@@ -147,6 +222,20 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     ///
     /// A callback that takes long keeps its worker from other work, though it delays no deadline and, on a runtime with
     /// several threads, no other attempt.
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread};
+    /// # use std::sync::mpsc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, |text: String| async move { text.parse::<u32>() })?;
+    /// let (done, results) = mpsc::channel();
+    /// processor.task("21".into()).call(move |settled| {
+    ///     let _ = done.send((settled.result.ok(), settled.attempts));
+    /// })?;
+    /// assert_eq!(results.recv()?, (Some(21), 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The job and the callback, which is not called, come back with the reason.
@@ -169,6 +258,18 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
 
     /// Submits it; the result goes to this completion queue.
     ///
+    /// ```
+    /// # use plimsoll::{Priority, Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let mut queue = processor.completion_queue(10)?;
+    /// processor.task(21).priority(Priority::HIGHEST).submit_to(&mut queue)?;
+    /// futures::executor::block_on(queue.ready(1));
+    /// assert_eq!(queue.try_next().ok_or("it is ready")?.result?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The job comes back with the reason: [`Untaken`](crate::Refusal::Untaken) when the queue has as many tasks as it has
     /// room for.
@@ -184,6 +285,17 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
 
     /// Submits it; the result is of no interest.
     ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder().spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// processor.task(21).post()?;
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.totals().settled.completed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The job comes back with the reason.
     pub fn post(self) -> Result<TaskId, Refused<W::Job>> {
@@ -192,6 +304,18 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
 
     /// Submits it; the result is retained for [`Access::result`](crate::Access::result). Needs
     /// [`Builder::results`](crate::Builder::results).
+    ///
+    /// ```
+    /// # use plimsoll::{Processor, Thread, infallible};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Processor::builder().results(100, None);
+    /// let processor = builder.spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// let task = processor.task(21).retain()?;
+    /// futures::executor::block_on(processor.idle());
+    /// assert_eq!(processor.result(task), Some(Ok(42)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The job comes back with the reason.

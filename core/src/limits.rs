@@ -27,58 +27,77 @@ pub use footprint::Footprint;
 #[non_exhaustive]
 pub struct Limits {
     /// How many tasks may be admitted to wait for a concurrency place now, beyond those that could start at once;
-    /// places of permits count as tasks. 0 is legal: then a task is admitted only if it can start. Delayed tasks do not
-    /// count; when they fall due, or are tried again, they enter the queue whatever its length. Default 1,024.
+    /// places of permits count as tasks. One more is refused with [`Refusal::Full`](crate::Refusal::Full), unless
+    /// [`overflow`](Self::overflow) says which task gives way. 0 is legal: then a task is admitted only if it can start.
+    /// Delayed tasks do not count; when they fall due, or are tried again, they enter the queue whatever its length. Default
+    /// 1,024.
     pub queue: u32,
-    /// How many tasks may be delayed or back off at the same time. A delayed task beyond that is refused, so work for
-    /// later never shuts out work for now. 0 is legal: then delayed tasks are refused. A failed attempt is tried again
+    /// How many tasks may be delayed or back off at the same time. A delayed task beyond that is refused with
+    /// [`Refusal::Delayed`](crate::Refusal::Delayed), so work for later never shuts out work for now. 0 is legal: then delayed tasks are refused. A failed attempt is tried again
     /// in any case: if more tasks back off than this, the surplus takes room of the queue. Tasks that fell due while
     /// the queue was full take room of delayed tasks until they have started. Default 256.
     pub delayed: u32,
-    /// How many attempts may run at the same time, orphans included. Default 64.
+    /// How many attempts may run at the same time, orphans included; at the limit
+    /// [`start_next`](crate::Processor::start_next) starts none. At least 1. Default 64.
     pub concurrency: u32,
-    /// With this many orphans, no attempt is started until one of them has stopped. Default: unlimited, so that only
-    /// the concurrency limit bounds them.
+    /// With this many orphans, no attempt is started until one of them has stopped. At least 1. Default: unlimited, so
+    /// that only the concurrency limit bounds them.
     pub orphans: u32,
     /// How many tasks may be routed to handles at the same time, settled or not, until their outcomes are taken or
-    /// their handles dropped. Each place of a permit counts as one, because it may be used for such a task. Default
+    /// their handles dropped. One more is refused with [`Refusal::Unclaimed`](crate::Refusal::Unclaimed). Each place of
+    /// a permit counts as one, because it may be used for such a task. Default
     /// `None`: as many as `queue`, `concurrency` and `delayed` admit together, so that a caller that takes outcomes as
     /// they come is never refused for it. A caller that collects handles first and takes outcomes afterwards needs room
     /// for all of them.
     pub unclaimed: Option<u32>,
-    /// How many results are retained, and for how long. Default: none.
+    /// How many results are retained, and for how long. One more discards the oldest. Default: none; then a task whose
+    /// result is to be retained is refused with [`Refusal::NotRetained`](crate::Refusal::NotRetained).
     pub results: ResultLimits,
-    /// How many sleeps a running attempt may have at the same time. 0 is legal. Default 4.
+    /// How many sleeps a running attempt may have at the same time. One more is refused with
+    /// [`SleepRefusal::Full`](crate::SleepRefusal::Full). 0 is legal. Default 4.
     pub sleeps: u32,
-    /// How many waiters for room and permits there may be at the same time. Default 256.
+    /// How many waiters for room and permits there may be at the same time. One more is refused with
+    /// [`WaitRefusal::Waiters`](crate::WaitRefusal::Waiters) or
+    /// [`ReserveRefusal::Waiters`](crate::ReserveRefusal::Waiters). Default 256.
     pub waiters: u32,
-    /// How many emitters may be attached at the same time. Default 8.
+    /// How many emitters may be attached at the same time. One more is refused with
+    /// [`AttachRefusal`](crate::AttachRefusal), and its registrations are handed back. Default 8.
     pub emitters: u32,
-    /// How many subscribers there may be at the same time. Default 8.
+    /// How many subscribers there may be at the same time. One more is refused with
+    /// [`SubscribeRefusal`](crate::SubscribeRefusal). Default 8.
     pub subscribers: u32,
-    /// How many events are kept for subscribers that have not read them yet. Default 128.
+    /// How many events are kept for subscribers that have not read them yet. One more overwrites the oldest: a subscriber
+    /// that has not read it learns how many it has lost ([`Next::Lagged`](crate::Next::Lagged)). Default 128.
     pub events: u32,
-    /// How many schedules there may be at the same time. Default 8.
+    /// How many schedules there may be at the same time. One more is refused with
+    /// [`ScheduleRefusal::Full`](crate::ScheduleRefusal::Full). Default 8.
     pub schedules: u32,
-    /// How many sources there may be, and how many of their deliveries at the same time. Default: none.
+    /// How many sources there may be, and how many of their deliveries at the same time. One more is refused with
+    /// [`OpenRefusal`](crate::OpenRefusal), and a [pull](crate::Processor::begin_pull) asks for no more than there is room
+    /// for. Default: none.
     pub sources: SourceLimits,
     /// Which task gives way when the queue is full. Default: none, the new one is refused.
     pub overflow: Overflow,
-    /// How many attempts may be started in a time. [`set_rate`](crate::Processor::set_rate) changes it. Default: any
-    /// number.
+    /// How many attempts may be started in a time; what comes faster waits in the queue.
+    /// [`set_rate`](crate::Processor::set_rate) changes it. Default: any number.
     pub rate: Option<Rate>,
-    /// How many lanes there may be, and how many tasks of one may wait. Default: none.
+    /// How many lanes there may be, and how many tasks of one may wait. A task of one lane too many is refused with
+    /// [`Refusal::Lanes`](crate::Refusal::Lanes), one more of a full lane with
+    /// [`Refusal::LaneFull`](crate::Refusal::LaneFull). Default: none.
     pub lanes: LaneLimits,
     /// Whether running attempts are monitored: heartbeat time-outs, [`Terms::slow_after`](crate::Terms::slow_after) and
-    /// [progress](crate::Processor::progress) need it. Takes 56 bytes a task slot. Default: no.
+    /// [progress](crate::Processor::progress) need it. Without it, terms that need it are refused with
+    /// [`Refusal::NotMonitored`](crate::Refusal::NotMonitored). Takes 56 bytes a task slot. Default: no.
     pub monitor: bool,
     /// Whether tasks may have keys that no two have at the same time ([`Unique`](crate::Unique)), and how many of these
-    /// keys are remembered at most after their tasks have completed; 0 is legal. Default `None`: there are no such keys,
-    /// and they take no memory.
+    /// keys are remembered at most after their tasks have completed; one more forgets the oldest. 0 is legal. Default
+    /// `None`: there are no such keys, they take no memory, and a task with one is refused with
+    /// [`Refusal::NotDeduplicated`](crate::Refusal::NotDeduplicated).
     pub dedup: Option<u32>,
     /// The cache. Default: none.
     pub cache: CacheLimits,
-    /// The highest number of attempts that the terms of a task may ask for. With
+    /// The highest number of attempts that the terms of a task may ask for. A task that asks for more is refused with
+    /// [`Refusal::Attempts`](crate::Refusal::Attempts). With
     /// [`Retry::UNLIMITED`](crate::Retry::UNLIMITED) or more, such as `u32::MAX`, they may ask for any number, and for
     /// no bound. Takes no memory: it guards the machine against terms that others choose. Default 16.
     pub attempts: u32,
