@@ -6,6 +6,7 @@
 //!   replay them, and [`waits`] is how long their tasks waited.
 //! - [`tenants`] shares one machine among a thousand tenants, of which one floods it.
 //! - [`fresh_keys`] gives one machine millions of keys, each of them once.
+//! - [`memory_week`] measures a week of the original beside one of plimsoll, and draws it.
 //! - [`alloc`] counts bytes and allocations, and [`public`] finds the public traces.
 //! - [`engine`] drives the adapters from bytes on a simulated runtime, and checks everything that can be seen.
 
@@ -14,6 +15,7 @@ pub mod before;
 pub mod engine;
 pub mod fresh_keys;
 pub mod load;
+pub mod memory_week;
 pub mod public;
 pub mod replay;
 pub mod requirements;
