@@ -235,8 +235,8 @@ impl<W: AnyWork> Access<W> {
         self.shared.act(|machine| machine.set_concurrency(now, concurrency))
     }
 
-    /// The task with this [`Unique`](crate::Unique) key: the one that waits, or else the one that runs. Whoever was
-    /// refused as a [`Duplicate`](crate::Refusal::Duplicate) learns here which task does the work.
+    /// The task with this [`Unique`](crate::Unique) key: the one that waits, or else the one that runs. A
+    /// submitter that was refused as a [`Duplicate`](crate::Refusal::Duplicate) learns here which task does the work.
     ///
     /// ```
     /// # use plimsoll::{Processor, Refusal, Thread, Unique, infallible, lane_key};

@@ -231,7 +231,7 @@ impl<K, V> Cache<K, V> {
 
     /// The live value of `key`; if there is none, the one that `load` makes, which is stored. Of several callers at the same
     /// time one loads, and the others wait for its value. If that load fails, panics or is dropped, the next of them loads: an
-    /// error is for the one who has loaded alone. What is loaded is handed out even where the cache does not store it. So a
+    /// error goes to the caller whose load it was, and to no other. What is loaded is handed out even where the cache does not store it. So a
     /// cache for 0 entries keeps nothing, and concurrent callers still share one load.
     ///
     /// Expected O(1) beside the load. Allocates for as many keys as are being loaded.

@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
 use std::time::Duration;
+
+mod when_cancelled;
 
 use crate::engine::attempt_host::{Again, AttemptHost};
 use crate::engine::signals::Signals;
 use crate::sharing::{AnyThread, Sharing};
 use crate::sleep::Sleep;
 use crate::{AttemptId, Instant, Progress, TaskId};
+use when_cancelled::WhenCancelled;
 
 /// An attempt as its handler sees it: which it is, and whether it is still wanted.
 ///
@@ -283,8 +284,7 @@ impl<M, S: Sharing> Context<M, S> {
     }
 
     /// If this attempt fails, it was the last one: for an error that stays, whatever the task's [`Retry`](crate::Retry) allows.
-    /// Once the attempt is over there is no effect. The result does not tell: whoever gets it has to see by the error that it
-    /// stays.
+    /// Once the attempt is over there is no effect. The result does not tell: its reader has to see by the error that it stays.
     ///
     /// ```
     /// # use plimsoll::{Context, Processor, Retry, Thread};
@@ -345,7 +345,7 @@ impl<M, S: Sharing> Context<M, S> {
     /// A handler sees this only with a [`cancel_grace`](crate::Builder::cancel_grace); without one its future is
     /// dropped at once. What it has spawned elsewhere sees it always.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Unpin + 'static + use<M, S> {
-        WhenCancelled { signals: self.signals.clone(), place: self.place, attempt: self.attempt, key: None }
+        WhenCancelled::new(self.signals.clone(), self.place, self.attempt)
     }
 }
 
@@ -400,40 +400,5 @@ impl<M: fmt::Debug, S: Sharing> fmt::Debug for Context<M, S> {
             .field("deadline", &self.deadline)
             .field("cancelled", &self.is_cancelled())
             .finish()
-    }
-}
-
-struct WhenCancelled<S: Sharing> {
-    signals: Arc<Signals<S>>,
-    place: u32,
-    attempt: AttemptId,
-    /// Under which the waker was left.
-    key: Option<usize>,
-}
-
-impl<S: Sharing> Future for WhenCancelled<S> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if !this.signals.is_running(this.place, this.attempt) {
-            return Poll::Ready(());
-        }
-        let Some(host) = this.signals.host() else { return Poll::Ready(()) };
-        // Cloned without the lock: a waker is foreign code.
-        let waker = cx.waker().clone();
-        if host.wait_for_stop(this.place, this.attempt, &mut this.key, waker) {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
-    }
-}
-
-impl<S: Sharing> Drop for WhenCancelled<S> {
-    fn drop(&mut self) {
-        if let (Some(key), Some(host)) = (self.key, self.signals.host()) {
-            host.leave_stop(self.place, self.attempt, key);
-        }
     }
 }

@@ -12,7 +12,7 @@ use crate::panics::{catch, first_panic};
 /// An event emitter with three kinds of event: a `task`, a `batch` of them, and an `error`.
 ///
 /// Cloning gives a further handle of the same emitter. Listeners are called in order of registration, without a lock,
-/// so that they may register, remove and emit. What no listener takes goes back to the one who emits.
+/// so that they may register, remove and emit. What no listener takes goes back to the caller that emits.
 ///
 /// ```
 /// use plimsoll::{Context, Events, Processor, Thread};

@@ -64,8 +64,8 @@
 //!
 //! # How to get a deadlock
 //!
-//! No call of this crate waits for anything but a short lock, unless it returns a future or is named `wait`. So whoever
-//! deadlocks waits by himself, for something that needs his own place:
+//! No call of this crate waits for anything but a short lock, unless it returns a future or is named `wait`. A deadlock is
+//! a circle in the code around it: something that keeps a place waits for something that needs one.
 //!
 //! - **A handler that awaits a task of its own processor.** It keeps its place while it waits. Once all places are kept
 //!   that way, none is left for the tasks that they wait for. Give inner tasks a processor of their own, or have the
@@ -166,7 +166,7 @@ mod wait;
 mod when;
 mod work;
 
-/// The state machine under this crate, for those who want to drive it by hand.
+/// The state machine under this crate, to be driven by hand.
 pub use plimsoll_core as machine;
 
 pub use access::Access;

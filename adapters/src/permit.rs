@@ -82,7 +82,7 @@ impl<W: AnyWork> Access<W> {
         self.reserve_many(1)
     }
 
-    /// As [`reserve`](Self::reserve), for so many tasks at a time. Nobody overtakes who waits for many.
+    /// As [`reserve`](Self::reserve), for so many tasks at a time. A waiter for many places is not overtaken by one for few.
     pub fn reserve_many(&self, places: u32) -> Reserve<W> {
         Reserve::new(self.shared.clone(), places)
     }

@@ -23,7 +23,10 @@ pub mod tenants;
 pub mod trace;
 pub mod waits;
 
-/// The README's examples, compiled and run.
+/// The examples of the READMEs, compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
-mod readme {}
+mod readme {
+    #[doc = include_str!("../../adapters/README.md")]
+    mod of_adapters {}
+}

@@ -37,7 +37,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         let queue = Queue::open(&file)?;
         for number in 0..20 {
             let invoice = Job::new(format!("invoice {number} is sent")).id(format!("invoice {number}"));
-            queue.enqueue(invoice).await?; // on disk when it returns
+            queue.enqueue(&invoice).await?; // on disk when it returns
         }
         drop(queue);
 

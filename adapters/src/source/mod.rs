@@ -3,6 +3,66 @@
 //! [`Source`] is what an engine has to offer. The puller keeps the rules between it and the machine: a place
 //! before each pull, leases renewed for exactly what is held, verdicts that stay until they are confirmed, errors with a
 //! backoff, and the order of a drain.
+//!
+//! `plimsoll-redb`, `plimsoll-nats` and `plimsoll-postgres` are such engines. The smallest one, in memory, is this:
+//!
+//! ```
+//! use plimsoll::source::{Abilities, Delivery, Pull, Pulled, Settling, Source, SourceLimits, Verdict};
+//! use plimsoll::{Processor, Thread, infallible};
+//! use std::{collections::VecDeque, convert::Infallible, num::NonZeroU32, time::Duration};
+//! use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+//!
+//! #[derive(Clone)]
+//! struct Jobs(Arc<Mutex<VecDeque<u32>>>);
+//!
+//! impl Jobs {
+//!     fn lock(&self) -> MutexGuard<'_, VecDeque<u32>> {
+//!         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+//!     }
+//! }
+//!
+//! impl Source for Jobs {
+//!     type Job = u32;
+//!     type Receipt = u32; // here the job is its own receipt
+//!     type Error = Infallible;
+//!
+//!     fn abilities(&self) -> Abilities {
+//!         Abilities::new() // leases nothing, and can't delay
+//!     }
+//!
+//!     async fn pull(&self, room: NonZeroU32, _wait: Duration, into: &mut Vec<Delivery<u32, u32>>) -> Result<Pulled, Infallible> {
+//!         let mut jobs = self.lock();
+//!         let count = jobs.len().min(room.get() as usize);
+//!         into.extend(jobs.drain(..count).map(|job| Delivery::new(job, job, 1)));
+//!         Ok(if count > 0 { Pulled::Some } else { Pulled::End }) // a queue would wait, and say `Nothing`
+//!     }
+//!
+//!     async fn settle(&self, verdicts: &mut Vec<Settling<u32>>) -> Result<u32, Infallible> {
+//!         for Settling { receipt, verdict, .. } in verdicts.drain(..) {
+//!             if let Verdict::Again { .. } = verdict {
+//!                 self.lock().push_back(receipt);
+//!             }
+//!         }
+//!         Ok(0) // none was stale
+//!     }
+//!
+//!     async fn extend(&self, _held: &[u32]) -> Result<(), Infallible> {
+//!         Ok(())
+//!     }
+//!
+//!     async fn close(&self) {}
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let jobs = Jobs(Arc::new(Mutex::new((0..100).collect())));
+//! let builder = Processor::builder().concurrency(4).sources(SourceLimits::new(1));
+//! let processor = builder.spawn_on(Thread::start()?, infallible(|job: u32| async move { job }))?;
+//! let (_handle, puller) = processor.source(jobs, Pull::new().credit(8))?; // at most eight of them are here
+//! let unconfirmed = futures::executor::block_on(puller); // or spawn it
+//! assert_eq!((unconfirmed, processor.totals().settled.completed), (0, 100));
+//! # Ok(())
+//! # }
+//! ```
 
 mod decoder;
 mod handle;
@@ -97,7 +157,7 @@ pub trait Source: Send + Sync + 'static {
 #[must_use]
 #[non_exhaustive]
 pub struct Abilities {
-    /// For how long a delivery belongs to who has pulled it. Default `None`: until it is closed.
+    /// For how long a delivery belongs to the puller that has it. Default `None`: until it is closed.
     pub lease: Option<Duration>,
     /// Whether it can deliver again after a delay. Otherwise a task that has to be tried again backs off here, in a place of the
     /// credit. Default: no.

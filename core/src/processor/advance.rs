@@ -13,6 +13,21 @@ use crate::{Advanced, ByOutcome, Event, Health, Instant, Plan, Reason, Wake};
 impl<P: Plan> Processor<P> {
     /// When the host has to call again, and why. Never later than the earliest deadline, rounded up to a millisecond.
     /// An earlier call does no harm; a call at this time always makes progress.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Reason, Simple, Terms, Wake};
+    /// # use core::time::Duration;
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// assert_eq!(processor.next_wake(), Wake::Never);
+    /// processor.submit(now, Offer::new("now", ()), &Terms::new())?;
+    /// assert_eq!(processor.next_wake(), Wake::Now(Reason::Start));
+    /// let start = processor.start_next(now).ok_or("nothing to start")?;
+    /// processor.submit(now, Offer::new("later", ()), &Terms::new().delay(Duration::from_secs(5)))?;
+    /// assert_eq!(processor.next_wake(), Wake::At(Instant::from_millis(5_000), Reason::Timer));
+    /// # drop(start);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn next_wake(&self) -> Wake {
         if self.has_effect() {
@@ -44,6 +59,18 @@ impl<P: Plan> Processor<P> {
     /// machine's time. O(budget), plus O([`Limits::sleeps`](crate::Limits::sleeps)) for each attempt that it ends.
     ///
     /// May change: effects, events, room, [`startable`](Self::startable), [`next_wake`](Self::next_wake).
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
+    /// # use core::time::Duration;
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// processor.submit(now, Offer::new("later", ()), &Terms::new().delay(Duration::from_secs(5)))?;
+    /// assert_eq!(processor.startable(), 0);
+    /// while processor.advance(Instant::from_millis(5_000), 64).more {}
+    /// assert_eq!(processor.startable(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn advance(&mut self, now: Instant, budget: u32) -> Advanced {
         let now = self.observe_time(now);
         let mut used = 0;

@@ -31,6 +31,17 @@ impl<P: Plan> Processor<P> {
     /// of aborting the process. (An operating system that overcommits memory can still kill the process later.)
     /// O(limits).
     ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Processor, Simple};
+    /// let mut limits = Limits::default();
+    /// (limits.queue, limits.concurrency) = (1_000, 8);
+    /// let processor = Processor::<Simple<&str, usize, &str>>::new(limits, Instant::ZERO)?;
+    /// assert!(processor.census().is_empty());
+    /// limits.concurrency = 0;
+    /// assert!(Processor::<Simple<&str, usize, &str>>::new(limits, Instant::ZERO).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`BuildError`]: the first limit that is out of range, or too little memory.
     pub fn new(limits: Limits, now: Instant) -> Result<Self, BuildError> {

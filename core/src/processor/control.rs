@@ -23,6 +23,16 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: effects (its settlement; a `Stop` if it runs), the queue, room.
     ///
+    /// ```
+    /// # use plimsoll_core::{CancelError, Cancelled, Instant, Limits, Offer, OutcomeKind, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// let task = processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// assert_eq!(processor.cancel(now, task)?, Cancelled::Settled);
+    /// assert_eq!(processor.cancel(now, task), Err(CancelError::AlreadySettled(OutcomeKind::Cancelled)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CancelError`]; nothing has changed.
     pub fn cancel(&mut self, now: Instant, task: TaskId) -> Result<Cancelled, CancelError> {
@@ -74,6 +84,18 @@ impl<P: Plan> Processor<P> {
     /// admitted while the queue has room.
     ///
     /// May change: [`startable`](Self::startable), room.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// processor.pause(now);
+    /// assert!(processor.start_next(now).is_none());
+    /// processor.resume(now);
+    /// assert!(processor.start_next(now).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pause(&mut self, now: Instant) {
         self.observe_time(now);
         self.gate.set_paused(true);
@@ -97,6 +119,19 @@ impl<P: Plan> Processor<P> {
     /// has room. A later call replaces the instant; one that is not in the future ends the hold.
     ///
     /// May change: [`startable`](Self::startable), [`next_wake`](Self::next_wake), room.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// let later = Instant::from_millis(500);
+    /// processor.hold(now, later);
+    /// assert!(processor.start_next(now).is_none());
+    /// let _ = processor.advance(later, 64);
+    /// assert!(processor.start_next(later).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn hold(&mut self, now: Instant, until: Instant) {
         let now = self.observe_time(now);
         let opens_at = self.gate.hold_until(until, now);
@@ -169,6 +204,15 @@ impl<P: Plan> Processor<P> {
     /// none is started. 0 is legal. Returns the new limit.
     ///
     /// May change: [`startable`](Self::startable), room, effects (waiters for room).
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Processor, Simple};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// assert_eq!(processor.set_concurrency(now, 2), 2);
+    /// assert_eq!(processor.set_concurrency(now, 1_000), 64); // no more than the machine was built for
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_concurrency(&mut self, now: Instant, concurrency: u32) -> u32 {
         self.observe_time(now);
         self.gate.set_concurrency(concurrency)

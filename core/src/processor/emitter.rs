@@ -24,6 +24,17 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: nothing else.
     ///
+    /// ```
+    /// # use plimsoll_core::{Guard, Instant, Limits, Offer, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// let emitter = processor.attach(now, Guard { task: (), batch: (), error: () })?; // three registrations
+    /// processor.feed(now, emitter, Offer::new("job", ()), &Terms::new())?;
+    /// let detached = processor.detach(now, emitter).ok_or("it is attached")?;
+    /// assert_eq!(detached.fed.admitted, 1); // and its three registrations are yours again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AttachRefusal`] with the guard.
     pub fn attach(

@@ -9,6 +9,19 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: nothing else.
     ///
+    /// ```
+    /// # use plimsoll_core::{Event, Instant, Limits, Next, Offer, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// let reader = processor.subscribe()?;
+    /// let task = processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// let Some(Next::Event(Event::Admitted { task: admitted, .. })) = processor.next_event(reader) else { return Err("no event".into()) };
+    /// assert_eq!(admitted, task);
+    /// assert!(matches!(processor.next_event(reader), Some(Next::Empty))); // or leave a waiter: `wait_event`
+    /// processor.unsubscribe(reader);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SubscribeRefusal`].
     pub fn subscribe(&mut self) -> Result<SubscriberId, SubscribeRefusal> {

@@ -32,6 +32,17 @@ impl<P: Plan> Processor<P> {
     }
 
     /// How many more tasks without a delay would be admitted now.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
+    /// let (now, mut limits) = (Instant::ZERO, Limits::default());
+    /// (limits.queue, limits.concurrency) = (8, 2);
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(limits, now)?;
+    /// assert_eq!(processor.free_room(), 10);
+    /// processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// assert_eq!(processor.free_room(), 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn free_room(&self) -> u32 {
@@ -63,6 +74,16 @@ impl<P: Plan> Processor<P> {
     }
 
     /// The counts since the machine was built.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// let totals = processor.totals();
+    /// assert_eq!((totals.offered, totals.refused, totals.admitted, totals.settled.total()), (1, 0, 1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn totals(&self) -> Totals {
         self.totals
@@ -152,6 +173,16 @@ impl<P: Plan> Processor<P> {
     }
 
     /// What the machine holds now, from running counts. O(1).
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// assert_eq!((processor.census().tasks, processor.census().queued), (1, 1));
+    /// assert_eq!(processor.census(), processor.audit());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn census(&self) -> Census {
         Census {

@@ -54,6 +54,21 @@ impl<P: Plan> Processor<P> {
     /// settled yet, it leaves a waiter, which is woken when it is.
     ///
     /// May change: room, task slots.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Claim, Effect, Instant, Limits, Offer, Outcome, Processor, Route, Simple, Terms};
+    /// # use core::task::Waker;
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// let task = processor.submit(now, Offer::new("job", ()).route(Route::Handle), &Terms::new())?;
+    /// assert!(matches!(processor.claim(now, task, Waker::noop().clone()), Claim::Pending(None)));
+    /// let start = processor.start_next(now).ok_or("nothing to start")?;
+    /// processor.completed(now, start.attempt, 3)?;
+    /// assert!(matches!(processor.poll_effect(), Some(Effect::Wake(_)))); // the waiter that was left
+    /// let Claim::Ready(settled, _) = processor.claim(now, task, Waker::noop().clone()) else { return Err("not settled".into()) };
+    /// assert_eq!(settled.outcome, Outcome::Completed(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn claim(&mut self, now: Instant, task: TaskId, waiter: P::Waiter) -> Claim<P> {
         self.observe_time(now);
@@ -111,6 +126,16 @@ impl<P: Plan> Processor<P> {
     /// [`Effect::Settle`](crate::Effect::Settle). Does nothing if no such task is routed to a handle.
     ///
     /// May change: room, task slots.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Route, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// let task = processor.submit(now, Offer::new("job", ()).route(Route::Handle), &Terms::new())?;
+    /// assert!(processor.release(now, task).settlement.is_none()); // the handle is dropped; the task goes on
+    /// assert_eq!((processor.census().queued, processor.startable()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn release(&mut self, now: Instant, task: TaskId) -> Released<P> {
         self.observe_time(now);
         let nothing = Released { waiter: None, settlement: None };
@@ -136,6 +161,20 @@ impl<P: Plan> Processor<P> {
     /// [`ResultLimits::ttl`](crate::ResultLimits::ttl).
     ///
     /// May change: room, task slots.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Outcome, Processor, ResultLimits, Route, Simple, Terms};
+    /// let (now, mut limits) = (Instant::ZERO, Limits::default());
+    /// limits.results = ResultLimits::new(100, None);
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(limits, now)?;
+    /// let task = processor.submit(now, Offer::new("job", ()).route(Route::Retain), &Terms::new())?;
+    /// let start = processor.start_next(now).ok_or("nothing to start")?;
+    /// processor.completed(now, start.attempt, 3)?;
+    /// let settled = processor.take_result(now, task).ok_or("it is retained")?;
+    /// assert_eq!(settled.outcome, Outcome::Completed(3));
+    /// assert!(processor.take_result(now, task).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn take_result(&mut self, now: Instant, task: TaskId) -> Option<Settlement<P>> {
         let now = self.observe_time(now);
         let found = self.tasks.get(task)?;

@@ -35,6 +35,17 @@ impl<P: Plan> Processor<P> {
     /// [`advance`](Self::advance).
     ///
     /// May change: [`next_wake`](Self::next_wake), room, effects (of tasks that expired), events.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// let start = processor.start_next(now).ok_or("there is a job, and a place")?;
+    /// assert_eq!((start.job, start.number), ("job", 1)); // run it, and report `start.attempt`
+    /// assert!(processor.start_next(now).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn start_next(&mut self, now: Instant) -> Option<Start<P>> {
         let now = self.observe_time(now);
@@ -141,6 +152,21 @@ impl<P: Plan> Processor<P> {
     /// schedules), the wakes of subscribers and of sources, what is due of schedules, the request to sweep, and the end.
     ///
     /// May change: the object of the effect. Slots are freed, and with them room.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Effect, Instant, Limits, Offer, Processor, Route, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// let task = processor.submit(now, Offer::new("job", ()).route(Route::Callback(7)), &Terms::new())?;
+    /// processor.cancel(now, task)?;
+    /// while let Some(effect) = processor.poll_effect() {
+    ///     match effect {
+    ///         Effect::Settle(settled) => assert_eq!((settled.callback, settled.job), (Some(7), Some("job"))),
+    ///         _ => unreachable!("nothing else has happened"),
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
         if let Some(settlement) = self.poll_settlement() {

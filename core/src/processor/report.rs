@@ -91,6 +91,18 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: effects (its settlement), [`startable`](Self::startable), room.
     ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// processor.submit(now, Offer::new("job", ()), &Terms::new())?;
+    /// let start = processor.start_next(now).ok_or("nothing to start")?;
+    /// processor.completed(now, start.attempt, start.job.len())?;
+    /// let late = processor.completed(now, start.attempt, 0).unwrap_err(); // it is over
+    /// assert_eq!(late.value, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The attempt is over: the output is handed back.
     #[inline(always)]
@@ -114,6 +126,17 @@ impl<P: Plan> Processor<P> {
     /// a `Retry-After`. A host that knows that no further attempt will help keeps the job.
     ///
     /// May change: as [`completed`](Self::completed), and timers, the last error.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Failure, Instant, Limits, Offer, Processor, Retry, Simple, Terms};
+    /// let now = Instant::ZERO;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
+    /// processor.submit(now, Offer::new("job", ()), &Terms::new().retry(Retry::times(1)))?;
+    /// let start = processor.start_next(now).ok_or("nothing to start")?;
+    /// let verdict = processor.failed(now, start.attempt, "busy", Some(start.job), None, &"busy".into())?;
+    /// assert!(matches!(verdict, Failure::Retrying { value: "busy", .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The attempt is over: error and job are handed back.

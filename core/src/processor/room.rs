@@ -65,6 +65,23 @@ impl<P: Plan> Processor<P> {
     ///
     /// May change: effects, room.
     ///
+    /// ```
+    /// # use plimsoll_core::{Effect, Instant, Limits, Offer, Processor, RoomStatus, Simple, Terms};
+    /// # use core::{num::NonZeroU32, task::Waker};
+    /// let (now, one, mut limits) = (Instant::ZERO, NonZeroU32::MIN, Limits::default());
+    /// (limits.queue, limits.concurrency) = (0, 1);
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(limits, now)?;
+    /// let task = processor.submit(now, Offer::new("first", ()), &Terms::new())?;
+    /// let waits = processor.wait_for_room(now, Waker::noop().clone(), one)?;
+    /// processor.cancel(now, task)?;
+    /// while let Some(effect) = processor.poll_effect() {
+    ///     if let Effect::Wake(waker) = effect { waker.wake() }
+    /// }
+    /// assert!(matches!(processor.rewait(waits, Waker::noop().clone()), RoomStatus::Granted(_)));
+    /// processor.reserved(now, waits).submit(Offer::new("second", ()), &Terms::new())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`WaitRefusal`] with the waiter.
     pub fn wait_for_room(
