@@ -23,8 +23,8 @@ impl<P: Plan> Processor<P> {
     /// processor.submit(now, Offer::new("now", ()), &Terms::new())?;
     /// assert_eq!(processor.next_wake(), Wake::Now(Reason::Start));
     /// let start = processor.start_next(now).ok_or("nothing to start")?;
-    /// processor.submit(now, Offer::new("later", ()), &Terms::new().delay(Duration::from_secs(5)))?;
-    /// assert_eq!(processor.next_wake(), Wake::At(Instant::from_millis(5_000), Reason::Timer));
+    /// processor.submit(now, Offer::new("later", ()), &Terms::new().delay(Duration::from_millis(5)))?;
+    /// assert_eq!(processor.next_wake(), Wake::At(Instant::from_millis(5), Reason::Timer));
     /// # drop(start);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

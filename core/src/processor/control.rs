@@ -24,12 +24,12 @@ impl<P: Plan> Processor<P> {
     /// May change: effects (its settlement; a `Stop` if it runs), the queue, room.
     ///
     /// ```
-    /// # use plimsoll_core::{CancelError, Cancelled, Instant, Limits, Offer, OutcomeKind, Processor, Simple, Terms};
+    /// # use plimsoll_core::{CancelError, Cancelled, Instant, Limits, Offer, Processor, Simple, Terms};
     /// let now = Instant::ZERO;
     /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), now)?;
     /// let task = processor.submit(now, Offer::new("job", ()), &Terms::new())?;
     /// assert_eq!(processor.cancel(now, task)?, Cancelled::Settled);
-    /// assert_eq!(processor.cancel(now, task), Err(CancelError::AlreadySettled(OutcomeKind::Cancelled)));
+    /// assert_eq!(processor.cancel(now, task), Err(CancelError::Settled));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
