@@ -1,6 +1,6 @@
 //! Every file in `examples`, run: each checks what it shows, and prints it.
 
-#![allow(missing_docs, reason = "each recipe says at its head what it is")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

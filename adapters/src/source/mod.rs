@@ -55,7 +55,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let jobs = Jobs(Arc::new(Mutex::new((0..100).collect())));
-//! let builder = Processor::builder().concurrency(4).sources(SourceLimits::new(1));
+//! let builder = Processor::builder().concurrency(4).sources(SourceLimits::new(1).credit(8));
 //! let processor = builder.spawn_on(Thread::start()?, infallible(|job: u32| async move { job }))?;
 //! let (_handle, puller) = processor.source(jobs, Pull::new().credit(8))?; // at most eight of them are here
 //! let unconfirmed = futures::executor::block_on(puller); // or spawn it

@@ -66,7 +66,8 @@ impl<M: Default> Pull<M> {
 
 impl<M> Pull<M> {
     /// Sets how many deliveries may be here at a time, pulled and not confirmed. Default: as many as attempts may run. More
-    /// keeps workers busy while verdicts travel to the engine and back.
+    /// keeps workers busy while verdicts travel to the engine and back; [`SourceLimits::credit`](super::SourceLimits::credit) has to
+    /// allow it, or the source is not opened.
     pub fn credit(self, credit: u32) -> Self {
         Self { credit: Some(credit), ..self }
     }
