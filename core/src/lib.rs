@@ -12,8 +12,8 @@
 //! trait, take the crate `plimsoll`, which does all that is said here and has handlers, handles and callbacks. This crate is
 //! not an executor: it says which attempt is to start, and never polls a future.
 //!
-//! The [guide](guide::driving) builds a host step by step. The feature `testkit` has a reference model and an oracle, to
-//! test a host with.
+//! The [guide](guide::driving) builds a host step by step. The feature `testkit` finds what a host does wrong,
+//! by random scripts on a simulated clock.
 //!
 //! # Six words
 //!
