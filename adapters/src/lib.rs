@@ -138,6 +138,7 @@ mod options;
 mod panics;
 mod park;
 mod permit;
+mod probes;
 mod processor;
 mod readiness;
 mod recipient;
@@ -191,6 +192,7 @@ pub use lanes::lane_key;
 pub use options::Options;
 pub use panics::PanicMessage;
 pub use permit::{Permit, Reserve};
+pub use probes::{NotLive, NotReady};
 pub use processor::{Processor, Report, Shutdown};
 pub use recipient::Callback;
 #[cfg(feature = "smol")]

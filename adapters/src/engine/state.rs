@@ -11,6 +11,7 @@ use super::schedules::Schedules;
 use super::stop_waiters::StopWaiters;
 use super::types::{Machine, Types};
 use super::wake::Wakes;
+use crate::probes::Probes;
 use crate::work::AnyWork;
 
 /// What the lock guards. Nothing in here runs code of a user.
@@ -41,6 +42,9 @@ pub(crate) struct State<W: AnyWork> {
     pub(crate) shutdown: Option<Waker>,
     /// How many submissions may go by the time that the machine was told last.
     pub(super) credit: u32,
+    /// How often the timekeeper has looked at the timers.
+    pub(crate) rounds: u64,
+    pub(crate) probes: Probes,
 }
 
 /// The futures to wake after a hold.
@@ -73,6 +77,8 @@ impl<W: AnyWork> State<W> {
             ending: false,
             shutdown: None,
             credit: 0,
+            rounds: 0,
+            probes: Probes::default(),
         }
     }
 
@@ -139,7 +145,7 @@ impl<W: AnyWork> State<W> {
 
     /// When the timekeeper has to look at the timers next.
     #[inline]
-    pub(super) fn next_deadline(&self) -> Instant {
+    pub(crate) fn next_deadline(&self) -> Instant {
         self.machine.next_timer().map_or(Instant::MAX, |(at, _)| at).min(self.graces.next())
     }
 

@@ -47,6 +47,7 @@ impl<W: AnyWork> Timekeeper<W> {
             if state.ending {
                 return (None, false, Instant::MAX);
             }
+            state.rounds = state.rounds.wrapping_add(1);
             let progress = state.machine.advance(now, TIMERS_A_HOLD);
             let hurried = state.graces.pop_due(now);
             if let Some(place) = hurried {

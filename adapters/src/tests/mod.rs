@@ -55,4 +55,6 @@ fn what_users_hold_is_send_and_sync() {
     check::<crate::Events<Job>>();
     check::<crate::Batch<fn(u8) -> Result<Job, Job>>>();
     check::<crate::Answer<Work>>();
+    check::<crate::NotLive>();
+    check::<crate::NotReady>();
 }

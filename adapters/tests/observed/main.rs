@@ -1,0 +1,11 @@
+//! What a processor shows of itself to those that watch it: probes, metrics and spans.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+
+mod probes;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
