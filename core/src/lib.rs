@@ -326,6 +326,7 @@ mod list;
 mod monitor;
 mod processor;
 mod queue;
+mod refusals;
 mod schedules;
 mod sleeps;
 mod slots;
@@ -373,6 +374,7 @@ pub use processor::{
     TaskView,
 };
 pub use rate::Rate;
+pub use refusals::ByRefusal;
 pub use retry::{Jitter, Retry};
 pub use schedules::{Due, Missed, Overlap, Schedule};
 pub use simple::Simple;

@@ -77,6 +77,7 @@ fn auto_traits_are_pinned() {
     value::<Footprint>();
     value::<Census>();
     value::<Totals>();
+    value::<ByRefusal>();
     value::<Ledger>();
     value::<Remains>();
     value::<Health>();

@@ -23,7 +23,7 @@ use crate::sleeps::Sleeps;
 use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
-use crate::{BuildError, ByOutcome, Instant, Ledger, Limits, Plan, Remains, Totals};
+use crate::{BuildError, ByOutcome, ByRefusal, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 impl<P: Plan> Processor<P> {
     /// Builds a machine for these limits. This is the only call that allocates: exactly [`Limits::footprint`]. First it
@@ -79,6 +79,7 @@ impl<P: Plan> Processor<P> {
             subscribers: Subscribers::new(limits.subscribers, limits.events, limits.origin),
             cache: Cache::new(limits.cache),
             totals: Totals::default(),
+            refusals: ByRefusal::default(),
             settled_since_health: ByOutcome::default(),
             last_health: None,
             ledger,

@@ -122,19 +122,22 @@ impl<P: Plan> Processor<P> {
             answer.refused = answer.refused.or(Some(reason));
             if stops_a_batch(reason) {
                 let behind = places.fold(0, |count, place| count + u64::from(place.is_some()));
-                self.refuse_behind(emitter, behind);
+                self.refuse_behind(emitter, reason, behind);
                 break;
             }
         }
         answer
     }
 
-    /// Counts the tasks of a batch behind the first one without room as refused.
-    fn refuse_behind(&mut self, emitter: EmitterId, behind: u64) {
+    /// Counts the tasks of a batch behind the first one without room as refused, for the same reason.
+    fn refuse_behind(&mut self, emitter: EmitterId, reason: FeedRefusal, behind: u64) {
         if let Some(fed) = self.emitters.fed_mut(emitter) {
             fed.refused = fed.refused.wrapping_add(behind);
             self.totals.offered = self.totals.offered.wrapping_add(behind);
             self.totals.refused = self.totals.refused.wrapping_add(behind);
+            if let FeedRefusal::Task(reason) = reason {
+                self.refusals.add(reason, behind);
+            }
         }
     }
 

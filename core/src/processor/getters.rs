@@ -10,7 +10,7 @@ use crate::lifecycle::State;
 use crate::monitor::Monitor;
 use crate::queue::EVERY_CLASS;
 use crate::task::{Claimant, Pending};
-use crate::{Account, ByOutcome, Census, Health, Hold, Instant, Ledger, Limits, Plan, Totals};
+use crate::{Account, ByOutcome, ByRefusal, Census, Health, Hold, Instant, Ledger, Limits, Plan, Totals};
 
 impl<P: Plan> Processor<P> {
     /// The limits that the machine was built for.
@@ -87,6 +87,12 @@ impl<P: Plan> Processor<P> {
     #[must_use]
     pub const fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// How many tasks were refused for each reason. Their sum is [`Totals::refused`].
+    #[must_use]
+    pub const fn refusals(&self) -> ByRefusal {
+        self.refusals
     }
 
     /// The movements of everything that could leak.

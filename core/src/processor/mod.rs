@@ -89,7 +89,7 @@ use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::subscribers::Subscribers;
 use crate::task::Task;
-use crate::{ByOutcome, Event, Health, Instant, Ledger, Limits, Plan, Remains, Totals};
+use crate::{ByOutcome, ByRefusal, Event, Health, Instant, Ledger, Limits, Plan, Remains, Totals};
 
 pub use control::Cancelled;
 pub use emitter::Batch;
@@ -148,6 +148,7 @@ pub struct Processor<P: Plan> {
     cache: Cache<P::Key, P::Value>,
 
     totals: Totals,
+    refusals: ByRefusal,
     settled_since_health: ByOutcome,
     last_health: Option<Health>,
     ledger: Ledger,

@@ -186,6 +186,7 @@ impl<P: Plan> Processor<P> {
     #[cold]
     pub(super) fn refuse(&mut self, reason: Refusal, offer: Offer<P>) -> Refused<Offer<P>> {
         self.totals.refused = self.totals.refused.wrapping_add(1);
+        self.refusals.add(reason, 1);
         let meta = offer.meta;
         self.publish(|| Event::Refused { meta, reason });
         Refused::new(reason, offer)

@@ -80,7 +80,7 @@ impl Model {
 
     fn feed_batch(&mut self, emitter: EmitterId, offers: &[Option<Offer>]) -> Answer {
         let mut left: Vec<Option<Returned>> = offers.iter().map(|offer| offer.map(Offer::returned)).collect();
-        let (mut admitted, mut looked_at, mut refused) = (0, 0, None);
+        let (mut admitted, mut looked_at, mut refused, mut stopped_by) = (0, 0, None, None);
         let first = offers
             .iter()
             .flatten()
@@ -111,6 +111,7 @@ impl Model {
                 if is_for_its_terms {
                     continue;
                 }
+                stopped_by = Some(reason);
                 break;
             }
             admitted += 1;
@@ -122,6 +123,9 @@ impl Model {
             emitter.fed.refused += behind;
             self.totals.offered += behind;
             self.totals.refused += behind;
+            if let Some(FeedRefusal::Task(reason)) = stopped_by {
+                *self.refusals.entry(reason.name()).or_default() += behind;
+            }
         }
         Answer::Batch { admitted, refused, left }
     }

@@ -7,7 +7,7 @@ use super::{Model, Task};
 use crate::testkit::calls::submissions::Offer;
 use crate::testkit::order::Order;
 use crate::testkit::token::{Kit, Token};
-use crate::{EmitterId, Processor, Route, TaskId, Terms};
+use crate::{EmitterId, Processor, Refusal, Route, TaskId, Terms};
 
 /// Routes and terms, each refused for a reason of its own.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ impl Model {
         found.of("idle", &self.is_quiet(), &machine.is_idle());
         found.of("health later", &self.health(later), &machine.health(later));
         found.of("settled since health", &self.since_health, &machine.settled_since_health());
+        for reason in Refusal::ALL {
+            let count = self.refusals.get(reason.name()).copied().unwrap_or(0);
+            found.of(reason.name(), &count, &machine.refusals().get(reason));
+        }
+        found.of("refusals", &self.totals.refused, &machine.refusals().total());
         found.of("an effect", &has_effect, &machine.has_effect());
         found.of("effects", &if has_effect { pending } else { 0 }, &machine.pending_effects());
         found.of("sweep", &self.sweep_finds(self.now), &machine.sweep_is_due(self.now));

@@ -120,6 +120,7 @@ pub struct Model {
     /// The most at the same time, of each class of the ledger.
     highest: [u32; Ledger::CLASSES],
     totals: Totals,
+    refusals: BTreeMap<&'static str, u64>,
     since_health: ByOutcome,
     last_health: Option<Health>,
     last_error: Option<LastError<u32>>,
@@ -200,6 +201,7 @@ impl Model {
             cache: CacheModel::default(),
             highest: [0; Ledger::CLASSES],
             totals: Totals::default(),
+            refusals: BTreeMap::new(),
             since_health: ByOutcome::default(),
             last_health: None,
             last_error: None,

@@ -107,6 +107,7 @@ impl Model {
 
     pub(super) fn refuse(&mut self, meta: u32, reason: Refusal) {
         super::one(&mut self.totals.refused);
+        super::one(self.refusals.entry(reason.name()).or_default());
         self.publish(|_| Event::Refused { meta, reason });
     }
 
