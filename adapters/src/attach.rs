@@ -150,9 +150,9 @@ impl<W: AnyWork, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
             Ok(terms) => terms,
             Err(reason) => return Err(Refused::new(reason, job)),
         };
-        let now = shared.now();
-        let fed = shared.act(|machine| machine.feed(now, id, Offer::new(job, meta), &terms));
-        fed.map(drop).map_err(|refused| refused.map(|offer| offer.job))
+        let (now, offer) = (shared.now(), Offer::new(shared.carry(job), meta));
+        let fed = shared.act(|machine| machine.feed(now, id, offer, &terms));
+        fed.map(drop).map_err(|refused| refused.map(|offer| offer.job.into_job()))
     }
 
     fn feed_batch(&self, jobs: Vec<W::Job>) -> Result<(), Refused<Vec<W::Job>, FeedRefusal>> {
@@ -166,7 +166,7 @@ impl<W: AnyWork, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
             let mut without_terms = None;
             for job in jobs.by_ref().take(FED_A_HOLD) {
                 match self.terms(&job) {
-                    Ok((meta, terms)) => offers.push(Some((Offer::new(job, meta), terms))),
+                    Ok((meta, terms)) => offers.push(Some((Offer::new(shared.carry(job), meta), terms))),
                     Err(reason) => {
                         without_terms = Some((reason, job));
                         break;
@@ -178,7 +178,7 @@ impl<W: AnyWork, F: Fn(&W::Job) -> Options<W::Meta>> Feeder<W, F> {
             let (reason, without_terms) = without_terms.unzip();
             let reason = fed.refused.or(reason);
             if let Some(reason) = reason {
-                let left = offers.into_iter().flatten().map(|(offer, _)| offer.job);
+                let left = offers.into_iter().flatten().map(|(offer, _)| offer.job.into_job());
                 let value = left.chain(without_terms).chain(jobs).collect();
                 return Err(Refused::new(reason, value));
             }

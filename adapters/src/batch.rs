@@ -6,6 +6,7 @@ use std::sync::Arc;
 use plimsoll_core::{BuildError, Refusal, Route, Terms};
 
 use crate::access::Access;
+use crate::carried::Carried;
 use crate::engine::machine::{MOST_A_HOLD, Shared};
 use crate::options::Options;
 use crate::permit::{Permit, refusal_of};
@@ -61,12 +62,12 @@ impl<W: AnyWork> Access<W> {
 }
 
 /// Jobs that were pulled, with their metadata: at most as many as are taken in during one hold.
-pub(crate) type Pulled<W> = Vec<(<W as AnyWork>::Job, <W as AnyWork>::Meta)>;
+pub(crate) type Pulled<W> = Vec<(Carried<<W as AnyWork>::Job>, <W as AnyWork>::Meta)>;
 
 /// Room for as many as are pulled at a time, where there are never more than these.
 pub(crate) fn room_to_pull<W: AnyWork>(most: u32) -> Result<Pulled<W>, BuildError> {
     let (mut pulled, most) = (Vec::new(), most.min(MOST_A_HOLD) as usize);
-    let bytes = most.saturating_mul(size_of::<(W::Job, W::Meta)>());
+    let bytes = most.saturating_mul(size_of::<(Carried<W::Job>, W::Meta)>());
     pulled.try_reserve_exact(most).map_err(|_| BuildError::Memory { bytes })?;
     Ok(pulled)
 }
@@ -137,10 +138,12 @@ impl<'a, W: AnyWork> Batch<'a, W> {
         let places = permit.places();
         pulled.extend(jobs.by_ref().take(places as usize).map(|job| {
             let meta = meta(&job);
-            (job, meta)
+            (self.shared.carry(job), meta)
         }));
         let was_last = pulled.len() < places as usize;
-        submitted.stopped = permit.offer_many(pulled.drain(..), route, terms, &mut submitted.refused);
+        let mut refused = Vec::new();
+        submitted.stopped = permit.offer_many(pulled.drain(..), route, terms, &mut refused);
+        submitted.refused.extend(refused.into_iter().map(Carried::into_job));
         *self.pulled = pulled;
         let tasks = places.saturating_sub(permit.places());
         self.most = self.most.saturating_sub(tasks);

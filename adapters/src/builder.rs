@@ -1,5 +1,6 @@
 //! What a processor is to be like.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use plimsoll_core::{InvalidLimits, Limits, Priority, Retry, Timeouts};
 use crate::cache::{Cache, CachePart, NoCache};
 use crate::engine::base::{MOST_IN_HAND, Shape};
 use crate::engine::machine::MOST_WORKERS;
+use crate::meter::Metering;
 use crate::options::Defaults;
 use crate::processor::Processor;
 use crate::runtime::Threads;
@@ -69,6 +71,8 @@ pub struct Builder<R = Once> {
     pub(crate) cache: Arc<dyn CachePart>,
     pub(crate) defaults: Defaults,
     pub(crate) cancel_grace: Duration,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) metering: Metering,
     prefetch: Option<u32>,
     mode: PhantomData<fn() -> R>,
 }
@@ -76,14 +80,16 @@ pub struct Builder<R = Once> {
 /// A further builder with the same settings. A cache goes to the processor that is built first.
 impl<R> Clone for Builder<R> {
     fn clone(&self) -> Self {
-        let &Self { limits, defaults, cancel_grace, prefetch, mode, .. } = self;
-        Self { limits, cache: self.cache.clone(), defaults, cancel_grace, prefetch, mode }
+        let &Self { limits, defaults, cancel_grace, metering, prefetch, mode, .. } = self;
+        let (cache, name) = (self.cache.clone(), self.name.clone());
+        Self { limits, cache, defaults, cancel_grace, name, metering, prefetch, mode }
     }
 }
 
 impl<R> fmt::Debug for Builder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("name", &self.name)
             .field("limits", &self.limits)
             .field("cache", &self.cache.limits())
             .field("defaults", &self.defaults)
@@ -107,6 +113,8 @@ impl Builder {
             cache: Arc::new(NoCache),
             defaults: Defaults::default(),
             cancel_grace: Duration::ZERO,
+            name: Cow::Borrowed("plimsoll"),
+            metering: Metering::OFF,
             prefetch: None,
             mode: PhantomData,
         }
@@ -114,6 +122,51 @@ impl Builder {
 }
 
 impl<R> Builder<R> {
+    /// Sets the name of the processor (default: `plimsoll`), which its metrics and its spans have, and
+    /// [`Access::name`](crate::Access::name) returns. Give each processor of a program a name of its own. Metrics are
+    /// described at `Builder::metrics`, of the feature `metrics`.
+    ///
+    /// # Spans
+    ///
+    /// With the feature `tracing` each attempt at a task has a span of the [`tracing`](https://docs.rs/tracing) facade,
+    /// called `process`, of the target `plimsoll` and the level `INFO`. The handler is called in it, and its future
+    /// polled and dropped. (The future of a [batch function](crate::batched) is polled in the span of one of its
+    /// attempts.) Its fields:
+    ///
+    /// | field | what it is |
+    /// |---|---|
+    /// | `otel.name` | `process` and the name of the processor |
+    /// | `otel.kind` | `consumer` if the task came from a [durable source](crate::source), else `internal` |
+    /// | `otel.status_code` | `ERROR` if the attempt failed, panicked or was timed out |
+    /// | `task.id`, `task.attempt` | [`TaskId::to_bits`](crate::TaskId::to_bits), and which attempt at the task, from 1 |
+    /// | `task.queue_time` | seconds from the submission to this attempt, delay and earlier attempts included |
+    /// | `task.outcome` | how the attempt ended: `completed`, `failed`, `snoozed`, `panicked`, or `timed_out` or `cancelled` if it was asked to stop |
+    ///
+    /// The span has no parent. It *follows from* the span in which the task was submitted, or, where the submission
+    /// waits for room, in which its future was polled when there was some: the attempt is neither a part of what the
+    /// submitter does meanwhile, nor of what its worker does otherwise. The submitter's span is kept open for that,
+    /// until the task is settled at the latest.
+    ///
+    /// Where no subscriber is interested in spans of the target `plimsoll`, a submission and an attempt each cost one
+    /// check of that. Otherwise nothing is allocated but by the subscriber; and once a submitter's span was captured,
+    /// each settled task is handed out before anybody has its result, which costs as much as
+    /// [`on_settled`](crate::Processor::on_settled). The feature makes the slot of a task 56 bytes larger.
+    ///
+    /// ```
+    /// use plimsoll::{Processor, Thread, infallible};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor =
+    ///     Processor::builder().name("doubles").spawn_on(Thread::start()?, infallible(|n: u64| async move { n * 2 }))?;
+    /// assert_eq!(processor.name(), "doubles");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// The time-outs of tasks whose [`Options`](crate::Options) name none: for one stay in the queue, an attempt, the whole task,
     /// and silence. Default: none. A task that waits too long settles as [`TaskError::Expired`](crate::TaskError::Expired), and one
     /// that takes too long as [`TaskError::TimedOut`](crate::TaskError::TimedOut). Zero is refused when building.
@@ -259,8 +312,8 @@ impl<R> Builder<R> {
     /// ```
     pub fn retry(mut self, retry: Retry) -> Builder<Cloning> {
         self.defaults.retry = retry;
-        let Self { limits, cache, defaults, cancel_grace, prefetch, .. } = self;
-        Builder { limits, cache, defaults, cancel_grace, prefetch, mode: PhantomData }
+        let Self { limits, cache, defaults, cancel_grace, name, metering, prefetch, .. } = self;
+        Builder { limits, cache, defaults, cancel_grace, name, metering, prefetch, mode: PhantomData }
     }
 
     /// Makes a cache a part of the processor: it is swept with the results, counted in census and ledger, and emptied for good

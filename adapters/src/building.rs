@@ -234,8 +234,8 @@ impl<R> Builder<R> {
         if !self.cache.begin(clock.clone(), seed()) {
             return Err(BuildError::Cache);
         }
-        let Self { defaults, cache, cancel_grace: grace, .. } = self;
-        Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace })
+        let Self { defaults, cache, cancel_grace: grace, name, metering, .. } = self;
+        Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace, name, metering })
     }
 }
 

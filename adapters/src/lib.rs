@@ -115,6 +115,7 @@ mod batched;
 mod builder;
 mod building;
 mod cache;
+mod carried;
 mod completions;
 #[cfg(any(feature = "conformance", test))]
 pub mod conformance;
@@ -133,6 +134,8 @@ mod handler;
 mod idle;
 mod inspect;
 mod lanes;
+#[cfg_attr(not(feature = "metrics"), path = "unmetered.rs")]
+mod meter;
 mod observation;
 mod options;
 mod panics;
@@ -163,6 +166,8 @@ mod task_error;
 mod test_context;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(feature = "tracing"), path = "untraced.rs")]
+mod trace;
 mod wait;
 mod when;
 mod work;
@@ -189,6 +194,8 @@ pub use handler::{Handler, InfallibleHandler, NeverFails, Run, TypedHandler, inf
 pub use idle::Idle;
 pub use inspect::Inspection;
 pub use lanes::lane_key;
+#[cfg(feature = "metrics")]
+pub use meter::DURATION_BOUNDS;
 pub use options::Options;
 pub use panics::PanicMessage;
 pub use permit::{Permit, Reserve};
@@ -217,11 +224,11 @@ pub use when::{Due, ScheduleStats, When};
 pub use work::{AnyWork, LocalWork, SendWork, Work};
 
 pub use plimsoll_core::{
-    Account, AttachRefusal, AttemptId, BuildError, ByOutcome, CacheLimits, CacheStats, CancelError,
-    CancelReason, Cancelled, Census, Drain, EmitterId, ErrorKind, Event, Fed, FeedRefusal, Health, Hold,
-    HoldRefusal, Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger, Limits,
-    Message, Missed, OutcomeKind, Overflow, Overlap, Phase, Policy, Priority, PriorityRefusal, Progress,
-    Rate, Refusal, Refused, Remains, ReserveRefusal, ResultLimits, Retry, Schedule, ScheduleId,
+    Account, AttachRefusal, AttemptId, BuildError, ByOutcome, ByRefusal, CacheLimits, CacheStats,
+    CancelError, CancelReason, Cancelled, Census, Drain, EmitterId, ErrorKind, Event, Fed, FeedRefusal,
+    Health, Hold, HoldRefusal, Instant, InvalidLimits, Jitter, Lane, LaneLimits, LaneView, LastError, Ledger,
+    Limits, Message, Missed, OutcomeKind, Overflow, Overlap, Phase, Policy, Priority, PriorityRefusal,
+    Progress, Rate, Refusal, Refused, Remains, ReserveRefusal, ResultLimits, Retry, Schedule, ScheduleId,
     ScheduleRefusal, Scope, SleepRefusal, Stage, SubscribeRefusal, TaskId, TaskView, Timeouts, Times, Totals,
     Unique,
 };

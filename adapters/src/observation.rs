@@ -1,6 +1,6 @@
 //! Watching a processor: its events, its state in numbers, and the proof that nothing leaks.
 
-use plimsoll_core::{Census, Health, LastError, Ledger, Limits, Phase, SubscribeRefusal, Totals};
+use plimsoll_core::{ByRefusal, Census, Health, LastError, Ledger, Limits, Phase, SubscribeRefusal, Totals};
 
 use crate::access::Access;
 use crate::subscription::Subscription;
@@ -113,6 +113,11 @@ impl<W: AnyWork> Access<W> {
         self.shared.read(|machine| machine.totals())
     }
 
+    /// How many tasks were refused for each reason, as far as that was the machine's to say.
+    pub fn refusals(&self) -> ByRefusal {
+        self.shared.read(|machine| machine.refusals())
+    }
+
     /// The movements of every class of things that could leak.
     pub fn ledger(&self) -> Ledger {
         let mut ledger = self.shared.read(|machine| machine.ledger());
@@ -133,6 +138,11 @@ impl<W: AnyWork> Access<W> {
     /// How many more tasks without a delay would be taken in now. Places that permits hold are taken.
     pub fn free_room(&self) -> u32 {
         self.shared.read(|machine| machine.free_room())
+    }
+
+    /// What it is [called](crate::Builder::name).
+    pub fn name(&self) -> &str {
+        &self.shared.name
     }
 
     /// The time on the processor's clock, after its end too.

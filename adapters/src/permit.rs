@@ -13,6 +13,7 @@ use plimsoll_core::{
 };
 
 use crate::access::Access;
+use crate::carried::Carried;
 use crate::engine::machine::Shared;
 use crate::engine::types::{Machine, OfferOf};
 use crate::recipient::Recipient;
@@ -170,10 +171,10 @@ impl<W: AnyWork> Permit<W> {
     #[inline]
     pub(crate) fn offer_many(
         &mut self,
-        jobs: impl Iterator<Item = (W::Job, W::Meta)>,
+        jobs: impl Iterator<Item = (Carried<W::Job>, W::Meta)>,
         route: impl Fn() -> Route<Recipient<W>>,
         terms: &Terms,
-        refused: &mut Vec<W::Job>,
+        refused: &mut Vec<Carried<W::Job>>,
     ) -> Option<Refusal> {
         let (id, count) = self.held?;
         let (now, mut used, mut reason) = (self.shared.now(), 0, None);

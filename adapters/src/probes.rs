@@ -24,16 +24,16 @@ const FREE_PART: u32 = 10;
 pub enum NotLive {
     /// It has ended, or its runtime has dropped it: it will never do anything again.
     Ended,
-    /// Time stands still for it: what was due so long ago has not happened. Its runtime has stopped, or all of its threads are
-    /// blocked, by a handler that never yields for instance.
+    /// Time stands still for it: what was due so long ago has not happened. Its runtime has stopped, or all of its
+    /// threads are blocked, by a handler that never yields for instance.
     Late {
         /// How long ago a probe first saw that something was due, with nothing done about it since.
         time: Duration,
     },
     /// Every place of the concurrency limit is held by an attempt that has hung, and none has been started for so long.
     Stuck {
-        /// How many attempts hold a place: those that still run although their task is settled, and those that were reported
-        /// as slow.
+        /// How many attempts hold a place: those that still run although their task is settled, and those that were
+        /// reported as slow.
         attempts: u32,
         /// How long ago a probe first saw that, with no attempt started since.
         time: Duration,
@@ -112,8 +112,8 @@ struct Standstill {
 }
 
 impl Standstill {
-    /// For how long it has lasted if `is_so` now, in a place where the last probe has left it. Not at all, if the count has
-    /// changed since then.
+    /// For how long it has lasted if `is_so` now, in a place where the last probe has left it. Not at all, if the count
+    /// has changed since then.
     fn lasts(place: &mut Option<Self>, is_so: bool, count: u64, now: Instant) -> Duration {
         let last = place.filter(|last| last.count == count).unwrap_or(Self { since: now, count });
         *place = is_so.then_some(last);
@@ -122,25 +122,27 @@ impl Standstill {
 }
 
 impl<W: AnyWork> Access<W> {
-    /// Whether the processor still gets anywhere: a liveness probe, upon which whoever supervises the process starts it again.
+    /// Whether the processor still gets anywhere: a liveness probe, upon which whoever supervises the process starts it
+    /// again.
     ///
     /// It is live as long as
     /// - it has not ended. A processor that drains is live;
-    /// - what is due is done: the timekeeper looks at the timers when one is due. The
-    ///   [health check](crate::Builder::health_every) is such a timer, and so with one a runtime that has stopped, or whose threads
-    ///   are all blocked, is always noticed. Without one that is noticed only while some other timer is armed, a task's time-out
-    ///   for instance;
+    /// - what is due is done: the timekeeper looks at the timers when one is due. The [health
+    ///   check](crate::Builder::health_every) is such a timer, and so with one a runtime that has stopped, or whose
+    ///   threads are all blocked, is always noticed. Without one that is noticed only while some other timer is armed,
+    ///   a task's time-out for instance;
     /// - not every place is held by attempts that have hung. Those are attempts that were asked to stop and still run
     ///   ([`Health::orphans`](crate::Health::orphans)), also where as many of them as
-    ///   [`Limits::orphans`](crate::Limits::orphans) allows keep others from starting, and attempts that were reported as
-    ///   [slow](crate::Builder::slow_after).
+    ///   [`Limits::orphans`](crate::Limits::orphans) allows keep others from starting, and attempts that were reported
+    ///   as [slow](crate::Builder::slow_after).
     ///
-    /// It takes two probes to see either of the last two, the second more than three health periods (without one, thirty seconds)
-    /// after the first, with no timer looked at, or no attempt started, in between. So a process that was suspended is not taken
-    /// for dead. Ask it regularly, at least once in that time.
+    /// It takes two probes to see either of the last two, the second more than three health periods (without one,
+    /// thirty seconds) after the first, with no timer looked at, or no attempt started, in between. So a process that
+    /// was suspended is not taken for dead. Ask it regularly, at least once in that time.
     ///
-    /// So a handler that hangs is noticed where its tasks have a time-out or a soft limit. The soft limit should then be longer
-    /// than any attempt that is well: where all places are held by attempts beyond it for that long, this says so.
+    /// So a handler that hangs is noticed where its tasks have a time-out or a soft limit. The soft limit should then
+    /// be longer than any attempt that is well: where all places are held by attempts beyond it for that long, this
+    /// says so.
     ///
     /// O(1), one short hold of the machine's lock, no allocation. For two probes of a processor behind a web server:
     ///
@@ -180,9 +182,10 @@ impl<W: AnyWork> Access<W> {
         self.shared.lock().check_live(now)
     }
 
-    /// Whether the processor is to be sent work: a readiness probe. It is ready while it is open, not paused, and has room for a
-    /// task. Once a probe has found it full, it is ready again when a tenth of its queue is free, so that a queue that is full now
-    /// and then doesn't make it come and go. A [hold](Self::hold), a rate and paused classes leave it ready.
+    /// Whether the processor is to be sent work: a readiness probe. It is ready while it is open, not paused, and has
+    /// room for a task. Once a probe has found it full, it is ready again when a tenth of its queue is free, so that a
+    /// queue that is full now and then doesn't make it come and go. A [hold](Self::hold), a rate and paused classes
+    /// leave it ready.
     ///
     /// O(1), one short hold of the machine's lock, no allocation. [`is_live`](Self::is_live) has an example.
     ///

@@ -4,6 +4,7 @@ use std::fmt;
 
 use plimsoll_core::{Instant, OutcomeKind, Plan, TaskId, Times};
 
+use crate::carried::Carried;
 use crate::panics::PanicMessage;
 use crate::task_error::{TaskResult, result_of};
 use crate::work::AnyWork;
@@ -27,14 +28,20 @@ pub struct Settlement<W: AnyWork> {
 }
 
 impl<W: AnyWork> Settlement<W> {
-    /// With what the machine hands out, but for the callback.
+    /// With what the machine hands out, but for the callback and the origin. Under a lock only where that has no span.
     #[inline]
     pub(crate) fn of<P>(settlement: plimsoll_core::Settlement<P>) -> Self
     where
-        P: Plan<Job = W::Job, Output = W::Output, Error = W::Error, Panic = PanicMessage, Meta = W::Meta>,
+        P: Plan<
+                Job = Carried<W::Job>,
+                Output = W::Output,
+                Error = W::Error,
+                Panic = PanicMessage,
+                Meta = W::Meta,
+            >,
     {
         let plimsoll_core::Settlement { task, meta, attempts, outcome, job, times, .. } = settlement;
-        Self { task, meta, attempts, result: result_of(outcome), job, times }
+        Self { task, meta, attempts, result: result_of(outcome), job: job.map(Carried::into_job), times }
     }
 
     /// A settlement of the first attempt at a task, without its job, all at instant zero, for a test of a callback.

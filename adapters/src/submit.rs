@@ -35,7 +35,7 @@ impl<W: AnyWork> Access<W> {
         W::Meta: Default,
     {
         let (shared, terms) = (&self.shared, &self.shared.terms);
-        let offer = Offer::new(job, W::Meta::default()).route(Route::Handle);
+        let offer = Offer::new(shared.carry(job), W::Meta::default()).route(Route::Handle);
         let submitted = shared.submit(terms, |machine, now| machine.submit(now, offer, terms));
         Ok(Handle::new(shared.clone(), submitted.map_err(only_job)?))
     }

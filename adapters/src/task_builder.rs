@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use plimsoll_core::{Lane, Offer, Plan, Priority, Refused, Retry, Route, TaskId, Timeouts, Unique};
 
+use crate::carried::Carried;
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
 use crate::engine::types::OfferOf;
@@ -251,7 +252,7 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
                     // It was just made.
                     _ => W::Sharing::ignore(),
                 };
-                (job, callback)
+                (job.into_job(), callback)
             })
         })
     }
@@ -325,7 +326,7 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
 
     fn offer(self, route: Route<Recipient<W>>) -> Result<TaskId, Refused<OfferOf<W>>> {
         let Self { room, job, options } = self;
-        let offer = Offer::new(job, options.meta).route(route);
+        let offer = Offer::new(room.shared().carry(job), options.meta).route(route);
         let terms = match room.shared().defaults.with(&options) {
             Ok(terms) => terms,
             Err(reason) => return Err(Refused::new(reason, offer)),
@@ -337,9 +338,9 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
     }
 }
 
-/// Leaves the route behind: it has no callback.
-pub(crate) fn only_job<P: Plan>(refused: Refused<Offer<P>>) -> Refused<P::Job> {
-    refused.map(|offer| offer.job)
+/// Leaves the route behind, which has no callback, and the origin. Not to be called under a lock.
+pub(crate) fn only_job<P: Plan<Job = Carried<J>>, J>(refused: Refused<Offer<P>>) -> Refused<J> {
+    refused.map(|offer| offer.job.into_job())
 }
 
 impl<W: AnyWork> fmt::Debug for TaskBuilder<'_, W> {

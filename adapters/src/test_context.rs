@@ -9,10 +9,12 @@ use plimsoll_core::{
     Terms,
 };
 
+use crate::carried::Carried;
 use crate::context::Context;
 use crate::engine::attempt_host::{Again, AttemptHost};
 use crate::engine::signals::Signals;
 use crate::engine::types::{Machine, Types};
+use crate::trace::Origin;
 
 impl<M: Copy + Send + Default + 'static> Context<M> {
     /// A context for a test of a handler, of the first attempt and with default metadata: see
@@ -59,7 +61,13 @@ fn running<M: Copy>(meta: M) -> (Machine<Tested<M>>, Start<Types<Tested<M>>>) {
     (limits.queue, limits.concurrency, limits.delayed) = (0, 1, 0);
     (limits.waiters, limits.emitters, limits.subscribers, limits.events) = (0, 0, 0, 1);
     let mut machine = Machine::new(limits, Instant::ZERO).expect("a machine");
-    machine.submit(Instant::ZERO, Offer::new((), meta), &Terms::new()).expect("a task");
+    machine
+        .submit(
+            Instant::ZERO,
+            Offer::new(Carried::new((), Origin::inside(Instant::ZERO)), meta),
+            &Terms::new(),
+        )
+        .expect("a task");
     let start = machine.start_next(Instant::ZERO).expect("an attempt");
     (machine, start)
 }

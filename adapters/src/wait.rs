@@ -11,6 +11,7 @@ use plimsoll_core::{Offer, Refusal, Refused, Route, TaskId, Terms};
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
 use crate::permit::{Permit, Reserve, refusal_of};
+use crate::task_builder::only_job;
 use crate::work::AnyWork;
 
 /// Submits a job as soon as there is room. See [`TaskBuilder::submit_wait`](crate::TaskBuilder::submit_wait).
@@ -53,9 +54,9 @@ impl<W: AnyWork> SubmitWait<W> {
     #[inline]
     fn arrive(&self, shared: &Shared<W>, job: W::Job) -> Result<TaskId, (Refusal, W::Job)> {
         let terms = self.terms.as_ref().unwrap_or(&shared.terms);
-        let offer = Offer::new(job, self.meta).route(Route::Handle);
+        let offer = Offer::new(shared.carry(job), self.meta).route(Route::Handle);
         let submitted = shared.submit(terms, |machine, now| machine.try_submit(now, offer, terms));
-        submitted.map_err(|refused| (refused.reason, refused.into_value().job))
+        submitted.map_err(|refused| (refused.reason, refused.into_value().job.into_job()))
     }
 
     /// Waits for room.
@@ -73,9 +74,9 @@ impl<W: AnyWork> SubmitWait<W> {
 
     fn submit_with(&self, mut permit: Permit<W>, shared: &Arc<Shared<W>>, job: W::Job) -> Answer<W> {
         let terms = self.terms.as_ref().unwrap_or(&shared.terms);
-        match permit.offer(Offer::new(job, self.meta).route(Route::Handle), terms) {
+        match permit.offer(Offer::new(shared.carry(job), self.meta).route(Route::Handle), terms) {
             Ok(task) => Ok(Handle::new(shared.clone(), task)),
-            Err(refused) => Err(refused.map(|offer| offer.job)),
+            Err(refused) => Err(only_job(refused)),
         }
     }
 }

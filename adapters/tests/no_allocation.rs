@@ -84,6 +84,10 @@ fn memory() {
     the_footprint_is_exact();
     a_default_processor_is_small();
     a_thousand_processors_leave_nothing();
+    #[cfg(feature = "metrics")]
+    a_task_that_is_measured_allocates_nothing();
+    #[cfg(feature = "tracing")]
+    a_task_that_is_traced_allocates_nothing();
 }
 
 /// A block of 31 slots of `concurrent-queue`, in which smol's executor keeps what is to run, and a link.
@@ -240,6 +244,69 @@ fn a_task_that_stays_on_its_thread_allocates_nothing() {
     assert_eq!(all, 0);
 }
 
+/// With a recorder that does nothing.
+#[cfg(feature = "metrics")]
+fn a_task_that_is_measured_allocates_nothing() {
+    let processor = builder().metrics().spawn_on(plimsoll::Thread::start().unwrap(), number).unwrap();
+    assert_eq!(block_on(allocations(&processor, 200)).0, 0);
+}
+
+/// With a subscriber that keeps nothing, from within a span of it. For good: what comes after this is traced too.
+#[cfg(feature = "tracing")]
+fn a_task_that_is_traced_allocates_nothing() {
+    tracing::subscriber::set_global_default(silent::Silent::default()).unwrap();
+    let span = tracing::info_span!("submitter");
+    let processor = numbers(plimsoll::Thread::start().unwrap());
+    assert_eq!(span.in_scope(|| block_on(allocations(&processor, 200))).0, 0);
+    assert!(silent::spans() > 1_000);
+}
+
+#[cfg(feature = "tracing")]
+mod silent {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+    use tracing_core::span::Current;
+
+    /// Has every call in the same span.
+    #[derive(Default)]
+    pub(super) struct Silent(OnceLock<&'static Metadata<'static>>);
+
+    static SPANS: AtomicU32 = AtomicU32::new(0);
+
+    pub(super) fn spans() -> u32 {
+        SPANS.load(SeqCst)
+    }
+
+    impl Subscriber for Silent {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+            SPANS.fetch_add(1, SeqCst);
+            self.0.get_or_init(|| attributes.metadata());
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {}
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+
+        fn current_span(&self) -> Current {
+            self.0.get().map_or_else(Current::none, |metadata| Current::new(Id::from_u64(1), metadata))
+        }
+    }
+}
+
 /// A runtime that allocates nothing, and drops what it is to run.
 struct Never;
 
@@ -341,7 +408,9 @@ fn a_default_processor_is_small() {
     let builder = Processor::builder();
     let handler = number::<plimsoll::AnyThread>;
     let footprint = builder.footprint(&plimsoll::Thread::start().unwrap(), &handler);
-    assert!(footprint.total() < 576 * 1_024, "{footprint:?}");
+    // A span's handle with each task.
+    let most = if cfg!(feature = "tracing") { 768 } else { 576 };
+    assert!(footprint.total() < most * 1_024, "{footprint:?}");
 }
 
 fn a_thousand_processors_leave_nothing() {

@@ -25,7 +25,8 @@ impl Refusal {
         Self::ZeroTimeout,
     ];
 
-    /// The reason in a few lower case words, such as `lane full`. [`Display`](core::fmt::Display) says what to do about it.
+    /// The reason in a few lower case words, such as `lane full`. [`Display`](core::fmt::Display) says what to do about
+    /// it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -5,10 +5,12 @@ use plimsoll_core::{Instant, Offer, Phase, Refused, Route, ScheduleId, ScheduleR
 use super::machine::Shared;
 use super::schedules::{Entry, MakerOf, Runner, ScheduleKey};
 use super::state::State;
+use crate::carried::Carried;
 use crate::options::Options;
 use crate::panics::{catch, discard_panic};
 use crate::recipient::{Inside, Recipient};
 use crate::task_builder::only_job;
+use crate::trace::Origin;
 use crate::when::{Due, ScheduleStats, When};
 use crate::work::AnyWork;
 
@@ -170,7 +172,7 @@ impl<W: AnyWork> State<W> {
                     true => Route::Nowhere,
                     false => Route::Callback(Recipient::Inside(Inside::Schedule(key))),
                 };
-                let offer = Offer::new(job, entry.meta).route(route);
+                let offer = Offer::new(Carried::new(job, Origin::inside(now)), entry.meta).route(route);
                 let submitted = match entry.terms {
                     Ok(terms) => self.machine.submit(now, offer, &terms),
                     Err(reason) => Err(Refused::new(reason, offer)),
@@ -183,6 +185,7 @@ impl<W: AnyWork> State<W> {
                     Err(back) => {
                         entry.stats.refused = entry.stats.refused.saturating_add(1);
                         entry.stats.last_refusal = Some(back.reason);
+                        // Its origin is no span.
                         refused = Some(only_job(back).into_value());
                     }
                 }

@@ -16,6 +16,7 @@ use super::state::State;
 use super::stop_waiters::StopWakers;
 use super::types::Types;
 use super::workers::Duty;
+use crate::carried::Carried;
 use crate::panics::{catch, discard_panic};
 use crate::recipient::{Inside, Recipient};
 use crate::settlement::Settlement;
@@ -37,6 +38,8 @@ pub(super) struct Aftermath<W: AnyWork> {
 enum Action<W: AnyWork> {
     /// Expired values are to be freed.
     Sweep,
+    /// Metrics are to be published.
+    Publish,
     /// Any effect but a waker or an attempt that is to stop.
     Effect(Effect<Types<W>>),
     /// A settlement that nobody wants is to be dropped.
@@ -82,7 +85,7 @@ impl<W: AnyWork> Aftermath<W> {
     pub(super) fn may_wake(&self, has_hook: bool) -> bool {
         let may_action = match &self.action {
             Some(Action::Effect(effect)) => calls_back(effect, has_hook) || matches!(effect, Effect::Drained),
-            Some(Action::Sweep | Action::Drop(_)) | None => false,
+            Some(Action::Sweep | Action::Publish | Action::Drop(_)) | None => false,
         };
         may_action || !self.wakers.is_empty() || !self.stop_wakers.is_empty()
     }
@@ -106,6 +109,11 @@ impl<W: AnyWork> State<W> {
     #[inline]
     fn complete_next(&mut self, key: QueueKey, aftermath: &mut Aftermath<W>) {
         let Some(settlement) = self.machine.poll_settlement() else { return };
+        if settlement.job.as_ref().is_some_and(|carried| carried.origin.has_span()) {
+            // That is dropped without the lock.
+            aftermath.action = Some(Action::Effect(Effect::Settle(settlement)));
+            return;
+        }
         match self.completions.push(key, Settlement::of(settlement)) {
             Ok(Some(waker)) => aftermath.wakers.push(waker),
             Ok(None) => {}
@@ -117,7 +125,7 @@ impl<W: AnyWork> State<W> {
     /// completion queues get theirs; the end is noted. Whether there was any.
     #[inline]
     pub(super) fn take_effects(&mut self, shared: &Shared<W>, aftermath: &mut Aftermath<W>) -> bool {
-        let (mut completed, has_hook) = (0, shared.hook.is_set());
+        let (mut completed, has_hook) = (0, shared.shows_settled());
         while aftermath.has_room() && completed < EFFECTS_A_HOLD {
             if let Some(key) = self.next_queue(has_hook) {
                 completed += 1;
@@ -129,7 +137,7 @@ impl<W: AnyWork> State<W> {
                 Some(Effect::Stop(stop)) => {
                     let Some(place) = self.place_of(stop.attempt) else { continue };
                     let grace = !self.ending && self.graces.is_given();
-                    if !shared.signals.stop(place, stop.attempt, grace) {
+                    if !shared.signals.stop(place, stop.attempt, grace, stop.why) {
                         continue;
                     }
                     if grace {
@@ -156,7 +164,11 @@ impl<W: AnyWork> State<W> {
                 }
                 None if self.has_idle_waiter_to_wake() => aftermath.wakers.extend(self.take_idle_waiter()),
                 None => {
-                    aftermath.action = self.sweeping.then_some(Action::Sweep);
+                    aftermath.action = if self.publishing.take_due() {
+                        Some(Action::Publish)
+                    } else {
+                        self.sweeping.then_some(Action::Sweep)
+                    };
                     return completed > 0 || !aftermath.is_empty() || !aftermath.stopping.is_empty();
                 }
             }
@@ -179,6 +191,7 @@ impl<W: AnyWork> Shared<W> {
         }
         match aftermath.action.take() {
             Some(Action::Sweep) => self.sweep(),
+            Some(Action::Publish) => self.publish_metrics(),
             Some(Action::Effect(effect)) => self.perform_effect(effect),
             Some(Action::Drop(unwanted)) => self.discard_settlement(unwanted),
             None => {}
@@ -296,11 +309,19 @@ impl<W: AnyWork> Shared<W> {
         if has_panicked {
             self.note_panics(1);
         }
-        self.discard(job);
-        self.discard(copy);
+        self.discard_carried(job);
+        self.discard_carried(copy);
         self.discard(output);
         self.discard(error);
         self.discard(handler);
+    }
+
+    /// Drops a job and its origin, each on its own.
+    fn discard_carried(&self, carried: Option<Carried<W::Job>>) {
+        if let Some(Carried { job, origin }) = carried {
+            self.discard(job);
+            self.discard(origin);
+        }
     }
 
     /// Drops a value; a panic of it is caught and counted.

@@ -126,6 +126,7 @@ impl<W: AnyWork, H, F> Engine<W, H, F> {
         let timer = shared.lock_timer().take();
         shared.discard(timer);
         shared.close_cache();
+        shared.publish_metrics();
     }
 }
 

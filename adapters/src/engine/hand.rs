@@ -330,7 +330,7 @@ impl<W: AnyWork, H, F> Hand<W, H, F> {
         let panic = match making.signals.order(place.index) {
             Order::Run => cell.as_mut().run(making, place.index),
             Order::WindDown if !first => cell.as_mut().run(making, place.index),
-            Order::WindDown | Order::Drop => cell.as_mut().stop(),
+            Order::WindDown | Order::Drop => cell.as_mut().stop(making, place.index),
         };
         let woken = entered.end_poll();
         let goes_on = !cell.has_ended();

@@ -3,6 +3,7 @@
 //! Everything that changes the machine goes through [`Shared::change`] or [`Shared::submit`], which find out in the same
 //! hold what has become ready, and afterwards wake as many idle workers for it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,9 +22,12 @@ use super::types::Machine;
 use super::wake::Wakes;
 use super::workers::Workers;
 use crate::cache::CachePart;
+use crate::carried::Carried;
+use crate::meter::{Meter, Metering, Publishing};
 use crate::options::Defaults;
 use crate::runtime::Clock;
 use crate::sharing::Kinds;
+use crate::trace::{Captures, Origin};
 use crate::work::AnyWork;
 
 /// The runtime's timer, kept where the owner can drop it.
@@ -54,6 +58,10 @@ pub(crate) struct Shared<W: AnyWork> {
     pub(super) timer: Mutex<Option<BoxTimer<W>>>,
     pub(crate) cache: Arc<dyn CachePart>,
     pub(super) hook: HookPlace<W>,
+    pub(crate) meter: Meter,
+    /// What spans and metrics call the processor.
+    pub(crate) name: Cow<'static, str>,
+    captures: Captures,
     /// Whether the machine had something for a worker at the end of the last hold.
     has_demand: AtomicBool,
     closed: AtomicBool,
@@ -85,6 +93,8 @@ pub(crate) struct Parts<W: AnyWork> {
     pub(crate) workers: u32,
     /// How long an attempt that was asked to stop may go on.
     pub(crate) grace: std::time::Duration,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) metering: Metering,
 }
 
 impl<W: AnyWork> Shared<W> {
@@ -95,12 +105,18 @@ impl<W: AnyWork> Shared<W> {
         has_copies: bool,
         host: fn(Weak<Self>) -> Weak<Host<W>>,
     ) -> Result<Arc<Self>, BuildError> {
-        let Parts { limits, clock, defaults, cache, timer, workers, grace } = parts;
-        let machine = Machine::new(limits, clock())?;
+        let Parts { limits, clock, defaults, cache, timer, workers, grace, name, metering } = parts;
+        let now = clock();
+        let mut machine = Machine::new(limits, now)?;
+        let meter = Meter::new(metering, &name);
+        if meter.is_on() {
+            machine.observe(true);
+        }
         let places = limits.concurrency;
         let wakes = Arc::new(Wakes::new(places, workers));
         let graces = Graces::new(if grace.is_zero() { 0 } else { places }, grace);
-        let state = State::new(machine, graces, places, IdleWaiters::new(wakes.clone()));
+        let publishing = Publishing::new(metering, &limits, now);
+        let state = State::new(machine, graces, places, IdleWaiters::new(wakes.clone()), publishing);
         Ok(Arc::new_cyclic(|shared: &Weak<Self>| Self {
             state: Locking::new(state),
             clock,
@@ -112,6 +128,9 @@ impl<W: AnyWork> Shared<W> {
             timer: Mutex::new(Some(timer)),
             cache,
             hook: HookPlace::new(),
+            meter,
+            name,
+            captures: Captures::new(),
             has_demand: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             has_cancelled: AtomicBool::new(false),
@@ -221,6 +240,29 @@ impl<W: AnyWork> Shared<W> {
             }
             (cancelled, then(machine, now))
         })
+    }
+
+    /// Puts a job together with where it comes from, without a lock.
+    #[inline]
+    pub(crate) fn carry(&self, job: W::Job) -> Carried<W::Job> {
+        let origin = Origin::here(|| self.now());
+        if origin.has_span() && !self.captures.are_observed() {
+            self.observe_settled();
+        }
+        Carried::new(job, origin)
+    }
+
+    /// From now on each settled task comes out, so that no span stays with an outcome that nobody takes.
+    #[cold]
+    fn observe_settled(&self) {
+        self.act(|machine| machine.observe(true));
+        self.captures.note_observed();
+    }
+
+    /// Whether settled tasks are shown to anybody before their results are handed out.
+    #[inline]
+    pub(super) fn shows_settled(&self) -> bool {
+        self.hook.is_set() || self.meter.is_on()
     }
 
     /// Whether an attempt in hand may belong to a task that was cancelled since the worker took effects last.

@@ -9,14 +9,16 @@ use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use plimsoll_core::{AttemptId, Failure, Instant, Late, Message, Start};
+use plimsoll_core::{AttemptId, Failure, Instant, Late, Message, OutcomeKind, Start};
 
 use super::attempt_host::Again;
-use super::signals::Signals;
+use super::signals::{Order, Signals};
 use super::types::{Machine, Types};
+use crate::carried::Carried;
 use crate::context::Context;
 use crate::handler::Handler;
 use crate::panics::{Panic, PanicMessage, catch, discard_panic, error_message, first_panic, panic_text};
+use crate::trace::{AttemptSpan, Ended, Tracer};
 use crate::work::AnyWork;
 
 pin_project! {
@@ -44,13 +46,15 @@ pin_project! {
         #[pin]
         future: Option<F>,
         // The job once more, for a further try.
-        copy: Option<W::Job>,
+        copy: Option<Carried<W::Job>>,
         // One clone a place, so that the owner can drop the handler by emptying the places.
         handler: Option<Arc<H>>,
         // Until the attempt is begun.
         start: Option<Start<Types<W>>>,
         // What went wrong, if it did.
         message: Message,
+        // From its beginning to its end.
+        span: AttemptSpan,
     }
 }
 
@@ -71,13 +75,26 @@ pub(super) struct Making<'a, W: AnyWork> {
     pub(super) signals: &'a Arc<Signals<W::Sharing>>,
     /// How a job is cloned for a further try, if there may be any.
     pub(super) clone: Option<CloneJob<W::Job>>,
+    pub(super) tracer: Tracer<'a>,
+}
+
+impl<W: AnyWork> Making<'_, W> {
+    /// How the attempt in this place has ended, whose future was ready.
+    fn ended(&self, place: u32, has_completed: bool) -> Ended {
+        match self.signals.order(place) {
+            Order::WindDown | Order::Drop => Ended::Stopped(self.signals.stop_reason(place)),
+            Order::Run if has_completed => Ended::Completed,
+            Order::Run if self.signals.is_snoozed(place) => Ended::Snoozed,
+            Order::Run => Ended::Failed,
+        }
+    }
 }
 
 /// The values that an empty or closed place still owns, to be dropped one by one: two panics at a time would abort the
 /// process.
 pub(super) struct Contents<W: AnyWork, H> {
-    pub(super) job: Option<W::Job>,
-    pub(super) copy: Option<W::Job>,
+    pub(super) job: Option<Carried<W::Job>>,
+    pub(super) copy: Option<Carried<W::Job>>,
     pub(super) output: Option<W::Output>,
     pub(super) error: Option<W::Error>,
     pub(super) handler: Option<Arc<H>>,
@@ -100,6 +117,7 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
             handler: Some(handler),
             start: None,
             message: Message::default(),
+            span: AttemptSpan::NONE,
         }
     }
 
@@ -126,7 +144,7 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
         match catch(|| self.as_mut().go_on(making, place)) {
             Ok(()) => None,
             // The panic decides, whatever the end.
-            Err(panic) => self.end_with(End::Stopped, Some(panic)),
+            Err(panic) => self.end_with(End::Stopped, Some(panic), || Ended::Panicked),
         }
     }
 
@@ -142,15 +160,21 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
         }
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return };
-        let Poll::Ready(result) = future.poll(&mut task::Context::from_waker(this.waker)) else { return };
-        *this.end = Some(match result {
-            Ok(output) => End::Completed(output),
-            Err(error) => {
-                *this.message = error_message(&error);
-                End::Failed(error)
-            }
-        });
-        this.future.set(None);
+        let has_completed = {
+            let _entered = this.span.enter();
+            let Poll::Ready(result) = future.poll(&mut task::Context::from_waker(this.waker)) else { return };
+            let has_completed = result.is_ok();
+            *this.end = Some(match result {
+                Ok(output) => End::Completed(output),
+                Err(error) => {
+                    *this.message = error_message(&error);
+                    End::Failed(error)
+                }
+            });
+            this.future.set(None);
+            has_completed
+        };
+        this.span.end(|| making.ended(place, has_completed));
     }
 
     /// Makes the future of the attempt.
@@ -162,10 +186,11 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
         let mut this = self.project();
         *this.is_begun = true;
         let (Some(handler), Some(start)) = (this.handler, this.start.take()) else { return };
-        let Start { task, attempt, number, job, meta, deadline, .. } = start;
+        let Start { task, attempt, number, job: Carried { job, origin }, meta, deadline, .. } = start;
+        this.span.open(&making.tracer, &origin, task, number);
         if let Some(clone) = making.clone {
             match catch(|| clone(&job)) {
-                Ok(copy) => *this.copy = Some(copy),
+                Ok(copy) => *this.copy = Some(Carried::new(copy, origin)),
                 Err(panic) => {
                     // Not while this panic unwinds: a second one would abort the process.
                     if let Err(second) = catch(|| drop(job)) {
@@ -176,28 +201,35 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
             }
         }
         let context = || Context::new(making.signals.clone(), place, task, attempt, number, deadline, meta);
+        let _entered = this.span.enter();
         this.future.set(Some(handler.call(job, context)));
     }
 
     /// Drops the future of an attempt that was asked to stop; the job of one that was not begun is kept for a further one.
     /// Returns the panic of that.
-    pub(super) fn stop(mut self: Pin<&mut Self>) -> Option<Panic> {
+    pub(super) fn stop(mut self: Pin<&mut Self>, making: &Making<'_, W>, place: u32) -> Option<Panic> {
         // Of one that was begun this need not be looked at, and is cold.
         if !self.is_begun {
             let this = self.as_mut().project();
             *this.copy = this.start.take().map(|start| start.job);
         }
-        self.end_with(End::Stopped, None)
+        self.end_with(End::Stopped, None, || Ended::Stopped(making.signals.stop_reason(place)))
     }
 
     /// Notes how the attempt ended, and drops its future and what that had left. If something panics the attempt has
     /// panicked.
     #[cold]
-    fn end_with(mut self: Pin<&mut Self>, end: End<W>, panic: Option<Panic>) -> Option<Panic> {
+    fn end_with(
+        mut self: Pin<&mut Self>,
+        end: End<W>,
+        panic: Option<Panic>,
+        ended: impl FnOnce() -> Ended,
+    ) -> Option<Panic> {
         let result = self.as_mut().project().end.take();
-        let panic = first_panic(panic, self.as_mut().clear());
+        let panic = first_panic(panic, self.as_mut().drop_future());
         let panic = first_panic(panic, catch(|| drop(result)).err());
         let this = self.project();
+        this.span.end(|| if panic.is_some() { Ended::Panicked } else { ended() });
         *this.end = Some(match &panic {
             Some(panic) => {
                 let text = panic_text(panic);
@@ -209,10 +241,21 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
         panic
     }
 
-    /// Drops the future; returns the panic of that.
-    pub(super) fn clear(self: Pin<&mut Self>) -> Option<Panic> {
-        let mut future = self.project().future;
-        catch(|| future.set(None)).err()
+    /// Drops the future, and closes its span; returns the panic of that.
+    pub(super) fn clear(mut self: Pin<&mut Self>) -> Option<Panic> {
+        let panic = self.as_mut().drop_future();
+        let ended = if panic.is_some() { Ended::Panicked } else { Ended::Stopped(OutcomeKind::Cancelled) };
+        self.project().span.end(|| ended);
+        panic
+    }
+
+    fn drop_future(self: Pin<&mut Self>) -> Option<Panic> {
+        let mut this = self.project();
+        catch(|| {
+            let _entered = this.span.enter();
+            this.future.set(None);
+        })
+        .err()
     }
 
     /// Reports the end of the attempt; the place is free then. What the machine does not need stays here until

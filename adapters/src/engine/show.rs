@@ -8,9 +8,11 @@ use super::effects::Aftermath;
 use super::hook::Hook;
 use super::machine::Shared;
 use super::types::Types;
+use crate::carried::Carried;
 use crate::panics::PanicMessage;
 use crate::settlement::Settlement;
 use crate::task_error::TaskError;
+use crate::trace::Origin;
 use crate::work::AnyWork;
 
 impl<W: AnyWork> Shared<W> {
@@ -30,8 +32,11 @@ impl<W: AnyWork> Shared<W> {
         self.discard(hook);
     }
 
-    /// Shows a settled task to the hook, if there is one. A panic of it is caught and counted.
+    /// Shows a settled task to the metrics and the hook, if there are any. A panic of theirs is caught and counted.
     pub(super) fn show(&self, settled: &Settlement<W>) {
+        if self.meter.is_on() {
+            self.guarded(|| self.meter.note_settled(settled));
+        }
         if let Some(hook) = self.hook.get() {
             self.guarded(|| hook(settled));
             self.discard(hook);
@@ -48,6 +53,8 @@ impl<W: AnyWork> Shared<W> {
             Err(error) => outcome_of(error),
         };
         let now = self.now();
+        // The origin was dropped: the task is settled.
+        let job = job.map(|job| Carried::new(job, Origin::inside(now)));
         if let Err((outcome, job)) = self.act(|machine| machine.observed(now, task, outcome, job)) {
             // Nobody wants it any more.
             self.discard(outcome);

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use plimsoll_core::{AttemptId, Instant, Limits};
+use plimsoll_core::{AttemptId, Instant, Limits, OutcomeKind};
 
 use super::attempt_host::Again;
 use crate::sharing::{AnyThread, Kinds};
+use crate::trace::StopReasons;
 
 /// The signals of all places. It owns no value of a user, so an attempt that outlives its processor keeps none alive.
 pub(crate) struct Signals<S: Kinds = AnyThread> {
@@ -14,6 +15,7 @@ pub(crate) struct Signals<S: Kinds = AnyThread> {
     orders: Box<[AtomicU64]>,
     /// What the attempt in each place has decided about a further one, as [`Again`] encodes it. Under the machine's lock.
     decisions: Box<[AtomicU64]>,
+    reasons: StopReasons,
     /// How many places have one, so that the usual case looks at none.
     decided: AtomicU32,
     /// The tick of the last heartbeat in each place that the machine was told. Empty without a monitor.
@@ -49,6 +51,7 @@ impl<S: Kinds> Signals<S> {
         Self {
             orders: each(places, OVER),
             decisions: each(places, Again::ByPolicy.encode()),
+            reasons: StopReasons::new(places),
             decided: AtomicU32::new(0),
             heartbeats: each(if limits.monitor { places } else { 0 }, 0),
             host,
@@ -62,13 +65,16 @@ impl<S: Kinds> Signals<S> {
         let orders = Box::new([AtomicU64::new(attempt.to_bits())]);
         let (decisions, decided, heartbeats) = (Box::default(), AtomicU32::new(0), Box::default());
         let (weak, has_copies) = (Arc::downgrade(&host), true);
-        Self { orders, decisions, decided, heartbeats, host: weak, has_copies, _kept: Some(host) }
+        let reasons = StopReasons::new(1);
+        Self { orders, decisions, reasons, decided, heartbeats, host: weak, has_copies, _kept: Some(host) }
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
     pub(crate) const fn bytes(limits: &Limits) -> usize {
         let lists = if limits.monitor { 3 } else { 2 };
-        (limits.concurrency as usize).saturating_mul(lists * size_of::<AtomicU64>())
+        (limits.concurrency as usize)
+            .saturating_mul(lists * size_of::<AtomicU64>())
+            .saturating_add(StopReasons::bytes(limits.concurrency))
     }
 
     /// The processor, while it is there.
@@ -110,6 +116,7 @@ impl<S: Kinds> Signals<S> {
     /// An attempt was given this place. Under the machine's lock, as all that follow.
     #[inline]
     pub(super) fn start(&self, place: u32, attempt: AttemptId) {
+        self.reasons.note(place, OutcomeKind::Cancelled);
         self.set(place, attempt.to_bits());
     }
 
@@ -120,12 +127,24 @@ impl<S: Kinds> Signals<S> {
     }
 
     /// Asks this attempt to stop, at once or with a grace period, unless it is over: whether that is so.
-    pub(super) fn stop(&self, place: u32, attempt: AttemptId, grace: bool) -> bool {
+    pub(super) fn stop(&self, place: u32, attempt: AttemptId, grace: bool, why: OutcomeKind) -> bool {
         let runs = self.is_running(place, attempt);
         if runs {
+            self.reasons.note(place, why);
             self.set(place, if grace { WINDING_DOWN } else { OVER });
         }
         runs
+    }
+
+    /// Why the attempt in this place was asked to stop, if it was.
+    pub(super) fn stop_reason(&self, place: u32) -> OutcomeKind {
+        self.reasons.get(place)
+    }
+
+    /// Whether the attempt in this place is to be snoozed if it fails.
+    pub(super) fn is_snoozed(&self, place: u32) -> bool {
+        let code = self.decisions.get(place as usize).map_or(0, |code| code.load(Ordering::Relaxed));
+        matches!(Again::decode(code), Again::Snoozed(_))
     }
 
     /// Notes what the attempt in this place has decided.

@@ -11,6 +11,7 @@ use super::schedules::Schedules;
 use super::stop_waiters::StopWaiters;
 use super::types::{Machine, Types};
 use super::wake::Wakes;
+use crate::meter::Publishing;
 use crate::probes::Probes;
 use crate::work::AnyWork;
 
@@ -34,6 +35,7 @@ pub(crate) struct State<W: AnyWork> {
     pub(super) callback: Option<Effect<Types<W>>>,
     /// Whether a sweep was asked for and is not done.
     pub(super) sweeping: bool,
+    pub(super) publishing: Publishing,
     /// What was left at the end, once that has come.
     pub(crate) ended: Option<Remains>,
     /// The machine is being ended on a thread that takes all effects: the workers take none any more.
@@ -58,7 +60,13 @@ pub(super) struct Wakeups {
 
 impl<W: AnyWork> State<W> {
     /// Beside a machine that nothing has happened to.
-    pub(super) fn new(machine: Machine<W>, graces: Graces, places: u32, idle_waiters: IdleWaiters) -> Self {
+    pub(super) fn new(
+        machine: Machine<W>,
+        graces: Graces,
+        places: u32,
+        idle_waiters: IdleWaiters,
+        publishing: Publishing,
+    ) -> Self {
         let (slots, schedules) = (machine.limits().task_slots(), machine.limits().schedules);
         Self {
             machine,
@@ -73,6 +81,7 @@ impl<W: AnyWork> State<W> {
             schedules: Schedules::new(schedules),
             callback: None,
             sweeping: false,
+            publishing,
             ended: None,
             ending: false,
             shutdown: None,
@@ -102,6 +111,7 @@ impl<W: AnyWork> State<W> {
         }
         let aside = u32::from(self.callback.is_some())
             .saturating_add(u32::from(self.sweeping))
+            .saturating_add(u32::from(self.publishing.is_due()))
             .saturating_add(u32::from(self.has_idle_waiter_to_wake()));
         self.machine.pending_effects().saturating_add(aside)
     }
@@ -146,7 +156,8 @@ impl<W: AnyWork> State<W> {
     /// When the timekeeper has to look at the timers next.
     #[inline]
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.machine.next_timer().map_or(Instant::MAX, |(at, _)| at).min(self.graces.next())
+        let timer = self.machine.next_timer().map_or(Instant::MAX, |(at, _)| at);
+        timer.min(self.graces.next()).min(self.publishing.next())
     }
 
     /// Whether the end is under way and needs the machine to be advanced.

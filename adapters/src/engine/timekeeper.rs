@@ -53,6 +53,7 @@ impl<W: AnyWork> Timekeeper<W> {
             if let Some(place) = hurried {
                 shared.signals.over(place);
             }
+            state.publishing.look(now);
             state.armed = state.next_deadline();
             (hurried, progress.more, state.armed)
         });

@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use plimsoll_core::Plan;
 
+use crate::carried::Carried;
 use crate::panics::PanicMessage;
 use crate::recipient::Recipient;
 use crate::work::AnyWork;
@@ -14,7 +15,7 @@ use crate::work::AnyWork;
 pub(crate) struct Types<W>(PhantomData<fn() -> W>);
 
 impl<W: AnyWork> Plan for Types<W> {
-    type Job = W::Job;
+    type Job = Carried<W::Job>;
     type Output = W::Output;
     type Error = W::Error;
     type Panic = PanicMessage;

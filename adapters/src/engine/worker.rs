@@ -34,6 +34,7 @@ use super::state::State;
 use super::turn::Turn;
 use super::workers::take_has_woken;
 use crate::handler::Handler;
+use crate::trace::Tracer;
 use crate::work::AnyWork;
 
 /// A step that took longer has handlers that compute.
@@ -193,7 +194,7 @@ impl<W: AnyWork, H, F, A> Worker<W, H, F, A> {
         shared.wakes.wake_all(self.aftermath.stopping.drain(..));
         if is_called {
             // Other threads must not wait for what foreign code has woken on this one.
-            turn.is_over |= others.exist && self.aftermath.may_wake(shared.hook.is_set());
+            turn.is_over |= others.exist && self.aftermath.may_wake(shared.shows_settled());
             self.do_aftermath(engine);
             turn.note_calls(1);
         }
@@ -344,7 +345,11 @@ where
     #[inline]
     fn poll_some(&mut self, engine: &Engine<W, H, F>, turn: &mut Turn, most: u32) -> u32 {
         let shared = &*engine.shared;
-        let making = Making { signals: &shared.signals, clone: engine.manner.clone };
+        let making = Making {
+            signals: &shared.signals,
+            clone: engine.manner.clone,
+            tracer: Tracer::new(&shared.name, turn.last),
+        };
         let mut polled = 0;
         let mut is_exact = turn.unread == 0;
         loop {

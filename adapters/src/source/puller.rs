@@ -17,7 +17,9 @@ use plimsoll_core::{
 
 use super::slot::Slot;
 use super::{Abilities, Delivery, Pull, Pulled, Settling, Source};
+use crate::carried::Carried;
 use crate::engine::machine::{MOST_A_HOLD, Shared};
+use crate::trace::Origin;
 use crate::work::{AnyWork, SendWork};
 
 /// An open source, which is closed when this is dropped.
@@ -185,7 +187,8 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
         let now = shared.now();
         let known = match job {
             Ok(job) => {
-                let delivery = plimsoll_core::Delivery::new(job, meta, deliveries);
+                let delivery =
+                    plimsoll_core::Delivery::new(Carried::new(job, Origin::source(now)), meta, deliveries);
                 match shared.act(|machine| machine.deliver(now, source, delivery, &terms)) {
                     Arrival::Admitted { delivery, .. } => Some(delivery),
                     Arrival::Judged { delivery, back, .. } => {

@@ -4,7 +4,13 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "metrics")]
+mod metered;
 mod probes;
+#[cfg(feature = "tracing")]
+mod spans;
+#[cfg(feature = "tracing")]
+mod traced;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
