@@ -40,6 +40,7 @@
 //! | an id | its [bits](crate::TaskId::to_bits), as a number |
 //! | [`Priority`](crate::Priority) | the number of its class |
 //! | [`Message`](crate::Message) | its text, followed by `…` if it was cut |
+//! | [`ByRefusal`](crate::ByRefusal) | a map of the reasons that are not zero |
 //! | what is `None` | null, which TOML leaves out |
 //!
 //! The text of a duration is a sum of whole numbers, each with its unit: `h`, `m`, `s`, `ms`, `us` or `ns`, such as
@@ -88,6 +89,7 @@ use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod forms;
+mod refusals;
 
 pub(crate) use forms::{LaneForm, PriorityForm, RateForm, RetryForm, ScheduleForm, TermsForm, UniqueForm};
 

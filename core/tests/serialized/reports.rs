@@ -31,6 +31,16 @@ fn json<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> Resul
 }
 
 #[test]
+fn refusals_by_reason() -> Checked {
+    let mut machine = machine()?;
+    assert_eq!(json(&machine.refusals())?, "{}");
+    machine.drain(Instant::from_millis(6), Drain::Graceful(Duration::MAX));
+    assert!(machine.submit(Instant::from_millis(7), Offer::new(4, ()), &Terms::new()).is_err());
+    assert_eq!(json(&machine.refusals())?, r#"{"closed":1}"#);
+    Ok(())
+}
+
+#[test]
 fn a_census_and_its_totals() -> Checked {
     let machine = machine()?;
     let census = concat!(
