@@ -20,6 +20,7 @@ const FREE_PART: u32 = 10;
 
 /// Why a processor is not live. See [`Access::is_live`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum NotLive {
     /// It has ended, or its runtime has dropped it: it will never do anything again.
@@ -28,6 +29,7 @@ pub enum NotLive {
     /// threads are blocked, by a handler that never yields for instance.
     Late {
         /// How long ago a probe first saw that something was due, with nothing done about it since.
+        #[cfg_attr(feature = "serde", serde(with = "plimsoll_core::serialized::duration"))]
         time: Duration,
     },
     /// Every place of the concurrency limit is held by an attempt that has hung, and none has been started for so long.
@@ -36,6 +38,7 @@ pub enum NotLive {
         /// reported as slow.
         attempts: u32,
         /// How long ago a probe first saw that, with no attempt started since.
+        #[cfg_attr(feature = "serde", serde(with = "plimsoll_core::serialized::duration"))]
         time: Duration,
     },
 }
@@ -61,6 +64,7 @@ impl std::error::Error for NotLive {}
 
 /// Why a processor is not ready. See [`Access::is_ready`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum NotReady {
     /// It is draining, or has ended.
