@@ -13,6 +13,7 @@ use std::time::Duration;
 #[allow(clippy::wildcard_imports)]
 use plimsoll::*;
 
+mod auto_traits;
 mod handlers;
 mod limits;
 mod looking;
