@@ -43,8 +43,9 @@ impl Sql {
     }
 }
 
-/// Queue, room, lease, and the [`Place`](wire::Place) at which to begin. The array is a sub-select that is carried out once, whatever the planner makes of the rest. A row that
-/// somebody else has changed meanwhile is looked at again when it is locked, so it is not delivered twice.
+/// Queue, room, lease, and the [`Place`](wire::Place) at which to begin. The array is a sub-select that is carried out once,
+/// whatever the planner makes of the rest. A row that another session has changed meanwhile is looked at again when it is
+/// locked, so it is not delivered twice.
 const PULL: &str = "
     UPDATE {s}.jobs
     SET token = (SELECT nextval('{s}.tokens')),
@@ -63,7 +64,8 @@ const NEXT: &str = "
     FROM (SELECT min(visible_at) AS first FROM {s}.jobs WHERE queue = $1) AS jobs WHERE first IS NOT NULL";
 
 /// The columns of [`Verdicts`], channel, queue, whether to notify. How many receipts were not stale. A notification is for other
-/// pullers: some jobs can be delivered again at once.
+/// pullers: some jobs can be delivered again at once. A dead letter with a job's number is replaced: numbers begin anew when a
+/// sequence does, and an error would keep the whole batch from being confirmed.
 const SETTLE: &str = "
     WITH done AS (
         DELETE FROM {s}.jobs USING unnest($1::bigint[], $2::bigint[]) AS told (id, token)
@@ -85,6 +87,9 @@ const SETTLE: &str = "
     ), graves AS (
         INSERT INTO {s}.dead (id, queue, payload, key, name, priority, deliveries, why, message)
         SELECT id, queue, payload, key, name, priority, deliveries, why, message FROM buried
+        ON CONFLICT (queue, id) DO UPDATE SET payload = excluded.payload, key = excluded.key, name = excluded.name,
+            priority = excluded.priority, deliveries = excluded.deliveries, why = excluded.why,
+            message = excluded.message, since = excluded.since
         RETURNING id
     ), notified AS (
         SELECT pg_notify($11, $12) WHERE $13 AND EXISTS (SELECT FROM again WHERE delay = 0)

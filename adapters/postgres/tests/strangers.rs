@@ -8,7 +8,9 @@ mod server;
 use std::time::{Duration, SystemTime};
 
 use kit::{client, pull, settle, start, texts};
-use plimsoll::source::{Death, Source, Verdict};
+use plimsoll::Message;
+use plimsoll::source::{Death, Settling, Source, Verdict};
+use plimsoll_postgres::Job;
 
 /// As many jobs and as many dead letters.
 const STRANGE: usize = 100;
@@ -92,6 +94,29 @@ async fn rows_of_strangers_are_jobs_whatever_they_have_in_them() {
     assert_eq!(queue.purge_all().await.unwrap(), (STRANGE + undecodable) as u64);
 }
 
+/// A number comes again when its sequence was set back.
+#[tokio::test]
+async fn a_dead_letter_with_the_number_of_a_job_stops_nobody() {
+    let Some((server, queue)) = start("a_dead_letter_with_the_number_of_a_job_stops_nobody").await else {
+        return;
+    };
+    let insert = "INSERT INTO plimsoll.dead (id, queue, payload, priority, deliveries, why, message)
+        VALUES (1, 'default', 'an older one', 0, 1, 1, '')";
+    client(&server).await.execute(insert, &[]).await.unwrap();
+    queue.enqueue_many(&[Job::new("dies"), Job::new("is done")]).await.unwrap();
+    let source = texts(&queue);
+    let taken = pull(&source, 9).await;
+    let dead = Verdict::Dead { why: Death::Failed, message: Message::of("no use") };
+    let mut verdicts =
+        vec![Settling::new(taken[0].receipt, dead), Settling::new(taken[1].receipt, Verdict::Done)];
+    assert_eq!((source.settle(&mut verdicts).await, verdicts.len()), (Ok(0), 0));
+    let dead = queue.dead(0, 9).await.unwrap();
+    assert_eq!(
+        (dead.len(), dead[0].payload.as_slice(), dead[0].message.as_str()),
+        (1, &b"dies"[..], "no use")
+    );
+}
+
 /// A job that is never to be delivered is in nobody's way, and a pull that waits goes on to wait.
 #[tokio::test]
 async fn a_job_for_no_time_at_all_stops_nobody() {
@@ -103,7 +128,7 @@ async fn a_job_for_no_time_at_all_stops_nobody() {
     let mut into = Vec::new();
     source.pull(std::num::NonZeroU32::MIN, Duration::from_millis(300), &mut into).await.unwrap();
     assert!(into.is_empty());
-    queue.enqueue(&plimsoll_postgres::Job::new("now")).await.unwrap();
+    queue.enqueue(&Job::new("now")).await.unwrap();
     source.pull(std::num::NonZeroU32::MIN, Duration::from_secs(9), &mut into).await.unwrap();
     assert_eq!(into.len(), 1);
 }
