@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.split('\u{1}').collect();
     let header = |name: &str| {
-        let at = ["Plimsoll-Why", "Plimsoll-Message", "Plimsoll-Deliveries", wire::KEY]
+        let at = ["Plimsoll-Why", "Plimsoll-Message", "Plimsoll-Deliveries", wire::KEY, "Plimsoll-Cut"]
             .iter()
             .position(|of| *of == name);
         lines.get(at.expect("a header that is not known")).copied()
@@ -25,6 +25,6 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(written.iter().all(|(_, value)| !value.contains(['\r', '\n'])));
     let find = |name: &str| written.iter().find(|(of, _)| *of == name).map(|(_, value)| value.as_str());
     let read = Letter::read(find);
-    assert_eq!((read.deliveries, read.key), (letter.deliveries, letter.key));
+    assert_eq!((read.deliveries, read.key, read.cut), (letter.deliveries, letter.key, letter.cut));
     assert_eq!(read.message, letter.message.replace(['\r', '\n'], " "));
 });

@@ -45,8 +45,8 @@ pub enum QueueError {
         /// That are allowed.
         most: usize,
     },
-    /// The identity has a line break, or more than [`Job::LONGEST_ID`](crate::Job::LONGEST_ID) bytes: use a hash of it. Nothing was put
-    /// in.
+    /// The identity is empty, has more than [`Job::LONGEST_ID`](crate::Job::LONGEST_ID) bytes, a line break, or white space at an end:
+    /// use a hash of it. Nothing was put in.
     Identity,
     /// The server is away or refuses: see what it says, and try again. Whether the call has taken effect is not known.
     Failed(String),
@@ -62,7 +62,9 @@ impl fmt::Display for QueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { bytes, most } => write!(f, "a job of {bytes} bytes, of {most} that are allowed"),
-            Self::Identity => f.write_str("an identity with a line break, or longer than is allowed"),
+            Self::Identity => {
+                f.write_str("an identity that is empty, too long, has a line break, or white space at an end")
+            }
             Self::Failed(what) => f.write_str(what),
         }
     }

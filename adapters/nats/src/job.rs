@@ -19,8 +19,9 @@ pub struct Job {
 }
 
 impl Job {
-    /// How many bytes an identity may have. It travels in a header, so it may have no line break either.
-    pub const LONGEST_ID: usize = 256;
+    /// How many bytes an identity may have. It travels in a header, so it may have no line break either, is not empty, and neither
+    /// begins nor ends with white space.
+    pub const LONGEST_ID: usize = crate::wire::LONGEST_ID;
 
     /// A job with this payload, which its handler gets as it is.
     pub fn new(payload: impl Into<Vec<u8>>) -> Self {
@@ -77,6 +78,9 @@ pub struct DeadJob {
     pub deliveries: u32,
     /// Its key.
     pub key: Option<u64>,
+    /// How many bytes the payload had, if only its beginning is kept: others may publish jobs that leave no room for the reason
+    /// within the server's `max_payload`.
+    pub cut: Option<usize>,
 }
 
 impl fmt::Debug for DeadJob {

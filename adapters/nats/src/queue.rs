@@ -86,11 +86,11 @@ impl Queue {
     /// [`QueueError`]. It may be in the stream even so: give it an [identity](Job::id), and put it in again.
     pub async fn enqueue(&self, job: &Job) -> Result<Enqueued, QueueError> {
         let Job { payload, id, key } = job;
-        let most = self.inner.client.server_info().max_payload.saturating_sub(HEADERS);
+        let most = self.inner.most_bytes();
         if payload.len() > most {
             return Err(QueueError::TooLarge { bytes: payload.len(), most });
         }
-        if id.as_ref().is_some_and(|id| id.len() > Job::LONGEST_ID || id.contains(['\r', '\n'])) {
+        if id.as_ref().is_some_and(|id| !wire::is_identity(id)) {
             return Err(QueueError::Identity);
         }
         let mut headers = HeaderMap::new();
@@ -149,9 +149,12 @@ impl Queue {
     /// Puts a dead letter back into the queue, as if it had never been delivered. Returns whether there was one.
     ///
     /// # Errors
-    /// [`QueueError`]. It may be in both then.
+    /// [`QueueError`]. It may be in both then, except for [`QueueError::TooLarge`]: not all of it was [kept](DeadJob::cut).
     pub async fn requeue(&self, number: u64) -> Result<bool, QueueError> {
         let Some(dead) = self.inner.dead_letter(number).await? else { return Ok(false) };
+        if let Some(bytes) = dead.cut {
+            return Err(QueueError::TooLarge { bytes, most: self.inner.most_bytes() });
+        }
         let job = Job::new(dead.payload);
         self.enqueue(&dead.key.into_iter().fold(job, Job::key)).await?;
         self.purge(number).await
@@ -203,6 +206,11 @@ impl Inner {
         Ok(stream.get_info().await.map_err(|error| QueueError::new("stats", error))?.state)
     }
 
+    /// How many bytes a payload may have, so that it fits into a dead letter, too.
+    fn most_bytes(&self) -> usize {
+        self.client.server_info().max_payload.saturating_sub(HEADERS)
+    }
+
     /// What is sent while there is no connection would be kept, and reach the server long after anybody waits for the answer.
     pub(crate) fn check_connection(&self) -> Result<(), QueueError> {
         match self.client.connection_state() {
@@ -219,8 +227,8 @@ impl Inner {
             Err(error) => return Err(QueueError::new("dead", error)),
         };
         let letter = Letter::read(|name| raw.headers.get(name).map(|value| value.as_str()));
-        let Letter { why, message, deliveries, key } = letter;
-        Ok(Some(DeadJob { number, payload: raw.payload.to_vec(), why, message, deliveries, key }))
+        let Letter { why, message, deliveries, key, cut } = letter;
+        Ok(Some(DeadJob { number, payload: raw.payload.to_vec(), why, message, deliveries, key, cut }))
     }
 
     async fn publish(&self, subject: &str, publish: PublishMessage) -> Result<Enqueued, QueueError> {
@@ -243,12 +251,16 @@ impl Inner {
         message: &str,
     ) -> Result<(), QueueError> {
         let (why, message) = (why.to_owned(), message.to_owned());
-        let letter = Letter { why, message, deliveries: receipt.deliveries, key: receipt.key };
+        // A stranger may have published more than fits beside the headers: better a part of it than a job that is never over.
+        let (whole, most) = (&receipt.payload, self.most_bytes());
+        let kept = whole.slice(..whole.len().min(most));
+        let cut = (kept.len() < whole.len()).then_some(whole.len());
+        let letter = Letter { why, message, deliveries: receipt.deliveries, key: receipt.key, cut };
         let mut headers = HeaderMap::new();
         for (name, value) in letter.headers() {
             headers.insert(name, value);
         }
-        let publish = PublishMessage::build().payload(receipt.payload.clone()).headers(headers);
+        let publish = PublishMessage::build().payload(kept).headers(headers);
         let publish = publish.message_id(format!("{}-{}", self.names.jobs, receipt.number));
         self.publish(&self.names.dead, publish).await.map(drop)
     }

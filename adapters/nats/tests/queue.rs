@@ -244,6 +244,27 @@ async fn messages_of_strangers_are_jobs_whatever_they_have_in_them() {
     assert_eq!(queue.dead(0, 2 * STRANGE).await.unwrap().len(), STRANGE / 2 + undecodable);
 }
 
+/// Only this crate leaves room for the reason; what a stranger publishes may take all that the server allows.
+#[tokio::test]
+async fn a_large_job_of_a_stranger_can_be_dead() {
+    let Some(server) = Server::start("a_large_job_of_a_stranger_can_be_dead") else { return };
+    let queue = server.queue(options()).await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let most = client.server_info().max_payload;
+    let payload = vec![b'x'; most - 50];
+    let stranger = async_nats::jetstream::new(client);
+    stranger.publish("mails.jobs", payload.clone().into()).await.unwrap().await.unwrap();
+    let source = queue.source_with(String::from_utf8);
+    let taken = pull(&source, 1, SECOND).await;
+    let why = Verdict::Dead { why: Death::Failed, message: Message::of("no use") };
+    assert_eq!(settle(&source, &taken[0].receipt, why).await, 0);
+    let dead = &queue.dead(0, 9).await.unwrap()[0];
+    assert_eq!((dead.cut, dead.payload.as_slice()), (Some(most - 50), &payload[..most - 1_024]));
+    assert_eq!((dead.message.as_str(), queue.stats().await.unwrap().jobs), ("no use", 0));
+    let error = queue.requeue(dead.number).await.unwrap_err();
+    assert!(matches!(error, QueueError::TooLarge { bytes, .. } if bytes == most - 50), "{error}");
+}
+
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_loses_nothing() {
     let test = "a_full_disk_is_an_error_and_loses_nothing";
