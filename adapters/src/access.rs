@@ -308,7 +308,8 @@ impl<W: AnyWork> Access<W> {
     /// Waits until every task is settled, none queued, running, delayed or backing off, and their callbacks have
     /// returned. One such moment is enough, although others may submit again before this is polled next. Attempts that
     /// do not stop when they were timed out or cancelled are not waited for; nor, when the processor ends, are
-    /// callbacks. In a callback it must not be blocked on. Allocates room for its waker.
+    /// callbacks. In a callback it must not be blocked on. Allocates room for its waker. What a source has not delivered yet is
+    /// not seen: ask its engine for that.
     ///
     /// ```
     /// # use plimsoll::{Processor, Thread, infallible};

@@ -54,7 +54,8 @@ use crate::work::Work;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
     note = "a handler is a closure of the job, or of the job and a `Context`, whose future gives a `Result`",
-    note = "wrap one whose future gives the output itself in `plimsoll::infallible`"
+    note = "wrap one whose future gives the output itself in `plimsoll::infallible`",
+    note = "the metadata of a `Context` has to be `Copy`, and all values `Send` and `'static`"
 )]
 pub trait Handler<W: Work, A, S: Sharing = AnyThread> {
     /// The future of an attempt.

@@ -109,9 +109,10 @@ impl<W: AnyWork> Processor<W> {
 
     /// Ends the processor: from now on it takes nothing in and detaches its emitters.
     ///
-    /// [`Drain::Graceful`] lets what was admitted go on until all of it is settled, and aborts when the time is over. It
-    /// waits for nothing else: outcomes that were not taken by then stay with their living handles, and unread events with
-    /// their living subscriptions. [`Drain::Cancel`] cancels at once what is not settled, and keeps both too.
+    /// [`Drain::Graceful`] lets what was admitted go on until all of it is settled. It waits for nothing else: outcomes that
+    /// were not taken by then stay with their living handles, and unread events with their living subscriptions. When the
+    /// time is over first, it aborts: then the outcomes of tasks that had completed go too, and their handles get
+    /// [`TaskError::Ended`](crate::TaskError::Ended), unless they are awaited beside the shutdown or come by callback. [`Drain::Cancel`] cancels at once what is not settled, and keeps both too.
     /// [`Drain::Abort`] discards both. The draining begins with this call, not with the first poll; if the future is dropped
     /// before it is ready, that aborts.
     ///

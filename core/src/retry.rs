@@ -1,6 +1,7 @@
 //! The retry policy: how often a task is tried, and whether its delays are fixed or an exponential backoff with jitter.
 //! `backoff` draws the delays, and `processor/retry.rs` carries the policy out.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::backoff::Backoff;
@@ -51,8 +52,16 @@ pub enum Jitter {
 
 /// How many attempts a task may have. The highest bits say whether it is tried again after a panic or a time-out, and
 /// which jitter the delays have. One word, because each task stores it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Tries(u32);
+
+impl fmt::Debug for Tries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (total, jitter) = (self.total(), self.jitter());
+        let (on_panic, on_timeout) = (self.0 & Self::ON_PANIC != 0, self.0 & Self::ON_TIMEOUT != 0);
+        write!(f, "{total}, jitter: {jitter:?}, on_panic: {on_panic}, on_timeout: {on_timeout}")
+    }
+}
 
 impl Tries {
     const ON_PANIC: u32 = 1 << 31;

@@ -54,11 +54,14 @@ impl<W: SendWork> Access<W> {
     {
         let shared = &self.shared;
         let refused = |reason, engine| Err(SourceRefusal { reason, engine });
-        let terms = match shared.defaults.with(&Options { unique: None, lane: None, ..pull.options }) {
+        let terms = match shared.defaults.with(&Options { unique: None, ..pull.options }) {
             Ok(terms) => terms,
             Err(reason) => return refused(SourceRefusalReason::Terms(reason), engine),
         };
         let (limits, now) = (self.limits(), shared.now());
+        if pull.options.lane.is_some() && limits.lanes.lanes == 0 {
+            return refused(SourceRefusalReason::Terms(Refusal::Lanes), engine);
+        }
         let of_source = pull.terms(engine.abilities(), &limits);
         let id = match shared.act(|machine| machine.open_source(now, &of_source)) {
             Ok(id) => id,

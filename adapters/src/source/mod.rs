@@ -216,7 +216,9 @@ pub struct Delivery<J, R> {
     /// hashed into it, by [`lane_key`](crate::lane_key). With [`Builder::dedup`](crate::Builder::dedup) a job that has completed
     /// lately is not done again. Default: none.
     pub id: Option<u64>,
-    /// Jobs with the same key are done one after the other, if the processor has [lanes](crate::Builder::lanes). Default: none.
+    /// Jobs with the same key are in one lane, if the processor has [lanes](crate::Builder::lanes): one after the other, unless
+    /// [`Pull::options`] says otherwise. It is the key of a [`Lane`](crate::Lane): tasks of yours with the same number share that lane.
+    /// Default: none.
     pub key: Option<u64>,
 }
 

@@ -68,6 +68,9 @@ impl<M> Pull<M> {
     /// Sets how many deliveries may be here at a time, pulled and not confirmed. Default: as many as attempts may run. More
     /// keeps workers busy while verdicts travel to the engine and back; [`SourceLimits::credit`](super::SourceLimits::credit) has to
     /// allow it, or the source is not opened.
+    ///
+    /// All keys share it, and jobs come in the order of the queue: a key with a backlog longer than the credit takes all of it, and the
+    /// others wait although places are free. Give such a key a queue of its own, or a credit above its backlog.
     pub fn credit(self, credit: u32) -> Self {
         Self { credit: Some(credit), ..self }
     }
@@ -96,8 +99,22 @@ impl<M> Pull<M> {
         Self { window, ..self }
     }
 
-    /// Sets the terms of the tasks. What is not set is as the [`Builder`](crate::Builder) was told. A delivery has an identity
-    /// and a key of its own, in place of `unique` and `lane` here.
+    /// Sets the terms of the tasks. What is not set is as the [`Builder`](crate::Builder) was told.
+    ///
+    /// A lane among them is that of deliveries without a [key](super::Delivery::key), and says what the lanes of the others are
+    /// like: each key has its weight, limit and rate. Without one a key means one task at a time. `unique` is not used, for a
+    /// delivery has an identity of its own.
+    ///
+    /// ```
+    /// use plimsoll::source::Pull;
+    /// use plimsoll::{Lane, Options, Rate};
+    /// use std::time::Duration;
+    ///
+    /// // Each tenant, by the key of its jobs, has two at a time and ten a second.
+    /// let each = Lane::new(0).concurrency(2).rate(Rate::new(10, Duration::from_secs(1)));
+    /// let pull = Pull::<()>::new().options(Options::default().lane(each));
+    /// # let _ = pull;
+    /// ```
     pub fn options(self, options: Options<M>) -> Self {
         Self { options, ..self }
     }

@@ -48,7 +48,10 @@ pub(super) struct Puller<W: AnyWork, S: Source> {
     pull: Pull<W::Meta>,
     /// The terms of its tasks, but for identity and key.
     terms: Terms,
-    has_lanes: bool,
+    /// The lane of a delivery without a key.
+    lane: Option<Lane>,
+    /// What lanes of deliveries with a key are like, where there may be lanes.
+    keyed: Option<Lane>,
     has_keys: bool,
 }
 
@@ -84,7 +87,8 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
             surplus: Vec::new(),
             pull,
             terms,
-            has_lanes: limits.lanes.lanes > 0,
+            lane: pull.options.lane,
+            keyed: (limits.lanes.lanes > 0).then(|| pull.options.lane.unwrap_or(Lane::new(0).concurrency(1))),
             has_keys: limits.dedup.is_some(),
         }
     }
@@ -214,9 +218,10 @@ impl<W: SendWork, S: Source<Job = W::Job>> Puller<W, S> {
     }
 
     fn terms_of(&self, delivery: &Delivery<S::Job, S::Receipt>) -> Terms {
-        let key = delivery.key.filter(|_| self.has_lanes);
+        let keyed = self.keyed.zip(delivery.key).map(|(lane, key)| lane.with_key(key));
+        let lane = keyed.or(self.lane);
         let id = delivery.id.filter(|_| self.has_keys);
-        let terms = key.map_or(self.terms, |key| self.terms.lane(Lane::new(key).concurrency(1)));
+        let terms = lane.map_or(self.terms, |lane| self.terms.lane(lane));
         id.map_or(terms, |id| terms.unique(Unique::new(id).window(self.pull.window)))
     }
 

@@ -227,6 +227,26 @@ fn what_comes_again_is_known_and_keys_keep_their_order() {
     assert_eq!((rig.started(), lane.running, lane.queued), (2, 1, 2));
 }
 
+#[test]
+fn keys_have_the_lanes_that_the_pull_says() {
+    let options = crate::Options::default().lane(crate::Lane::new(77).concurrency(2).weight(3));
+    let builder =
+        builder().queue(8).lanes(LaneLimits::new(4)).concurrency(8).sources(SourceLimits::new(1).credit(8));
+    let rig = Rig::with(builder, Pull::new().credit(8).options(options), 0..0);
+    rig.fake.put([0, 4, 8, 12, 2]);
+    rig.sim.advance(Duration::from_millis(5)).unwrap();
+    let lane = rig.processor.lane(0).unwrap();
+    assert_eq!(
+        (rig.started(), lane.running, lane.queued, lane.lane),
+        (3, 2, 2, options.lane.unwrap().with_key(0))
+    );
+    assert!(rig.processor.lane(77).is_none());
+    // A lane where there may be none is refused when the source is opened.
+    let rig = Rig::new(0..0);
+    let refused = rig.processor.source(rig.fake.source(), Pull::new().options(options)).err().unwrap();
+    assert!(matches!(refused.reason, SourceRefusalReason::Terms(crate::Refusal::Lanes)), "{refused}");
+}
+
 /// A source that notes the rooms that it was asked to fill, and whether it was closed.
 struct Recorder {
     source: FakeSource,

@@ -79,6 +79,11 @@ impl Lane {
         self.key
     }
 
+    /// The lane with another key and the same weight, limit and rate.
+    pub const fn with_key(self, key: u64) -> Self {
+        Self { key, ..self }
+    }
+
     /// Sets the share of the lane: while several lanes have something to start, each has concurrency places in
     /// proportion to its weight. Default 1; 0 counts as 1.
     pub const fn weight(self, weight: u16) -> Self {
