@@ -263,6 +263,47 @@ fn a_week_that_proves_nothing_is_a_finding() {
     assert_eq!(stuck.unwrap_err().findings, [Finding::Stuck(spinning)]);
 }
 
+/// Each task ends as the handler says, one an hour.
+fn hourly(
+    handler: fn(u64) -> Result<u64, &'static str>,
+    watch_it: fn(&mut Watch, &Processor<fn(u64) -> Result<u64, &'static str>>),
+) -> Result<(), Findings> {
+    check(&Sim::new(1), 2, |watch| {
+        let handler = move |job| async move { handler(job) };
+        let processor = Processor::builder().spawn_on(watch.sim().clone(), handler).unwrap();
+        watch_it(watch, &processor);
+        let schedule = processor.every(HOUR, |_| 1);
+        (processor, schedule)
+    })
+}
+
+#[test]
+fn a_week_in_which_no_task_completes_is_a_finding() {
+    let found = hourly(|_| panic!("there is no reactor running"), |watch, it| watch.processor("mail", it));
+    let told = "the scenario is not flat:\n  mail: no task has completed in the last week: 168 panicked; \
+                the last error: there is no reactor running";
+    assert_eq!(found.unwrap_err().to_string(), told);
+    let fails = |_| Err("as it should");
+    let found = hourly(fails, |watch, it| watch.processor("mail", it)).unwrap_err();
+    let [Finding::NoneCompleted { name, settled, last_error }] = &found.findings[..] else {
+        panic!("{found}")
+    };
+    assert_eq!((name.as_str(), settled.failed, settled.total()), ("mail", 168, 168), "of one week");
+    assert_eq!(last_error.as_deref(), Some("\"as it should\""));
+    assert_eq!(hourly(fails, |watch, it| watch.failing_processor("mail", it)), Ok(()));
+}
+
+#[test]
+fn a_failing_processor_has_to_do_something() {
+    let found = check(&Sim::new(1), 2, |watch| {
+        let handler = |job: u64| async move { Err::<u64, _>(job) };
+        let processor = Processor::builder().spawn_on(watch.sim().clone(), handler).unwrap();
+        watch.failing_processor("mail", &processor);
+        processor
+    });
+    assert_eq!(found.unwrap_err().findings, [Finding::Idle { name: "mail".into() }]);
+}
+
 #[test]
 fn the_assertion_tells_what_grew() {
     let panic = catch_unwind(AssertUnwindSafe(|| assert_flat(2, |watch| scenario(watch, Leak::Subscribers))));

@@ -31,6 +31,10 @@
 //!
 //! # What makes a good scenario
 //!
+//! - **Nothing waits outside the simulation.** Handlers wait by [`Context::sleep`](crate::Context::sleep) and call
+//!   [fakes](self#a-fake-in-place-of-a-client): the timers and sockets of tokio and smol do not know the simulated
+//!   clock, and those of tokio panic. A processor that does not complete a single task in the last week is a
+//!   [finding](Finding::NoneCompleted), because such a week proves nothing.
 //! - The **load** is the same each week, and rests now and then, if only for a moment each hour: what is seen while
 //!   nothing goes on is what is kept. A load that never rests has to be the same to the task.
 //! - **What is there for good** is there when the scenario returns, or some minutes later: emitters, subscribers,
@@ -41,6 +45,54 @@
 //!   there is a week to warm up, before bytes are compared: let them fill within it.
 //! - What comes from outside, such as the order of a `std::collections::HashMap`, makes runs differ: see
 //!   [`sim`](crate::runtime::sim).
+//!
+//! # A fake in place of a client
+//!
+//! The processor is made for any client, by a trait of yours. The service has one on sockets. The scenario has one that
+//! answers after a while on the simulated clock:
+//!
+//! ```
+//! use plimsoll::conformance::flat::assert_flat;
+//! use plimsoll::runtime::{Runtime, sim::Time};
+//! use plimsoll::{BuildError, Processor, Retry};
+//! use std::future::Future;
+//! use std::time::Duration;
+//!
+//! trait Client: Clone + Send + Sync + 'static {
+//!     fn send(&self, mail: u64) -> impl Future<Output = Result<(), &'static str>> + Send;
+//! }
+//!
+//! type Mails = Processor<fn(u64) -> Result<(), &'static str>>;
+//!
+//! fn mails(runtime: impl Runtime, client: impl Client) -> Result<Mails, BuildError> {
+//!     let builder = Processor::builder().concurrency(8).retry(Retry::times(2));
+//!     builder.spawn_on(runtime, move |mail| {
+//!         let client = client.clone();
+//!         async move { client.send(mail).await }
+//!     })
+//! }
+//!
+//! #[derive(Clone)]
+//! struct FakeClient(Time);
+//!
+//! impl Client for FakeClient {
+//!     async fn send(&self, mail: u64) -> Result<(), &'static str> {
+//!         self.0.sleep(Duration::from_millis(200 + mail % 100)).await;
+//!         if mail % 10 == 0 { Err("the other end is busy") } else { Ok(()) }
+//!     }
+//! }
+//!
+//! assert_flat(2, |watch| {
+//!     let mails = mails(watch.sim().clone(), FakeClient(watch.time())).expect("the limits are valid");
+//!     watch.processor("mails", &mails);
+//!     let mut number = 0;
+//!     let schedule = mails.every(Duration::from_secs(600), move |_due| {
+//!         number += 1;
+//!         number
+//!     });
+//!     (schedule, mails)
+//! });
+//! ```
 //!
 //! # Live bytes
 //!
@@ -78,12 +130,18 @@
 //! # assert!(found.is_ok());
 //! ```
 
+mod finding;
+
 use std::fmt;
 use std::time::Duration;
+
+use plimsoll_core::ByOutcome;
 
 use crate::runtime::sim::{Sim, Stuck, Time};
 use crate::work::AnyWork;
 use crate::{Access, Census, Ledger, Submitter};
+
+pub use finding::{Finding, Findings};
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Looks fall into twelve places of an hour, the same ones each week, and not upon whole minutes, when much happens.
@@ -138,8 +196,17 @@ pub struct Watch {
 struct Watched {
     name: String,
     look: Box<dyn Fn(&mut Look<'_>)>,
-    /// The tasks that have settled so far; `None` if it is no processor.
-    settled: Option<Box<dyn Fn() -> u64>>,
+    /// `None` if it is no processor.
+    progress: Option<Progress>,
+}
+
+/// What a processor has done so far.
+struct Progress {
+    settled: Box<dyn Fn() -> ByOutcome>,
+    /// The text of its last error.
+    last_error: Box<dyn Fn() -> Option<String>>,
+    /// Whether it is a finding if no task completes.
+    has_to_complete: bool,
 }
 
 /// Where the counts of one look go: name, class, and the count with its bound.
@@ -160,13 +227,33 @@ impl Watch {
 
     /// Watches a processor under this name: all that its ledger counts, and the outcomes that nobody has claimed. Keeps
     /// nothing of it alive.
+    ///
+    /// Some of its tasks have to complete each week, or that is [a finding](Finding::NoneCompleted).
     pub fn processor<W: AnyWork + 'static>(&mut self, name: impl Into<String>, processor: &Access<W>) {
+        self.watch(name.into(), processor, true);
+    }
+
+    /// As [`processor`](Self::processor), for one whose tasks are meant to fail, to time out or to be cancelled, all of
+    /// them: they have to settle each week, and none has to complete.
+    pub fn failing_processor<W: AnyWork + 'static>(
+        &mut self,
+        name: impl Into<String>,
+        processor: &Access<W>,
+    ) {
+        self.watch(name.into(), processor, false);
+    }
+
+    fn watch<W: AnyWork + 'static>(&mut self, name: String, processor: &Access<W>, has_to_complete: bool) {
         let submitter = || Submitter::new(processor);
-        let (seen, totals) = (submitter(), submitter());
+        let (seen, totals, errors) = (submitter(), submitter(), submitter());
         self.watched.push(Watched {
-            name: name.into(),
+            name,
             look: Box::new(move |look| look_at(&seen.ledger(), &seen.census(), look)),
-            settled: Some(Box::new(move || totals.totals().settled.total())),
+            progress: Some(Progress {
+                settled: Box::new(move || totals.totals().settled),
+                last_error: Box::new(move || Some(errors.last_error()?.message.to_string())),
+                has_to_complete,
+            }),
         });
     }
 
@@ -175,7 +262,7 @@ impl Watch {
         self.watched.push(Watched {
             name: name.into(),
             look: Box::new(move |look| look("items", count() as u64, None)),
-            settled: None,
+            progress: None,
         });
     }
 
@@ -197,10 +284,41 @@ impl Watch {
         }
     }
 
-    fn settled(&self) -> impl Iterator<Item = (&str, u64)> {
-        let processors = self.watched.iter();
-        processors.filter_map(|watched| Some((watched.name.as_str(), watched.settled.as_ref()?())))
+    fn processors(&self) -> impl Iterator<Item = (&str, &Progress)> {
+        let watched = self.watched.iter();
+        watched.filter_map(|watched| Some((watched.name.as_str(), watched.progress.as_ref()?)))
     }
+
+    fn settled(&self) -> Vec<ByOutcome> {
+        self.processors().map(|(_, progress)| (progress.settled)()).collect()
+    }
+}
+
+impl Progress {
+    /// What is wrong with all that has settled since there was so much.
+    fn finding(&self, name: &str, before: &ByOutcome) -> Option<Finding> {
+        let settled = since(before, &(self.settled)());
+        if settled.total() == 0 {
+            Some(Finding::Idle { name: name.to_owned() })
+        } else if self.has_to_complete && settled.completed == 0 {
+            let last_error = (self.last_error)();
+            Some(Finding::NoneCompleted { name: name.to_owned(), settled, last_error })
+        } else {
+            None
+        }
+    }
+}
+
+fn since(before: &ByOutcome, now: &ByOutcome) -> ByOutcome {
+    let mut since = *now;
+    since.completed = now.completed.wrapping_sub(before.completed);
+    since.failed = now.failed.wrapping_sub(before.failed);
+    since.timed_out = now.timed_out.wrapping_sub(before.timed_out);
+    since.cancelled = now.cancelled.wrapping_sub(before.cancelled);
+    since.expired = now.expired.wrapping_sub(before.expired);
+    since.panicked = now.panicked.wrapping_sub(before.panicked);
+    since.shed = now.shed.wrapping_sub(before.shed);
+    since
 }
 
 const BYTES: &str = "live bytes";
@@ -271,16 +389,14 @@ impl Proof {
         }
         watch.sim.run_until_idle()?;
         watch.each(|name, class, now, bound| self.rows.push(Row::new(name, class, now, bound, weeks)));
-        let mut settled: Vec<u64> = watch.settled().map(|(_, settled)| settled).collect();
+        let mut settled = Vec::new();
         for week in 0..=weeks as usize {
-            settled.iter_mut().zip(watch.settled()).for_each(|(before, (_, now))| *before = now);
+            settled = watch.settled();
             self.week(watch, week)?;
         }
-        for ((name, now), before) in watch.settled().zip(settled) {
-            if now == before {
-                self.findings.push(Finding::Idle { name: name.to_owned() });
-            }
-        }
+        let processors = watch.processors().zip(&settled);
+        self.findings
+            .extend(processors.filter_map(|((name, progress), before)| progress.finding(name, before)));
         let slack = watch.bytes.map_or(0, |(_, slack)| slack as u64);
         self.findings.extend(self.rows.iter().filter_map(|row| row.finding(slack)));
         Ok(())
@@ -302,72 +418,3 @@ impl Proof {
         Ok(())
     }
 }
-
-/// Something that is kept, or that was in the way of the proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Finding {
-    /// There is more of a class than in a week before.
-    Grew {
-        /// What was watched: the name of a processor, for instance.
-        name: String,
-        /// The class, as in the [`Ledger`]; `spawned futures`, `live bytes`, `unclaimed outcomes` or `items`.
-        class: &'static str,
-        /// By how much: what is the least of the last week, less the least of all that count before.
-        by: u64,
-        /// The least of each week, the one to warm up first.
-        least: Vec<u64>,
-    },
-    /// A class was at its bound whenever it was looked at in the last week, and did not begin there: it has stopped
-    /// growing because it can't grow.
-    Full {
-        /// What was watched.
-        name: String,
-        /// The class.
-        class: &'static str,
-        /// Its bound.
-        bound: u64,
-    },
-    /// No task of a processor has settled in the last week, so the week proves nothing.
-    Idle {
-        /// The processor.
-        name: String,
-    },
-    /// The scenario watches nothing.
-    Nothing,
-    /// The simulation did not get to the end.
-    Stuck(Stuck),
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Grew { name, class, by, least } => {
-                write!(f, "{name}: {class} grew by {by}; the least of each week: {least:?}")
-            }
-            Self::Full { name, class, bound } => {
-                write!(f, "{name}: {class} never fell below the bound of {bound} in the last week")
-            }
-            Self::Idle { name } => write!(f, "{name}: no task has settled in the last week"),
-            Self::Nothing => f.write_str("the scenario watches nothing"),
-            Self::Stuck(stuck) => write!(f, "the simulation did not get to the end: {stuck}"),
-        }
-    }
-}
-
-/// All that a [`check`] has found. `Display` has a line for each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Findings {
-    /// The findings, those about processors in the order in which they are watched.
-    pub findings: Vec<Finding>,
-}
-
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the scenario is not flat:")?;
-        self.findings.iter().try_for_each(|finding| write!(f, "\n  {finding}"))
-    }
-}
-
-impl std::error::Error for Findings {}
