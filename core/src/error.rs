@@ -147,9 +147,9 @@ reasons! {
         /// The terms have a heartbeat time-out or a soft limit, but running attempts are not monitored: build with the
         /// limit `monitor`.
         NotMonitored => "attempts are not monitored: build with the limit `monitor`, or ask for no heartbeats and no soft limit",
-        /// As many lanes exist as the limit `lanes.lanes` allows: submit it later, or build with a larger limit, which is 0
-        /// unless it is set. Waiting for room does not help.
-        Lanes => "too many lanes: submit it later, or build with a larger limit `lanes.lanes`",
+        /// As many lanes exist as the limit `lanes.lanes` allows: submit it later, or build with a larger limit. That is 0
+        /// unless it is set, and then later is no better. Waiting for room does not help.
+        Lanes => "as many lanes exist as the limit `lanes.lanes` allows (0 unless it is set): build with a larger one, or submit it later",
         /// As many tasks of its lane wait as the limit `lanes.queue` allows: submit it later, shed load, or build with a
         /// larger limit. Waiting for room does not help.
         LaneFull => "no room: the lane is full: submit it later, shed load, or build with a larger limit `lanes.queue`",
@@ -240,8 +240,9 @@ reasons! {
 reasons! {
     /// Why [`hold_lane`](crate::Processor::hold_lane) did not hold a lane.
     HoldRefusal {
-        /// The lane does not exist, and there are as many as the limit `lanes.lanes` allows: build with a larger limit.
-        Lanes => "too many lanes: build with a larger limit `lanes.lanes`",
+        /// The lane does not exist, and there are as many as the limit `lanes.lanes` allows: build with a larger limit,
+        /// which is 0 unless it is set.
+        Lanes => "as many lanes exist as the limit `lanes.lanes` allows (0 unless it is set): build with a larger one",
         /// The machine is ending or has ended: nothing is started any more.
         Closed => "the processor is ending or has ended",
     }
@@ -295,6 +296,8 @@ reasons! {
 reasons! {
     /// Why [`open_source`](crate::Processor::open_source) opened no source.
     OpenRefusal {
+        /// The limit `sources` allows none, which is its default: build with more.
+        NoSources => "no sources are allowed: build with the limit `sources`",
         /// The limit `sources` is reached: close one, or build with more.
         Full => "too many sources: close one, or build with a larger limit `sources`",
         /// The open sources have too much of the limit `sources.credit`: ask for less, or build with more.

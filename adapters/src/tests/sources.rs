@@ -11,7 +11,9 @@ use crate::runtime::sim::{Sim, Time};
 use crate::source::{
     Abilities, Delivery, Pull, Pulled, Settling, Source, SourceHandle, SourceLimits, SourceRefusalReason,
 };
-use crate::{Builder, Cloning, Context, Drain, ErrorKind, Event, LaneLimits, Notice, Processor, Retry};
+use crate::{
+    Builder, Cloning, Context, Drain, ErrorKind, Event, LaneLimits, Notice, Processor, Retry, infallible,
+};
 
 type Work = fn(u64, Context) -> Result<u64, String>;
 
@@ -198,6 +200,10 @@ fn what_can_not_be_opened_is_handed_back_with_the_reason() {
         refused.reason.to_string(),
         "too little credit is left: ask for less, or build with a larger `sources.credit`"
     );
+    let without =
+        Processor::builder().spawn_on(rig.sim.clone(), infallible(|job: u64| async move { job })).unwrap();
+    let refused = without.source(refused.engine, Pull::new()).err().unwrap();
+    assert_eq!(refused.reason.to_string(), "no sources are allowed: build with the limit `sources`");
     let options = crate::Options::default().timeout(Duration::ZERO);
     let refused = rig.processor.source(refused.engine, Pull::new().options(options)).err().unwrap();
     assert!(matches!(refused.reason, SourceRefusalReason::Terms(crate::Refusal::ZeroTimeout)));

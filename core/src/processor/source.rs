@@ -51,6 +51,9 @@ impl<P: Plan> Processor<P> {
         if !self.is_open() {
             return Err(OpenRefusal::Closed);
         }
+        if self.limits.sources.sources == 0 {
+            return Err(OpenRefusal::NoSources);
+        }
         let id = self.sources.open(terms).map_err(|()| OpenRefusal::Credit)?.ok_or(OpenRefusal::Full)?;
         Ok(id)
     }

@@ -409,6 +409,8 @@ fn sources_are_refused_with_the_reason() {
     assert_eq!(open(&mut rig.machine, 2), Err(OpenRefusal::Credit));
     assert!(open(&mut rig.machine, 0).is_ok(), "0 counts as 1");
     assert_eq!(open(&mut rig.machine, 1), Err(OpenRefusal::Credit));
+    let mut without = Machine::new(Limits::default(), ms(0)).unwrap();
+    assert_eq!(open(&mut without, 1), Err(OpenRefusal::NoSources));
     let mut rig = Rig::with(|terms| terms, |limits| limits.sources.sources = 1);
     assert_eq!(open(&mut rig.machine, 1), Err(OpenRefusal::Full));
     rig.machine.drain(ms(0), Drain::Cancel);

@@ -54,6 +54,8 @@ impl Model {
         let used: u32 = self.inlet.sources.iter().map(|source| source.terms.credit).sum();
         let refusal = if self.phase != Phase::Open {
             OpenRefusal::Closed
+        } else if self.limits.sources.sources == 0 {
+            OpenRefusal::NoSources
         } else if used + terms.credit > self.limits.credit() {
             OpenRefusal::Credit
         } else if self.inlet.len() >= self.most(self.limits.sources.sources, Class::Sources) {
