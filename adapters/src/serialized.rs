@@ -35,7 +35,8 @@
 //! let Settings { limits, cache, timeouts, retry } = serde_json::from_str(file)?;
 //!
 //! let cache: Cache<String, usize> = Cache::new(cache)?;
-//! let builder = Processor::builder().limits(limits).cache(&cache).timeouts(timeouts).retry(retry);
+//! let builder = Processor::builder().limits(limits); // first: it replaces all limits
+//! let builder = builder.cache(&cache).timeouts(timeouts).retry(retry);
 //! let processor = builder.spawn_on(Thread::start()?, infallible(|text: String| async move { text.len() }))?;
 //!
 //! assert_eq!(processor.submit("report".into())?.wait()?, 6);

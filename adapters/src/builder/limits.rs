@@ -190,8 +190,8 @@ impl<R> Builder<R> {
         self
     }
 
-    /// All limits at once, but not those of a [cache](Self::cache): for limits that come from a configuration. What was set before
-    /// is replaced.
+    /// All limits at once, but not those of a [cache](Self::cache): for limits that come from a configuration. Call it first: it
+    /// replaces all limits, also those that were set before by other methods and are not in the configuration.
     ///
     /// ```
     /// # use plimsoll::{Limits, Processor, Thread, infallible};

@@ -25,7 +25,7 @@ impl From<Priority> for PriorityForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a rate: `per`, and perhaps `starts` and `burst`")]
 pub(crate) struct RateForm {
     #[serde(default = "one")]
     starts: u32,
@@ -48,7 +48,11 @@ impl From<Rate> for RateForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "retries: `attempts`, `base`, `cap`, `least`, `jitter`, `on_panic` or `on_timeout`"
+)]
 pub(crate) struct RetryForm {
     attempts: u32,
     #[serde(with = "super::duration")]
@@ -97,7 +101,7 @@ impl From<Retry> for RetryForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a lane: `key`, and perhaps `weight`, `concurrency` and `rate`")]
 pub(crate) struct LaneForm {
     key: u64,
     #[serde(default = "one")]
@@ -127,7 +131,7 @@ impl From<Lane> for LaneForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an identity: `key`, and perhaps `replace`, `window` and `longest`")]
 pub(crate) struct UniqueForm {
     key: u64,
     #[serde(default)]
@@ -158,7 +162,11 @@ impl From<Unique> for UniqueForm {
 }
 
 #[derive(Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a schedule: `every`, `first_after`, `jitter`, `missed` or `overlap`"
+)]
 pub(crate) struct ScheduleForm {
     #[serde(with = "super::optional_duration")]
     every: Option<Duration>,
@@ -186,7 +194,11 @@ impl From<Schedule> for ScheduleForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "terms: `priority`, `delay`, `timeouts`, `slow_after`, `retry`, `lane` or `unique`"
+)]
 pub(crate) struct TermsForm {
     priority: Priority,
     #[serde(with = "super::duration")]

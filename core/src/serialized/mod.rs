@@ -25,6 +25,10 @@
 //! # Ok::<(), toml::de::Error>(())
 //! ```
 //!
+//! That is for a machine that is driven by hand, which has its cache within. In the crate `plimsoll`, `Builder::limits` takes
+//! limits without a `[cache]`, whose own go to `Cache::new`; and it comes first, since it replaces all limits that were set
+//! before it.
+//!
 //! # Names
 //!
 //! A struct has the names of its public fields. A variant is its name in snake case: a string where it has no fields,
@@ -66,7 +70,7 @@
 //! | type | fields |
 //! |---|---|
 //! | `Rate` | `starts` (1), `per`, `burst` (1): written with one start |
-//! | `Retry` | `attempts`, `base`, `cap`, `least`, `jitter`, `on_panic`, `on_timeout`: each as in [`Retry::NONE`](crate::Retry::NONE). [`Retry::UNLIMITED`](crate::Retry::UNLIMITED) attempts or more mean no bound |
+//! | `Retry` | `attempts`, `base`, `cap`, `least`, `jitter`, `on_panic`, `on_timeout`: each as in [`Retry::NONE`](crate::Retry::NONE). [`Retry::UNLIMITED`](crate::Retry::UNLIMITED) attempts or more mean no bound. `attempts` counts the first one, too: `Retry::times(3)` is `attempts = 4` |
 //! | `Lane` | `key`, `weight` (1), `concurrency` (no limit), `rate` (none) |
 //! | `Unique` | `key`, `replace` (false), `window` (zero), `longest` (no bound) |
 //! | `Schedule` | `every` (on request), `first_after` (a period), `jitter` (zero), `missed` (`skip`), `overlap` (`skip`) |

@@ -67,6 +67,23 @@ fn what_is_read_goes_through_the_constructor() -> Checked {
 }
 
 #[test]
+fn what_is_no_form_is_told_what_is_expected() {
+    let error = toml::from_str::<Limits>("rate = 10").unwrap_err();
+    let told = "invalid type: integer `10`, expected a rate: `per`, and perhaps `starts` and `burst`";
+    assert!(error.message().contains(told), "{error}");
+    fn tells<T: DeserializeOwned + Debug>(what: &str) {
+        let error = serde_json::from_str::<T>("10").expect_err(what).to_string();
+        assert!(error.contains(&format!("integer `10`, expected {what}: `")), "{error}");
+    }
+    tells::<Retry>("retries");
+    tells::<Terms>("terms");
+    tells::<Schedule>("a schedule");
+    tells::<Lane>("a lane");
+    tells::<Unique>("an identity");
+    tells::<Rate>("a rate");
+}
+
+#[test]
 fn an_unknown_field_is_refused() {
     fn refuses<T: DeserializeOwned + Debug>(text: &str) {
         let error = serde_json::from_str::<T>(text).expect_err(text).to_string();
