@@ -39,6 +39,7 @@ impl Tokio {
     /// # Panics
     /// Outside a tokio runtime, as [`Handle::current`] does.
     #[must_use]
+    #[track_caller]
     pub fn current() -> Self {
         Self(Handle::current())
     }
@@ -123,6 +124,7 @@ impl TokioLocal {
     /// Outside a tokio runtime, as [`Handle::current`] does. In one that is not local no processor can be
     /// [built](crate::Builder::spawn_local_on).
     #[must_use]
+    #[track_caller]
     pub fn current() -> Self {
         Self(Handle::current())
     }

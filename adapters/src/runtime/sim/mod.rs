@@ -38,6 +38,11 @@
 //! # }
 //! ```
 //!
+//! Handlers wait by [`Context::sleep`](crate::Context::sleep), and what else is simulated by [`Time::sleep`]. The timers and
+//! sockets of tokio and smol do not know this clock, and those of tokio panic ("there is no reactor running"), which
+//! settles the task as panicked: give a handler a fake in place of its client. The module `conformance::flat` (feature
+//! `conformance`) has an example.
+//!
 //! What makes a run differ from the last one with the same seed is what comes from outside: real time, real threads,
 //! addresses, and the order of a `std::collections::HashMap`. Keep them out of what you simulate.
 
