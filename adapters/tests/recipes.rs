@@ -37,7 +37,14 @@ recipes! {
     dedupe_in_flight
     #[cfg(feature = "tokio")]
     graceful_shutdown
+    health_probes
+    #[cfg(feature = "conformance")]
+    leak_test
+    #[cfg(feature = "serde")]
+    limits_from_toml
     load_shedding
+    #[cfg(feature = "metrics")]
+    metrics_prometheus
     order_per_key
     per_tenant_limits
     priority_queue
@@ -48,6 +55,10 @@ recipes! {
     stream_in_order
     test_weeks_in_a_second
     timeouts_and_heartbeats
+    #[cfg(feature = "tower")]
+    tower_service
+    #[cfg(feature = "tracing")]
+    tracing_spans
 }
 
 #[test]
