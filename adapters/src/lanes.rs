@@ -13,6 +13,9 @@ use crate::work::AnyWork;
 /// host. The same value has the same key for as long as the process runs, and another one in the next process, so that
 /// nobody can choose values whose keys collide.
 ///
+/// So it is nothing to keep. The key of a [durable job](crate::source::Delivery::key) is kept by the engine: take a
+/// number of your own for that, such as the tenant's in your database.
+///
 /// ```
 /// use plimsoll::{Lane, LaneLimits, Processor, Thread, infallible, lane_key};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

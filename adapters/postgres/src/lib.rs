@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! use plimsoll::source::{Pull, SourceLimits};
-//! use plimsoll::{Drain, Processor, Tokio};
+//! use plimsoll::{Drain, Processor, Retry, Tokio};
 //! use plimsoll_postgres::{Job, Options, Queue};
 //! use std::time::Duration;
 //!
@@ -12,12 +12,16 @@
 //! let queue = Queue::connect("host=localhost user=app dbname=app", Options::new().migrate(true)).await?;
 //! let processor = Processor::builder()
 //!     .sources(SourceLimits::new(1))
+//!     .retry(Retry::times(4).on_timeout(true).on_panic(true)) // what fails more often is a dead letter
 //!     .spawn_on(Tokio::current(), |job: Vec<u8>| async move { String::from_utf8(job).map(|text| text.len()) })?;
 //! let (_source, puller) = processor.source(queue.source(), Pull::new())?;
 //! let puller = tokio::spawn(puller);
 //!
 //! queue.enqueue(&Job::new("https://example.org")).await?; // it is committed when this returns
-//! processor.shutdown(Drain::graceful(Duration::from_secs(10))).await;
+//! while queue.stats().await?.jobs() > 0 {
+//!     tokio::time::sleep(Duration::from_millis(10)).await; // a service waits for its SIGTERM instead
+//! }
+//! processor.shutdown(Drain::graceful(Duration::from_secs(10))).await; // pulls no more
 //! assert_eq!(puller.await?, 0); // every verdict is committed, too
 //! # Ok(())
 //! # }

@@ -36,6 +36,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     smol::block_on(async {
         let queue = Queue::open(&file)?;
         for number in 0..20 {
+            // The id keeps a second one out until this one is done; for a time after that with `Options::remember`.
             let invoice = Job::new(format!("invoice {number} is sent")).id(format!("invoice {number}"));
             queue.enqueue(&invoice).await?; // on disk when it returns
         }

@@ -31,7 +31,8 @@ impl Job {
     }
 
     /// Sets its identity: while a job with it is in the queue, or a dead letter, or was done within
-    /// [`Options::remember`](crate::Options::remember), another one is not put in. Default: none.
+    /// [`Options::remember`](crate::Options::remember), another one is not put in. Without that option it is forgotten when the job
+    /// is done. Default: none.
     pub fn id(self, id: impl Into<Vec<u8>>) -> Self {
         Self { id: Some(id.into()), ..self }
     }
@@ -47,7 +48,9 @@ impl Job {
     }
 
     /// Sets its key: jobs with the same one are done one after the other, by a processor with
-    /// [lanes](plimsoll::Builder::lanes). Default: none.
+    /// [lanes](plimsoll::Builder::lanes). It is kept by the engine: never a [`lane_key`](plimsoll::lane_key), which is another one in the next
+    /// process, but a number of your own, such as the tenant's in your database.
+    /// Default: none.
     pub fn key(self, key: u64) -> Self {
         Self { key: Some(key), ..self }
     }

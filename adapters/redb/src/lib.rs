@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use plimsoll::source::{Pull, SourceLimits};
-//! use plimsoll::{Drain, Processor, Smol};
+//! use plimsoll::{Drain, Processor, Retry, Smol};
 //! use plimsoll_redb::{Job, Queue};
 //! use std::time::Duration;
 //!
@@ -13,14 +13,17 @@
 //! let queue = Queue::open(path)?;
 //! let processor = Processor::builder()
 //!     .sources(SourceLimits::new(1))
+//!     .retry(Retry::times(4).on_timeout(true).on_panic(true)) // what fails more often is a dead letter
 //!     .spawn_on(Smol::global(), |job: Vec<u8>| async move { String::from_utf8(job).map(|text| text.len()) })?;
 //! let (_source, puller) = processor.source(queue.source(), Pull::new())?;
 //! let puller = smol::spawn(puller);
 //!
 //! smol::block_on(async {
 //!     queue.enqueue(&Job::new("https://example.org")).await?; // it is on disk when this returns
-//!     # while queue.stats().await?.jobs() > 0 { async_io::Timer::after(Duration::from_millis(5)).await; }
-//!     processor.shutdown(Drain::graceful(Duration::from_secs(10))).await;
+//!     while queue.stats().await?.jobs() > 0 {
+//!         smol::Timer::after(Duration::from_millis(10)).await; // a service waits for its SIGTERM instead
+//!     }
+//!     processor.shutdown(Drain::graceful(Duration::from_secs(10))).await; // pulls no more
 //!     assert_eq!(puller.await, 0); // every verdict is on disk, too
 //!     Ok(())
 //! })

@@ -26,14 +26,16 @@ impl<W: SendWork> Access<W> {
     /// | the task | the engine hears |
     /// |---|---|
     /// | completed | done |
-    /// | failed or panicked, with tries left | again after the backoff, counted. Deliveries count as tries |
-    /// | failed or panicked for the last time, or with [`no_retry`](crate::Context::no_retry) | dead, with the error's text |
-    /// | timed out | again if [`Retry::on_timeout`](crate::Retry::on_timeout) has tries left, else dead |
+    /// | failed, with tries left | again after the backoff, counted. Deliveries count as tries |
+    /// | panicked or timed out, with tries left and [`Retry::on_panic`](crate::Retry::on_panic) or [`Retry::on_timeout`](crate::Retry::on_timeout) | the same |
+    /// | panicked or timed out without | dead, at the first time |
+    /// | ended in one of these ways with no tries left, or failed with [`no_retry`](crate::Context::no_retry) | dead, with the error's text |
     /// | was snoozed | again after the delay, uncounted |
     /// | was cut off by a drain, or not begun | again at once, uncounted |
     /// | was cancelled by its id, and not while the processor drains | dead |
     ///
-    /// A try after a failure needs [`Builder::retry`](crate::Builder::retry), as for other tasks.
+    /// A second try needs [`Builder::retry`](crate::Builder::retry), as for other tasks: without, the first error makes a dead
+    /// letter.
     ///
     /// **At least once.** A job is done again if the process dies, or the engine is away until the lease runs out, between its
     /// outcome and the confirmation. Jobs with an identity are then known for a while: see [`Pull::window`].

@@ -212,13 +212,14 @@ pub struct Delivery<J, R> {
     pub receipt: R,
     /// How often it was delivered, this time included; by the engine's count.
     pub deliveries: u32,
-    /// The identity of the job, the same each time it is delivered, and of no other job of the processor: with the engine's name
-    /// hashed into it, by [`lane_key`](crate::lane_key). With [`Builder::dedup`](crate::Builder::dedup) a job that has completed
-    /// lately is not done again. Default: none.
+    /// The identity of the job, the same each time it is delivered to this process, and of no other job of the processor: with the
+    /// engine's name hashed into it, by [`lane_key`](crate::lane_key) for instance, since it is not kept. With
+    /// [`Builder::dedup`](crate::Builder::dedup) a job that has completed lately is not done again. Default: none.
     pub id: Option<u64>,
     /// Jobs with the same key are in one lane, if the processor has [lanes](crate::Builder::lanes): one after the other, unless
     /// [`Pull::options`] says otherwise. It is the key of a [`Lane`](crate::Lane): tasks of yours with the same number share that lane.
-    /// Default: none.
+    /// It is kept by the engine: never a [`lane_key`](crate::lane_key), which is another one in the next process; take a number of
+    /// your own, such as the tenant's in your database. Default: none.
     pub key: Option<u64>,
 }
 
