@@ -22,7 +22,9 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         .concurrency(2)
         .health_every(5 * SECOND)
         .slow_after(60 * SECOND) // longer than any attempt that is well
-        .spawn_on(sim.clone(), |secs: u64, cx: Context| async move { cx.sleep(secs * SECOND).await })?;
+        .spawn_on(sim.clone(), |secs: u64, cx: Context| async move {
+            cx.sleep(Duration::from_secs(secs)).await
+        })?;
     let probes = processor.submitter(); // for the web server: it keeps nothing alive
     let ask = || (answer(probes.is_live()), answer(probes.is_ready()));
 

@@ -24,7 +24,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     // What `GET /metrics` answers. Between scrapes the processor publishes as often as `health_every` says.
     processor.publish_metrics();
     let text = prometheus.render();
-    for line in text.lines().filter(|line| line.contains("_total{") || line.contains("_ratio{")) {
+    for line in text.lines().filter(|line| line.contains("_total{") && !line.ends_with(" 0")) {
         println!("{line}");
     }
     // Every few seconds, or the exporter keeps each value of a histogram; `PrometheusBuilder::install` does it by itself.

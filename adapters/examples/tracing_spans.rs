@@ -37,7 +37,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         |to: &'static str, cx: Context| async move {
             let _ = cx.sleep(Duration::from_millis(20)).await;
             if cx.attempt() < 2 {
-                return Err("the server is busy");
+                return Err(io::Error::other("the server is busy"));
             }
             tracing::info!(to, "sent");
             Ok(())
