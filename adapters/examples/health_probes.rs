@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use plimsoll::runtime::sim::Sim;
-use plimsoll::{Context, Processor, SleepRefusal};
+use plimsoll::{Context, Processor};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,7 +17,7 @@ fn answer(probe: Result<(), impl Display>) -> (u16, String) {
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let sim = Sim::new(1);
-    let processor: Processor<fn(u64, Context) -> Result<(), SleepRefusal>> = Processor::builder()
+    let processor = Processor::builder()
         .queue(10)
         .concurrency(2)
         .health_every(5 * SECOND)

@@ -1,12 +1,11 @@
-//! A leak test: weeks of a service on a simulated clock, and what it keeps from week to week, by its name. In a test it is
-//! `assert_flat(2, scenario)`.
+//! A leak test: weeks of a service on a simulated clock, and what it keeps from week to week, by its name.
 
 use std::error::Error;
 use std::time::Duration;
 
-use plimsoll::conformance::flat::{Findings, Watch, check};
+use plimsoll::conformance::flat::{Watch, assert_flat, check};
 use plimsoll::runtime::sim::{Sim, Time};
-use plimsoll::{Context, Processor, Submitter};
+use plimsoll::{BuildError, Context, Processor, Submitter};
 
 type Mails = fn(u64, Context) -> Result<u64, &'static str>;
 
@@ -29,24 +28,21 @@ async fn load(mails: Submitter<Mails>, time: Time, keeps: bool) {
     }
 }
 
-fn weeks(keeps: bool) -> Result<(), Findings> {
-    let sim = Sim::new(1);
-    let found = check(&sim, 2, |watch: &mut Watch| {
-        let mails: Processor<Mails> = Processor::builder()
-            .delayed(1_000)
-            .spawn_on(watch.sim().clone(), send)
-            .expect("the limits are valid");
-        watch.processor("mails", &mails);
-        watch.sim().spawn(load(mails.submitter(), watch.time(), keeps));
-        mails
-    });
-    sim.kill();
-    found
+/// What it returns lives to the end. If nothing is built, nothing is watched, which is a finding.
+fn scenario(watch: &mut Watch, keeps: bool) -> Result<Processor<Mails>, BuildError> {
+    let mails: Processor<Mails> = Processor::builder().delayed(1_000).spawn_on(watch.sim().clone(), send)?;
+    watch.processor("mails", &mails);
+    watch.sim().spawn(load(mails.submitter(), watch.time(), keeps));
+    Ok(mails)
 }
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    weeks(false)?;
-    let findings = weeks(true).err().ok_or("each handle is kept")?.to_string();
+    assert_flat(2, |watch| scenario(watch, false));
+
+    let sim = Sim::new(1);
+    let found = check(&sim, 2, |watch| scenario(watch, true)); // the findings as a value
+    sim.kill(); // what the scenario has spawned
+    let findings = found.err().ok_or("each handle is kept")?.to_string();
     println!("{findings}");
     assert!(findings.contains("mails: unclaimed outcomes grew by 336"), "{findings}");
     Ok(())

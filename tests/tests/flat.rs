@@ -263,11 +263,11 @@ fn a_week_that_proves_nothing_is_a_finding() {
     assert_eq!(stuck.unwrap_err().findings, [Finding::Stuck(spinning)]);
 }
 
-/// Each task ends as the handler says, one an hour.
-fn hourly(
-    handler: fn(u64) -> Result<u64, &'static str>,
-    watch_it: fn(&mut Watch, &Processor<fn(u64) -> Result<u64, &'static str>>),
-) -> Result<(), Findings> {
+/// What a task ends with.
+type Ends = fn(u64) -> Result<u64, &'static str>;
+
+/// A task an hour, which ends as this handler says, of a processor that is watched in this way.
+fn hourly(handler: Ends, watch_it: fn(&mut Watch, &Processor<Ends>)) -> Result<(), Findings> {
     check(&Sim::new(1), 2, |watch| {
         let handler = move |job| async move { handler(job) };
         let processor = Processor::builder().spawn_on(watch.sim().clone(), handler).unwrap();

@@ -68,7 +68,7 @@ fn what_is_read_goes_through_the_constructor() -> Checked {
 
 #[test]
 fn what_is_no_form_is_told_what_is_expected() {
-    let error = toml::from_str::<Limits>("rate = 10").unwrap_err();
+    let error = toml::from_str::<Limits>("rate = 10").expect_err("it has no unit");
     let told = "invalid type: integer `10`, expected a rate: `per`, and perhaps `starts` and `burst`";
     assert!(error.message().contains(told), "{error}");
     fn tells<T: DeserializeOwned + Debug>(what: &str) {
