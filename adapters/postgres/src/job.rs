@@ -49,8 +49,8 @@ impl Job {
 
     /// Sets its key: jobs with the same one are done one after the other, by a processor with
     /// [lanes](plimsoll::Builder::lanes). Processors do not know of each other's. It is kept by the engine: never a
-    /// [`lane_key`](plimsoll::lane_key), which is another one in the next process, but a number of your own, such as the tenant's in your database.
-    /// Default: none.
+    /// [`lane_key`](plimsoll::lane_key), which is another one in the next process; take a number of your own, such as the tenant's
+    /// in your database. Default: none.
     pub fn key(self, key: u64) -> Self {
         Self { key: Some(key), ..self }
     }
