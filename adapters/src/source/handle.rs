@@ -28,7 +28,7 @@ impl<W: SendWork> Access<W> {
     /// | completed | done |
     /// | failed, with tries left | again after the backoff, counted. Deliveries count as tries |
     /// | panicked or timed out, with tries left and [`Retry::on_panic`](crate::Retry::on_panic) or [`Retry::on_timeout`](crate::Retry::on_timeout) | the same |
-    /// | panicked or timed out without | dead, at the first time |
+    /// | panicked or timed out, and the retry does not say so | dead, at the first time |
     /// | ended in one of these ways with no tries left, or failed with [`no_retry`](crate::Context::no_retry) | dead, with the error's text |
     /// | was snoozed | again after the delay, uncounted |
     /// | was cut off by a drain, or not begun | again at once, uncounted |
