@@ -9,6 +9,7 @@ mod faults;
 mod on_smol;
 #[cfg(feature = "tokio")]
 mod on_tokio;
+mod worst;
 
 use plimsoll::Thread;
 use plimsoll::conformance::executor::{Finding, Report, check};

@@ -89,9 +89,16 @@ impl<T: Timer> Tried<T> {
         self.timer.as_mut().reset(at);
     }
 
-    /// Polls it once. Whether it has fired.
+    /// Polls it once. Whether it has fired: then it has to be set again before the next poll.
     async fn poll_once(&mut self) -> bool {
         poll_fn(|cx| Poll::Ready(self.timer.as_mut().poll(cx).is_ready())).await
+    }
+
+    /// Polls a timer that is set to this, and sets it again if it has fired, early or because this thread is late.
+    fn poll_set_to(&mut self, at: Instant, cx: &mut Context<'_>) {
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.set(at);
+        }
     }
 
     /// Waits for a timer that is set to this, and sets it again when it fires early. How late it fired.
@@ -163,10 +170,10 @@ impl<T: Timer> Tried<T> {
         self.bench.stage.set("a timer is polled with another waker first");
         let at = self.bench.after(SOON);
         self.set(at);
-        let _ = self.timer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        self.poll_set_to(at, &mut Context::from_waker(Waker::noop()));
         // As often as other events may wake the timekeeper.
         for _ in 0..10 {
-            let _ = self.poll_once().await;
+            poll_fn(|cx| Poll::Ready(self.poll_set_to(at, cx))).await;
         }
         self.until(at).await?;
         Ok(())
@@ -194,7 +201,7 @@ impl<T: Timer> Tried<T> {
     async fn holds(&mut self, is_set: bool) -> Verdict {
         let at = self.bench.after(HOUR);
         self.set(at);
-        let _ = self.poll_once().await;
+        poll_fn(|cx| Poll::Ready(self.poll_set_to(at, cx))).await;
         if !is_set {
             self.set(Instant::MAX);
         }
