@@ -33,11 +33,15 @@ impl Tally {
     pub(super) fn reach(&self, count: usize) -> impl Future<Output = ()> + Send + use<> {
         let this = self.clone();
         std::future::poll_fn(move |cx| {
+            // Wakers are code of the executor: they are cloned before the lock is taken, and dropped after it.
+            let waker = cx.waker().clone();
             let mut state = this.lock();
             if state.0 >= count {
                 return Poll::Ready(());
             }
-            state.1.push(cx.waker().clone());
+            if !state.1.iter().any(|left| left.will_wake(&waker)) {
+                state.1.push(waker);
+            }
             Poll::Pending
         })
     }
@@ -119,4 +123,31 @@ pub(super) async fn yield_now(by_value: bool) {
         Poll::Pending
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Ignores;
+
+    impl Wake for Ignores {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_waiter_leaves_its_waker_once_however_often_it_is_polled() {
+        let (tally, own) = (Tally::default(), Arc::new(Ignores));
+        let waker = Waker::from(own.clone());
+        let mut reached = pin!(tally.reach(1));
+        for _ in 0..10 {
+            assert!(reached.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&own), 3);
+        tally.add();
+        assert!(reached.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        assert_eq!(Arc::strong_count(&own), 2);
+    }
 }
