@@ -163,7 +163,7 @@ pub trait Host {
 /// at a shorter script if a promise is broken.
 ///
 /// # Errors
-/// The first promise that is broken, with a script of which every step is needed. It takes up to 500 runs to find that.
+/// The first promise that is broken, with a script of which every step is needed, as far as 500 further runs have shown.
 ///
 /// # Panics
 /// If the host does: nothing is caught here, so print the seed of a script before it runs.
