@@ -65,14 +65,15 @@
 //! processor.submit(now, Offer::new(vec![1, 2, 3], ()).route(callback), &terms)?;
 //!
 //! loop {
-//!     // 1. Reports first: attempts that have ended since the last round. Here each ends at once.
+//!     // 1. Reports first, of attempts that have ended since the last round. Here each ends as soon as it starts.
+//!     // 2. Then the time.
+//!     while processor.advance(now, 64).more {}
+//!     // 3. Then commands, and starts.
 //!     while let Some(start) = processor.start_next(now) {
 //!         let sum = start.job.iter().sum();
 //!         let _ = processor.completed(now, start.attempt, sum);
 //!     }
-//!     // 2. Then the time.
-//!     let _ = processor.advance(now, 64);
-//!     // 3. Then the effects: what the machine asks of the host.
+//!     // 4. Then the effects: what the machine asks of the host.
 //!     while let Some(effect) = processor.poll_effect() {
 //!         if let Effect::Settle(settled) = effect {
 //!             if let (Some(callback), plimsoll_core::Outcome::Completed(sum)) = (settled.callback, settled.outcome) {
@@ -80,7 +81,7 @@
 //!             }
 //!         }
 //!     }
-//!     // 4. Wait until something happens.
+//!     // 5. Wait until something happens.
 //!     match processor.next_wake() {
 //!         Wake::Now(_) => {}
 //!         Wake::At(at, _) => now = at, // or sleep until then
