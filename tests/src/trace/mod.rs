@@ -1,8 +1,8 @@
 //! Job logs: what arrived when, how long it took, and how it ended.
 //!
 //! Two formats are read, told apart by the file's name unless somebody says which: the Standard Workload Format (`.swf`) and CSV
-//! (`.csv`). Either may be packed by gzip, which a `.gz` behind the name says, or the first two bytes. Memory is 40 bytes a job, whatever
-//! the lines hold besides.
+//! (`.csv`). Either may be packed by gzip, which a `.gz` behind the name says, or the first two bytes. A job takes 48
+//! bytes of memory, whatever its line holds besides.
 //!
 //! Rules for both:
 //! - `-1` is unknown. A job whose run time is unknown never ran, and one whose arrival is unknown can't be
@@ -51,6 +51,9 @@ pub struct Job {
     /// How it ended.
     pub ending: Ending,
 }
+
+const _: () =
+    assert!(size_of::<Job>() <= 48, "the documentation of this module says how many bytes a job takes");
 
 /// How a job ended, as recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

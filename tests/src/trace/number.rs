@@ -64,10 +64,13 @@ fn decimal(text: &[u8], places: u32) -> Result<u64, Fault> {
 }
 
 fn scientific(text: &[u8], places: u32) -> Result<u64, Fault> {
-    let plain = text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    // The sign was taken off before, and there is one at most. `f64` reads words, too, such as `infinity`.
+    let plain = !text.starts_with(b"+")
+        && !text.starts_with(b"-")
+        && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     let text = std::str::from_utf8(text).ok().filter(|_| plain).ok_or(Fault::NotNumeric)?;
     let value: f64 = text.parse().map_err(|_| Fault::NotNumeric)?;
-    // `as` saturates, and the sign was taken off before.
+    // `as` saturates.
     Ok((value * 10_f64.powi(places as i32)).round() as u64)
 }
 
@@ -114,7 +117,7 @@ mod tests {
     fn what_is_no_number_is_refused() {
         for text in [
             "", "-", "+", ".", "x", "1x", "1.2.3", "--1", "+-1", "1,5", "nan", "inf", "e", "1e", "1e5x",
-            "-e", "0x10", "1_000", "١",
+            "-e", "0x10", "1_000", "١", "--1e0", "+-5e3", "++1e3",
         ] {
             assert_eq!(parse(text.as_bytes(), 3), Err(Fault::NotNumeric), "{text}");
         }
