@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -12,12 +11,12 @@ use libfuzzer_sys::fuzz_target;
 use plimsoll::Message;
 use plimsoll::source::{Death, Settling, Source, Verdict};
 use plimsoll_redb::{Job, Queue};
-
-static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
+use tempfile::TempDir;
 
 /// A file with jobs, a delayed one, identities and a dead letter.
 static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let path = path("whole");
+    let folder = folder();
+    let path = folder.path().join("whole");
     let queue = Queue::open(&path).expect("a queue");
     let jobs: Vec<_> =
         (0..30_u8).map(|n| Job::new([n; 9]).id([n]).delay(Duration::from_secs(u64::from(n / 29)))).collect();
@@ -31,8 +30,9 @@ static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     fs::read(path).expect("the file")
 });
 
-fn path(name: &str) -> PathBuf {
-    FOLDER.path().join(name)
+/// One for each file: what is static is never dropped, and would be left behind.
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
 }
 
 fuzz_target!(|changes: Vec<(u32, u8)>| {
@@ -41,7 +41,8 @@ fuzz_target!(|changes: Vec<(u32, u8)>| {
         let at = at as usize % bytes.len();
         bytes[at] = byte;
     }
-    let path = path("changed");
+    let folder = folder();
+    let path = folder.path().join("changed");
     fs::write(&path, &bytes).expect("the file is written");
     let Ok(queue) = Queue::open(&path) else { return };
     let (source, mut into) = (queue.source(), Vec::new());
