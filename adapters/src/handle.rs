@@ -153,7 +153,7 @@ impl<W: AnyWork> Handle<W> {
         let waker = cx.waker().clone();
         let (answer, unused) = match shared.act(|machine| machine.claim(machine.now(), task, waker)) {
             Claim::Ready(settlement, waker) => {
-                (Poll::Ready(Some(crate::Settlement::of(settlement))), Some(waker))
+                (Poll::Ready(Some(shared.settlement_of(settlement))), Some(waker))
             }
             Claim::Pending(replaced) => (Poll::Pending, replaced),
             Claim::Gone(waker) => (Poll::Ready(None), Some(waker)),
@@ -176,7 +176,7 @@ impl<W: AnyWork> Handle<W> {
         match shared.act(|machine| machine.claim(machine.now(), task, waker)) {
             Claim::Ready(Settlement { outcome, job, .. }, waker) => {
                 shared.discard(waker);
-                shared.discard(job);
+                shared.discard_carried(job);
                 self.shared = None;
                 Poll::Ready(result_of(outcome))
             }
@@ -205,7 +205,7 @@ fn give_up<W: AnyWork>(shared: &Shared<W>, task: TaskId, cancel: bool) {
     };
     shared.discard(released.waiter);
     if let Some(settlement) = released.settlement {
-        shared.discard_settlement(crate::Settlement::of(settlement));
+        shared.discard_settlement(shared.settlement_of(settlement));
     }
 }
 
@@ -265,7 +265,7 @@ impl<W: AnyWork> Future for Handle<W> {
         });
         match claimed {
             Ok((result, job)) => {
-                shared.discard(job);
+                shared.discard_carried(job);
                 self.shared = None;
                 Poll::Ready(result)
             }

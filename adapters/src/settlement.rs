@@ -7,6 +7,7 @@ use plimsoll_core::{Instant, OutcomeKind, Plan, TaskId, Times};
 use crate::carried::Carried;
 use crate::panics::PanicMessage;
 use crate::task_error::{TaskResult, result_of};
+use crate::trace::Origin;
 use crate::work::AnyWork;
 
 /// A settled task with everything that leaves with it: what a callback gets. See [`TaskBuilder::call`](crate::TaskBuilder::call).
@@ -28,9 +29,10 @@ pub struct Settlement<W: AnyWork> {
 }
 
 impl<W: AnyWork> Settlement<W> {
-    /// With what the machine hands out, but for the callback and the origin. Under a lock only where that has no span.
+    /// What the machine hands out, but for the callback; and where the task came from, if its job is still there. Nothing
+    /// is dropped.
     #[inline]
-    pub(crate) fn of<P>(settlement: plimsoll_core::Settlement<P>) -> Self
+    pub(crate) fn split<P>(settlement: plimsoll_core::Settlement<P>) -> (Self, Option<Origin>)
     where
         P: Plan<
                 Job = Carried<W::Job>,
@@ -41,7 +43,8 @@ impl<W: AnyWork> Settlement<W> {
             >,
     {
         let plimsoll_core::Settlement { task, meta, attempts, outcome, job, times, .. } = settlement;
-        Self { task, meta, attempts, result: result_of(outcome), job: job.map(Carried::into_job), times }
+        let (job, origin) = job.map(|Carried { job, origin }| (job, origin)).unzip();
+        (Self { task, meta, attempts, result: result_of(outcome), job, times }, origin)
     }
 
     /// A settlement of the first attempt at a task, without its job, all at instant zero, for a test of a callback.

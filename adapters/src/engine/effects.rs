@@ -11,15 +11,13 @@ use plimsoll_core::{
 use super::attempt_host::{Again, AttemptHost};
 use super::completions::QueueKey;
 use super::machine::Shared;
-use super::place::Contents;
 use super::state::State;
 use super::stop_waiters::StopWakers;
 use super::types::Types;
 use super::workers::Duty;
-use crate::carried::Carried;
-use crate::panics::{catch, discard_panic};
 use crate::recipient::{Inside, Recipient};
 use crate::settlement::Settlement;
+use crate::trace::Origin;
 use crate::work::AnyWork;
 
 /// What a hold has left to do that runs foreign code, and so is done without the lock.
@@ -42,8 +40,8 @@ enum Action<W: AnyWork> {
     Publish,
     /// Any effect but a waker or an attempt that is to stop.
     Effect(Effect<Types<W>>),
-    /// A settlement that nobody wants is to be dropped.
-    Drop(Settlement<W>),
+    /// What a settlement has left is to be dropped: itself, if nobody wants it, and where its task came from.
+    Drop(Option<Settlement<W>>, Option<Origin>),
 }
 
 /// Whether performing an effect calls a function of the user's: a callback, that of a schedule, or the hook if there is one.
@@ -85,7 +83,7 @@ impl<W: AnyWork> Aftermath<W> {
     pub(super) fn may_wake(&self, has_hook: bool) -> bool {
         let may_action = match &self.action {
             Some(Action::Effect(effect)) => calls_back(effect, has_hook) || matches!(effect, Effect::Drained),
-            Some(Action::Sweep | Action::Publish | Action::Drop(_)) | None => false,
+            Some(Action::Sweep | Action::Publish | Action::Drop(..)) | None => false,
         };
         may_action || !self.wakers.is_empty() || !self.stop_wakers.is_empty()
     }
@@ -109,15 +107,17 @@ impl<W: AnyWork> State<W> {
     #[inline]
     fn complete_next(&mut self, key: QueueKey, aftermath: &mut Aftermath<W>) {
         let Some(settlement) = self.machine.poll_settlement() else { return };
-        if settlement.job.as_ref().is_some_and(|carried| carried.origin.has_span()) {
-            // That is dropped without the lock.
-            aftermath.action = Some(Action::Effect(Effect::Settle(settlement)));
-            return;
-        }
-        match self.completions.push(key, Settlement::of(settlement)) {
-            Ok(Some(waker)) => aftermath.wakers.push(waker),
-            Ok(None) => {}
-            Err(unwanted) => aftermath.action = Some(Action::Drop(unwanted)),
+        let (settled, origin) = Settlement::split(settlement);
+        let unwanted = match self.completions.push(key, settled) {
+            Ok(waker) => {
+                aftermath.wakers.extend(waker);
+                None
+            }
+            Err(unwanted) => Some(unwanted),
+        };
+        let origin = origin.filter(Origin::has_span);
+        if unwanted.is_some() || origin.is_some() {
+            aftermath.action = Some(Action::Drop(unwanted, origin));
         }
     }
 
@@ -193,7 +193,10 @@ impl<W: AnyWork> Shared<W> {
             Some(Action::Sweep) => self.sweep(),
             Some(Action::Publish) => self.publish_metrics(),
             Some(Action::Effect(effect)) => self.perform_effect(effect),
-            Some(Action::Drop(unwanted)) => self.discard_settlement(unwanted),
+            Some(Action::Drop(unwanted, origin)) => {
+                self.discard_origin(origin);
+                unwanted.into_iter().for_each(|unwanted| self.discard_settlement(unwanted));
+            }
             None => {}
         }
     }
@@ -202,7 +205,7 @@ impl<W: AnyWork> Shared<W> {
         match effect {
             Effect::Settle(settlement) => self.settle(settlement),
             Effect::Observe(settlement) => self.show_and_return(settlement),
-            Effect::Discard(settlement) => self.discard_settlement(Settlement::of(settlement)),
+            Effect::Discard(settlement) => self.discard_settlement(self.settlement_of(settlement)),
             Effect::Detach(detached) => {
                 self.discard(detached.guard.task);
                 self.discard(detached.guard.batch);
@@ -222,7 +225,7 @@ impl<W: AnyWork> Shared<W> {
     /// on its own.
     fn settle(&self, mut settlement: Settled<W>) {
         let recipient = settlement.callback.take();
-        let settled = Settlement::of(settlement);
+        let settled = self.settlement_of(settlement);
         self.show(&settled);
         let unwanted = match recipient {
             Some(Recipient::Callback(callback)) => {
@@ -245,19 +248,13 @@ impl<W: AnyWork> Shared<W> {
         self.discard_settlement(unwanted);
     }
 
-    /// Drops what leaves with a task, each value on its own.
-    pub(crate) fn discard_settlement(&self, unwanted: Settlement<W>) {
-        self.discard(unwanted.result);
-        self.discard(unwanted.job);
-    }
-
     /// Frees some expired results and cache entries.
     fn sweep(&self) {
         let now = self.now();
         for _ in 0..SWEPT_AT_ONCE {
             let swept = self.act(|machine| machine.sweep(now, 1).next());
             match swept {
-                Some(Swept::Result(settlement)) => self.discard_settlement(Settlement::of(settlement)),
+                Some(Swept::Result(settlement)) => self.discard_settlement(self.settlement_of(settlement)),
                 Some(_) => {}
                 None => {
                     let mut panics = 0;
@@ -300,50 +297,6 @@ impl<W: AnyWork> Shared<W> {
     pub(super) fn wake_all(&self, wakers: StopWakers) {
         for waker in wakers.into_iter() {
             self.guarded(|| waker.wake());
-        }
-    }
-
-    /// Drops what a place has left, each value on its own.
-    pub(super) fn discard_contents<H>(&self, contents: Contents<W, H>) {
-        let Contents { job, copy, output, error, handler, has_panicked } = contents;
-        if has_panicked {
-            self.note_panics(1);
-        }
-        self.discard_carried(job);
-        self.discard_carried(copy);
-        self.discard(output);
-        self.discard(error);
-        self.discard(handler);
-    }
-
-    /// Drops a job and its origin, each on its own.
-    fn discard_carried(&self, carried: Option<Carried<W::Job>>) {
-        if let Some(Carried { job, origin }) = carried {
-            self.discard(job);
-            self.discard(origin);
-        }
-    }
-
-    /// Drops a value; a panic of it is caught and counted.
-    #[inline]
-    pub(crate) fn discard<T>(&self, value: T) {
-        if std::mem::needs_drop::<T>() {
-            self.guarded(|| drop(value));
-        }
-    }
-
-    /// Runs foreign code after the outcome was fixed: a panic of it is caught and counted.
-    pub(crate) fn guarded(&self, run: impl FnOnce()) {
-        if let Err(panic) = catch(run) {
-            discard_panic(panic);
-            self.note_panics(1);
-        }
-    }
-
-    /// Counts panics of foreign code that came after an outcome was fixed.
-    pub(crate) fn note_panics(&self, panics: u32) {
-        for _ in 0..panics {
-            self.lock().machine.late_panic();
         }
     }
 }

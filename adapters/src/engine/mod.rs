@@ -29,7 +29,8 @@
 //! A job goes through eight files on its way: `submit`, [`machine`], [`worker`], [`hand`], [`place`], [`wake`],
 //! [`effects`], `handle`. Beside it stand [`places`], where attempts lie while no worker has them in hand, [`workers`],
 //! the set of idle ones, [`state`], what the machine's lock guards, the [`hook`], [`schedules`] and how they come
-//! [`due`], [`signals`], by which attempts are told to stop, [`idle_waiters`], the [`timekeeper`], and the [end](ending).
+//! [`due`], [`signals`], by which attempts are told to stop, [`idle_waiters`], the [`timekeeper`], [`discard`], by which foreign values are let
+//! go, and the [end](ending).
 //!
 //! # Locks
 //!
@@ -41,6 +42,7 @@ pub(crate) mod base;
 pub(crate) mod build;
 pub(crate) mod close;
 pub(crate) mod completions;
+mod discard;
 mod due;
 mod effects;
 pub(crate) mod ending;

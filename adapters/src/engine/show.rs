@@ -45,7 +45,7 @@ impl<W: AnyWork> Shared<W> {
 
     /// Shows a task whose result is for a handle or is retained, and gives the result back.
     pub(super) fn show_and_return(&self, settlement: plimsoll_core::Settlement<Types<W>>) {
-        let settled = Settlement::of(settlement);
+        let settled = self.settlement_of(settlement);
         self.show(&settled);
         let Settlement { task, result, job, .. } = settled;
         let outcome = match result {
@@ -58,7 +58,7 @@ impl<W: AnyWork> Shared<W> {
         if let Err((outcome, job)) = self.act(|machine| machine.observed(now, task, outcome, job)) {
             // Nobody wants it any more.
             self.discard(outcome);
-            self.discard(job);
+            self.discard_carried(job);
         }
         if self.has_ended.load(Ordering::SeqCst) {
             self.take_last_effects();

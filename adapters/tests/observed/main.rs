@@ -6,6 +6,8 @@ use std::time::Duration;
 
 #[cfg(feature = "metrics")]
 mod metered;
+#[cfg(feature = "tracing")]
+mod panicking;
 mod probes;
 #[cfg(feature = "tracing")]
 mod spans;

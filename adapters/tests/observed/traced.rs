@@ -239,6 +239,26 @@ fn a_submitters_span_is_held_no_longer_than_its_task() {
 }
 
 #[test]
+fn a_completion_queue_has_its_result_before_the_span_of_the_submitter_is_closed() {
+    let (sim, spans) = (Sim::new(3), Spans::default());
+    let _watch = spans.watch();
+    let processor = naps(&sim);
+    processor.pause();
+    let mut queue = processor.completion_queue(2).unwrap();
+    let first = within(|| queue.submit(1).unwrap());
+    let second = queue.submit(1).unwrap();
+    let (queue, order) = (Arc::new(Mutex::new(queue)), Arc::new(Mutex::new(Vec::new())));
+    let (looked, seen) = (queue.clone(), order.clone());
+    // While one worker closes the span of the first task, another one may go on with the second.
+    spans.set_look(move || seen.lock().unwrap().extend(looked.lock().unwrap().try_next().map(|it| it.task)));
+    processor.cancel(first).unwrap();
+    processor.cancel(second).unwrap();
+    sim.run_until_idle().unwrap();
+    assert_eq!((&*order.lock().unwrap(), spans.open()), (&vec![first], 0));
+    assert_eq!(queue.lock().unwrap().try_next().unwrap().task, second);
+}
+
+#[test]
 fn a_refusal_keeps_no_span() {
     let (sim, spans) = (Sim::new(4), Spans::default());
     let _watch = spans.watch();
