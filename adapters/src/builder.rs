@@ -139,18 +139,19 @@ impl<R> Builder<R> {
     /// | `otel.kind` | `consumer` if the task came from a [durable source](crate::source), else `internal` |
     /// | `otel.status_code` | `ERROR` if the attempt failed, panicked or was timed out |
     /// | `task.id`, `task.attempt` | [`TaskId::to_bits`](crate::TaskId::to_bits), and which attempt at the task, from 1 |
-    /// | `task.queue_time` | seconds from the submission to this attempt, delay and earlier attempts included |
+    /// | `task.queue_time` | seconds from the submission to this attempt, delay and earlier attempts included; not there if no subscriber was interested when it was submitted |
     /// | `task.outcome` | how the attempt ended: `completed`, `failed`, `snoozed`, `panicked`, or `timed_out` or `cancelled` if it was asked to stop |
     ///
     /// The span has no parent. It *follows from* the span in which the task was submitted, or, where the submission
     /// waits for room, in which its future was polled when there was some: the attempt is neither a part of what the
     /// submitter does meanwhile, nor of what its worker does otherwise. The submitter's span is kept open for that,
-    /// until the task is settled at the latest.
+    /// until the task is settled at the latest or, with retries, until its attempt has stopped.
     ///
-    /// Where no subscriber is interested in spans of the target `plimsoll`, a submission and an attempt each cost one
-    /// check of that. Otherwise nothing is allocated but by the subscriber; and once a submitter's span was captured,
-    /// each settled task is handed out before anybody has its result, which costs as much as
-    /// [`on_settled`](crate::Processor::on_settled). The feature makes the slot of a task 56 bytes larger.
+    /// A filter of spans goes by their target, `plimsoll`, and knows no names of processors. Where no subscriber is
+    /// interested in that target, a submission and an attempt each cost one check of it. Otherwise nothing is allocated
+    /// but by the subscriber; and once a submitter's span was captured, each settled task is handed out before anybody
+    /// has its result, which costs as much as [`on_settled`](crate::Processor::on_settled). The feature makes the slot
+    /// of a task 56 bytes larger. A subscriber that panics harms no attempt, but spans may then be missing or stay open.
     ///
     /// ```
     /// use plimsoll::{Processor, Thread, infallible};

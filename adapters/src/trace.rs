@@ -13,6 +13,7 @@
 //! A subscriber is foreign code, and it is called when a span is captured, opened, entered, recorded, or dropped: none
 //! of that happens under a lock.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use plimsoll_core::{Instant, OutcomeKind, TaskId};
@@ -28,7 +29,7 @@ const TARGET: &str = "plimsoll";
 pub(crate) struct Origin {
     /// The submitter's, as long as the task is not settled and there may be a further attempt.
     span: Span,
-    /// When it was submitted; the end of time if nobody cared then.
+    /// When it was submitted; the end of time if no subscriber was interested then.
     since: Instant,
     is_delivery: bool,
 }
@@ -56,6 +57,14 @@ impl Origin {
     #[inline]
     pub(crate) fn has_span(&self) -> bool {
         !self.span.is_disabled()
+    }
+
+    /// Drops it. What panics in a subscriber is of no account.
+    #[inline]
+    pub(crate) fn close(self) {
+        if self.has_span() {
+            unless_it_panics(|| drop(self));
+        }
     }
 }
 
@@ -96,10 +105,22 @@ pub(crate) struct AttemptSpan(Span);
 impl AttemptSpan {
     pub(crate) const NONE: Self = Self(Span::none());
 
-    /// The attempt begins.
+    /// The attempt begins. It has no span if the subscriber panics.
     #[inline]
     pub(crate) fn open(&mut self, tracer: &Tracer<'_>, origin: &Origin, task: TaskId, number: u32) {
-        let span = tracing::span!(
+        let opened = unless_it_panics(|| Self::span(tracer, origin, task, number));
+        self.0 = opened.unwrap_or_else(Span::none);
+        if !self.0.is_disabled() && origin.has_span() {
+            unless_it_panics(|| {
+                self.0.follows_from(&origin.span);
+            });
+        }
+    }
+
+    #[inline]
+    fn span(tracer: &Tracer<'_>, origin: &Origin, task: TaskId, number: u32) -> Span {
+        let is_timed = origin.since != Instant::MAX;
+        tracing::span!(
             target: TARGET,
             parent: None,
             Level::INFO,
@@ -109,17 +130,22 @@ impl AttemptSpan {
             "otel.status_code" = Empty,
             "task.id" = task.to_bits(),
             "task.attempt" = number,
-            "task.queue_time" = tracer.now.saturating_since(origin.since).as_secs_f64(),
+            "task.queue_time" = is_timed.then(|| tracer.now.saturating_since(origin.since).as_secs_f64()),
             "task.outcome" = Empty,
-        );
-        span.follows_from(&origin.span);
-        self.0 = span;
+        )
     }
 
-    /// Enters the span, until the guard is dropped.
+    /// Runs foreign code within the span; its panic comes out. One of the subscriber is of no account, and does not meet
+    /// that of the code, which would abort the process.
     #[inline]
-    pub(crate) fn enter(&self) -> tracing::span::Entered<'_> {
-        self.0.enter()
+    pub(crate) fn scope<R>(&self, run: impl FnOnce() -> R) -> R {
+        if self.0.is_disabled() {
+            return run();
+        }
+        let entered = unless_it_panics(|| self.0.enter());
+        let result = catch(run);
+        unless_it_panics(|| drop(entered));
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// The attempt has ended like this. What panics in a subscriber is of no account.
@@ -133,17 +159,20 @@ impl AttemptSpan {
     #[cold]
     fn close(&mut self, ended: &Ended) {
         let span = std::mem::replace(&mut self.0, Span::none());
-        let closed = catch(|| {
+        unless_it_panics(|| {
             span.record("task.outcome", ended.name());
             if ended.is_error() {
                 span.record("otel.status_code", "ERROR");
             }
-            drop(span);
         });
-        if let Err(panic) = closed {
-            discard_panic(panic);
-        }
+        // Not while another panic unwinds: two at a time would abort the process.
+        unless_it_panics(|| drop(span));
     }
+}
+
+/// Calls a subscriber, whose panic is of no account: no attempt is the worse for it.
+fn unless_it_panics<R>(call: impl FnOnce() -> R) -> Option<R> {
+    catch(call).map_err(discard_panic).ok()
 }
 
 /// How an attempt ended.

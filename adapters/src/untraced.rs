@@ -27,6 +27,9 @@ impl Origin {
     pub(crate) const fn has_span(&self) -> bool {
         false
     }
+
+    #[inline]
+    pub(crate) const fn close(self) {}
 }
 
 /// Whether the machine hands out each settled task for the sake of captured spans.
@@ -37,6 +40,7 @@ impl Captures {
         Self
     }
 
+    /// As if they were, for no origin has a span for whose sake the machine would have to be told.
     #[inline]
     pub(crate) const fn are_observed(&self) -> bool {
         true
@@ -65,16 +69,13 @@ impl AttemptSpan {
     pub(crate) const fn open(&mut self, _: &Tracer<'_>, _: &Origin, _: TaskId, _: u32) {}
 
     #[inline]
-    pub(crate) const fn enter(&self) -> Entered {
-        Entered
+    pub(crate) fn scope<R>(&self, run: impl FnOnce() -> R) -> R {
+        run()
     }
 
     #[inline]
     pub(crate) fn end(&mut self, _: impl FnOnce() -> Ended) {}
 }
-
-/// While a span is entered.
-pub(crate) struct Entered;
 
 /// How an attempt ended.
 #[allow(dead_code, reason = "nobody is told")]

@@ -159,10 +159,11 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
             self.as_mut().begin(making, place);
         }
         let mut this = self.project();
-        let Some(future) = this.future.as_mut().as_pin_mut() else { return };
-        let has_completed = {
-            let _entered = this.span.enter();
-            let Poll::Ready(result) = future.poll(&mut task::Context::from_waker(this.waker)) else { return };
+        let has_completed = this.span.scope(|| {
+            let future = this.future.as_mut().as_pin_mut()?;
+            let Poll::Ready(result) = future.poll(&mut task::Context::from_waker(this.waker)) else {
+                return None;
+            };
             let has_completed = result.is_ok();
             *this.end = Some(match result {
                 Ok(output) => End::Completed(output),
@@ -172,9 +173,11 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
                 }
             });
             this.future.set(None);
-            has_completed
-        };
-        this.span.end(|| making.ended(place, has_completed));
+            Some(has_completed)
+        });
+        if let Some(has_completed) = has_completed {
+            this.span.end(|| making.ended(place, has_completed));
+        }
     }
 
     /// Makes the future of the attempt.
@@ -188,21 +191,20 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
         let (Some(handler), Some(start)) = (this.handler, this.start.take()) else { return };
         let Start { task, attempt, number, job: Carried { job, origin }, meta, deadline, .. } = start;
         this.span.open(&making.tracer, &origin, task, number);
-        if let Some(clone) = making.clone {
-            match catch(|| clone(&job)) {
-                Ok(copy) => *this.copy = Some(Carried::new(copy, origin)),
-                Err(panic) => {
-                    // Not while this panic unwinds: a second one would abort the process.
-                    if let Err(second) = catch(|| drop(job)) {
-                        discard_panic(second);
-                    }
-                    resume_unwind(panic);
+        match making.clone.map(|clone| catch(|| clone(&job))) {
+            Some(Ok(copy)) => *this.copy = Some(Carried::new(copy, origin)),
+            Some(Err(panic)) => {
+                // Not while this panic unwinds: a second one would abort the process.
+                origin.close();
+                if let Err(second) = catch(|| drop(job)) {
+                    discard_panic(second);
                 }
+                resume_unwind(panic);
             }
+            None => origin.close(),
         }
         let context = || Context::new(making.signals.clone(), place, task, attempt, number, deadline, meta);
-        let _entered = this.span.enter();
-        this.future.set(Some(handler.call(job, context)));
+        this.span.scope(|| this.future.set(Some(handler.call(job, context))));
     }
 
     /// Drops the future of an attempt that was asked to stop; the job of one that was not begun is kept for a further one.
@@ -251,11 +253,7 @@ impl<W: AnyWork, H, F> Cell<W, H, F> {
 
     fn drop_future(self: Pin<&mut Self>) -> Option<Panic> {
         let mut this = self.project();
-        catch(|| {
-            let _entered = this.span.enter();
-            this.future.set(None);
-        })
-        .err()
+        catch(|| this.span.scope(|| this.future.set(None))).err()
     }
 
     /// Reports the end of the attempt; the place is free then. What the machine does not need stays here until

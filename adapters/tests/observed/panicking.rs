@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 use futures::FutureExt;
 use plimsoll::runtime::sim::Sim;
-use plimsoll::{Drain, Processor, TaskError, TaskId};
+use plimsoll::{Context, Drain, Processor, Retry, TaskError, TaskId};
 
+use crate::ms;
 use crate::spans::Spans;
 
 type Jobs = fn(u32) -> Result<u32, ()>;
@@ -106,4 +107,129 @@ fn one_that_panics_when_a_submitters_span_is_closed_harms_nothing() {
         processor.on_settled(|settled| assert!(settled.job.is_some() || settled.result.is_ok()));
         cancel(sim, &processor, handle.id());
     });
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("the drop");
+    }
+}
+
+/// A processor that clones each job for a further attempt, or one that does not.
+fn spawn<J, O, E, F>(
+    sim: &Sim,
+    clones: bool,
+    handler: impl Fn(J) -> F + Send + Sync + 'static,
+) -> Processor<fn(J) -> Result<O, E>>
+where
+    J: Clone + Send + 'static,
+    O: Send + 'static,
+    E: std::fmt::Debug + Send + 'static,
+    F: Future<Output = Result<O, E>> + Send + 'static,
+{
+    let builder = Processor::builder();
+    if clones {
+        builder.retry(Retry::times(1)).spawn_on(sim.clone(), handler).unwrap()
+    } else {
+        builder.spawn_on(sim.clone(), handler).unwrap()
+    }
+}
+
+/// Where it panics; and from then on the subscriber does.
+struct Job {
+    at: &'static str,
+    panics: Arc<AtomicBool>,
+}
+
+impl Job {
+    fn comes_to(&self, here: &str) {
+        if self.at == here {
+            self.panics.store(true, SeqCst);
+            panic!("the {here}");
+        }
+    }
+}
+
+impl Clone for Job {
+    fn clone(&self) -> Self {
+        self.comes_to("clone");
+        Self { at: self.at, panics: self.panics.clone() }
+    }
+}
+
+#[test]
+fn one_that_panics_beside_a_handler_does_not_end_the_process() {
+    for (at, clones) in [
+        ("call", false),
+        ("call", true),
+        ("poll", false),
+        ("poll", true),
+        ("drop", false),
+        ("drop", true),
+        ("clone", true),
+    ] {
+        let (sim, spans) = (Sim::new(1), Spans::default());
+        let _watch = spans.watch();
+        let panics = Arc::new(AtomicBool::new(false));
+        let subscriber = panics.clone();
+        spans.set_look(move || assert!(!subscriber.load(SeqCst), "in the subscriber"));
+        let handler = |job: Job| {
+            job.comes_to("call");
+            async move {
+                let _bomb = (job.at == "drop").then(|| Bomb);
+                job.comes_to("poll");
+                job.panics.store(true, SeqCst);
+                Ok::<_, ()>(())
+            }
+        };
+        let processor = spawn(&sim, clones, handler);
+        let span = tracing::info_span!(target: "test", "submitter");
+        let handle = span.in_scope(|| processor.submit(Job { at, panics }).unwrap());
+        drop(span);
+        let Err(TaskError::Panicked(message)) = sim.block_on(handle).unwrap() else { panic!("{at}") };
+        assert_eq!(message.as_str(), format!("the {at}"));
+    }
+}
+
+#[test]
+fn one_that_panics_once_changes_no_result_at_whatever_call_that_is() {
+    let (sim, spans) = (Sim::new(7), Spans::default());
+    let processor = Processor::builder()
+        .spawn_on(sim.clone(), |n: u32, cx: Context| async move { cx.sleep(ms(1)).await.map(|()| n) })
+        .unwrap();
+    let watch = spans.watch();
+    let calls = Arc::new(AtomicU32::new(0));
+    for left in 1..20 {
+        let span = tracing::info_span!(target: "test", "submitter");
+        let handle = span.in_scope(|| processor.submit(left).unwrap());
+        drop(span);
+        let counted = calls.clone();
+        calls.store(0, SeqCst);
+        spans.set_look(move || assert!(counted.fetch_add(1, SeqCst) + 1 != left, "in the subscriber"));
+        assert_eq!(sim.block_on(handle).unwrap(), Ok(left));
+        spans.set_look(|| {});
+    }
+    assert!((9..20).contains(&calls.load(SeqCst)), "each of them has panicked once");
+    drop(watch);
+    assert_eq!((processor.census(), processor.totals().settled.completed), (processor.audit(), 19));
+}
+
+#[test]
+fn one_that_panics_at_every_call_changes_no_result() {
+    for clones in [false, true] {
+        let (sim, spans) = (Sim::new(1), Spans::default());
+        let watch = spans.watch();
+        let handler = |n: u32| async move { if n > 0 { Ok(n) } else { Err(()) } };
+        let processor = spawn(&sim, clones, handler);
+        let span = tracing::info_span!(target: "test", "submitter");
+        let handles = span.in_scope(|| [0, 1, 2].map(|n| processor.submit(n).unwrap()));
+        drop(span);
+        spans.set_look(|| panic!("in the subscriber"));
+        let results = handles.map(|handle| sim.block_on(handle).unwrap());
+        assert_eq!(results, [Err(TaskError::Failed(())), Ok(1), Ok(2)]);
+        drop((processor, watch));
+    }
 }

@@ -11,8 +11,8 @@ use futures::StreamExt;
 use plimsoll::runtime::sim::Sim;
 use plimsoll::source::{Abilities, Delivery, Pull, Pulled, Settling, Source, SourceLimits};
 use plimsoll::{
-    Batch, Batching, Builder, Cloning, Context, Drain, Events, Overflow, Processor, Retry, Spawned,
-    TaskError, Timeouts, batched,
+    Batch, Batching, Builder, Cloning, Context, Drain, Events, Overflow, Processor, Retry, Spawned, Timeouts,
+    batched,
 };
 
 use crate::ms;
@@ -336,30 +336,6 @@ fn a_processor_that_nobody_watches_holds_no_span() {
 }
 
 #[test]
-fn a_subscriber_that_panics_harms_nothing_but_its_attempt() {
-    let (sim, spans) = (Sim::new(7), Spans::default());
-    let processor = naps(&sim);
-    let watch = spans.watch();
-    let count = Arc::new(Mutex::new(0));
-    for calls in 1..8 {
-        let handle = processor.submit(1).unwrap();
-        *count.lock().unwrap() = calls;
-        let left = count.clone();
-        spans.set_look(move || {
-            let mut left = left.lock().unwrap();
-            *left -= 1;
-            let is_last = *left == 0;
-            drop(left);
-            assert!(!is_last, "in the subscriber");
-        });
-        let result = sim.block_on(handle).unwrap();
-        assert!(matches!(result, Ok(1) | Err(TaskError::Panicked(_))), "{result:?}");
-    }
-    drop(watch);
-    assert_eq!((processor.census(), processor.totals().settled.total()), (processor.audit(), 7));
-}
-
-#[test]
 fn batches_and_spawned_futures_are_polled_in_spans() {
     let (sim, spans) = (Sim::new(8), Spans::default());
     let _watch = spans.watch();
@@ -466,6 +442,20 @@ fn work_of_a_source_is_consumed_and_follows_from_nothing() {
     let attempts = spans.attempts();
     assert_eq!((attempts.len(), spans.open()), (1, 0));
     assert_eq!((attempts[0].field("otel.kind"), &*attempts[0].follows), (Some("consumer"), &[][..]));
+    assert_eq!(attempts[0].field("task.queue_time"), Some("0.0"), "from its delivery");
+}
+
+#[test]
+fn a_queue_time_that_is_not_known_is_not_told() {
+    let (sim, spans) = (Sim::new(11), Spans::default());
+    let processor = naps(&sim);
+    let handle = processor.submit(1).unwrap();
+    let _watch = spans.watch();
+    assert_eq!(sim.block_on(handle).unwrap(), Ok(1));
+    assert_eq!(
+        fields(&spans.attempts()[0], ["task.queue_time", "task.attempt", "task.outcome"]),
+        [None, Some("1"), Some("completed")]
+    );
 }
 
 #[test]
