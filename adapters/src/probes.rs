@@ -1,9 +1,9 @@
-//! Probes: whether a processor still gets anywhere, and whether it is to be sent work.
+//! Probes: whether a processor makes progress, and whether it is to be sent work.
 
 use std::fmt;
 use std::time::Duration;
 
-use plimsoll_core::{Hold, Instant, Phase};
+use plimsoll_core::{Hold, Instant, Limits, Phase};
 
 use crate::access::Access;
 use crate::engine::state::State;
@@ -14,6 +14,11 @@ const PERIODS: u32 = 3;
 
 /// Stands for the health period where none is set.
 const DEFAULT_PERIOD: Duration = Duration::from_secs(10);
+
+/// How often metrics are published, and how long a probe takes for a sign of life: the health interval, if one is set.
+pub(crate) fn health_period(limits: &Limits) -> Duration {
+    limits.health_every.unwrap_or(DEFAULT_PERIOD)
+}
 
 /// A processor that was full is ready again once this part of its queue is free.
 const FREE_PART: u32 = 10;
@@ -34,8 +39,8 @@ pub enum NotLive {
     },
     /// Every place of the concurrency limit is held by an attempt that has hung, and none has been started for so long.
     Stuck {
-        /// How many attempts hold a place: those that still run although their task is settled, and those that were
-        /// reported as slow.
+        /// How many attempts have hung: those that were asked to stop and still run, and those that were reported as
+        /// slow.
         attempts: u32,
         /// How long ago a probe first saw that, with no attempt started since.
         #[cfg_attr(feature = "serde", serde(with = "plimsoll_core::serialized::duration"))]
@@ -86,10 +91,7 @@ impl fmt::Display for NotReady {
             Self::Ending => f.write_str("the processor is draining or has ended"),
             Self::Paused => f.write_str("the processor is paused"),
             Self::Full { free_room, needed } => {
-                write!(
-                    f,
-                    "the queue is full: there is room for {free_room} tasks, and has to be for {needed}"
-                )
+                write!(f, "the queue is full: {free_room} places are free, {needed} are needed")
             }
         }
     }
@@ -126,7 +128,7 @@ impl Standstill {
 }
 
 impl<W: AnyWork> Access<W> {
-    /// Whether the processor still gets anywhere: a liveness probe, upon which whoever supervises the process starts it
+    /// Whether the processor makes progress: a liveness probe, by which a supervisor knows when to start the process
     /// again.
     ///
     /// It is live as long as
@@ -135,10 +137,10 @@ impl<W: AnyWork> Access<W> {
     ///   check](crate::Builder::health_every) is such a timer, and so with one a runtime that has stopped, or whose
     ///   threads are all blocked, is always noticed. Without one that is noticed only while some other timer is armed,
     ///   a task's time-out for instance;
-    /// - not every place is held by attempts that have hung. Those are attempts that were asked to stop and still run
-    ///   ([`Health::orphans`](crate::Health::orphans)), also where as many of them as
-    ///   [`Limits::orphans`](crate::Limits::orphans) allows keep others from starting, and attempts that were reported
-    ///   as [slow](crate::Builder::slow_after).
+    /// - not every place is held by attempts that have hung. Those are attempts that were asked to stop and still run,
+    ///   whether their task is settled or is [to be tried again](crate::Retry::on_timeout), and attempts that were
+    ///   reported as [slow](crate::Builder::slow_after). As many [orphans](crate::Health::orphans) as
+    ///   [`Limits::orphans`](crate::Limits::orphans) allows count as every place, for they keep others from starting.
     ///
     /// It takes two probes to see either of the last two, the second more than three health periods (without one,
     /// thirty seconds) after the first, with no timer looked at, or no attempt started, in between. So a process that
@@ -206,14 +208,13 @@ impl<W: AnyWork> State<W> {
         if self.machine.phase() == Phase::Drained {
             return Err(NotLive::Ended);
         }
-        let period = self.machine.limits().health_every.unwrap_or(DEFAULT_PERIOD);
-        let patience = period.saturating_mul(PERIODS);
+        let patience = health_period(self.machine.limits()).saturating_mul(PERIODS);
         let is_due = self.next_deadline() <= now;
         let time = Standstill::lasts(&mut self.probes.late, is_due, self.rounds, now);
         if time > patience {
             return Err(NotLive::Late { time });
         }
-        let (hung, started) = (self.hung_attempts(now), self.machine.totals().started);
+        let (hung, started) = (self.hung_attempts(), self.machine.totals().started);
         let time = Standstill::lasts(&mut self.probes.stuck, hung.is_some(), started, now);
         match hung {
             Some(attempts) if time > patience => Err(NotLive::Stuck { attempts, time }),
@@ -222,13 +223,13 @@ impl<W: AnyWork> State<W> {
     }
 
     /// How many attempts have hung, if for their sake no other can be started.
-    fn hung_attempts(&self, now: Instant) -> Option<u32> {
-        let (health, concurrency) = (self.machine.health(now), self.machine.concurrency());
+    fn hung_attempts(&self) -> Option<u32> {
+        let (census, concurrency, hung) =
+            (self.machine.census(), self.machine.concurrency(), self.machine.hung());
         let most_orphans = self.machine.limits().orphans.min(concurrency);
-        let placed = health.running.saturating_add(health.orphans);
-        // Slow orphans are among both, so the two are not added up.
-        let is_stuck = health.orphans >= most_orphans || (placed >= concurrency && health.slow >= placed);
-        (is_stuck && concurrency > 0).then_some(health.orphans.max(health.slow))
+        let placed = census.running.saturating_add(census.orphans);
+        let is_stuck = census.orphans >= most_orphans || (placed >= concurrency && hung >= placed);
+        (is_stuck && concurrency > 0).then_some(hung)
     }
 
     fn check_ready(&mut self, now: Instant) -> Result<(), NotReady> {

@@ -52,15 +52,23 @@ struct Entry {
     /// The last heartbeat of the latest attempt; the origin if there was none.
     beat_at: Instant,
     progress: Option<Progress>,
-    /// Whether the attempt runs and was reported as slow.
-    is_slow: bool,
+    pace: Pace,
+}
+
+/// Whether the attempt runs and was reported as slow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Usual,
+    Slow,
+    /// It was, and it was asked to stop.
+    SlowToStop,
 }
 
 impl Entry {
     /// The entry of a task without an attempt.
     const fn new(terms: &Terms) -> Self {
         let Terms { heartbeat, slow_after, .. } = *terms;
-        Self { heartbeat, slow_after, beat_at: Instant::ZERO, progress: None, is_slow: false }
+        Self { heartbeat, slow_after, beat_at: Instant::ZERO, progress: None, pace: Pace::Usual }
     }
 }
 
@@ -69,13 +77,16 @@ pub(crate) struct Monitor {
     entries: Vec<Entry>,
     /// How many attempts run and were reported as slow.
     slow: u32,
+    /// How many of these were asked to stop.
+    slow_to_stop: u32,
 }
 
 impl Monitor {
     /// Nothing is known yet; `None` if the limits ask for no monitor. Allocates [`Monitor::bytes`], O(task slots).
     pub(crate) fn new(limits: &Limits) -> Option<Box<Self>> {
         let entry = Entry::new(&Terms::new());
-        limits.monitor.then(|| Box::new(Self { entries: vec![entry; limits.task_slots() as usize], slow: 0 }))
+        let slots = limits.task_slots() as usize;
+        limits.monitor.then(|| Box::new(Self { entries: vec![entry; slots], slow: 0, slow_to_stop: 0 }))
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
@@ -98,15 +109,24 @@ impl Monitor {
     /// An attempt at the task in slot `index` starts. It has reported no progress yet.
     pub(crate) fn start(&mut self, index: u32) {
         if let Some(entry) = self.entries.get_mut(index as usize) {
-            *entry = Entry { beat_at: Instant::ZERO, progress: None, is_slow: false, ..*entry };
+            *entry = Entry { beat_at: Instant::ZERO, progress: None, pace: Pace::Usual, ..*entry };
         }
     }
 
     /// The attempt at the task in slot `index`, if there is one, is over.
     pub(crate) fn stop(&mut self, index: u32) {
-        if let Some(entry) = self.entries.get_mut(index as usize).filter(|entry| entry.is_slow) {
-            entry.is_slow = false;
-            self.slow = self.slow.saturating_sub(1);
+        let Some(entry) = self.entries.get_mut(index as usize) else { return };
+        let pace = core::mem::replace(&mut entry.pace, Pace::Usual);
+        self.slow = self.slow.saturating_sub(u32::from(pace != Pace::Usual));
+        self.slow_to_stop = self.slow_to_stop.saturating_sub(u32::from(pace == Pace::SlowToStop));
+    }
+
+    /// The attempt at the task in slot `index` is asked to stop. It may have been asked before.
+    pub(crate) fn ask_to_stop(&mut self, index: u32) {
+        let slow = self.entries.get_mut(index as usize).filter(|entry| entry.pace == Pace::Slow);
+        if let Some(entry) = slow {
+            entry.pace = Pace::SlowToStop;
+            self.slow_to_stop = self.slow_to_stop.saturating_add(1);
         }
     }
 
@@ -120,8 +140,8 @@ impl Monitor {
 
     /// The running attempt at the task in slot `index` is reported as slow.
     pub(crate) fn note_slow(&mut self, index: u32) {
-        if let Some(entry) = self.entries.get_mut(index as usize).filter(|entry| !entry.is_slow) {
-            entry.is_slow = true;
+        if let Some(entry) = self.entries.get_mut(index as usize).filter(|entry| entry.pace == Pace::Usual) {
+            entry.pace = Pace::Slow;
             self.slow = self.slow.saturating_add(1);
         }
     }
@@ -136,7 +156,7 @@ impl Monitor {
     /// When the attempt at the task in slot `index`, which began at `began`, is to be reported as slow; [`NEVER`] if it
     /// was.
     pub(crate) fn slow_at(&self, index: u32, began: Instant) -> Instant {
-        let entry = self.entries.get(index as usize).filter(|entry| !entry.is_slow);
+        let entry = self.entries.get(index as usize).filter(|entry| entry.pace == Pace::Usual);
         entry.map_or(NEVER, |entry| after(began, entry.slow_after))
     }
 
@@ -150,13 +170,25 @@ impl Monitor {
         self.slow
     }
 
-    /// As [`slow`](Self::slow), counted by walking over the slots with a running attempt, which are all that may be
-    /// slow. O(slots).
-    pub(crate) fn audit(&self, placed: impl Iterator<Item = u32>) -> u32 {
-        let is_slow = |index: &u32| self.entries.get(*index as usize).is_some_and(|entry| entry.is_slow);
-        let found = placed.filter(is_slow).fold(0, |count, _| count + 1);
-        let all = self.entries.iter().filter(|entry| entry.is_slow).count();
+    /// How many attempts run that were reported as slow and were not asked to stop.
+    pub(crate) const fn slow_and_going(&self) -> u32 {
+        self.slow.saturating_sub(self.slow_to_stop)
+    }
+
+    /// As [`slow`](Self::slow), counted by walking over the slots with an attempt that runs, which are all that may be
+    /// slow; of each, whether it was asked to stop. O(slots).
+    pub(crate) fn audit(&self, placed: impl Iterator<Item = (u32, bool)>) -> u32 {
+        let pace = |index: u32| self.entries.get(index as usize).map_or(Pace::Usual, |entry| entry.pace);
+        let slow = placed.map(|(index, is_to_stop)| (pace(index), is_to_stop));
+        let (mut found, mut to_stop) = (0, 0);
+        for (pace, is_to_stop) in slow.filter(|(pace, _)| *pace != Pace::Usual) {
+            debug_assert_eq!(pace == Pace::SlowToStop, is_to_stop, "it is told when it is asked to stop");
+            found += 1;
+            to_stop += u32::from(is_to_stop);
+        }
+        let all = self.entries.iter().filter(|entry| entry.pace != Pace::Usual).count();
         debug_assert_eq!(found as usize, all, "only an attempt that runs is slow");
+        debug_assert_eq!(to_stop, self.slow_to_stop, "those that were asked to stop are counted");
         found
     }
 }

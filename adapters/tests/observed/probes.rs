@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use plimsoll::runtime::sim::Sim;
-use plimsoll::{Context, Drain, NotLive, NotReady, Processor, SleepRefusal, Timeouts};
+use plimsoll::{Context, Drain, NotLive, NotReady, Processor, Retry, SleepRefusal, Timeouts};
 
 use crate::ms;
 
@@ -100,7 +100,7 @@ fn orphans_that_hold_everything_are_noticed() {
     sim.advance(ms(1)).unwrap();
     assert_eq!(processor.is_live(), Err(NotLive::Stuck { attempts: 2, time: ms(3_001) }));
     assert_eq!(processor.set_concurrency(0), 0);
-    assert_eq!(processor.is_live(), Ok(()), "it is held by whoever has set that");
+    assert_eq!(processor.is_live(), Ok(()), "nothing is to be started");
     processor.set_concurrency(2);
     assert_eq!(processor.is_live(), Ok(()), "for the first time again");
     // Their grace period is over.
@@ -158,6 +158,50 @@ fn slow_attempts_that_hold_everything_are_noticed_unless_others_are_started() {
 }
 
 #[test]
+fn attempts_that_are_to_be_tried_again_and_do_not_stop_are_noticed() {
+    let sim = Sim::new(9);
+    let processor = Processor::builder()
+        .concurrency(1)
+        .timeout(ms(10))
+        .cancel_grace(ms(1_000_000))
+        .health_every(ms(1_000))
+        .retry(Retry::times(1).on_timeout(true))
+        .spawn_on(sim.clone(), |(): ()| pending::<Result<(), ()>>())
+        .unwrap();
+    processor.task(()).post().unwrap();
+    sim.advance(ms(20)).unwrap();
+    let health = processor.health();
+    assert_eq!((health.running, health.orphans, processor.is_live()), (1, 0, Ok(())), "it is not settled");
+    sim.advance(ms(3_001)).unwrap();
+    assert_eq!(processor.is_live(), Err(NotLive::Stuck { attempts: 1, time: ms(3_001) }));
+}
+
+#[test]
+fn attempts_that_have_hung_in_different_ways_are_noticed_together() {
+    let sim = Sim::new(10);
+    let processor = Processor::builder()
+        .concurrency(3)
+        .cancel_grace(ms(1_000_000))
+        .slow_after(ms(100))
+        .health_every(ms(1_000))
+        .spawn_on(sim.clone(), |(): ()| pending::<Result<(), ()>>())
+        .unwrap();
+    processor.task(()).timeout(ms(10)).post().unwrap();
+    processor.task(()).timeout(ms(110)).post().unwrap();
+    sim.advance(ms(200)).unwrap();
+    let health = processor.health();
+    assert_eq!((health.orphans, health.slow, health.running), (2, 1, 0), "one is both");
+    assert_eq!(processor.is_live(), Ok(()));
+    sim.advance(ms(3_001)).unwrap();
+    assert_eq!(processor.is_live(), Ok(()), "one place is free");
+    processor.task(()).post().unwrap();
+    sim.advance(ms(200)).unwrap();
+    assert_eq!(processor.is_live(), Ok(()), "for the first time");
+    sim.advance(ms(3_001)).unwrap();
+    assert_eq!(processor.is_live(), Err(NotLive::Stuck { attempts: 3, time: ms(3_001) }));
+}
+
+#[test]
 fn it_is_ready_while_there_is_room_and_it_goes_on() {
     let sim = Sim::new(7);
     let processor = naps(&sim, 1);
@@ -201,7 +245,7 @@ fn a_probe_says_why_not() {
         NotLive::Late { time: ms(3_001) }.to_string(),
         NotLive::Stuck { attempts: 2, time: ms(4_000) }.to_string(),
         NotReady::Ending.to_string(),
-        NotReady::Full { free_room: 1, needed: 2 }.to_string(),
+        NotReady::Full { free_room: 3, needed: 10 }.to_string(),
     ];
     assert_eq!(
         texts,
@@ -209,7 +253,7 @@ fn a_probe_says_why_not() {
             "a timer has been due for 3.001s: the runtime has stopped, or is blocked",
             "all places are held by 2 attempts that have hung, and none was started for 4s",
             "the processor is draining or has ended",
-            "the queue is full: there is room for 1 tasks, and has to be for 2",
+            "the queue is full: 3 places are free, 10 are needed",
         ]
     );
 }

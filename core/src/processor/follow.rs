@@ -42,6 +42,14 @@ impl<P: Plan> Processor<P> {
         self.first_of_attempt(index, deadline)
     }
 
+    /// The attempt at the task in slot `index` is asked to stop.
+    #[cold]
+    pub(super) fn follow_request_to_stop(&mut self, index: u32) {
+        if let Some(monitor) = &mut self.monitor {
+            monitor.ask_to_stop(index);
+        }
+    }
+
     /// The attempt at the task in slot `index` is over, and the task goes on.
     #[cold]
     pub(super) fn follow_stop(&mut self, index: u32) {

@@ -167,6 +167,32 @@ impl<P: Plan> Processor<P> {
         self.monitor.as_deref().map_or(0, Monitor::slow)
     }
 
+    /// How many attempts may have hung: those that were asked to stop and still run, whether their task is settled or is
+    /// to be tried again, and those that were reported as slow. Each counts once. O(1).
+    ///
+    /// A host that sees as many as there are places, with no attempt started for long, can take the machine for stuck.
+    ///
+    /// ```
+    /// # use plimsoll_core::{Instant, Limits, Offer, Processor, Retry, Simple, Terms, Timeouts};
+    /// # use core::time::Duration;
+    /// let mut processor = Processor::<Simple<&str, usize, &str>>::new(Limits::default(), Instant::ZERO)?;
+    /// let timeouts = Timeouts { start_to_close: Some(Duration::from_millis(10)), ..Timeouts::NONE };
+    /// let terms = Terms::new().timeouts(timeouts).retry(Retry::times(1).on_timeout(true));
+    /// processor.submit(Instant::ZERO, Offer::new("job", ()), &terms)?;
+    /// let start = processor.start_next(Instant::ZERO).ok_or("nothing to start")?;
+    /// let now = Instant::from_millis(10);
+    /// let _ = processor.advance(now, 64);
+    /// assert_eq!((processor.hung(), processor.census().orphans), (1, 0), "its task is not settled");
+    /// let _ = processor.stopped(now, start.attempt, Some(start.job))?;
+    /// assert_eq!(processor.hung(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn hung(&self) -> u32 {
+        let slow = self.monitor.as_deref().map_or(0, Monitor::slow_and_going);
+        self.tally.asked_to_stop().saturating_add(slow)
+    }
+
     fn retired(&self) -> u32 {
         self.tasks
             .retired()
@@ -271,7 +297,8 @@ impl<P: Plan> Processor<P> {
         (found.waiters, found.permits) = self.admission.line.audit();
         found.lanes =
             self.lanes.as_ref().map_or(0, |lanes| lanes.audit(self.tasks.iter().map(|(index, _)| index)));
-        let placed = self.tasks.iter().filter(|(_, task)| task.state.has_place()).map(|(index, _)| index);
+        let placed = self.tasks.iter().filter(|(_, task)| task.state.has_place());
+        let placed = placed.map(|(index, task)| (index, task.state != State::Running));
         found.slow = self.monitor.as_ref().map_or(0, |monitor| monitor.audit(placed));
         let slots = || self.tasks.iter().map(|(index, _)| index);
         found.unique_keys = self.dedup.as_ref().map_or(0, |dedup| dedup.audit(slots()));

@@ -148,6 +148,9 @@ impl<P: Plan> Processor<P> {
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
+        if self.gate.is_followed() {
+            self.follow_request_to_stop(index);
+        }
         self.deadlines.add(Owner::Task(index), close_by);
         self.owe(index, Pending::STOP);
         self.note_task_error(ErrorKind::TimedOut, index, &Message::EMPTY);

@@ -64,8 +64,8 @@ impl<P: Plan> Processor<P> {
         if sleeps != NIL {
             self.end_sleeps(sleeps);
         }
-        if self.gate.is_followed() && !runs_on {
-            self.follow_end(index);
+        if self.gate.is_followed() {
+            if runs_on { self.follow_request_to_stop(index) } else { self.follow_end(index) }
         }
         if has_more_to_do {
             self.keep_or_judge(index, kind);

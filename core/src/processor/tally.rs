@@ -79,6 +79,11 @@ impl Tally {
         self.of(State::Stopping).wrapping_add(self.of(State::Orphan))
     }
 
+    /// Attempts that were asked to stop and still run, whether their task is settled or not.
+    pub(super) fn asked_to_stop(&self) -> u32 {
+        self.of(State::Halting).wrapping_add(self.orphans())
+    }
+
     /// Attempts that take a concurrency place.
     #[inline]
     pub(super) fn placed(&self) -> u32 {

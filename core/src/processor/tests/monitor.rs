@@ -203,6 +203,28 @@ fn a_slow_orphan_counts_until_it_stops() {
 }
 
 #[test]
+fn an_attempt_that_has_hung_counts_once() {
+    let timeouts = Timeouts { start_to_close: span(20), ..Timeouts::NONE };
+    let retry = Retry::times(1).fixed(Duration::ZERO).on_timeout(true);
+    let soft = terms().slow_after(Duration::from_millis(10));
+    for (terms, orphans) in [(soft.timeouts(timeouts), 1), (soft.timeouts(timeouts).retry(retry), 0)] {
+        let (mut machine, task, attempt) = running(terms);
+        advance(&mut machine, ms(9));
+        assert_eq!(machine.hung(), 0);
+        advance(&mut machine, ms(10));
+        assert_eq!((machine.hung(), machine.census().orphans), (1, 0), "it is slow");
+        advance(&mut machine, ms(20));
+        assert_eq!((machine.hung(), machine.census().orphans), (1, orphans), "and is to stop");
+        let _ = machine.cancel(ms(21), task);
+        advance(&mut machine, ms(21));
+        assert_eq!((machine.hung(), machine.census().slow), (1, 1), "asked once more");
+        let _ = machine.stopped(ms(22), attempt, Some(1));
+        advance(&mut machine, ms(22));
+        assert_eq!((machine.hung(), machine.census().slow), (0, 0));
+    }
+}
+
+#[test]
 fn what_falls_due_first_acts_first_however_late_the_time_comes() {
     let limit = Duration::from_millis(10);
     for (hard, slow) in [(9, 0), (10, 0), (11, 1)] {

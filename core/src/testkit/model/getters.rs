@@ -48,6 +48,7 @@ impl Model {
             found.of(reason.name(), &count, &machine.refusals().get(reason));
         }
         found.of("refusals", &self.totals.refused, &machine.refusals().total());
+        found.of("hung", &self.hung(), &machine.hung());
         found.of("an effect", &has_effect, &machine.has_effect());
         found.of("effects", &if has_effect { pending } else { 0 }, &machine.pending_effects());
         found.of("sweep", &self.sweep_finds(self.now), &machine.sweep_is_due(self.now));

@@ -71,6 +71,12 @@ impl Model {
         let forgets_orphans = self.has(Flaw::ForgetsSlowOrphans);
         self.count(|task| task.placed && task.told.slow && !(forgets_orphans && task.is_orphan()))
     }
+
+    /// How many attempts run that were reported as slow or asked to stop.
+    pub(super) fn hung(&self) -> u32 {
+        let goes_on = |task: &Task| matches!(task.stage, Stage::Running { .. });
+        self.count(|task| task.placed && (task.told.slow || !goes_on(task)))
+    }
 }
 
 impl Task {
