@@ -1,6 +1,6 @@
 //! Metrics, by the feature `metrics`. Without it [`unmetered`](../unmetered.rs) is in the place of this file.
 //!
-//! Counters and gauges are published from one look at the machine, by a worker, by whoever calls
+//! Counters and gauges are published from one look at the machine: by a worker, by a call of
 //! [`Access::publish_metrics`], and once more at the end. Histograms are recorded for each settled task. A recorder is
 //! foreign code: none of that happens under a lock.
 
@@ -11,15 +11,13 @@ use plimsoll_core::{Instant, Limits};
 use crate::access::Access;
 use crate::builder::Builder;
 use crate::engine::machine::Shared;
+use crate::probes::health_period;
 use crate::settlement::Settlement;
 use crate::work::AnyWork;
 
 mod handles;
 
 use handles::{Handles, Seen};
-
-/// How often metrics are published where no health interval is set.
-const DEFAULT_PERIOD: Duration = Duration::from_secs(10);
 
 /// The upper bounds, in seconds, of the buckets that suit the histograms of a processor's metrics: from a tenth of a
 /// millisecond to ten seconds. See [`Builder::metrics`].
@@ -53,10 +51,15 @@ impl<R> Builder<R> {
     ///
     /// Counters and gauges are published as often as [`health_every`](Self::health_every) says (every ten seconds if
     /// that is not set), by a worker, all from one look at the machine; when the processor has ended; and by
-    /// [`Access::publish_metrics`], for whoever wants to be up to date when it is scraped. Histograms are recorded when
-    /// a task is settled, before anybody else has its result. That costs what
+    /// [`Access::publish_metrics`], so that a scraper gets what is true now. Histograms are recorded when a task is
+    /// settled, before anybody else has its result. That costs what
     /// [`on_settled`](crate::Processor::on_settled) costs, and two calls of the recorder; no allocation, and no look-up
     /// of a metric. A panic of the recorder is caught and counted, but not while building.
+    ///
+    /// A further processor of the same name, built when the first has ended or beside it, adds to the same counters and
+    /// histograms. Gauges are set by each of them in turn, so of processors that live at the same time give each a name
+    /// of its own; those of one `ProcessorLayer` share that of its builder. But a recorder forgets no series: names
+    /// without a bound, one for each of many processors that live for a short time, grow there without a bound.
     ///
     /// Buckets are the recorder's affair. [`DURATION_BOUNDS`](crate::DURATION_BOUNDS) are good ones:
     ///
@@ -89,9 +92,9 @@ impl<R> Builder<R> {
 }
 
 impl<W: AnyWork> Access<W> {
-    /// Publishes the counters and gauges now, if the processor was built with [`metrics`](Builder::metrics); for
-    /// whoever wants them to be up to date when they are scraped. Calls the recorder on this thread. One short hold of
-    /// the machine's lock. Needs the feature `metrics`.
+    /// Publishes the counters and gauges now, if the processor was built with [`metrics`](Builder::metrics): call it
+    /// before they are scraped. Calls the recorder on this thread. One short hold of the machine's lock. Needs the
+    /// feature `metrics`.
     pub fn publish_metrics(&self) {
         self.shared.publish_metrics();
     }
@@ -158,7 +161,7 @@ pub(crate) struct Publishing {
 
 impl Publishing {
     pub(crate) fn new(metering: Metering, limits: &Limits, now: Instant) -> Self {
-        let every = limits.health_every.unwrap_or(DEFAULT_PERIOD);
+        let every = health_period(limits);
         let next = if metering.is_on { now.saturating_add(every) } else { Instant::MAX };
         Self { next, every, is_due: false }
     }

@@ -1,5 +1,6 @@
 //! The metrics one by one: their names, their handles, and where their values come from.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
@@ -54,11 +55,11 @@ const METADATA: Metadata<'static> = Metadata::new("plimsoll", Level::INFO, Some(
 /// What the recorder has given for each metric of one processor.
 pub(super) struct Handles {
     gauges: [Gauge; GAUGES.len()],
-    counters: [Counter; COUNTERS.len()],
+    counters: [Total; COUNTERS.len()],
     /// By the reason.
-    rejected: [Counter; Refusal::COUNT],
+    rejected: [Total; Refusal::COUNT],
     /// By the kind of the outcome.
-    settled: [Counter; OutcomeKind::COUNT],
+    settled: [Total; OutcomeKind::COUNT],
     run: [Histogram; OutcomeKind::COUNT],
     wait: Histogram,
 }
@@ -79,7 +80,7 @@ impl Handles {
             recorder.describe_histogram(name.into(), Some(Unit::Seconds), text.into());
         }
         let key = |name, label| key(name, processor, label);
-        let counter = |name, label| recorder.register_counter(&key(name, label), &METADATA);
+        let counter = |name, label| Total::new(recorder.register_counter(&key(name, label), &METADATA));
         let histogram = |name, label| recorder.register_histogram(&key(name, label), &METADATA);
         Self {
             gauges: GAUGES.map(|(name, ..)| recorder.register_gauge(&key(name, None), &METADATA)),
@@ -97,13 +98,13 @@ impl Handles {
             gauge.set(value(seen));
         }
         for (counter, (.., value)) in self.counters.iter().zip(COUNTERS) {
-            counter.absolute(value(seen));
+            counter.publish(value(seen));
         }
         for (counter, reason) in self.rejected.iter().zip(Refusal::ALL) {
-            counter.absolute(seen.refusals.get(reason));
+            counter.publish(seen.refusals.get(reason));
         }
         for (counter, kind) in self.settled.iter().zip(OutcomeKind::ALL) {
-            counter.absolute(seen.totals.settled.get(kind));
+            counter.publish(seen.totals.settled.get(kind));
         }
     }
 
@@ -113,6 +114,26 @@ impl Handles {
         if let (Some(run), Some(ran)) = (self.run.get(kind as usize), ran) {
             run.record(ran);
         }
+    }
+}
+
+/// A counter of the recorder, which an earlier processor of the same name may have counted on: so it is told by how much a
+/// total has grown, not what it is.
+struct Total {
+    counter: Counter,
+    /// The highest that was published.
+    published: AtomicU64,
+}
+
+impl Total {
+    const fn new(counter: Counter) -> Self {
+        Self { counter, published: AtomicU64::new(0) }
+    }
+
+    /// Several threads may publish at a time, each what it has seen.
+    fn publish(&self, total: u64) {
+        let before = self.published.fetch_max(total, Ordering::Relaxed);
+        self.counter.increment(total.saturating_sub(before));
     }
 }
 

@@ -203,6 +203,24 @@ fn they_are_published_with_the_health_interval_and_at_the_end() {
     assert_eq!(Scraped::of(&handle).get("tasks_running", "usually", None), 0.0);
 }
 
+#[test]
+fn a_further_processor_of_the_same_name_goes_on_with_its_counters() {
+    let (recorder, handle) = prometheus();
+    let sim = Sim::new(6);
+    let mut before = [0.0; 2];
+    for rounds in [2, 1] {
+        let processor = metrics::with_local_recorder(&recorder, || processor(&sim, "again"));
+        work(&sim, &processor, rounds);
+        processor.publish_metrics();
+        processor.publish_metrics();
+        let (scraped, totals) = (Scraped::of(&handle), processor.totals());
+        let after =
+            ["tasks_submitted_total", "task_retries_total"].map(|name| scraped.get(name, "again", None));
+        assert_eq!(after, [before[0] + totals.offered as f64, before[1] + totals.retried as f64]);
+        before = after;
+    }
+}
+
 fn builder_without_interval(sim: &Sim) -> Processor<fn(u64) -> Result<(), SleepRefusal>> {
     Processor::builder()
         .name("usually".to_owned())
