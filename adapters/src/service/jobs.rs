@@ -30,7 +30,7 @@ use crate::work::AnyWork;
 /// `poll_ready` has an error once the processor is draining or has ended, and for nothing else, since callers discard a
 /// service with an error. What keeps a service from waiting at this moment
 /// ([`Limits::waiters`](crate::Limits::waiters), [`Limits::unclaimed`](crate::Limits::unclaimed)) makes it ready, too:
-/// then the response of its next call says so.
+/// then its next call takes a place if there is one by that time, and is refused if not.
 ///
 /// It does not keep the processor alive, which [`ProcessorService`](super::ProcessorService) does.
 #[must_use = "a service does nothing unless it is called"]
@@ -38,8 +38,8 @@ pub struct JobService<W: AnyWork, F = Usual<W>> {
     shared: Arc<Shared<W>>,
     options: F,
     room: Readiness<W>,
-    /// Why the next call is refused.
-    denied: Option<Refusal>,
+    /// Whether it is ready without a place, for it could not wait.
+    is_denied: bool,
 }
 
 impl<W: AnyWork> Access<W> {
@@ -75,7 +75,7 @@ impl<W: AnyWork, F> JobService<W, F> {
     }
 
     const fn new(shared: Arc<Shared<W>>, options: F) -> Self {
-        Self { shared, options, room: Readiness::NotAsked, denied: None }
+        Self { shared, options, room: Readiness::NotAsked, is_denied: false }
     }
 
     /// Sets the terms of each job, by this function: its priority, its lane, how often it is tried. Default: the
@@ -104,12 +104,12 @@ impl<W: AnyWork, F> JobService<W, F> {
     where
         G: Fn(&W::Job) -> Options<W::Meta>,
     {
-        JobService { shared: self.shared, options, room: self.room, denied: self.denied }
+        JobService { shared: self.shared, options, room: self.room, is_denied: self.is_denied }
     }
 
-    /// Whether there is a place for its next job, or a reason against it.
+    /// Whether its next call may be made: with a place, or with what is there then.
     fn is_ready(&self) -> bool {
-        self.room.is_ready() || self.denied.is_some()
+        self.room.is_ready() || self.is_denied
     }
 
     fn is_open(&self) -> bool {
@@ -118,7 +118,7 @@ impl<W: AnyWork, F> JobService<W, F> {
 
     fn closed(&mut self) -> ServiceError<W::Error> {
         self.room.give_up();
-        self.denied = None;
+        self.is_denied = false;
         ServiceError::Refused(Refusal::Closed)
     }
 }
@@ -140,19 +140,19 @@ where
         match ready!(self.room.poll(&self.shared, cx)) {
             Ok(()) => {}
             Err(ReserveRefusal::Closed) => return Poll::Ready(Err(self.closed())),
-            Err(reason) => self.denied = Some(refusal_of(reason)),
+            Err(_) => self.is_denied = true,
         }
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, job: W::Job) -> JobResponse<W> {
-        if let Some(reason) = self.denied.take() {
-            return JobResponse::refused(ServiceError::Refused(reason));
-        }
-        match self.room.take() {
-            Some(permit) => submit(permit, job, &self.options),
-            None => JobResponse::refused(ServiceError::NotReady),
-        }
+        let permit = if std::mem::take(&mut self.is_denied) {
+            // That may be long ago.
+            Permit::take(&self.shared, 1).map_err(|reason| ServiceError::Refused(refusal_of(reason)))
+        } else {
+            self.room.take().ok_or(ServiceError::NotReady)
+        };
+        permit.map_or_else(JobResponse::refused, |permit| submit(permit, job, &self.options))
     }
 }
 

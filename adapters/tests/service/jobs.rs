@@ -133,6 +133,19 @@ fn a_service_that_can_not_wait_is_ready_to_say_so() {
 }
 
 #[test]
+fn a_service_that_could_not_wait_looks_again_when_it_is_called() {
+    let sim = Sim::new(1);
+    let builder = Processor::builder().queue(8).concurrency(1).unclaimed(1);
+    let processor = builder.spawn_on(sim.clone(), nap).unwrap();
+    let mut service = processor.service();
+    let untaken = processor.submit(SECOND).unwrap();
+    assert_eq!(ask(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(sim.block_on(untaken).unwrap(), Ok(SECOND));
+    assert_eq!(sim.block_on(service.call(SECOND)).unwrap(), Ok(SECOND), "an hour later, say");
+    assert_eq!(poll(&mut service.call(SECOND)), Poll::Ready(Err(ServiceError::NotReady)), "once");
+}
+
+#[test]
 fn a_dropped_response_cancels_its_task() {
     let sim = Sim::new(1);
     let processor = paused(&sim, 2);
