@@ -77,7 +77,8 @@ pub struct Builder<R = Once> {
     mode: PhantomData<fn() -> R>,
 }
 
-/// A further builder with the same settings. A cache goes to the processor that is built first.
+/// A further builder with the same settings, the cache included. That goes to the processor that is built first; building
+/// another one is then an error, [`BuildError::Cache`](crate::BuildError::Cache).
 impl<R> Clone for Builder<R> {
     fn clone(&self) -> Self {
         let &Self { limits, defaults, cancel_grace, metering, prefetch, mode, .. } = self;

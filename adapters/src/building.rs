@@ -9,6 +9,8 @@ use std::task::{self, Poll};
 use plimsoll_core::BuildError;
 
 use crate::builder::{Builder, Mode};
+#[cfg(feature = "tower")]
+use crate::cache::NoCache;
 use crate::engine::base::{Manner, Shape};
 use crate::engine::build::{self, BoxFuture, Built, LocalBoxFuture};
 use crate::engine::machine::{BoxTimer, Parts};
@@ -236,6 +238,17 @@ impl<R> Builder<R> {
         }
         let Self { defaults, cache, cancel_grace: grace, name, metering, .. } = self;
         Ok(Parts { limits, clock, defaults, cache, timer, workers: shape.workers, grace, name, metering })
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<R> Builder<R> {
+    /// Without the cache if that is a processor's already.
+    pub(crate) fn without_taken_cache(mut self) -> Self {
+        if self.cache.is_taken() {
+            self.cache = Arc::new(NoCache);
+        }
+        self
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) trait CachePart: Send + Sync {
     /// Ages count on this clock, and hashes are drawn from the `seed` unless the limits have one, or it was used before.
     /// Whether it had no clock yet.
     fn begin(&self, clock: Clock, seed: u64) -> bool;
+    /// Whether it is a processor's: it [has begun](Self::begin).
+    #[cfg(feature = "tower")]
+    fn is_taken(&self) -> bool;
     /// Drops up to `budget` expired entries; whether there may be more. Counts what panics in that.
     fn sweep(&self, now: Instant, budget: u32, panics: &mut u32) -> bool;
     /// Empties it for good. Counts what panics in that.
@@ -51,6 +54,11 @@ impl<K: Send, V: Send + Sync> CachePart for Inner<K, V> {
         let seed = if self.limits.seed == 0 { seed } else { self.limits.seed };
         let _ = self.hasher.set(CacheHasher::with_seed(seed));
         self.clock.set(clock).is_ok()
+    }
+
+    #[cfg(feature = "tower")]
+    fn is_taken(&self) -> bool {
+        self.clock.get().is_some()
     }
 
     fn sweep(&self, now: Instant, budget: u32, panics: &mut u32) -> bool {
@@ -103,6 +111,11 @@ impl CachePart for NoCache {
 
     fn begin(&self, _: Clock, _: u64) -> bool {
         true
+    }
+
+    #[cfg(feature = "tower")]
+    fn is_taken(&self) -> bool {
+        false
     }
 
     fn sweep(&self, _: Instant, _: u32, _: &mut u32) -> bool {

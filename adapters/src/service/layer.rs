@@ -29,9 +29,11 @@ use crate::work::{AnyWork, SendWork};
 ///
 /// Each call of [`layer`](Layer::layer) builds a processor. axum's `Router::layer` calls it once for each route: to
 /// have one processor for a whole router, put the layer around that. The processor lives as long as a clone of the
-/// service or a response does, and is aborted after that.
+/// service or a response does, and is aborted after that. All processors of a layer have the [name](Builder::name) of
+/// its builder, and so are not told apart by metrics and spans: for that, make a layer for each.
 ///
-/// The builder can't be used up by that; but a [cache](Builder::cache) goes to the first processor only.
+/// The builder can't be used up by that; but a [cache](Builder::cache) goes to the processor that is built first, and
+/// others have none.
 pub struct ProcessorLayer<Req, U, R = Once, F = fn(&Req) -> Options> {
     builder: Builder<R>,
     runtime: U,
@@ -69,7 +71,8 @@ where
 
     /// Builds and spawns a processor. If it can't be built, `poll_ready` of the service says why: a [`BuildError`].
     fn layer(&self, inner: S) -> Self::Service {
-        let built = self.builder.clone().spawn_on(self.runtime.clone(), calling(inner));
+        let builder = self.builder.clone().without_taken_cache();
+        let built = builder.spawn_on(self.runtime.clone(), calling(inner));
         ProcessorService(built.map(|processor| Running::new(processor, self.options.clone())))
     }
 }
@@ -95,7 +98,9 @@ impl<Req, U, R, F> fmt::Debug for ProcessorLayer<Req, U, R, F> {
 /// A [`JobService`] that, together with its clones and their responses, owns its processor. Made by [`ProcessorLayer`],
 /// or [of a processor](Self::new).
 ///
-/// When the last of them is dropped, the processor is aborted. Nobody awaits anything of it then.
+/// When the last of them is dropped, the processor is aborted. Nobody awaits anything of it then. A clone in a request
+/// or in the inner service would keep the processor alive that holds it, and so itself, for ever: a job that submits
+/// further ones takes a [`Submitter`](crate::Submitter) or a [`JobService`] ([`Access::service`]).
 #[must_use = "dropping it aborts the processor"]
 pub struct ProcessorService<W: AnyWork, F = Usual<W>>(Result<Running<W, F>, BuildError>);
 

@@ -74,6 +74,9 @@
 //! - **Take responses.** A response that nobody polls keeps its slot ([`Limits::unclaimed`](crate::Limits::unclaimed)).
 //! - **Don't call a service from a job of its own processor**, and wait: jobs that wait for jobs need places of which
 //!   all may be taken by jobs that wait.
+//! - **Put no [`ProcessorService`] into its own requests or inner service.** It would keep the processor alive that
+//!   keeps it. What they submit further jobs by is a [`Submitter`](crate::Submitter) or
+//!   [`Access::service`](crate::Access::service), which keep nothing alive.
 //!
 //! A refusal is no error of `poll_ready`, because callers of a service that had one discard it. See [`JobService`].
 //!

@@ -6,7 +6,7 @@ use std::fmt;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use plimsoll::runtime::sim::Time;
-use plimsoll::{BuildError, Lane, LaneLimits, Limits, Priority, Retry, Timeouts};
+use plimsoll::{BuildError, Cache, CacheLimits, Lane, LaneLimits, Limits, Priority, Retry, Timeouts};
 
 use super::*;
 
@@ -206,6 +206,20 @@ fn a_processor_that_can_not_be_built_says_why() {
     }
     assert!(service.processor().is_err());
     assert!(sim.block_on(service.call(1)).unwrap().is_err());
+}
+
+#[test]
+fn a_cache_goes_to_the_first_processor_and_others_have_none() {
+    let sim = Sim::new(1);
+    let cache: Cache<u32, u32> = Cache::new(CacheLimits::new(4)).unwrap();
+    let layer = ProcessorLayer::new(Processor::builder().cache(&cache), sim.clone());
+    let services = [(); 2].map(|()| layer.layer(Strict::new(&sim)));
+    assert!(cache.insert(1, 1));
+    let cached = services.each_ref().map(|service| service.processor().unwrap().census().cached);
+    assert_eq!(cached, [1, 0]);
+    for service in services {
+        assert_eq!(sim.block_on(service.oneshot(2)).unwrap().unwrap(), 4);
+    }
 }
 
 #[test]
