@@ -8,7 +8,7 @@
 //! | [`Options`] | its fields; what is missing is as the builder was told, and missing metadata are their type's default |
 //! | [`Pull`] | `credit`, `deliveries`, `wait`, `backoff`, `window`, `options`: each as in [`Pull::new`] when it is missing |
 //! | [`Batching`] | `most`, `within` (zero) |
-//! | [`Report`](crate::Report), [`Footprint`](crate::Footprint), [`Inspection`](crate::Inspection), [`ScheduleStats`](crate::ScheduleStats), [`Notice`](crate::Notice) | their fields and variants |
+//! | [`Report`](crate::Report), [`Footprint`](crate::Footprint), [`Inspection`](crate::Inspection), [`ScheduleStats`](crate::ScheduleStats), [`Notice`](crate::Notice), [`NotLive`](crate::NotLive), [`NotReady`](crate::NotReady) | their fields and variants |
 //!
 //! A processor from a config file. The limits of a cache go to [`Cache::new`](crate::Cache::new): among the
 //! [`limits`](crate::Builder::limits) of a builder they are refused.

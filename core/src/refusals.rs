@@ -69,6 +69,8 @@ impl ByRefusal {
     pub(crate) fn add(&mut self, reason: Refusal, count: u64) {
         if let Some(sum) = self.0.get_mut(reason as usize) {
             *sum = sum.wrapping_add(count);
+        } else {
+            debug_assert!(false, "each reason has a count");
         }
     }
 }

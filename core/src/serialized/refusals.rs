@@ -3,6 +3,7 @@
 use core::fmt;
 
 use serde::de::MapAccess;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{ByRefusal, Refusal};
@@ -10,7 +11,13 @@ use crate::{ByRefusal, Refusal};
 impl Serialize for ByRefusal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let counts = Refusal::ALL.iter().map(|reason| (reason, self.get(*reason)));
-        serializer.collect_map(counts.filter(|(_, count)| *count > 0))
+        let counts = counts.filter(|(_, count)| *count > 0);
+        // Binary formats need to know how many there are before the first.
+        let mut map = serializer.serialize_map(Some(counts.clone().count()))?;
+        for (reason, count) in counts {
+            map.serialize_entry(reason, &count)?;
+        }
+        map.end()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 
+use serde_test::{Token, assert_tokens};
+
 type Machine = Processor<Simple<u8, u8, u8>>;
 
 /// A machine in which one task backs off after a failure, one runs, and one is queued.
@@ -37,6 +39,9 @@ fn refusals_by_reason() -> Checked {
     machine.drain(Instant::from_millis(6), Drain::Graceful(Duration::MAX));
     assert!(machine.submit(Instant::from_millis(7), Offer::new(4, ()), &Terms::new()).is_err());
     assert_eq!(json(&machine.refusals())?, r#"{"closed":1}"#);
+    let closed = Token::UnitVariant { name: "Refusal", variant: "closed" };
+    // With its length, which binary formats write first.
+    assert_tokens(&machine.refusals(), &[Token::Map { len: Some(1) }, closed, Token::U64(1), Token::MapEnd]);
     Ok(())
 }
 
