@@ -43,8 +43,10 @@ impl<R> Builder<R> {
     /// | `plimsoll_late_panics_total` | counter | panics after the outcome was fixed |
     /// | `plimsoll_task_wait_seconds` | histogram | [`Times::waited`](crate::Times::waited) of each settled task |
     /// | `plimsoll_task_run_seconds{outcome}` | histogram | [`Times::ran`](crate::Times::ran), if an attempt ran then |
-    /// | `plimsoll_source_pulled_total`, `…_redelivered_total`, `…_stale_total`, `…_errors_total` | counter | as in [`Totals`](crate::Totals), of all [sources](crate::source) |
+    /// | `plimsoll_source_pulled_total`, `…_redelivered_total`, `…_stale_total`, `…_dead_total`, `…_errors_total` | counter | as in [`Totals`](crate::Totals), of all [sources](crate::source) |
     /// | `plimsoll_source_unconfirmed` | gauge | deliveries whose verdict is not confirmed |
+    ///
+    /// A delivery that fails and that the engine delivers again counts as settled each time: alert on dead letters instead.
     ///
     /// Labels are lower case words with underscores: `timed_out`, `lane_full`. A refusal that never reaches the
     /// machine, such as a time-out of zero, is not counted.

@@ -41,8 +41,10 @@
 //!   schedules, futures.
 //! - A class that is at its bound whenever it is looked at is a finding, too, unless it began there: a leak that has
 //!   reached its limit does not grow any more.
-//! - **The cache and retained results** make room at their bounds, so they are not counted. Their bytes are, and
-//!   there is a week to warm up, before bytes are compared: let them fill within it.
+//! - **What is kept for a time**, such as delayed tasks or a map whose entries live for a day, fills within the week to warm
+//!   up, which is not compared.
+//! - **The cache and retained results** make room at their bounds, so they are not counted. Their bytes are: let them
+//!   fill within the week to warm up, too.
 //! - What comes from outside, such as the order of a `std::collections::HashMap`, makes runs differ: see
 //!   [`sim`](crate::runtime::sim).
 //!
@@ -363,9 +365,9 @@ impl Row {
     }
 
     fn finding(&self, slack: u64) -> Option<Finding> {
-        // Caches fill in the week to warm up, and so bytes grow.
-        let (skipped, slack) = if self.class == BYTES { (1, slack) } else { (0, 0) };
-        let [before @ .., last] = self.least.get(skipped..)? else { return None };
+        let slack = if self.class == BYTES { slack } else { 0 };
+        // Caches fill in the week to warm up, and so do delays and what else is kept for a time.
+        let [before @ .., last] = self.least.get(1..)? else { return None };
         let (name, class, before) = (self.name.clone(), self.class, before.iter().min()?);
         if last.saturating_sub(*before) > slack {
             return Some(Finding::Grew { name, class, by: last - before, least: self.least.clone() });

@@ -32,13 +32,14 @@ const GAUGES: [Row<f64>; 9] = [
 ];
 
 #[rustfmt::skip]
-const COUNTERS: [Row<u64>; 7] = [
+const COUNTERS: [Row<u64>; 8] = [
     ("plimsoll_tasks_submitted_total", Unit::Count, "Tasks that were offered, refused ones included.", |seen| seen.totals.offered),
     ("plimsoll_task_retries_total", Unit::Count, "Attempts that were followed by another one.", |seen| seen.totals.retried),
     ("plimsoll_late_panics_total", Unit::Count, "Panics after the outcome of a task was fixed.", |seen| seen.totals.late_panics),
     ("plimsoll_source_pulled_total", Unit::Count, "Deliveries that came from sources.", |seen| seen.totals.pulled),
     ("plimsoll_source_redelivered_total", Unit::Count, "Deliveries that had been delivered before.", |seen| seen.totals.redelivered),
     ("plimsoll_source_stale_total", Unit::Count, "Verdicts of no effect, because the lease had run out.", |seen| seen.totals.stale),
+    ("plimsoll_source_dead_total", Unit::Count, "Deliveries that became dead letters.", |seen| seen.totals.dead),
     ("plimsoll_source_errors_total", Unit::Count, "Errors of the engines of sources.", |seen| seen.totals.source_errors),
 ];
 
