@@ -57,6 +57,10 @@ impl<R> Metered<R> {
 impl<R: Runtime> Runtime for Metered<R> {
     type Timer = R::Timer;
 
+    fn check(&self) -> Result<(), &'static str> {
+        self.runtime.check()
+    }
+
     fn threads(&self) -> Threads {
         self.runtime.threads()
     }

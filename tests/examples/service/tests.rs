@@ -23,6 +23,14 @@ fn the_production_scenario_balances_on_every_runtime() {
 }
 
 #[test]
+fn a_runtime_that_can_run_no_processor_is_refused_when_it_is_metered_too() {
+    let without_time = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = Tokio::on(without_time.handle().clone());
+    let refused = memory::Metered::new(runtime.clone()).check();
+    assert!(refused.is_err() && refused == runtime.check(), "{refused:?}");
+}
+
+#[test]
 fn a_log_comes_out_as_recorded_on_every_runtime() {
     let log = "0,20,-1,failed,1\n5,10,-1,cancelled,2\n9,999999,30,x,3\n10,5,-1,x,1\n10,-1,-1,x,4\n";
     let file = Path::new("log.csv");
