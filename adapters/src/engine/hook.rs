@@ -7,7 +7,7 @@ use crate::settlement::Settlement;
 use crate::sharing::Kinds;
 use crate::work::AnyWork;
 
-/// What is shown every settled task, before the receiver of its result.
+/// What is shown every settled task, before its receiver has the result.
 pub(crate) type Hook<W> = Arc<HookOf<W>>;
 
 /// Its type, which is not known.
