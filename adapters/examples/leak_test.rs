@@ -44,6 +44,6 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     sim.kill(); // what the scenario has spawned
     let findings = found.err().ok_or("each handle is kept")?.to_string();
     println!("{findings}");
-    assert!(findings.contains("mails: unclaimed outcomes grew by 336"), "{findings}");
+    assert!(findings.contains("mails: unclaimed outcomes grew by 168"), "{findings}");
     Ok(())
 }
