@@ -57,7 +57,7 @@ use crate::options::Options;
 use crate::source::Pull;
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "batching: `most`, and perhaps `within`")]
 pub(crate) struct BatchingForm {
     most: u32,
     #[serde(default, with = "duration")]
@@ -78,7 +78,12 @@ impl From<Batching> for BatchingForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "M: Default + Deserialize<'de>"))]
+#[serde(
+    default,
+    deny_unknown_fields,
+    bound(deserialize = "M: Default + Deserialize<'de>"),
+    expecting = "a pull: `credit`, `deliveries`, `wait`, `backoff`, `window` or `options`"
+)]
 pub(crate) struct PullForm<M> {
     credit: Option<u32>,
     deliveries: u32,

@@ -56,7 +56,10 @@
 //! # }
 //! ```
 //!
-//! On tokio, the runtime is `Tokio::current()`.
+//! A service whose sockets or timers are tokio's needs a processor on tokio (`Tokio::current()`): on another runtime its
+//! calls panic. It has to be `Clone + Send + Sync`; one in a box is, as a `BoxCloneSyncService`. To say that an error is not
+//! to be tried again, take a closure in the place of [`calling`], which calls the service and then
+//! [`Context::no_retry`](crate::Context::no_retry).
 //!
 //! # What being ready means
 //!
