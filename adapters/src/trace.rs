@@ -14,7 +14,7 @@
 //! of that happens under a lock.
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use plimsoll_core::{Instant, OutcomeKind, TaskId};
 use tracing::field::Empty;
@@ -202,13 +202,13 @@ impl Ended {
     }
 }
 
-/// Why the attempts in the places were asked to stop: whether they were timed out. Written under the machine's lock,
+/// Whether the attempts in the places were asked to stop because they were timed out. Written under the machine's lock,
 /// before the order to stop.
-pub(crate) struct StopReasons(Box<[AtomicU8]>);
+pub(crate) struct StopReasons(Box<[AtomicBool]>);
 
 impl StopReasons {
     pub(crate) fn new(places: u32) -> Self {
-        Self((0..places).map(|_| AtomicU8::new(0)).collect())
+        Self((0..places).map(|_| AtomicBool::new(false)).collect())
     }
 
     /// The bytes that [`new`](Self::new) asks of the allocator.
@@ -217,13 +217,13 @@ impl StopReasons {
     }
 
     pub(crate) fn note(&self, place: u32, why: OutcomeKind) {
-        if let Some(reason) = self.0.get(place as usize) {
-            reason.store(u8::from(why == OutcomeKind::TimedOut), Ordering::Relaxed);
+        if let Some(is_timed_out) = self.0.get(place as usize) {
+            is_timed_out.store(why == OutcomeKind::TimedOut, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn get(&self, place: u32) -> OutcomeKind {
-        let reason = self.0.get(place as usize).map_or(0, |reason| reason.load(Ordering::Relaxed));
-        if reason == 1 { OutcomeKind::TimedOut } else { OutcomeKind::Cancelled }
+        let is_timed_out = self.0.get(place as usize).is_some_and(|place| place.load(Ordering::Relaxed));
+        if is_timed_out { OutcomeKind::TimedOut } else { OutcomeKind::Cancelled }
     }
 }
