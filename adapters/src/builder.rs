@@ -17,6 +17,8 @@ use crate::processor::Processor;
 use crate::runtime::Threads;
 
 mod limits;
+#[cfg(feature = "metrics")]
+mod metering;
 
 /// Jobs run once and are never cloned: how every builder begins.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
-//! Watching a processor: its events, its state in numbers, and the proof that nothing leaks.
+//! Watching a processor: its events, its probes, its state in numbers, and the proof that nothing leaks.
 
 use plimsoll_core::{ByRefusal, Census, Health, LastError, Ledger, Limits, Phase, SubscribeRefusal, Totals};
 
 use crate::access::Access;
+use crate::probes::{NotLive, NotReady};
 use crate::subscription::Subscription;
 use crate::work::AnyWork;
 
@@ -148,5 +149,87 @@ impl<W: AnyWork> Access<W> {
     /// The time on the processor's clock, after its end too.
     pub fn now(&self) -> crate::Instant {
         self.shared.now()
+    }
+
+    /// Whether the processor makes progress: a liveness probe, by which a supervisor knows when to start the process
+    /// again.
+    ///
+    /// It is live as long as
+    /// - it has not ended. A processor that drains is live;
+    /// - what is due is done: the timekeeper looks at the timers when one is due. The [health
+    ///   check](crate::Builder::health_every) is such a timer, and so with one a runtime that has stopped, or whose
+    ///   threads are all blocked, is always noticed. Without one that is noticed only while some other timer is armed,
+    ///   a task's time-out for instance;
+    /// - not every place is held by attempts that have hung. Those are attempts that were asked to stop and still run,
+    ///   whether their task is settled or is [to be tried again](crate::Retry::on_timeout), and attempts that were
+    ///   reported as [slow](crate::Builder::slow_after). As many [orphans](crate::Health::orphans) as
+    ///   [`Limits::orphans`](crate::Limits::orphans) allows count as every place, for they keep others from starting.
+    ///
+    /// It takes two probes to see either of the last two, the second more than three health periods (without one,
+    /// thirty seconds) after the first, with no timer looked at, or no attempt started, in between. So a process that
+    /// was suspended is not taken for dead. Ask it regularly, at least once in that time.
+    ///
+    /// So a handler that hangs is noticed where its tasks have a time-out or a soft limit. The soft limit should then
+    /// be longer than any attempt that is well: where all places are held by attempts beyond it for that long, this
+    /// says so.
+    ///
+    /// O(1), one short hold of the machine's lock, no allocation. For two probes of a processor behind a web server:
+    ///
+    /// ```
+    /// use plimsoll::{Drain, Processor, Submitter, Thread, infallible};
+    /// use std::time::Duration;
+    ///
+    /// type Jobs = fn(u32) -> Result<u32, std::convert::Infallible>;
+    ///
+    /// /// Status and body of the answers to `GET /livez` and `GET /readyz`.
+    /// fn livez(jobs: &Submitter<Jobs>) -> (u16, String) {
+    ///     jobs.is_live().map_or_else(|why| (503, why.to_string()), |()| (200, "live".into()))
+    /// }
+    ///
+    /// fn readyz(jobs: &Submitter<Jobs>) -> (u16, String) {
+    ///     jobs.is_ready().map_or_else(|why| (503, why.to_string()), |()| (200, "ready".into()))
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = Processor::builder()
+    ///     .health_every(Duration::from_secs(5))
+    ///     .spawn_on(Thread::start()?, infallible(|n: u32| async move { n }))?;
+    /// let jobs = processor.submitter();
+    /// assert_eq!((livez(&jobs).0, readyz(&jobs).0), (200, 200));
+    /// processor.pause();
+    /// assert_eq!((livez(&jobs).0, readyz(&jobs)), (200, (503, "the processor is paused".into())));
+    /// futures::executor::block_on(processor.shutdown(Drain::Cancel));
+    /// assert_eq!(livez(&jobs), (503, "the processor has ended".into()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotLive`]: why not.
+    pub fn is_live(&self) -> Result<(), NotLive> {
+        let now = self.shared.now();
+        self.shared.lock().check_live(now)
+    }
+
+    /// Whether the processor is to be sent work: a readiness probe. It is ready while it is open, not paused, and has
+    /// room for a task. Once a probe has found it full, it is ready again when a tenth of its queue is free, so that a
+    /// queue that is full now and then doesn't make it come and go. A [hold](Self::hold), a rate and paused classes
+    /// leave it ready.
+    ///
+    /// O(1), one short hold of the machine's lock, no allocation. [`is_live`](Self::is_live) has an example.
+    ///
+    /// # Errors
+    /// [`NotReady`]: why not.
+    pub fn is_ready(&self) -> Result<(), NotReady> {
+        let now = self.shared.now();
+        self.shared.lock().check_ready(now)
+    }
+
+    /// Publishes the counters and gauges now, if the processor was built with [`metrics`](crate::Builder::metrics): call it
+    /// before they are scraped. Calls the recorder on this thread. One short hold of the machine's lock. Needs the
+    /// feature `metrics`.
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        self.shared.publish_metrics();
     }
 }

@@ -1,8 +1,7 @@
 //! In the place of [`meter`](../meter.rs) without the feature `metrics`: the same calls, with nothing in them.
 
-use plimsoll_core::{Instant, Limits};
+use plimsoll_core::{Instant, Limits, Plan, Processor};
 
-use crate::engine::machine::Shared;
 use crate::settlement::Settlement;
 use crate::work::AnyWork;
 
@@ -27,8 +26,19 @@ impl Meter {
         false
     }
 
+    pub(crate) const fn publish(&self, _: &Seen) {}
+
     #[inline]
     pub(crate) fn note_settled<W: AnyWork>(&self, _: &Settlement<W>) {}
+}
+
+/// One look at the machine.
+pub(crate) struct Seen;
+
+impl Seen {
+    pub(crate) const fn of<P: Plan>(_: &Processor<P>, _: Instant) -> Self {
+        Self
+    }
 }
 
 /// When the metrics are published next.
@@ -56,9 +66,4 @@ impl Publishing {
     pub(crate) const fn take_due(&mut self) -> bool {
         false
     }
-}
-
-impl<W: AnyWork> Shared<W> {
-    #[inline]
-    pub(crate) fn publish_metrics(&self) {}
 }

@@ -9,6 +9,7 @@ use super::hook::Hook;
 use super::machine::Shared;
 use super::types::Types;
 use crate::carried::Carried;
+use crate::meter::Seen;
 use crate::panics::PanicMessage;
 use crate::settlement::Settlement;
 use crate::task_error::TaskError;
@@ -30,6 +31,15 @@ impl<W: AnyWork> Shared<W> {
     pub(super) fn drop_hook(&self) {
         let hook = self.hook.replace(None);
         self.discard(hook);
+    }
+
+    /// Publishes the counters and gauges, if there are any. A panic of the recorder is caught and counted.
+    pub(crate) fn publish_metrics(&self) {
+        if self.meter.is_on() {
+            let now = self.now();
+            let seen = self.read(|machine| Seen::of(machine, now));
+            self.guarded(|| self.meter.publish(&seen));
+        }
     }
 
     /// Shows a settled task to the metrics and the hook, if there are any. A panic of theirs is caught and counted.

@@ -12,7 +12,7 @@ use super::stop_waiters::StopWaiters;
 use super::types::{Machine, Types};
 use super::wake::Wakes;
 use crate::meter::Publishing;
-use crate::probes::Probes;
+use crate::probes::{NotLive, NotReady, Probes};
 use crate::work::AnyWork;
 
 /// What the lock guards. Nothing in here runs code of a user.
@@ -45,8 +45,8 @@ pub(crate) struct State<W: AnyWork> {
     /// How many submissions may go by the time that the machine was told last.
     pub(super) credit: u32,
     /// How often the timekeeper has looked at the timers.
-    pub(crate) rounds: u64,
-    pub(crate) probes: Probes,
+    pub(super) rounds: u64,
+    probes: Probes,
 }
 
 /// The futures to wake after a hold.
@@ -155,9 +155,20 @@ impl<W: AnyWork> State<W> {
 
     /// When the timekeeper has to look at the timers next.
     #[inline]
-    pub(crate) fn next_deadline(&self) -> Instant {
+    pub(super) fn next_deadline(&self) -> Instant {
         let timer = self.machine.next_timer().map_or(Instant::MAX, |(at, _)| at);
         timer.min(self.graces.next()).min(self.publishing.next())
+    }
+
+    /// See [`Access::is_live`](crate::Access::is_live).
+    pub(crate) fn check_live(&mut self, now: Instant) -> Result<(), NotLive> {
+        let looks = (self.rounds, self.next_deadline());
+        self.probes.check_live(&self.machine, looks, now)
+    }
+
+    /// See [`Access::is_ready`](crate::Access::is_ready).
+    pub(crate) fn check_ready(&mut self, now: Instant) -> Result<(), NotReady> {
+        self.probes.check_ready(&self.machine, now)
     }
 
     /// Whether the end is under way and needs the machine to be advanced.

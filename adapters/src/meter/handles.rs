@@ -4,15 +4,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
-use plimsoll_core::{ByRefusal, Health, OutcomeKind, Refusal, Totals};
+use plimsoll_core::{ByRefusal, Health, Instant, OutcomeKind, Plan, Processor, Refusal, Totals};
 
 /// One look at the machine.
-pub(super) struct Seen {
-    pub(super) health: Health,
-    pub(super) totals: Totals,
-    pub(super) refusals: ByRefusal,
-    pub(super) queue: u32,
-    pub(super) concurrency: u32,
+pub(crate) struct Seen {
+    health: Health,
+    totals: Totals,
+    refusals: ByRefusal,
+    queue: u32,
+    concurrency: u32,
+}
+
+impl Seen {
+    pub(crate) fn of<P: Plan>(machine: &Processor<P>, now: Instant) -> Self {
+        Self {
+            health: machine.health(now),
+            totals: machine.totals(),
+            refusals: machine.refusals(),
+            queue: machine.limits().queue,
+            concurrency: machine.concurrency(),
+        }
+    }
 }
 
 /// A gauge or a counter: its name, its unit, what it is, and its value.
