@@ -7,7 +7,7 @@ use std::time::{self, Duration};
 
 use super::subject::{Binding, Subject};
 use super::tally::nap;
-use super::trial::{Stage, Verdict, ensure};
+use super::verdict::{Stage, Verdict, ensure};
 use crate::Instant;
 use crate::runtime::Clock;
 

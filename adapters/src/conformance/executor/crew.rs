@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
 use super::tally::{Tally, happens};
-use super::trial::{PATIENCE, Verdict, ensure};
+use super::verdict::{PATIENCE, Verdict, ensure};
 
 thread_local! {
     /// Whether this thread is within a call of `spawn`.

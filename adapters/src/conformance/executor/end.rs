@@ -10,7 +10,7 @@ use super::spawning::{StopOnDrop, spin_until};
 use super::subject::{Binding, Subject};
 use super::tally::nap;
 use super::timer_scripts::{Bench, Script};
-use super::trial::{Stage, Verdict, ensure};
+use super::verdict::{Stage, Verdict, ensure};
 use super::wakes::wake_all;
 
 /// Futures that wait, that are busy, that have timers, and that were never polled. Their wakers, and a clock, outlive the

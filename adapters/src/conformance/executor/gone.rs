@@ -13,7 +13,7 @@ use super::jobs::{Called, Job};
 use super::processors::{builder, ms, submit};
 use super::subject::{Binding, Subject};
 use super::tally::{happens, nap};
-use super::trial::{PATIENCE, Stage, Verdict, ensure};
+use super::verdict::{PATIENCE, Stage, Verdict, ensure};
 use crate::park;
 use crate::task_error::TaskError;
 

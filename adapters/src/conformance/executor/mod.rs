@@ -62,6 +62,7 @@ mod tally;
 mod timer_scripts;
 mod timers;
 mod trial;
+mod verdict;
 mod wakes;
 
 use std::future::Future;

@@ -11,7 +11,7 @@ use super::Executor;
 use super::jobs::{Called, Failure, Job, Signature};
 use super::subject::{Binding, OfThreads, Subject};
 use super::tally::{Tally, in_time, nap};
-use super::trial::{PATIENCE, Stage, Verdict, ensure};
+use super::verdict::{PATIENCE, Stage, Verdict, ensure};
 use crate::builder::{Builder, Cloning};
 use crate::handle::Handle;
 use crate::park;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::crew::Crew;
 use super::subject::{Binding, Subject};
 use super::tally::{Tally, yield_now};
-use super::trial::{Stage, Verdict, ensure};
+use super::verdict::{Stage, Verdict, ensure};
 use crate::runtime::Threads;
 
 /// How many futures are spawned at a time.

@@ -8,7 +8,7 @@ use super::crew::{Crew, spawning};
 use super::jobs::{Called, Failure, Job, Signature, attempt};
 use super::tally::Tally;
 use super::timer_scripts::{Bench, Script, run};
-use super::trial::Verdict;
+use super::verdict::Verdict;
 use super::{Executor, LocalExecutor};
 use crate::builder::{Builder, Cloning};
 use crate::processor::Processor;

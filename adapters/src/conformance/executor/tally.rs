@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 
-use super::trial::PATIENCE;
+use super::verdict::PATIENCE;
 
 /// Counts events, and wakes the waiters at each. Clones count together.
 #[derive(Clone, Default)]

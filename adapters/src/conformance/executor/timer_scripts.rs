@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::tally::nap;
-use super::trial::{Stage, Verdict, ensure};
+use super::verdict::{Stage, Verdict, ensure};
 use crate::Instant;
 use crate::runtime::{Clock, Timer};
 

@@ -4,7 +4,7 @@ use super::crew::Crew;
 use super::spawning::{StopOnDrop, spin_until};
 use super::subject::{Binding, Subject};
 use super::timer_scripts::{Bench, SOON, Script};
-use super::trial::{Stage, Verdict};
+use super::verdict::{Stage, Verdict};
 
 pub(super) fn fires_again_and_again<S: Subject>(subject: S, stage: &Stage) -> Verdict {
     follow(&subject, stage, &[Script::Again])

@@ -1,16 +1,15 @@
 //! Trying a promise on a thread of its own, within a limit.
 
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::report::{Finding, Report};
 use super::subject::Subject;
+use super::verdict::{Stage, Verdict};
 use crate::panics::{catch, discard_panic, panic_text};
 
-/// After this an event that should come at once does not come.
-pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 /// After this a trial hangs: longer than one that waits in vain.
 const LIMIT: Duration = Duration::from_secs(12);
 
@@ -57,28 +56,6 @@ impl Part {
             Self::Processors => &[Binding, Clock, Spawning, Polling, Wakes, Turns, Timers, End],
         }
     }
-}
-
-/// What was seen, if it is wrong.
-pub(super) type Verdict = Result<(), String>;
-
-/// What a trial is doing, in case it hangs.
-#[derive(Clone, Default)]
-pub(super) struct Stage(Arc<Mutex<&'static str>>);
-
-impl Stage {
-    pub(super) fn set(&self, doing: &'static str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = doing;
-    }
-
-    pub(super) fn get(&self) -> &'static str {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Makes sure that something is so; if not, that is what was seen.
-pub(super) fn ensure(is: bool, seen: impl FnOnce() -> String) -> Verdict {
-    if is { Ok(()) } else { Err(seen()) }
 }
 
 pub(super) fn check<S: Subject>(make: impl Fn() -> S + Send + Sync + 'static, laws: Vec<Law<S>>) -> Report {

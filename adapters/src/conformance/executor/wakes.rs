@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::crew::Crew;
 use super::subject::{Binding, Subject};
 use super::tally::{Tally, nap, yield_now};
-use super::trial::{PATIENCE, Stage, Verdict};
+use super::verdict::{PATIENCE, Stage, Verdict};
 
 /// How often each future is woken.
 const ROUNDS: usize = 100;
