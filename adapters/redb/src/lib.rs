@@ -53,6 +53,7 @@
 
 mod error;
 mod job;
+mod link;
 mod mailbox;
 mod options;
 mod queue;

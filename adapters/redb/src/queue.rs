@@ -4,45 +4,19 @@ use std::fmt;
 use std::path::Path;
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, JoinHandle, ThreadId};
-
-use async_channel::Sender;
-use futures_channel::oneshot;
 
 use crate::error::{OpenError, QueueError};
 use crate::job::{DeadJob, Enqueued, Job, Stats};
-use crate::mailbox::{CALLS, Call, Reply};
+use crate::link::Link;
+use crate::mailbox::Call;
 use crate::options::Options;
 use crate::source::QueueSource;
-use crate::store::{Outlook, Store, VERSION};
-use crate::writer::Writer;
 
 /// A durable queue in one file. Clones are the same queue; the file is closed with the last of them and of its sources, when all
 /// calls are answered.
 #[derive(Clone)]
 pub struct Queue {
-    pub(crate) inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    calls: Sender<Call>,
-    options: Options,
-    /// A number of the file's own, so that a job has another identity than one with its number in another file.
-    pub(crate) born: u64,
-    next_source: AtomicU64,
-    writer: Option<JoinHandle<()>>,
-    thread: ThreadId,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // The writer ends when it has answered all calls.
-        self.calls.close();
-        if let Some(writer) = self.writer.take().filter(|_| !self.is_on_writer()) {
-            drop(writer.join());
-        }
-    }
+    link: Arc<Link>,
 }
 
 impl Options {
@@ -51,7 +25,7 @@ impl Options {
     /// # Errors
     /// As there.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, OpenError> {
-        Queue::open_with(path.as_ref(), self)
+        Link::open(path.as_ref(), self).map(|link| Queue { link: Arc::new(link) })
     }
 }
 
@@ -62,19 +36,7 @@ impl Queue {
     /// # Errors
     /// [`OpenError`]: another process has it, it is no queue or a damaged one, or it can't be read or written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_with(path.as_ref(), Options::new())
-    }
-
-    fn open_with(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let database = options.builder().create(path)?;
-        let (outlook, born) = prepare(&database)?;
-        let (calls, mailbox) = async_channel::bounded(CALLS);
-        let writer = Writer::new(path.to_owned(), options, database, mailbox, outlook);
-        let thread = thread::Builder::new().name("plimsoll-redb".to_owned());
-        let writer = thread.spawn(|| writer.run()).map_err(OpenError::Io)?;
-        let (thread, next_source) = (writer.thread().id(), AtomicU64::new(0));
-        let inner = Inner { calls, options, born, next_source, writer: Some(writer), thread };
-        Ok(Self { inner: Arc::new(inner) })
+        Options::new().open(path)
     }
 
     /// Puts a job in, a copy of it. It is on disk when this returns.
@@ -91,12 +53,12 @@ impl Queue {
     /// # Errors
     /// [`QueueError`]. None of them is in the queue then.
     pub async fn enqueue_many(&self, jobs: &[Job]) -> Result<Vec<Enqueued>, QueueError> {
-        let most = self.inner.options.payload;
+        let most = self.link.options().payload;
         if let Some(bytes) = jobs.iter().map(|job| job.payload.len()).find(|bytes| *bytes > most) {
             return Err(QueueError::TooLarge { bytes, most });
         }
         let jobs = jobs.to_vec();
-        self.inner.call(|reply| Call::Enqueue { jobs, reply }).await
+        self.link.call(|reply| Call::Enqueue { jobs, reply }).await
     }
 
     /// What a processor pulls from: see [`Access::source`](plimsoll::Access::source). Jobs are their payloads.
@@ -118,8 +80,7 @@ impl Queue {
         E: fmt::Display,
         D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
     {
-        let number = self.inner.next_source.fetch_add(1, Ordering::Relaxed);
-        QueueSource::new(self.clone(), number, decode)
+        QueueSource::new(self.link.clone(), decode)
     }
 
     /// Dead letters, by number, from this one on and at most so many.
@@ -127,7 +88,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`].
     pub async fn dead(&self, from: u64, most: usize) -> Result<Vec<DeadJob>, QueueError> {
-        self.inner.call(|reply| Call::Dead { from, most, reply }).await
+        self.link.call(|reply| Call::Dead { from, most, reply }).await
     }
 
     /// Puts a dead letter back into the queue, as if it had never been delivered. Returns whether there was one.
@@ -135,7 +96,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`].
     pub async fn requeue(&self, number: u64) -> Result<bool, QueueError> {
-        self.inner.call(|reply| Call::Requeue { number, reply }).await
+        self.link.call(|reply| Call::Requeue { number, reply }).await
     }
 
     /// Removes a dead letter for good. Returns whether there was one.
@@ -143,7 +104,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`].
     pub async fn purge(&self, number: u64) -> Result<bool, QueueError> {
-        self.inner.call(|reply| Call::Purge { number, reply }).await
+        self.link.call(|reply| Call::Purge { number, reply }).await
     }
 
     /// Removes all dead letters for good, 256 in one commit, and returns how many those were.
@@ -153,7 +114,7 @@ impl Queue {
     pub async fn purge_all(&self) -> Result<u64, QueueError> {
         let mut purged = 0;
         loop {
-            match self.inner.call(|reply| Call::PurgeSome { reply }).await? {
+            match self.link.call(|reply| Call::PurgeSome { reply }).await? {
                 0 => return Ok(purged),
                 some => purged += some,
             }
@@ -165,7 +126,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`].
     pub async fn stats(&self) -> Result<Stats, QueueError> {
-        self.inner.call(|reply| Call::Stats { reply }).await
+        self.link.call(|reply| Call::Stats { reply }).await
     }
 
     /// Makes the file as small as its contents. Everybody waits for it, for about as long as it takes to copy those. A file of
@@ -175,56 +136,12 @@ impl Queue {
     /// # Errors
     /// [`QueueError`].
     pub async fn compact(&self) -> Result<bool, QueueError> {
-        self.inner.call(|reply| Call::Compact { reply }).await
+        self.link.call(|reply| Call::Compact { reply }).await
     }
-}
-
-impl Inner {
-    /// Makes a call, and waits for the answer.
-    pub(crate) async fn call<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, QueueError> {
-        let (reply, answer) = oneshot::channel();
-        self.calls.send(call(reply)).await.map_err(|_| QueueError::Closed)?;
-        answer.await.map_err(|_| QueueError::Closed)?
-    }
-
-    /// Whether this is the writer's thread, which drops what it answers and nobody waits for any more.
-    fn is_on_writer(&self) -> bool {
-        thread::current().id() == self.thread
-    }
-
-    /// Says that nobody has the deliveries of a source any more. May block for as long as the writer is busy.
-    pub(crate) fn release(&self, source: u64) {
-        let call = Call::Release { source };
-        // Closed: then nobody waits for them, either.
-        drop(if self.is_on_writer() {
-            self.calls.force_send(call).map(drop)
-        } else {
-            self.calls.send_blocking(call)
-        });
-    }
-}
-
-/// Makes the tables, or checks their version.
-fn prepare(database: &redb::Database) -> Result<(Outlook, u64), OpenError> {
-    let damaged = |error: redb::Error| match error {
-        redb::Error::Io(error) => OpenError::Io(error),
-        other => OpenError::Damaged(other.to_string()),
-    };
-    let transaction = database.begin_write().map_err(|error| damaged(error.into()))?;
-    let outlook = {
-        let mut store = Store::open(&transaction).map_err(damaged)?;
-        let found = store.version().map_err(damaged)?;
-        if found != VERSION {
-            return Err(OpenError::Version { found, expected: VERSION });
-        }
-        (store.outlook().map_err(damaged)?, store.born().map_err(damaged)?)
-    };
-    transaction.commit().map_err(|error| damaged(error.into()))?;
-    Ok(outlook)
 }
 
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("options", &self.inner.options).finish_non_exhaustive()
+        f.debug_struct("Queue").field("options", self.link.options()).finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll::lane_key;
@@ -9,8 +10,8 @@ use plimsoll::source::{Abilities, Decoder, Delivery, Pulled, Settling, Source};
 
 use crate::error::QueueError;
 use crate::job::Receipt;
+use crate::link::Link;
 use crate::mailbox::{Call, Pull};
-use crate::queue::Queue;
 use crate::store;
 
 /// How long a pull waits at most, whatever it is told.
@@ -19,26 +20,27 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// How many jobs one pull takes at most.
 const MOST: u32 = 1_024;
 
-/// A worker's connection to a [`Queue`]. What it has pulled and not settled can be pulled again when it is dropped.
+/// A worker's connection to a [`Queue`](crate::Queue). What it has pulled and not settled can be pulled again when it is dropped.
 pub struct QueueSource<J> {
-    queue: Queue,
+    link: Arc<Link>,
     number: u64,
     decoder: Decoder<J>,
 }
 
 impl<J> QueueSource<J> {
-    pub(crate) fn new<E, D>(queue: Queue, number: u64, decode: D) -> Self
+    pub(crate) fn new<E, D>(link: Arc<Link>, decode: D) -> Self
     where
         E: fmt::Display,
         D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
     {
-        Self { queue, number, decoder: Decoder::new(decode) }
+        let number = link.next_source();
+        Self { link, number, decoder: Decoder::new(decode) }
     }
 
     fn delivery(&self, pulled: store::Pulled) -> Delivery<J, Receipt> {
         let store::Pulled { receipt, payload, deliveries, key } = pulled;
         let delivery = self.decoder.delivery(payload, receipt, deliveries);
-        let delivery = delivery.id(lane_key(&(self.queue.inner.born, receipt.number)));
+        let delivery = delivery.id(lane_key(&(self.link.born, receipt.number)));
         key.into_iter().fold(delivery, Delivery::key)
     }
 }
@@ -61,7 +63,7 @@ impl<J: Send + 'static> Source for QueueSource<J> {
     ) -> Result<Pulled, QueueError> {
         let (source, room) = (self.number, room.get());
         let until = Instant::now() + wait.min(LONGEST);
-        let call = self.queue.inner.call(|reply| Call::Pull(Pull { source, room, until, reply }));
+        let call = self.link.call(|reply| Call::Pull(Pull { source, room, until, reply }));
         let pulled = call.await?;
         let answer = if pulled.is_empty() { Pulled::Nothing } else { Pulled::Some };
         into.extend(pulled.into_iter().map(|pulled| self.delivery(pulled)));
@@ -71,7 +73,7 @@ impl<J: Send + 'static> Source for QueueSource<J> {
     async fn settle(&self, verdicts: &mut Vec<Settling<Receipt>>) -> Result<u32, QueueError> {
         let source = self.number;
         let all = verdicts.iter().map(|settling| (settling.receipt, settling.verdict)).collect();
-        let stale = self.queue.inner.call(|reply| Call::Settle { source, verdicts: all, reply }).await?;
+        let stale = self.link.call(|reply| Call::Settle { source, verdicts: all, reply }).await?;
         verdicts.clear();
         Ok(stale)
     }
@@ -85,7 +87,7 @@ impl<J: Send + 'static> Source for QueueSource<J> {
 
 impl<J> Drop for QueueSource<J> {
     fn drop(&mut self) {
-        self.queue.inner.release(self.number);
+        self.link.release(self.number);
     }
 }
 
