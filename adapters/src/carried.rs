@@ -1,5 +1,7 @@
 //! What the machine keeps as the payload of a task.
 
+use plimsoll_core::{Offer, Plan, Refused};
+
 use crate::trace::Origin;
 
 /// A job on its way through the machine, with where it came from.
@@ -18,4 +20,9 @@ impl<J> Carried<J> {
     pub(crate) fn into_job(self) -> J {
         self.job
     }
+}
+
+/// The job of a refused offer, without its route, which has no callback, and its origin. Not to be called under a lock.
+pub(crate) fn only_job<P: Plan<Job = Carried<J>>, J>(refused: Refused<Offer<P>>) -> Refused<J> {
+    refused.map(|offer| offer.job.into_job())
 }

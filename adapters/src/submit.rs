@@ -4,12 +4,13 @@ use plimsoll_core::{Offer, Refused, Route, TaskId};
 
 use crate::access::Access;
 use crate::batch::Submitted;
+use crate::carried::only_job;
 use crate::completions::CompletionQueue;
 use crate::handle::Handle;
 use crate::options::Options;
 use crate::permit::Permit;
 use crate::recipient::{Inside, Recipient};
-use crate::task_builder::{TaskBuilder, only_job};
+use crate::task_builder::TaskBuilder;
 use crate::wait::SubmitWait;
 use crate::work::AnyWork;
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_core::{Lane, Offer, Plan, Priority, Refused, Retry, Route, TaskId, Timeouts, Unique};
+use plimsoll_core::{Lane, Offer, Priority, Refused, Retry, Route, TaskId, Timeouts, Unique};
 
-use crate::carried::Carried;
+use crate::carried::only_job;
 use crate::completions::CompletionQueue;
 use crate::engine::machine::Shared;
 use crate::engine::types::OfferOf;
@@ -336,11 +336,6 @@ impl<'a, W: AnyWork> TaskBuilder<'a, W> {
             Room::Reserved(permit) => permit.offer(offer, &terms),
         }
     }
-}
-
-/// Leaves the route behind, which has no callback, and the origin. Not to be called under a lock.
-pub(crate) fn only_job<P: Plan<Job = Carried<J>>, J>(refused: Refused<Offer<P>>) -> Refused<J> {
-    refused.map(|offer| offer.job.into_job())
 }
 
 impl<W: AnyWork> fmt::Debug for TaskBuilder<'_, W> {

@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 
 use plimsoll_core::{Offer, Refusal, Refused, Route, TaskId, Terms};
 
+use crate::carried::only_job;
 use crate::engine::machine::Shared;
 use crate::handle::Handle;
 use crate::permit::{Permit, Reserve, refusal_of};
-use crate::task_builder::only_job;
 use crate::work::AnyWork;
 
 /// Submits a job as soon as there is room. See [`TaskBuilder::submit_wait`](crate::TaskBuilder::submit_wait).
@@ -56,7 +56,7 @@ impl<W: AnyWork> SubmitWait<W> {
         let terms = self.terms.as_ref().unwrap_or(&shared.terms);
         let offer = Offer::new(shared.carry(job), self.meta).route(Route::Handle);
         let submitted = shared.submit(terms, |machine, now| machine.try_submit(now, offer, terms));
-        submitted.map_err(|refused| (refused.reason, refused.into_value().job.into_job()))
+        submitted.map_err(|refused| (refused.reason, only_job(refused).into_value()))
     }
 
     /// Waits for room.

@@ -5,11 +5,10 @@ use plimsoll_core::{Instant, Offer, Phase, Refused, Route, ScheduleId, ScheduleR
 use super::machine::Shared;
 use super::schedules::{Entry, MakerOf, Runner, ScheduleKey};
 use super::state::State;
-use crate::carried::Carried;
+use crate::carried::{Carried, only_job};
 use crate::options::Options;
 use crate::panics::{catch, discard_panic};
 use crate::recipient::{Inside, Recipient};
-use crate::task_builder::only_job;
 use crate::trace::Origin;
 use crate::when::{Due, ScheduleStats, When};
 use crate::work::AnyWork;
