@@ -1,6 +1,11 @@
 //! What goes into a queue, and what is seen of it.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use async_nats::Subject;
+use bytes::Bytes;
 
 /// A job to be put into a queue.
 ///
@@ -110,4 +115,26 @@ pub struct Stats {
     /// Messages in the stream of jobs. A server that was killed may keep some that were acknowledged shortly before, and delivers
     /// them no more: purge them when there are no [`jobs`](Self::jobs).
     pub stored: u64,
+}
+
+/// Names one delivery of a job.
+#[derive(Clone)]
+pub struct Receipt {
+    pub(crate) reply: Subject,
+    pub(crate) payload: Bytes,
+    pub(crate) number: u64,
+    pub(crate) deliveries: u32,
+    pub(crate) key: Option<u64>,
+    /// Until when it is leased, in milliseconds since the source was made.
+    pub(crate) leased_until: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Receipt {
+    /// Shows numbers, never contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("number", &self.number)
+            .field("deliveries", &self.deliveries)
+            .finish_non_exhaustive()
+    }
 }

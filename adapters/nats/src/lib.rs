@@ -53,16 +53,17 @@
 
 mod error;
 mod job;
+mod link;
 mod open;
 mod queue;
 mod source;
 mod wire;
 
 pub use error::{OpenError, QueueError};
-pub use job::{DeadJob, Enqueued, Job, Stats};
+pub use job::{DeadJob, Enqueued, Job, Receipt, Stats};
 pub use open::Options;
 pub use queue::Queue;
-pub use source::{QueueSource, Receipt};
+pub use source::QueueSource;
 
 /// The README's example, compiled.
 #[cfg(doctest)]

@@ -9,7 +9,8 @@ use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 
 use crate::error::OpenError;
-use crate::queue::{Names, Queue};
+use crate::link::{Link, Names};
+use crate::queue::Queue;
 
 /// How a queue is opened.
 ///
@@ -102,15 +103,21 @@ impl Queue {
         if !matches!(config.ack_policy, AckPolicy::Explicit) {
             return Err(OpenError::Unsuitable("its acknowledgements are not explicit".to_owned()));
         }
-        let most = u32::try_from(config.max_deliver).ok().filter(|most| *most > 0);
-        Ok(Self::new(
+        let most_deliveries = u32::try_from(config.max_deliver).ok().filter(|most| *most > 0);
+        let identity = (names.jobs.clone(), jobs.cached_info().created.unix_timestamp());
+        let (lease, timeout) = (config.ack_wait, options.timeout);
+        Ok(Self::new(Link {
             client,
             context,
             names,
-            (jobs, dead),
+            jobs,
+            dead,
             consumer,
-            (config.ack_wait, options.timeout, most),
-        ))
+            lease,
+            timeout,
+            most_deliveries,
+            identity,
+        }))
     }
 }
 

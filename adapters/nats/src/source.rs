@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use async_nats::Request;
 use async_nats::jetstream::{AckKind, Message as Jet};
-use async_nats::{Request, Subject};
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use plimsoll::lane_key;
@@ -16,7 +15,8 @@ use plimsoll::source::{Abilities, Decoder, Delivery, Pulled, Settling, Source, V
 use tokio::time::timeout;
 
 use crate::error::QueueError;
-use crate::queue::Queue;
+use crate::job::Receipt;
+use crate::link::Link;
 use crate::wire;
 
 /// How long a pull waits at most, whatever it is told.
@@ -25,42 +25,20 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// How many jobs one pull takes at most: what the server allows by default.
 const MOST: u32 = 512;
 
-/// Names one delivery of a job.
-#[derive(Clone)]
-pub struct Receipt {
-    reply: Subject,
-    pub(crate) payload: Bytes,
-    pub(crate) number: u64,
-    pub(crate) deliveries: u32,
-    pub(crate) key: Option<u64>,
-    /// Until when it is leased, in milliseconds since the source was made.
-    leased_until: Arc<AtomicU64>,
-}
-
-impl fmt::Debug for Receipt {
-    /// Shows numbers, never contents.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt")
-            .field("number", &self.number)
-            .field("deliveries", &self.deliveries)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A worker's part of a [`Queue`].
+/// A worker's part of a [`Queue`](crate::Queue).
 pub struct QueueSource<J> {
-    queue: Queue,
+    link: Arc<Link>,
     decoder: Decoder<J>,
     since: Instant,
 }
 
 impl<J> QueueSource<J> {
-    pub(crate) fn new<E, D>(queue: Queue, decode: D) -> Self
+    pub(crate) fn new<E, D>(link: Arc<Link>, decode: D) -> Self
     where
         E: fmt::Display,
         D: Fn(Vec<u8>) -> Result<J, E> + Send + Sync + 'static,
     {
-        Self { queue, decoder: Decoder::new(decode), since: Instant::now() }
+        Self { link, decoder: Decoder::new(decode), since: Instant::now() }
     }
 
     fn now(&self) -> u64 {
@@ -68,7 +46,7 @@ impl<J> QueueSource<J> {
     }
 
     fn leased_until(&self) -> u64 {
-        self.now().saturating_add(u64::try_from(self.queue.inner.lease.as_millis()).unwrap_or(u64::MAX))
+        self.now().saturating_add(u64::try_from(self.link.lease.as_millis()).unwrap_or(u64::MAX))
     }
 
     fn is_leased(&self, receipt: &Receipt) -> bool {
@@ -83,14 +61,14 @@ impl<J> QueueSource<J> {
         into: &mut Vec<Delivery<J, Receipt>>,
     ) -> Result<(), QueueError> {
         let failed = |error: &dyn fmt::Display| QueueError::new("pull", error);
-        let inner = &self.queue.inner;
+        let link = &self.link;
         let most = room as usize;
         let fetching = async {
             let messages = match wait {
                 // Ends with what is there.
-                None => inner.consumer.fetch().max_messages(most).messages().await,
+                None => link.consumer.fetch().max_messages(most).messages().await,
                 // Ends with the last of so many, or with the time.
-                Some(wait) => inner.consumer.batch().max_messages(most).expires(wait).messages().await,
+                Some(wait) => link.consumer.batch().max_messages(most).expires(wait).messages().await,
             };
             let mut messages = messages.map_err(|error| failed(&error))?;
             while let Some(message) = messages.next().await {
@@ -98,7 +76,7 @@ impl<J> QueueSource<J> {
             }
             Ok(())
         };
-        let limit = wait.unwrap_or_default() + inner.timeout;
+        let limit = wait.unwrap_or_default() + link.timeout;
         timeout(limit, fetching).await.map_err(|_| failed(&"the server does not answer"))?
     }
 
@@ -115,7 +93,7 @@ impl<J> QueueSource<J> {
         let bytes = payload.to_vec();
         let receipt = Receipt { reply, payload, number, deliveries, key, leased_until };
         let delivery = self.decoder.delivery(bytes, receipt, deliveries);
-        let delivery = delivery.id(lane_key(&(&self.queue.inner.identity, number)));
+        let delivery = delivery.id(lane_key(&(&self.link.identity, number)));
         into.push(key.into_iter().fold(delivery, Delivery::key));
         Ok(())
     }
@@ -125,17 +103,17 @@ impl<J> QueueSource<J> {
         if !self.is_leased(receipt) {
             return Ok(true);
         }
-        let inner = &self.queue.inner;
-        let is_last = inner.most_deliveries.is_some_and(|most| receipt.deliveries >= most);
+        let link = &self.link;
+        let is_last = link.most_deliveries.is_some_and(|most| receipt.deliveries >= most);
         let kind = match verdict {
             // The server would keep it and deliver it no more.
             Verdict::Again { .. } if is_last => {
-                inner.bury(receipt, "delivered as often as the consumer allows", "").await?;
+                link.bury(receipt, "delivered as often as the consumer allows", "").await?;
                 AckKind::Term
             }
             Verdict::Again { after, .. } => AckKind::Nak(Some(*after).filter(|after| !after.is_zero())),
             Verdict::Dead { why, message } => {
-                inner.bury(receipt, &why.to_string(), message.as_str()).await?;
+                link.bury(receipt, &why.to_string(), message.as_str()).await?;
                 AckKind::Term
             }
             _ => AckKind::Ack,
@@ -145,10 +123,10 @@ impl<J> QueueSource<J> {
 
     /// Sends an acknowledgement, and waits until the server has confirmed that.
     async fn ask(&self, receipt: &Receipt, kind: AckKind) -> Result<(), QueueError> {
-        let inner = &self.queue.inner;
-        inner.check_connection()?;
-        let request = Request::new().payload(kind.into()).timeout(Some(inner.timeout));
-        let answer = inner.client.send_request(receipt.reply.clone(), request).await;
+        let link = &self.link;
+        link.check_connection()?;
+        let request = Request::new().payload(kind.into()).timeout(Some(link.timeout));
+        let answer = link.client.send_request(receipt.reply.clone(), request).await;
         answer.map(drop).map_err(|error| QueueError::new("acknowledgement", error))
     }
 }
@@ -159,7 +137,7 @@ impl<J: Send + 'static> Source for QueueSource<J> {
     type Error = QueueError;
 
     fn abilities(&self) -> Abilities {
-        Abilities::new().lease(self.queue.inner.lease).delays(true).most(MOST)
+        Abilities::new().lease(self.link.lease).delays(true).most(MOST)
     }
 
     async fn pull(
@@ -208,6 +186,6 @@ impl<J: Send + 'static> Source for QueueSource<J> {
 
 impl<J> fmt::Debug for QueueSource<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueSource").field("queue", &self.queue).finish_non_exhaustive()
+        f.debug_struct("QueueSource").field("subject", &self.link.names.jobs).finish_non_exhaustive()
     }
 }
