@@ -51,6 +51,23 @@ pub struct Answer {
     pub makespan_ms: u64,
 }
 
+impl Answer {
+    /// What the books of a processor say. They have neither the most at a time nor times.
+    #[must_use]
+    pub fn of(totals: &Totals) -> Self {
+        Self {
+            arrivals: totals.offered,
+            started: totals.started,
+            refused: totals.refused,
+            completed: totals.settled.completed,
+            failed: totals.settled.failed,
+            cancelled: totals.settled.cancelled,
+            timed_out: totals.settled.timed_out,
+            ..Self::default()
+        }
+    }
+}
+
 /// A job would end more than 584 years after the first arrival: the clock does not reach so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overrun {
@@ -233,17 +250,9 @@ impl<'t> Replay<'t> {
     /// The answer so far.
     #[must_use]
     pub fn answer(&self) -> Answer {
-        let totals = self.machine.totals();
-        Answer {
-            arrivals: totals.offered,
-            started: totals.started,
-            refused: totals.refused,
-            completed: totals.settled.completed,
-            failed: totals.settled.failed,
-            cancelled: totals.settled.cancelled,
-            timed_out: totals.settled.timed_out,
-            ..self.answer
-        }
+        let Answer { max_queue, max_running, total_wait_ms, max_wait_ms, makespan_ms, .. } = self.answer;
+        let counted = Answer::of(&self.machine.totals());
+        Answer { max_queue, max_running, total_wait_ms, max_wait_ms, makespan_ms, ..counted }
     }
 
     /// The machine, to look at.

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
+use plimsoll_core::{CacheStats, Census};
+
 use crate::memory;
 use crate::words::{bytes, grouped, span};
 
@@ -43,6 +45,13 @@ pub struct Processor {
     pub misses: u64,
     /// Median and 99th percentile of the time in the queue, simulated.
     pub waits: [Duration; 2],
+}
+
+impl Processor {
+    pub fn of(census: &Census, cache: &CacheStats, waits: [Duration; 2]) -> Self {
+        let (queued, running, orphans) = (census.queued, census.running, census.orphans);
+        Self { queued, running, orphans, hits: cache.hits, misses: cache.misses, waits }
+    }
 }
 
 impl Dashboard {

@@ -98,15 +98,6 @@ impl fmt::Display for Produced {
         for remark in &self.log.remarks {
             writeln!(f, "log      {remark}")?;
         }
-        match self.stock {
-            Some(Stock { jobs, dead }) => {
-                writeln!(
-                    f,
-                    "left     {jobs} jobs and {dead} dead letters in {}, of all processes",
-                    self.queue
-                )
-            }
-            None => writeln!(f, "left     unknown: {} does not say", self.queue),
-        }
+        writeln!(f, "{}", queue::left(&self.queue, self.stock))
     }
 }

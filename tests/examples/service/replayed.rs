@@ -95,14 +95,7 @@ fn figures(replay: &mut Replay<'_>, trace: &Trace) -> Figures {
         progress: Some(totals.offered as f64 / trace.jobs.len().max(1) as f64),
         time: Duration::from_millis(replay.now_ms()),
         count: totals.offered,
-        processor: Some(dashboard::Processor {
-            queued: census.queued,
-            running: census.running,
-            orphans: census.orphans,
-            hits: cache.hits,
-            misses: cache.misses,
-            waits: replay.waits().percentiles(),
-        }),
+        processor: Some(dashboard::Processor::of(&census, &cache, replay.waits().percentiles())),
         ..Figures::default()
     }
 }

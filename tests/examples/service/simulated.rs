@@ -61,18 +61,12 @@ pub fn run(options: &Options) -> Result<Report, String> {
             flat.hours,
         ),
         answer: Answer {
-            arrivals: totals.offered,
-            started: totals.started,
-            refused: totals.refused,
-            completed: totals.settled.completed,
-            failed: totals.settled.failed,
-            cancelled: totals.settled.cancelled,
-            timed_out: totals.settled.timed_out,
             max_queue: ledger.queued.highest.into(),
             max_running: ledger.running.highest.into(),
             total_wait_ms: millis(total_wait),
             max_wait_ms: millis(max_wait),
             makespan_ms: millis(now),
+            ..Answer::of(&totals)
         },
         log: Log::default(),
         source: None,
@@ -135,14 +129,7 @@ fn figures(load: &mut Load, progress: f64) -> Figures {
         progress: Some(progress),
         time: snapshot.now.saturating_since(Instant::ZERO),
         count: snapshot.totals.offered,
-        processor: Some(dashboard::Processor {
-            queued: snapshot.census.queued,
-            running: snapshot.census.running,
-            orphans: snapshot.census.orphans,
-            hits: cache.hits,
-            misses: cache.misses,
-            waits: load.waits().percentiles(),
-        }),
+        processor: Some(dashboard::Processor::of(&snapshot.census, &cache, load.waits().percentiles())),
         ..Figures::default()
     }
 }

@@ -207,18 +207,12 @@ impl Ended {
         Report {
             title,
             answer: Answer {
-                arrivals: totals.offered,
-                started: totals.started,
-                refused: totals.refused,
-                completed: totals.settled.completed,
-                failed: totals.settled.failed,
-                cancelled: totals.settled.cancelled,
-                timed_out: totals.settled.timed_out,
                 max_queue: ledger.queued.highest.into(),
                 max_running: ledger.running.highest.into(),
                 total_wait_ms: millis(self.waits.0),
                 max_wait_ms: millis(self.waits.1),
                 makespan_ms: millis(self.simulated),
+                ..Answer::of(&totals)
             },
             log,
             source,
@@ -269,14 +263,11 @@ fn figures<R: Runtime + Send + Sync + 'static>(
         progress: span.map(|span| now.as_secs_f64() / span.as_secs_f64().max(1e-9)),
         time: now,
         count: service.totals().offered,
-        processor: Some(dashboard::Processor {
-            queued: census.queued,
-            running: census.running,
-            orphans: census.orphans,
-            hits: cache.hits,
-            misses: cache.misses,
-            waits: world.waits.percentiles().map(|wait| pace.simulated(wait)),
-        }),
+        processor: Some(dashboard::Processor::of(
+            &census,
+            &cache,
+            world.waits.percentiles().map(|wait| pace.simulated(wait)),
+        )),
         ..Figures::default()
     }
 }

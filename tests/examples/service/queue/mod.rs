@@ -94,6 +94,16 @@ pub struct Stock {
     pub dead: u64,
 }
 
+/// The line on what is in a queue, if that has said so.
+pub fn left(queue: &str, stock: Option<Stock>) -> String {
+    stock.map_or_else(
+        || format!("left     unknown: {queue} does not say"),
+        |Stock { jobs, dead }| {
+            format!("left     {jobs} jobs and {dead} dead letters in {queue}, of all processes")
+        },
+    )
+}
+
 /// The runtime for the queue's own calls, whatever the processor runs on: NATS and PostgreSQL need tokio.
 pub fn runtime() -> Result<Runtime, String> {
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();

@@ -6,7 +6,7 @@ use plimsoll_core::Totals;
 use serde_json::{Value, json};
 
 use super::Claim;
-use crate::queue::Stock;
+use crate::queue::{self, Stock};
 
 /// What the processor's own books do not say about its source.
 pub struct FromQueue {
@@ -44,16 +44,7 @@ impl FromQueue {
             self.unconfirmed,
             totals.source_errors,
         )?;
-        match self.stock {
-            Some(Stock { jobs, dead }) => {
-                writeln!(
-                    f,
-                    "left     {jobs} jobs and {dead} dead letters in {}, of all processes",
-                    self.queue
-                )
-            }
-            None => writeln!(f, "left     unknown: {} does not say", self.queue),
-        }
+        writeln!(f, "{}", queue::left(&self.queue, self.stock))
     }
 
     pub fn to_json(&self, totals: &Totals) -> Value {
