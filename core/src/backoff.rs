@@ -80,9 +80,8 @@ impl Backoff {
     }
 
     /// Base, cap and least, in nanoseconds.
-    #[cfg(feature = "serde")]
-    pub(crate) const fn bounds(self) -> (u64, u64, u64) {
-        (self.get(Self::BASE), self.get(Self::CAP), self.get(Self::LEAST))
+    pub(crate) const fn bounds(self) -> [u64; 3] {
+        [self.get(Self::BASE), self.get(Self::CAP), self.get(Self::LEAST)]
     }
 
     /// The bounds as two numbers. The two highest bits of the first are 0.

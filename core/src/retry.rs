@@ -25,7 +25,7 @@ use crate::backoff::Backoff;
 /// assert_eq!(every_second.total(), 5);
 /// assert!(Retry::NONE.unlimited().allows(1_000_000));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -34,6 +34,22 @@ use crate::backoff::Backoff;
 pub struct Retry {
     pub(crate) backoff: Backoff,
     pub(crate) tries: Tries,
+}
+
+impl fmt::Debug for Retry {
+    /// In the words of the methods that set it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [base, cap, least] = self.backoff.bounds().map(Duration::from_nanos);
+        f.debug_struct("Retry")
+            .field("attempts", &self.total())
+            .field("base", &base)
+            .field("cap", &cap)
+            .field("least", &least)
+            .field("jitter", &self.tries.jitter())
+            .field("on_panic", &self.tries.on_panic())
+            .field("on_timeout", &self.tries.on_timeout())
+            .finish()
+    }
 }
 
 /// How much of a delay is random.
@@ -52,16 +68,8 @@ pub enum Jitter {
 
 /// How many attempts a task may have. The highest bits say whether it is tried again after a panic or a time-out, and
 /// which jitter the delays have. One word, because each task stores it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Tries(u32);
-
-impl fmt::Debug for Tries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (total, jitter) = (self.total(), self.jitter());
-        let (on_panic, on_timeout) = (self.0 & Self::ON_PANIC != 0, self.0 & Self::ON_TIMEOUT != 0);
-        write!(f, "{total}, jitter: {jitter:?}, on_panic: {on_panic}, on_timeout: {on_timeout}")
-    }
-}
 
 impl Tries {
     const ON_PANIC: u32 = 1 << 31;
@@ -265,6 +273,13 @@ const fn nanos(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_is_in_the_words_of_the_methods() {
+        let retry = Retry::times(2).base(Duration::from_millis(50)).on_timeout(true);
+        let shown = "Retry { attempts: 3, base: 50ms, cap: 30s, least: 0ns, jitter: Full, on_panic: false, on_timeout: true }";
+        assert_eq!(alloc::format!("{retry:?}"), shown);
+    }
 
     fn retry(base: Duration, cap: Duration) -> Retry {
         Retry::NONE.attempts(10).base(base).cap(cap)

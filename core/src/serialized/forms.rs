@@ -87,12 +87,12 @@ impl From<RetryForm> for Retry {
 
 impl From<Retry> for RetryForm {
     fn from(retry: Retry) -> Self {
-        let (base, cap, least) = retry.backoff.bounds();
+        let [base, cap, least] = retry.backoff.bounds().map(Duration::from_nanos);
         Self {
             attempts: retry.total(),
-            base: Duration::from_nanos(base),
-            cap: Duration::from_nanos(cap),
-            least: Duration::from_nanos(least),
+            base,
+            cap,
+            least,
             jitter: retry.tries.jitter(),
             on_panic: retry.retries_panics(),
             on_timeout: retry.retries_timeouts(),
