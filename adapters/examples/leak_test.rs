@@ -15,7 +15,7 @@ async fn send(mail: u64, cx: Context) -> Result<u64, &'static str> {
     if mail % 10 == 0 { Err("the other end is busy") } else { Ok(mail) }
 }
 
-/// A mail each hour. Whoever keeps the handles, and does not look at them, keeps the outcomes.
+/// A mail each hour. A caller that keeps the handles, and does not look at them, keeps the outcomes.
 async fn load(mails: Submitter<Mails>, time: Time, keeps: bool) {
     let mut kept = Vec::new();
     for mail in 0.. {

@@ -53,15 +53,15 @@ impl Link {
         answer.await.map_err(|_| QueueError::Closed)?
     }
 
-    /// Whether this is the writer's thread, which drops what it answers and nobody waits for any more.
+    /// Whether this is the writer's thread, which drops answers without a receiver.
     fn is_on_writer(&self) -> bool {
         thread::current().id() == self.thread
     }
 
-    /// Says that nobody has the deliveries of a source any more. May block for as long as the writer is busy.
+    /// Gives the deliveries of a source back. May block for as long as the writer is busy.
     pub(crate) fn release(&self, source: u64) {
         let call = Call::Release { source };
-        // Closed: then nobody waits for them, either.
+        // Once it is closed there is nothing to give back to.
         drop(if self.is_on_writer() {
             self.calls.force_send(call).map(drop)
         } else {

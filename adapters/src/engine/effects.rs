@@ -40,7 +40,7 @@ enum Action<W: AnyWork> {
     Publish,
     /// Any effect but a waker or an attempt that is to stop.
     Effect(Effect<Types<W>>),
-    /// What a settlement has left is to be dropped: itself, if nobody wants it, and where its task came from.
+    /// A settlement without a recipient is to be dropped, and the origin of a settled task.
     Drop(Option<Settlement<W>>, Option<Origin>),
 }
 

@@ -1,4 +1,4 @@
-//! The conformance kit for an executor: a binding of [`Runtime`] or [`LocalRuntime`], whoever wrote it.
+//! The conformance kit for an executor: any binding of [`Runtime`] or [`LocalRuntime`].
 //!
 //! [`check`] makes the executor anew for each promise, drives it, and tries the promise on a thread of its own, with a limit: a
 //! binding that is broken ends in a [`Finding`] and not in a hang. What rests on something that is broken is not tried, so the first
