@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 // The file itself, so that nobody builds a client of NATS for it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the crate uses all of it")]
 #[path = "../../adapters/nats/src/wire.rs"]
 mod wire;
 

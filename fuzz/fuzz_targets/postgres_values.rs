@@ -7,7 +7,7 @@ use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
 // The file itself, so that nobody builds a client of PostgreSQL for it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the crate uses all of it")]
 #[path = "../../adapters/postgres/src/wire.rs"]
 mod wire;
 

@@ -1,6 +1,6 @@
 //! The conformance kit for sources, on a NATS server that is killed now and then, through a proxy that cuts connections.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
 mod kit;
 

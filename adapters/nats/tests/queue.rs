@@ -1,6 +1,6 @@
 //! A queue by hand, call by call; and what can go wrong with a server.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "for tests")]
 
 mod kit;
 

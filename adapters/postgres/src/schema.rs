@@ -9,7 +9,6 @@ use crate::error::OpenError;
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_queue.sql")];
 
 /// The version of the tables that this crate reads and writes.
-#[allow(clippy::cast_possible_truncation, reason = "there are few of them")]
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// Locked by a migration while it runs: "plimsoll" in ASCII.

@@ -2,7 +2,7 @@
 //!
 //! `PLIMSOLL_AWAY=10000 PLIMSOLL_JOBS=5000 cargo test --test conformance -- --nocapture` keeps the server away for 10 s.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
 mod server;
 

@@ -1,6 +1,6 @@
 //! What can be opened, and what can't; and how the tables come about.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
 mod kit;
 mod server;

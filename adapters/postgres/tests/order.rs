@@ -1,6 +1,6 @@
 //! The order of delivery, while a backlog is worked off.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
 mod kit;
 mod server;

@@ -1,6 +1,6 @@
 //! A queue with processors.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
 mod kit;
 mod server;

@@ -1,6 +1,6 @@
 //! A queue by hand, call by call.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
 mod kit;
 mod server;

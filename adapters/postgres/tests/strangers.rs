@@ -1,6 +1,6 @@
 //! Rows that others have written: any value that a column takes is a job, or a dead letter, and stops nobody.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
 
 mod kit;
 mod server;

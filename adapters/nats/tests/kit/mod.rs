@@ -1,6 +1,7 @@
 //! A NATS server of a test's own, on loopback, and a proxy before it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+#![allow(dead_code, reason = "each test and example uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "for tests")]
 
 use std::io::Write;
 use std::net::TcpListener;
