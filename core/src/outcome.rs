@@ -211,6 +211,32 @@ impl ByOutcome {
             .wrapping_add(self.shed)
     }
 
+    /// What has been added since the counts were `earlier`, which wrap around as the totals do. O(1).
+    ///
+    /// ```
+    /// # use plimsoll_core::ByOutcome;
+    /// let mut before = ByOutcome::default();
+    /// before.completed = 7;
+    /// let mut now = before;
+    /// now.completed += 2;
+    /// now.failed = 1;
+    /// assert_eq!((now.since(&before).completed, now.since(&before).total()), (2, 3));
+    /// ```
+    #[must_use]
+    pub const fn since(&self, earlier: &Self) -> Self {
+        // Each field by its name, so that a further kind is not forgotten.
+        let Self { completed, failed, timed_out, cancelled, expired, panicked, shed } = *self;
+        Self {
+            completed: completed.wrapping_sub(earlier.completed),
+            failed: failed.wrapping_sub(earlier.failed),
+            timed_out: timed_out.wrapping_sub(earlier.timed_out),
+            cancelled: cancelled.wrapping_sub(earlier.cancelled),
+            expired: expired.wrapping_sub(earlier.expired),
+            panicked: panicked.wrapping_sub(earlier.panicked),
+            shed: shed.wrapping_sub(earlier.shed),
+        }
+    }
+
     #[inline]
     pub(crate) fn add(&mut self, kind: OutcomeKind) {
         let count = match kind {

@@ -299,7 +299,7 @@ impl Watch {
 impl Progress {
     /// What is wrong with all that has settled since there was so much.
     fn finding(&self, name: &str, before: &ByOutcome) -> Option<Finding> {
-        let settled = since(before, &(self.settled)());
+        let settled = (self.settled)().since(before);
         if settled.total() == 0 {
             Some(Finding::Idle { name: name.to_owned() })
         } else if self.has_to_complete && settled.completed == 0 {
@@ -309,18 +309,6 @@ impl Progress {
             None
         }
     }
-}
-
-fn since(before: &ByOutcome, now: &ByOutcome) -> ByOutcome {
-    let mut since = *now;
-    since.completed = now.completed.wrapping_sub(before.completed);
-    since.failed = now.failed.wrapping_sub(before.failed);
-    since.timed_out = now.timed_out.wrapping_sub(before.timed_out);
-    since.cancelled = now.cancelled.wrapping_sub(before.cancelled);
-    since.expired = now.expired.wrapping_sub(before.expired);
-    since.panicked = now.panicked.wrapping_sub(before.panicked);
-    since.shed = now.shed.wrapping_sub(before.shed);
-    since
 }
 
 const BYTES: &str = "live bytes";
