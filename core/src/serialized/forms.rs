@@ -1,6 +1,6 @@
 //! The forms of types that keep their fields to themselves: the parameters of their constructors.
 
-use core::num::NonZeroU32;
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -28,22 +28,22 @@ impl From<Priority> for PriorityForm {
 #[serde(deny_unknown_fields, expecting = "a rate: `per`, and perhaps `starts` and `burst`")]
 pub(crate) struct RateForm {
     #[serde(default = "one")]
-    starts: u32,
+    starts: NonZeroU32,
     #[serde(with = "super::duration")]
     per: Duration,
     #[serde(default = "one")]
-    burst: u32,
+    burst: NonZeroU32,
 }
 
 impl From<RateForm> for Rate {
     fn from(form: RateForm) -> Self {
-        Self::new(form.starts, form.per).burst(form.burst)
+        Self::new(form.starts.get(), form.per).burst(form.burst.get())
     }
 }
 
 impl From<Rate> for RateForm {
     fn from(rate: Rate) -> Self {
-        Self { starts: 1, per: Duration::from_nanos(rate.interval), burst: rate.burst }
+        Self { starts: one(), per: Duration::from_nanos(rate.interval), burst: at_least_one(rate.burst) }
     }
 }
 
@@ -54,7 +54,7 @@ impl From<Rate> for RateForm {
     expecting = "retries: `attempts`, `base`, `cap`, `least`, `jitter`, `on_panic` or `on_timeout`"
 )]
 pub(crate) struct RetryForm {
-    attempts: u32,
+    attempts: NonZeroU32,
     #[serde(with = "super::duration")]
     base: Duration,
     #[serde(with = "super::duration")]
@@ -75,7 +75,7 @@ impl Default for RetryForm {
 impl From<RetryForm> for Retry {
     fn from(form: RetryForm) -> Self {
         Self::NONE
-            .attempts(form.attempts)
+            .attempts(form.attempts.get())
             .base(form.base)
             .cap(form.cap)
             .least(form.least)
@@ -89,7 +89,7 @@ impl From<Retry> for RetryForm {
     fn from(retry: Retry) -> Self {
         let [base, cap, least] = retry.backoff.bounds().map(Duration::from_nanos);
         Self {
-            attempts: retry.total(),
+            attempts: at_least_one(retry.total()),
             base,
             cap,
             least,
@@ -105,15 +105,15 @@ impl From<Retry> for RetryForm {
 pub(crate) struct LaneForm {
     key: u64,
     #[serde(default = "one")]
-    weight: u16,
-    concurrency: Option<u32>,
+    weight: NonZeroU16,
+    concurrency: Option<NonZeroU32>,
     rate: Option<Rate>,
 }
 
 impl From<LaneForm> for Lane {
     fn from(form: LaneForm) -> Self {
-        let lane = Self::new(form.key).weight(form.weight);
-        let lane = form.concurrency.map_or(lane, |most| lane.concurrency(most));
+        let lane = Self::new(form.key).weight(form.weight.get());
+        let lane = form.concurrency.map_or(lane, |most| lane.concurrency(most.get()));
         form.rate.map_or(lane, |rate| lane.rate(rate))
     }
 }
@@ -121,12 +121,7 @@ impl From<LaneForm> for Lane {
 impl From<Lane> for LaneForm {
     fn from(lane: Lane) -> Self {
         let concurrency = Some(lane.concurrency).filter(|most| *most != NonZeroU32::MAX);
-        Self {
-            key: lane.key,
-            weight: lane.weight.get(),
-            concurrency: concurrency.map(NonZeroU32::get),
-            rate: lane.rate,
-        }
+        Self { key: lane.key, weight: lane.weight, concurrency, rate: lane.rate }
     }
 }
 
@@ -250,6 +245,10 @@ fn unless_never(nanos: u64) -> Option<Duration> {
     (nanos != NEVER.as_nanos()).then(|| Duration::from_nanos(nanos))
 }
 
-fn one<T: From<u8>>() -> T {
-    T::from(1)
+fn one<T: From<NonZeroU8>>() -> T {
+    T::from(NonZeroU8::MIN)
+}
+
+fn at_least_one(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }

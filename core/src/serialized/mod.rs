@@ -65,7 +65,9 @@
 //! checked when they are read but where they always are: limits by [`Limits::check`](crate::Limits::check) and
 //! [`Processor::new`](crate::Processor::new), whose errors name the field.
 //!
-//! Types without public fields have the parameters of their constructors, and what is read goes through these:
+//! Types without public fields have the parameters of their constructors, and what is read goes through these. A zero that
+//! a constructor would take for one (`starts`, `burst`, `attempts`, `weight`, `concurrency`) is an error here: in a file it
+//! is more likely to mean "none" or "no limit".
 //!
 //! | type | fields |
 //! |---|---|

@@ -54,16 +54,25 @@ fn what_is_missing_has_its_default() -> Checked {
 #[test]
 fn what_is_read_goes_through_the_constructor() -> Checked {
     assert_eq!(serde_json::from_str::<Priority>("200")?, Priority::LOWEST);
-    assert_eq!(serde_json::from_str::<Retry>(r#"{"attempts":0}"#)?, Retry::NONE);
     assert!(serde_json::from_str::<Retry>(r#"{"attempts":4294967295}"#)?.is_unlimited());
-    assert_eq!(
-        serde_json::from_str::<Lane>(r#"{"key":1,"weight":0,"concurrency":0}"#)?,
-        Lane::new(1).concurrency(0)
-    );
     assert_eq!(serde_json::from_str::<Schedule>(r#"{"every":"0s"}"#)?, Schedule::fixed_rate(Duration::ZERO));
     // So what needs a part that is off for most is known to need it.
     assert!(serde_json::from_str::<Terms>(r#"{"slow_after":"1s"}"#)?.need_monitor());
     Ok(())
+}
+
+#[test]
+fn a_zero_that_a_constructor_would_take_for_one_is_refused() {
+    fn refuses<T: DeserializeOwned + Debug>(text: &str) {
+        let error = serde_json::from_str::<T>(text).expect_err(text).to_string();
+        assert!(error.starts_with("invalid value: integer `0`, expected a nonzero u"), "{error}");
+    }
+    refuses::<Rate>(r#"{"starts":0,"per":"1s"}"#);
+    refuses::<Rate>(r#"{"starts":1,"per":"1s","burst":0}"#);
+    refuses::<Retry>(r#"{"attempts":0}"#);
+    refuses::<Lane>(r#"{"key":1,"weight":0}"#);
+    refuses::<Lane>(r#"{"key":1,"concurrency":0}"#);
+    refuses::<Limits>(r#"{"rate":{"starts":0,"per":"1s"}}"#);
 }
 
 #[test]
