@@ -1,6 +1,7 @@
 //! Rates and holds: until when no attempt may start. Rates are the generic cell rate algorithm (ITU-T I.371, virtual
 //! scheduling).
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::Instant;
@@ -17,7 +18,7 @@ use crate::time::after;
 /// # use plimsoll_core::Rate;
 /// const HUNDRED_A_SECOND: Rate = Rate::new(100, Duration::from_secs(1)).burst(10);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -44,6 +45,17 @@ impl Rate {
     /// Sets how many attempts may be started at once after a time without starts. Default 1; 0 counts as 1.
     pub const fn burst(self, burst: u32) -> Self {
         Self { burst: if burst == 0 { 1 } else { burst }, ..self }
+    }
+}
+
+impl fmt::Debug for Rate {
+    /// In the words of the methods, for one start.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rate")
+            .field("starts", &1)
+            .field("per", &Duration::from_nanos(self.interval))
+            .field("burst", &self.burst)
+            .finish()
     }
 }
 
@@ -99,6 +111,12 @@ impl Shutter {
 mod tests {
     use super::*;
     use alloc::vec::Vec;
+
+    #[test]
+    fn debug_is_in_the_words_of_the_methods() {
+        let rate = Rate::new(500, Duration::from_secs(1)).burst(10);
+        assert_eq!(alloc::format!("{rate:?}"), "Rate { starts: 1, per: 2ms, burst: 10 }");
+    }
 
     /// The instants at which attempts are started that all wait from `from` on, with timers that fire on whole
     /// milliseconds.

@@ -1,5 +1,6 @@
 //! What a host says of lanes, and sees of them.
 
+use core::fmt;
 use core::num::{NonZeroU16, NonZeroU32};
 
 use crate::{Instant, Rate};
@@ -51,7 +52,7 @@ impl LaneLimits {
 /// let terms = [Terms::new().lane(paying(7)), Terms::new().lane(free(8))];
 /// assert_ne!(terms[0], terms[1]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -107,6 +108,21 @@ impl Lane {
     /// Sets how many attempts of the lane may be started in a time. Default: any number.
     pub const fn rate(self, rate: Rate) -> Self {
         Self { rate: Some(rate), ..self }
+    }
+}
+
+impl fmt::Debug for Lane {
+    /// The concurrency and the rate only where they are set.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Lane");
+        shown.field("key", &self.key).field("weight", &self.weight);
+        if self.concurrency != NonZeroU32::MAX {
+            shown.field("concurrency", &self.concurrency);
+        }
+        if let Some(rate) = &self.rate {
+            shown.field("rate", rate);
+        }
+        shown.finish()
     }
 }
 
