@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex};
 use futures::executor::block_on;
 use futures::future::join_all;
 
-use super::kit::{Count, OnDrop, Probe, ms, on_every_runtime, yield_now};
+use super::kit::{Count, OnDrop, Probe, ms, yield_now};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::runtime::sim::Sim;
-use crate::{
-    Batch, Batching, Builder, Context, Drain, Limits, Processor, Retry, Runtime, TaskError, batched,
-};
+use crate::{Batch, Batching, Builder, Context, Drain, Limits, Processor, Retry, TaskError, batched};
 
 on_every_runtime! {
     each_task_gets_its_own_answer
@@ -20,7 +19,7 @@ on_every_runtime! {
 
 type Tens = fn(u32, Context) -> Result<u32, String>;
 
-fn each_task_gets_its_own_answer(runtime: impl Runtime) {
+fn each_task_gets_its_own_answer(runtime: AnyRuntime) {
     let sizes = Arc::new(Mutex::new(Vec::new()));
     let notes = sizes.clone();
     let handler = batched(Batching::new(8).within(ms(1)), move |batch: Batch<Tens>| {
@@ -41,7 +40,7 @@ fn each_task_gets_its_own_answer(runtime: impl Runtime) {
     assert!(sizes.iter().all(|size| (1..=8).contains(size)) && sizes.len() < 500, "{sizes:?}");
 }
 
-fn members_may_go_at_any_moment(runtime: impl Runtime) {
+fn members_may_go_at_any_moment(runtime: AnyRuntime) {
     type Work = fn((u32, Probe)) -> Result<(u32, Probe), String>;
     let live = Count::default();
     let handler = batched(Batching::new(5).within(ms(1)), |batch: Batch<Work>| async move {

@@ -7,10 +7,10 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use futures::executor::block_on;
 use futures::{FutureExt, StreamExt};
 
-use super::kit::{Bell, Count, Manual, OnDrop, Probe, eventually, ms, on_every_runtime};
+use super::kit::{Bell, Count, Manual, OnDrop, Probe, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::{
-    CompletionQueue, Context, Drain, Options, OutcomeKind, Processor, Refusal, Runtime, SleepRefusal,
-    infallible,
+    CompletionQueue, Context, Drain, Options, OutcomeKind, Processor, Refusal, SleepRefusal, infallible,
 };
 
 on_every_runtime! {
@@ -27,7 +27,7 @@ on_every_runtime! {
 /// Sleeps for so many milliseconds, or panics.
 type Nap = fn(Option<u64>, Context) -> Result<u64, SleepRefusal>;
 
-fn naps(runtime: impl Runtime) -> Processor<Nap> {
+fn naps(runtime: AnyRuntime) -> Processor<Nap> {
     let nap = |millis: Option<u64>, cx: Context| async move {
         let millis = millis.unwrap();
         cx.sleep(ms(millis)).await.map(|()| millis)
@@ -35,7 +35,7 @@ fn naps(runtime: impl Runtime) -> Processor<Nap> {
     Processor::builder().queue(1_000).concurrency(8).spawn_on(runtime, nap).unwrap()
 }
 
-fn every_task_leaves_one_settlement(runtime: impl Runtime) {
+fn every_task_leaves_one_settlement(runtime: AnyRuntime) {
     let processor = naps(runtime);
     let mut queue = processor.completion_queue(100).unwrap();
     let mut expected = std::collections::BTreeMap::new();
@@ -66,7 +66,7 @@ fn every_task_leaves_one_settlement(runtime: impl Runtime) {
     assert_eq!((processor.census().tasks, processor.census().callbacks), (0, 0));
 }
 
-fn the_room_counts_until_results_are_taken(runtime: impl Runtime) {
+fn the_room_counts_until_results_are_taken(runtime: AnyRuntime) {
     let processor = naps(runtime);
     let mut queue = processor.completion_queue(2).unwrap();
     for _ in 0..2 {
@@ -83,7 +83,7 @@ fn the_room_counts_until_results_are_taken(runtime: impl Runtime) {
     assert!(processor.completion_queue(u32::MAX).is_err() || size_of::<usize>() > 8);
 }
 
-fn results_survive_the_end(runtime: impl Runtime) {
+fn results_survive_the_end(runtime: AnyRuntime) {
     let processor = naps(runtime);
     // More than one hold of the lock hands out, many times over.
     const MANY: usize = 1_000;
@@ -101,7 +101,7 @@ fn results_survive_the_end(runtime: impl Runtime) {
     assert_eq!(queue.submit(Some(1)).unwrap_err().reason, Refusal::Closed);
 }
 
-fn a_dropped_queue_drops_its_results(runtime: impl Runtime) {
+fn a_dropped_queue_drops_its_results(runtime: AnyRuntime) {
     let live = Count::default();
     let processor = Processor::builder()
         .concurrency(1)
@@ -125,7 +125,7 @@ fn a_dropped_queue_drops_its_results(runtime: impl Runtime) {
     assert_eq!(processor.totals().settled.completed, processor.totals().admitted);
 }
 
-fn values_of_a_dropped_queue_may_call_back(runtime: impl Runtime) {
+fn values_of_a_dropped_queue_may_call_back(runtime: AnyRuntime) {
     type Value = OnDrop<Box<dyn FnMut() + Send>>;
     let processor =
         Processor::builder().spawn_on(runtime, infallible(|value: Value| async move { value })).unwrap();
@@ -145,7 +145,7 @@ fn values_of_a_dropped_queue_may_call_back(runtime: impl Runtime) {
     eventually("all are dropped", || dropped.load(SeqCst) == 10);
 }
 
-fn a_queue_gets_nothing_of_one_that_was_dropped_before(runtime: impl Runtime) {
+fn a_queue_gets_nothing_of_one_that_was_dropped_before(runtime: AnyRuntime) {
     let processor = naps(runtime);
     processor.pause();
     let mut first = processor.completion_queue(10).unwrap();
@@ -164,7 +164,7 @@ fn a_queue_gets_nothing_of_one_that_was_dropped_before(runtime: impl Runtime) {
     assert_eq!(processor.shared.count_queues(), 0);
 }
 
-fn many_results_are_waited_for_at_a_time(runtime: impl Runtime) {
+fn many_results_are_waited_for_at_a_time(runtime: AnyRuntime) {
     let processor = naps(runtime);
     let mut queue = processor.completion_queue(100).unwrap();
     block_on(queue.ready(5));
@@ -187,7 +187,7 @@ fn many_results_are_waited_for_at_a_time(runtime: impl Runtime) {
     assert_eq!(queue.try_next().map(|settled| settled.kind()), Some(OutcomeKind::Cancelled));
 }
 
-fn each_job_of_a_batch_has_metadata_of_its_own(runtime: impl Runtime) {
+fn each_job_of_a_batch_has_metadata_of_its_own(runtime: AnyRuntime) {
     let builder = Processor::builder().queue(1_000).concurrency(8);
     let processor =
         builder.spawn_on(runtime, |n: u32, _: Context<u64>| async move { Err::<u32, _>(n) }).unwrap();

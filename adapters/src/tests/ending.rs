@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 
-use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
+use super::kit::{Count, Manual, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::{
-    CancelReason, Context, Drain, Events, Options, Phase, Processor, Refusal, Retry, Runtime, Settlement,
-    TaskError,
+    CancelReason, Context, Drain, Events, Options, Phase, Processor, Refusal, Retry, Settlement, TaskError,
 };
 
 on_every_runtime! {
@@ -21,7 +21,7 @@ on_every_runtime! {
     aborting_calls_every_callback_once
 }
 
-fn a_graceful_shutdown_lets_everything_finish(runtime: impl Runtime) {
+fn a_graceful_shutdown_lets_everything_finish(runtime: AnyRuntime) {
     let events = Events::new();
     let processor = Processor::builder()
         .concurrency(2)
@@ -51,7 +51,7 @@ fn a_graceful_shutdown_lets_everything_finish(runtime: impl Runtime) {
     assert_eq!(submitter.phase(), Phase::Drained);
 }
 
-fn a_graceful_shutdown_ends_at_its_deadline(runtime: impl Runtime) {
+fn a_graceful_shutdown_ends_at_its_deadline(runtime: AnyRuntime) {
     let futures = Count::default();
     let counted = futures.clone();
     let processor = Processor::builder()
@@ -75,7 +75,7 @@ fn a_graceful_shutdown_ends_at_its_deadline(runtime: impl Runtime) {
     }
 }
 
-fn a_shutdown_that_is_dropped_aborts(runtime: impl Runtime) {
+fn a_shutdown_that_is_dropped_aborts(runtime: AnyRuntime) {
     let jobs = Count::default();
     let processor = Processor::builder()
         .concurrency(1)
@@ -96,7 +96,7 @@ fn a_shutdown_that_is_dropped_aborts(runtime: impl Runtime) {
     assert!(submitter.census().is_empty());
 }
 
-fn a_graceful_shutdown_waits_for_callbacks(runtime: impl Runtime) {
+fn a_graceful_shutdown_waits_for_callbacks(runtime: AnyRuntime) {
     let returned = Arc::new(AtomicUsize::new(0));
     let processor =
         Processor::builder().spawn_on(runtime, |_: (), _: Context| async { Ok::<(), ()>(()) }).unwrap();
@@ -113,7 +113,7 @@ fn a_graceful_shutdown_waits_for_callbacks(runtime: impl Runtime) {
     assert_eq!(returned.load(SeqCst), 1);
 }
 
-fn aborting_calls_every_callback_once(runtime: impl Runtime) {
+fn aborting_calls_every_callback_once(runtime: AnyRuntime) {
     let (calls, cancelled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let processor = Processor::builder()
         .queue(200)

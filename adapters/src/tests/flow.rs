@@ -7,11 +7,12 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use futures::StreamExt;
 use futures::executor::block_on;
 
-use super::kit::{Count, Manual, eventually, ms, on_every_runtime};
+use super::kit::{Count, Manual, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::{
     AttachRefusal, BuildError, Builder, Cache, CacheLimits, Context, Drain, Emitter, ErrorKind, Event,
-    Events, FeedRefusal, Hold, Limits, Notice, Options, Policy, Processor, Refusal, Runtime,
-    SubscribeRefusal, TaskError,
+    Events, FeedRefusal, Hold, Limits, Notice, Options, Policy, Processor, Refusal, SubscribeRefusal,
+    TaskError,
 };
 
 on_every_runtime! {
@@ -28,7 +29,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     pin!(future).poll(&mut TaskContext::from_waker(Waker::noop()))
 }
 
-fn waiting_for_room_is_first_come_first_served(runtime: impl Runtime) {
+fn waiting_for_room_is_first_come_first_served(runtime: AnyRuntime) {
     let order = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let started = order.clone();
     let processor = Processor::builder()
@@ -71,7 +72,7 @@ fn waiting_for_room_is_first_come_first_served(runtime: impl Runtime) {
     assert!(block_on(running).is_err());
 }
 
-fn a_full_processor_hands_the_job_back(runtime: impl Runtime) {
+fn a_full_processor_hands_the_job_back(runtime: AnyRuntime) {
     let jobs = Count::default();
     let processor = Processor::builder()
         .queue(1)
@@ -100,7 +101,7 @@ fn a_full_processor_hands_the_job_back(runtime: impl Runtime) {
     assert_eq!((totals.offered, totals.refused, totals.admitted), (5, 3, 2));
 }
 
-fn sources_feed_and_only_their_listeners_go(runtime: impl Runtime) {
+fn sources_feed_and_only_their_listeners_go(runtime: AnyRuntime) {
     let events = Events::new();
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let strangers = (
@@ -146,7 +147,7 @@ fn sources_feed_and_only_their_listeners_go(runtime: impl Runtime) {
     assert_eq!(events.emit_batch(vec![9]), Err(vec![9]));
 }
 
-fn subscriptions_end_with_the_processor(runtime: impl Runtime) {
+fn subscriptions_end_with_the_processor(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .subscribers(2)
         .events(8)
@@ -186,7 +187,7 @@ fn subscriptions_end_with_the_processor(runtime: impl Runtime) {
     assert_eq!(report.remains.discarded, 0);
 }
 
-fn health_comes_in_intervals_and_stops(runtime: impl Runtime) {
+fn health_comes_in_intervals_and_stops(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .health_every(ms(5))
         .spawn_on(runtime, |_: (), _: Context| async { Ok::<(), ()>(()) })
@@ -207,7 +208,7 @@ fn health_comes_in_intervals_and_stops(runtime: impl Runtime) {
     assert_eq!(submitter.subscribe().unwrap_err(), SubscribeRefusal::Closed);
 }
 
-fn pausing_and_the_concurrency_limit_hold_back(runtime: impl Runtime) {
+fn pausing_and_the_concurrency_limit_hold_back(runtime: AnyRuntime) {
     let running = Count::default();
     let counted = running.clone();
     let processor = Processor::builder()
@@ -238,7 +239,7 @@ fn pausing_and_the_concurrency_limit_hold_back(runtime: impl Runtime) {
     assert_eq!(processor.census().queued, 6);
 }
 
-fn the_cache_ends_with_the_processor(runtime: impl Runtime) {
+fn the_cache_ends_with_the_processor(runtime: AnyRuntime) {
     let values = Count::default();
     let limits = CacheLimits { entries: 2, ttl: Some(ms(40)), policy: Policy::Lru, ..CacheLimits::default() };
     let cache = Cache::<String, super::kit::Probe>::new(limits).unwrap();

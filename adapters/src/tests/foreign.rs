@@ -8,9 +8,10 @@ use std::task::{Context as TaskContext, Wake, Waker};
 
 use futures::executor::block_on;
 
-use super::kit::{OnDrop, eventually, on_every_runtime};
+use super::kit::{OnDrop, eventually};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::{BatchListener, Cache, ErrorListener, TaskResult};
-use crate::{CacheLimits, Context, Emitter, Processor, Runtime, Submitter, TaskError, TaskListener};
+use crate::{CacheLimits, Context, Emitter, Processor, Submitter, TaskError, TaskListener};
 
 /// What the processors of these tests work on.
 type Flag = fn(bool, Context) -> Result<(), ()>;
@@ -76,7 +77,7 @@ enum Do {
     Hang(Value),
 }
 
-fn values_may_call_back_when_they_are_dropped(runtime: impl Runtime) {
+fn values_may_call_back_when_they_are_dropped(runtime: AnyRuntime) {
     let maker = Maker::default();
     let cache = Cache::<u32, Value>::new(CacheLimits { entries: 1, ..CacheLimits::default() }).unwrap();
     let builder = Processor::builder().concurrency(1).results(1, None).cache(&cache);
@@ -186,7 +187,7 @@ fn block_on_reentrant<F: Future>(submitter: &Submitter<Flag>, future: F) -> F::O
     }))
 }
 
-fn wakers_may_call_back(runtime: impl Runtime) {
+fn wakers_may_call_back(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .queue(0)
         .concurrency(1)
@@ -226,7 +227,7 @@ fn wakers_may_call_back(runtime: impl Runtime) {
     });
 }
 
-fn callbacks_may_submit_cancel_and_subscribe(runtime: impl Runtime) {
+fn callbacks_may_submit_cancel_and_subscribe(runtime: AnyRuntime) {
     type Echo = fn(u32, Context) -> Result<u32, ()>;
     let processor =
         Processor::builder().spawn_on(runtime, |n: u32, _: Context| async move { Ok::<u32, ()>(n) }).unwrap();
@@ -249,7 +250,7 @@ fn callbacks_may_submit_cancel_and_subscribe(runtime: impl Runtime) {
     assert_eq!(processor.census().callbacks, 0);
 }
 
-fn late_panics_are_counted_and_change_nothing(runtime: impl Runtime) {
+fn late_panics_are_counted_and_change_nothing(runtime: AnyRuntime) {
     fn explode() {
         panic!("dropped");
     }
@@ -327,7 +328,7 @@ impl Emitter<u32> for Rude {
     }
 }
 
-fn registrations_may_call_back_and_panic(runtime: impl Runtime) {
+fn registrations_may_call_back_and_panic(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .emitters(1)
         .spawn_on(runtime, |_: u32, _: Context| async { Ok::<(), ()>(()) })

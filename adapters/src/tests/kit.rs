@@ -1,5 +1,4 @@
-//! What the tests share: a runtime that is driven by hand, values that are counted, and the macro that runs a test on
-//! every runtime.
+//! What the tests share: a runtime that is driven by hand, and values that are counted.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,32 +9,6 @@ use std::time::{Duration, Instant as Time};
 
 use crate::runtime::{Runtime, Threads, Timer};
 use crate::{EngineFuture, Instant, Processor, Timeouts};
-
-/// Runs each of these functions, which take a [`Runtime`], as a test on every runtime.
-macro_rules! on_every_runtime {
-    ($($test:ident)*) => {$(
-        mod $test {
-            #[test]
-            fn on_thread() {
-                super::$test($crate::Thread::start().unwrap());
-            }
-
-            #[cfg(feature = "smol")]
-            #[test]
-            fn on_smol() {
-                super::$test($crate::Smol::global());
-            }
-
-            #[cfg(feature = "tokio")]
-            #[test]
-            fn on_tokio() {
-                let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-                super::$test($crate::Tokio::on(runtime.handle().clone()));
-            }
-        }
-    )*};
-}
-pub(super) use on_every_runtime;
 
 /// A token that is counted as long as it lives.
 #[derive(Debug)]

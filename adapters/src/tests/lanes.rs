@@ -8,11 +8,12 @@ use futures::executor::block_on;
 use futures::future::{FutureExt, join};
 use futures::{StreamExt, stream};
 
-use super::kit::{ms, on_every_runtime, yield_now};
+use super::kit::{ms, yield_now};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::runtime::sim::Sim;
 use crate::{
     Context, Hold, HoldRefusal, Lane, LaneLimits, Options, Overflow, Priority, Processor, Rate, Refusal,
-    Refused, Retry, Runtime, TaskError, infallible, lane_key,
+    Refused, Retry, TaskError, infallible, lane_key,
 };
 
 on_every_runtime! {
@@ -20,7 +21,7 @@ on_every_runtime! {
     a_rate_is_kept_and_lets_all_through
 }
 
-fn a_stuck_lane_delays_no_other(runtime: impl Runtime) {
+fn a_stuck_lane_delays_no_other(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .queue(20)
         .concurrency(4)
@@ -52,7 +53,7 @@ fn a_stuck_lane_delays_no_other(runtime: impl Runtime) {
     assert_eq!((processor.census().lanes, processor.census()), (1, processor.audit()));
 }
 
-fn a_rate_is_kept_and_lets_all_through(runtime: impl Runtime) {
+fn a_rate_is_kept_and_lets_all_through(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .rate(Rate::new(1_000, Duration::from_secs(1)))
         .spawn_on(runtime, infallible(|_: u32| async {}))

@@ -22,6 +22,7 @@ mod owner;
 mod panics;
 mod permits;
 mod races;
+mod runtimes;
 mod schedules;
 mod settled;
 mod sleep;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 
-use super::kit::{Manual, eventually, ms, on_every_runtime};
+use super::kit::{Manual, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::runtime::sim::Sim;
 use crate::{
-    AnyWork, Context, Event, Notice, Options, Processor, Progress, Refusal, Retry, Runtime, Subscription,
-    TaskError, Timeouts,
+    AnyWork, Context, Event, Notice, Options, Processor, Progress, Refusal, Retry, Subscription, TaskError,
+    Timeouts,
 };
 
 on_every_runtime! {
@@ -29,7 +30,7 @@ fn slow<W: AnyWork<Meta = u8>>(subscription: &mut Subscription<W>) -> Vec<u8> {
     found
 }
 
-fn a_silent_attempt_times_out_and_is_tried_again(runtime: impl Runtime) {
+fn a_silent_attempt_times_out_and_is_tried_again(runtime: AnyRuntime) {
     let retry = Retry::times(1).fixed(ms(1)).on_timeout(true);
     let processor = Processor::builder()
         .heartbeat(ms(250))
@@ -46,7 +47,7 @@ fn a_silent_attempt_times_out_and_is_tried_again(runtime: impl Runtime) {
     assert_eq!(processor.census(), processor.audit());
 }
 
-fn how_far_an_attempt_has_got_is_seen(runtime: impl Runtime) {
+fn how_far_an_attempt_has_got_is_seen(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .monitor(true)
         .spawn_on(runtime, |total: u64, cx: Context| async move {
@@ -65,7 +66,7 @@ fn how_far_an_attempt_has_got_is_seen(runtime: impl Runtime) {
     assert_eq!(progress(), Some(Progress::of(6, 7)), "how far it got");
 }
 
-fn a_slow_attempt_is_reported(runtime: impl Runtime) {
+fn a_slow_attempt_is_reported(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .slow_after(ms(10))
         .spawn_on(runtime, |(): (), cx: Context<u8>| async move {

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 
-use super::kit::{Count, OnDrop, assert_empty, eventually, ms, on_every_runtime, start_to_close};
+use super::kit::{Count, OnDrop, assert_empty, eventually, ms, start_to_close};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::{
-    CancelError, Cancelled, Context, Drain, ErrorKind, Options, Priority, Processor, Refusal, Retry, Runtime,
+    CancelError, Cancelled, Context, Drain, ErrorKind, Options, Priority, Processor, Refusal, Retry,
     TaskError, Timeouts,
 };
 
@@ -72,7 +73,7 @@ fn handle<M>(job: Do, _: Context<M>) -> Pin<Box<dyn Future<Output = Result<u32, 
     }
 }
 
-fn every_outcome_reaches_its_handle(runtime: impl Runtime) {
+fn every_outcome_reaches_its_handle(runtime: AnyRuntime) {
     let processor = Processor::builder().concurrency(1).spawn_on(runtime, handle::<u8>).unwrap();
     let completed = processor.submit(Do::Double(21)).unwrap();
     assert_eq!(block_on(completed), Ok(42));
@@ -105,7 +106,7 @@ fn every_outcome_reaches_its_handle(runtime: impl Runtime) {
     assert_eq!(report.ledger.jobs.live(), 0);
 }
 
-fn a_panic_settles_its_task_and_hurts_no_other(runtime: impl Runtime) {
+fn a_panic_settles_its_task_and_hurts_no_other(runtime: AnyRuntime) {
     let processor = Processor::builder().concurrency(2).spawn_on(runtime, handle::<()>).unwrap();
     let jobs =
         [(Do::PanicAtOnce, "at once"), (Do::PanicLater, "later"), (Do::PanicWhenDone, "future dropped")];
@@ -134,7 +135,7 @@ impl Clone for Job {
     }
 }
 
-fn failed_attempts_are_tried_again_with_a_clone_each(runtime: impl Runtime) {
+fn failed_attempts_are_tried_again_with_a_clone_each(runtime: AnyRuntime) {
     let clones = Arc::new(AtomicUsize::new(0));
     let processor = Processor::builder()
         .retry(Retry::NONE.attempts(3).base(ms(1)))
@@ -155,7 +156,7 @@ fn failed_attempts_are_tried_again_with_a_clone_each(runtime: impl Runtime) {
     assert_eq!(clones.load(SeqCst), 4);
 }
 
-fn a_panic_is_tried_again_if_wished(runtime: impl Runtime) {
+fn a_panic_is_tried_again_if_wished(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .retry(Retry::NONE.attempts(2).base(ms(1)).on_panic(true))
         .spawn_on(runtime, |early: bool, cx: Context| {
@@ -171,7 +172,7 @@ fn a_panic_is_tried_again_if_wished(runtime: impl Runtime) {
     }
 }
 
-fn cancelling_reaches_tasks_in_every_state(runtime: impl Runtime) {
+fn cancelling_reaches_tasks_in_every_state(runtime: AnyRuntime) {
     let processor = Processor::builder().concurrency(1).spawn_on(runtime, handle::<()>).unwrap();
     let running = processor.submit(Do::Hang).unwrap();
     eventually("it runs", || processor.census().running == 1);
@@ -196,7 +197,7 @@ fn cancelling_reaches_tasks_in_every_state(runtime: impl Runtime) {
     assert_eq!(processor.cancel(id), Err(CancelError::NotFound));
 }
 
-fn cancel_on_drop_and_detach(runtime: impl Runtime) {
+fn cancel_on_drop_and_detach(runtime: AnyRuntime) {
     let futures = Count::default();
     let counted = futures.clone();
     let processor = Processor::builder()
@@ -222,7 +223,7 @@ fn cancel_on_drop_and_detach(runtime: impl Runtime) {
     assert_eq!(futures.live(), 0);
 }
 
-fn a_timed_out_attempt_is_dropped_and_frees_its_place(runtime: impl Runtime) {
+fn a_timed_out_attempt_is_dropped_and_frees_its_place(runtime: AnyRuntime) {
     let futures = Count::default();
     let counted = futures.clone();
     let processor = Processor::builder()
@@ -250,7 +251,7 @@ fn a_timed_out_attempt_is_dropped_and_frees_its_place(runtime: impl Runtime) {
     eventually("no timer is left", || processor.census().timers == 0);
 }
 
-fn the_grace_period_lets_an_attempt_end_by_itself(runtime: impl Runtime) {
+fn the_grace_period_lets_an_attempt_end_by_itself(runtime: AnyRuntime) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let processor = Processor::builder()
         .concurrency(1)
@@ -273,7 +274,7 @@ fn the_grace_period_lets_an_attempt_end_by_itself(runtime: impl Runtime) {
     assert_eq!(processor.totals().late, 1);
 }
 
-fn the_grace_period_ends(runtime: impl Runtime) {
+fn the_grace_period_ends(runtime: AnyRuntime) {
     let futures = Count::default();
     let counted = futures.clone();
     let processor = Processor::builder()
@@ -300,7 +301,7 @@ fn the_grace_period_ends(runtime: impl Runtime) {
     assert!(start.elapsed() >= ms(50));
 }
 
-fn the_context_tells_other_threads(runtime: impl Runtime) {
+fn the_context_tells_other_threads(runtime: AnyRuntime) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let processor = Processor::builder()
         .spawn_on(runtime, move |_: (), cx: Context| {
@@ -330,7 +331,7 @@ fn the_context_tells_other_threads(runtime: impl Runtime) {
     block_on(second.cancelled());
 }
 
-fn the_context_tells_of_an_end_without_cancel(runtime: impl Runtime) {
+fn the_context_tells_of_an_end_without_cancel(runtime: AnyRuntime) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let (end, ends) = futures::channel::oneshot::channel::<()>();
     let processor = Processor::builder()
@@ -352,7 +353,7 @@ fn the_context_tells_of_an_end_without_cancel(runtime: impl Runtime) {
     assert_eq!(tells.recv_timeout(Duration::from_secs(10)), Ok(()));
 }
 
-fn results_are_retained_and_swept(runtime: impl Runtime) {
+fn results_are_retained_and_swept(runtime: AnyRuntime) {
     let outputs = Count::default();
     let counted = outputs.clone();
     let processor = Processor::builder()
@@ -381,7 +382,7 @@ fn results_are_retained_and_swept(runtime: impl Runtime) {
     assert_eq!((refused.reason, refused.into_value()), (Refusal::Attempts, 9));
 }
 
-fn thousands_of_tasks_through_few_places(runtime: impl Runtime) {
+fn thousands_of_tasks_through_few_places(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .queue(64)
         .concurrency(7)

@@ -8,7 +8,8 @@ use std::task::{Context as TaskContext, Wake, Waker};
 
 use futures::executor::block_on;
 
-use super::kit::{Count, Manual, Probe, eventually, ms, on_every_runtime};
+use super::kit::{Count, Manual, Probe, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::{Context, Drain, Phase, Processor, Runtime, Submitter, TaskError};
 
 /// The work of a processor whose jobs are probes or hold one.
@@ -28,7 +29,7 @@ fn take<J>(slot: &Slot<J>) -> Option<Processor<Probing<J>>> {
     slot.lock().unwrap().take()
 }
 
-fn the_owner_may_be_dropped_in_its_own_handler(runtime: impl Runtime) {
+fn the_owner_may_be_dropped_in_its_own_handler(runtime: AnyRuntime) {
     let live = Count::default();
     let slot: Slot<bool> = Arc::default();
     let (captured, counted, owner) = (live.probe(), live.clone(), slot.clone());
@@ -63,7 +64,7 @@ fn the_owner_may_be_dropped_in_its_own_handler(runtime: impl Runtime) {
     assert!(submitter.census().is_empty());
 }
 
-fn the_owner_may_be_dropped_in_a_callback(runtime: impl Runtime) {
+fn the_owner_may_be_dropped_in_a_callback(runtime: AnyRuntime) {
     let live = Count::default();
     let slot: Slot<u32> = Arc::default();
     let counted = live.clone();
@@ -104,7 +105,7 @@ impl Drop for Last {
     }
 }
 
-fn the_owner_may_be_dropped_by_a_job_that_is_dropped(runtime: impl Runtime) {
+fn the_owner_may_be_dropped_by_a_job_that_is_dropped(runtime: AnyRuntime) {
     let slot: Slot<Last> = Arc::default();
     let processor =
         Processor::builder().spawn_on(runtime, |_: Last, _: Context| pending::<Result<Probe, ()>>()).unwrap();
@@ -118,7 +119,7 @@ fn the_owner_may_be_dropped_by_a_job_that_is_dropped(runtime: impl Runtime) {
 /// A job that holds a submitter of its own processor.
 struct Circular(Submitter<Probing<Circular>>, Probe);
 
-fn jobs_that_hold_a_submitter_keep_nothing_alive(runtime: impl Runtime) {
+fn jobs_that_hold_a_submitter_keep_nothing_alive(runtime: AnyRuntime) {
     let live = Count::default();
     let processor = Processor::builder()
         .concurrency(2)
@@ -155,7 +156,7 @@ fn jobs_that_hold_a_submitter_keep_nothing_alive(runtime: impl Runtime) {
     eventually("nobody knows of it any more", || shared.strong_count() == 0);
 }
 
-fn what_outlives_the_processor_is_harmless(runtime: impl Runtime) {
+fn what_outlives_the_processor_is_harmless(runtime: AnyRuntime) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let processor = Processor::builder()
         .spawn_on(runtime, move |hang: bool, cx: Context| {

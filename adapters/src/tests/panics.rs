@@ -7,9 +7,10 @@ use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
 use futures::executor::block_on;
 
-use super::kit::{Manual, on_every_runtime};
+use super::kit::Manual;
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::runtime::sim::Sim;
-use crate::{Context, Handle, Processor, Retry, Runtime, TaskError};
+use crate::{Context, Handle, Processor, Retry, TaskError};
 
 type Flag = fn(bool, Context) -> Result<(), ()>;
 
@@ -32,7 +33,7 @@ impl Drop for Grenade {
     }
 }
 
-fn a_job_that_panics_twice_aborts_nothing(runtime: impl Runtime) {
+fn a_job_that_panics_twice_aborts_nothing(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .retry(Retry::NONE.attempts(2))
         .spawn_on(runtime, |_: Grenade, _: Context| async { Ok::<(), ()>(()) })

@@ -6,10 +6,9 @@ use futures::executor::block_on;
 use futures::future::{FutureExt, join_all};
 use futures::{SinkExt, StreamExt};
 
-use super::kit::{Count, Manual, Probe, eventually, ms, on_every_runtime};
-use crate::{
-    Context, Drain, Options, Processor, Refusal, ReserveRefusal, Retry, Runtime, TaskError, infallible,
-};
+use super::kit::{Count, Manual, Probe, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
+use crate::{Context, Drain, Options, Processor, Refusal, ReserveRefusal, Retry, TaskError, infallible};
 
 on_every_runtime! {
     a_place_is_nobody_elses
@@ -23,14 +22,14 @@ on_every_runtime! {
 type Echo = fn(u32) -> Result<u32, std::convert::Infallible>;
 
 /// With room for so many tasks that wait, and none of them started.
-fn paused(runtime: impl Runtime, queue: u32) -> Processor<Echo> {
+fn paused(runtime: AnyRuntime, queue: u32) -> Processor<Echo> {
     let builder = Processor::builder().queue(queue).concurrency(2).delayed(1).waiters(3);
     let processor = builder.spawn_on(runtime, infallible(|n: u32| async move { n })).unwrap();
     processor.pause();
     processor
 }
 
-fn a_place_is_nobody_elses(runtime: impl Runtime) {
+fn a_place_is_nobody_elses(runtime: AnyRuntime) {
     let processor = paused(runtime, 4);
     let mut permit = processor.try_reserve(3).unwrap();
     assert_eq!((permit.places(), processor.health().permits, processor.free_room()), (3, 3, 1));
@@ -52,7 +51,7 @@ fn a_place_is_nobody_elses(runtime: impl Runtime) {
     }
 }
 
-fn what_is_refused_for_its_terms_leaves_its_place(runtime: impl Runtime) {
+fn what_is_refused_for_its_terms_leaves_its_place(runtime: AnyRuntime) {
     let processor = paused(runtime, 2);
     let mut permit = processor.try_reserve(2).unwrap();
     let refused = permit.task(1).timeout(ms(0)).submit().unwrap_err();
@@ -69,7 +68,7 @@ fn what_is_refused_for_its_terms_leaves_its_place(runtime: impl Runtime) {
     assert_eq!(processor.health().permits, 0);
 }
 
-fn the_line_is_served_in_its_order(runtime: impl Runtime) {
+fn the_line_is_served_in_its_order(runtime: AnyRuntime) {
     let processor = paused(runtime, 2);
     let held = processor.try_reserve(2).unwrap();
     let mut first = pin!(processor.reserve_many(2));
@@ -98,7 +97,7 @@ fn the_line_is_served_in_its_order(runtime: impl Runtime) {
     assert_eq!(block_on(handle), Ok(3));
 }
 
-fn the_end_takes_all_permits(runtime: impl Runtime) {
+fn the_end_takes_all_permits(runtime: AnyRuntime) {
     let processor = paused(runtime, 2);
     let submitter = processor.submitter();
     let mut permit = processor.try_reserve(1).unwrap();
@@ -113,7 +112,7 @@ fn the_end_takes_all_permits(runtime: impl Runtime) {
     assert_eq!(block_on(submitter.reserve()).unwrap_err(), ReserveRefusal::Closed);
 }
 
-fn jobs_that_fit_are_submitted_together(runtime: impl Runtime) {
+fn jobs_that_fit_are_submitted_together(runtime: AnyRuntime) {
     let processor = paused(runtime, 150);
     let mut queue = processor.completion_queue(140).unwrap();
     let mut jobs = 0..200;
@@ -150,7 +149,7 @@ fn jobs_that_fit_are_submitted_together(runtime: impl Runtime) {
     assert_eq!((submitted.tasks, submitted.stopped), (0, Some(Refusal::Closed)));
 }
 
-fn a_sink_holds_back(runtime: impl Runtime) {
+fn a_sink_holds_back(runtime: AnyRuntime) {
     let processor = paused(runtime, 3);
     let mut sink = processor.sink(Options::default());
     block_on(async {

@@ -9,8 +9,9 @@ use std::task::{self, Wake, Waker};
 use futures::StreamExt;
 use futures::executor::block_on;
 
-use super::kit::{Manual, eventually, ms, on_every_runtime};
-use crate::{Cache, CacheLimits, Context, Drain, Processor, Retry, Runtime, infallible};
+use super::kit::{Manual, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
+use crate::{Cache, CacheLimits, Context, Drain, Processor, Retry, infallible};
 
 type Bombing = fn(Bomb, Context) -> Result<Bomb, ()>;
 
@@ -22,7 +23,7 @@ on_every_runtime! {
     cached_values_that_panic_are_counted
 }
 
-fn a_timer_is_set_although_effects_are_pending(runtime: impl Runtime) {
+fn a_timer_is_set_although_effects_are_pending(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .concurrency(1)
         .retry(Retry::NONE.attempts(2).base(ms(50)))
@@ -54,7 +55,7 @@ impl Wake for Panicking {
     }
 }
 
-fn a_stop_is_not_lost_when_a_waker_panics(runtime: impl Runtime) {
+fn a_stop_is_not_lost_when_a_waker_panics(runtime: AnyRuntime) {
     let waits = Arc::new(AtomicBool::new(false));
     let waiting = waits.clone();
     let processor = Processor::builder()
@@ -95,7 +96,7 @@ impl Drop for Bomb {
     }
 }
 
-fn values_that_panic_together_are_dropped_one_by_one(runtime: impl Runtime) {
+fn values_that_panic_together_are_dropped_one_by_one(runtime: AnyRuntime) {
     let slot: Arc<Mutex<Option<crate::Submitter<Bombing>>>> = Arc::default();
     let own = slot.clone();
     let processor = Processor::builder()
@@ -117,7 +118,7 @@ fn values_that_panic_together_are_dropped_one_by_one(runtime: impl Runtime) {
     slot.lock().unwrap().take();
 }
 
-fn who_waits_for_room_is_offered_once(runtime: impl Runtime) {
+fn who_waits_for_room_is_offered_once(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .queue(0)
         .concurrency(1)
@@ -134,7 +135,7 @@ fn who_waits_for_room_is_offered_once(runtime: impl Runtime) {
     assert_eq!((totals.offered, totals.refused, totals.admitted), (5, 0, 5));
 }
 
-fn cached_values_that_panic_are_counted(runtime: impl Runtime) {
+fn cached_values_that_panic_are_counted(runtime: AnyRuntime) {
     let cache = Cache::new(CacheLimits { entries: 4, ..CacheLimits::default() }).unwrap();
     let processor = Processor::builder()
         .cache(&cache)

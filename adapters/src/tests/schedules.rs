@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 
-use super::kit::{Count, Manual, Several, eventually, ms, on_every_runtime, poll_idle};
+use super::kit::{Count, Manual, Several, eventually, ms, poll_idle};
+use super::runtimes::{AnyRuntime, on_every_runtime};
 use crate::runtime::sim::Sim;
 use crate::{
-    Context, Drain, Missed, Options, Overlap, Processor, Refusal, Runtime, Schedule, ScheduleRefusal,
-    SleepRefusal, infallible,
+    Context, Drain, Missed, Options, Overlap, Processor, Refusal, Schedule, ScheduleRefusal, SleepRefusal,
+    infallible,
 };
 
 on_every_runtime! {
@@ -20,7 +21,7 @@ on_every_runtime! {
     a_function_may_call_back_and_end_its_own_schedule
 }
 
-fn a_schedule_goes_on_until_it_is_ended(runtime: impl Runtime) {
+fn a_schedule_goes_on_until_it_is_ended(runtime: AnyRuntime) {
     let count = Count::default();
     let ran = Arc::new(AtomicU64::new(0));
     let (probe, runs) = (count.probe(), ran.clone());
@@ -52,7 +53,7 @@ fn a_schedule_goes_on_until_it_is_ended(runtime: impl Runtime) {
     assert_eq!((ran.load(SeqCst), processor.shared.count_schedules()), (last, 0));
 }
 
-fn the_end_drops_the_function_although_it_holds_a_submitter(runtime: impl Runtime + Clone) {
+fn the_end_drops_the_function_although_it_holds_a_submitter(runtime: AnyRuntime) {
     for mode in [None, Some(Drain::Abort), Some(Drain::Cancel), Some(Drain::graceful(ms(10_000)))] {
         let count = Count::default();
         let processor =
@@ -84,7 +85,7 @@ fn the_end_drops_the_function_although_it_holds_a_submitter(runtime: impl Runtim
     }
 }
 
-fn a_function_may_call_back_and_end_its_own_schedule(runtime: impl Runtime) {
+fn a_function_may_call_back_and_end_its_own_schedule(runtime: AnyRuntime) {
     let count = Count::default();
     let processor = Processor::builder().spawn_on(runtime, infallible(|_: u64| async {})).unwrap();
     let (probe, submitter) = (count.probe(), processor.submitter());

@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::executor::block_on;
 
-use super::kit::{Count, Manual, OnDrop, Probe, eventually, ms, on_every_runtime};
-use crate::{Context, Drain, OutcomeKind, Processor, Retry, Runtime, TaskError, TaskId, infallible};
+use super::kit::{Count, Manual, OnDrop, Probe, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
+use crate::{Context, Drain, OutcomeKind, Processor, Retry, TaskError, TaskId, infallible};
 
 on_every_runtime! {
     every_task_is_seen_once_before_anybody_has_its_result
@@ -22,7 +23,7 @@ type Seen = Arc<Mutex<BTreeMap<TaskId, Vec<OutcomeKind>>>>;
 /// Completes, fails, panics, or never ends.
 type Work = fn(u32, Context) -> Result<u32, u32>;
 
-fn watched(runtime: impl Runtime) -> (Processor<Work>, Seen) {
+fn watched(runtime: AnyRuntime) -> (Processor<Work>, Seen) {
     let processor = Processor::builder()
         .queue(100)
         .concurrency(4)
@@ -48,7 +49,7 @@ fn watched(runtime: impl Runtime) -> (Processor<Work>, Seen) {
     (processor, seen)
 }
 
-fn every_task_is_seen_once_before_anybody_has_its_result(runtime: impl Runtime) {
+fn every_task_is_seen_once_before_anybody_has_its_result(runtime: AnyRuntime) {
     let (processor, seen) = watched(runtime);
     let kinds = |task: TaskId| seen.lock().unwrap().get(&task).cloned().unwrap_or_default();
     let expected =
@@ -100,7 +101,7 @@ fn every_task_is_seen_once_before_anybody_has_its_result(runtime: impl Runtime) 
     );
 }
 
-fn the_hook_goes_with_the_processor(runtime: impl Runtime) {
+fn the_hook_goes_with_the_processor(runtime: AnyRuntime) {
     let live = Count::default();
     let processor =
         Processor::builder().spawn_on(runtime, infallible(|probe: Probe| async move { probe })).unwrap();
@@ -120,7 +121,7 @@ fn the_hook_goes_with_the_processor(runtime: impl Runtime) {
     assert_eq!(live.live(), 0);
 }
 
-fn a_hook_may_panic_and_drop_the_owner(runtime: impl Runtime) {
+fn a_hook_may_panic_and_drop_the_owner(runtime: AnyRuntime) {
     type Value = OnDrop<Box<dyn FnMut() + Send>>;
     let processor =
         Processor::builder().spawn_on(runtime, infallible(|value: Value| async move { value })).unwrap();
@@ -154,7 +155,7 @@ fn a_hook_may_panic_and_drop_the_owner(runtime: impl Runtime) {
 /// Longer than the end waits for a callback.
 const SLOW: Duration = ms(60);
 
-fn a_handle_has_what_a_slow_hook_is_shown_at_the_end(runtime: impl Runtime) {
+fn a_handle_has_what_a_slow_hook_is_shown_at_the_end(runtime: AnyRuntime) {
     let processor = Processor::builder().spawn_on(runtime, infallible(|n: u32| async move { n })).unwrap();
     let (entered, is_entered) = mpsc::channel();
     processor.on_settled(move |_| {

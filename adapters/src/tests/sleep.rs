@@ -9,8 +9,9 @@ use futures::future::{Either, join_all, select};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
-use super::kit::{Manual, assert_empty, eventually, ms, on_every_runtime, start_to_close};
-use crate::{Context, Drain, Instant, Options, Processor, Runtime, SleepRefusal, TaskError};
+use super::kit::{Manual, assert_empty, eventually, ms, start_to_close};
+use super::runtimes::{AnyRuntime, on_every_runtime};
+use crate::{Context, Drain, Instant, Options, Processor, SleepRefusal, TaskError};
 
 on_every_runtime! {
     a_sleep_is_never_too_short
@@ -18,7 +19,7 @@ on_every_runtime! {
     who_outlives_the_attempt_cannot_sleep
 }
 
-fn a_sleep_is_never_too_short(runtime: impl Runtime) {
+fn a_sleep_is_never_too_short(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .spawn_on(runtime, |millis: u64, cx: Context| async move {
             let began = std::time::Instant::now();
@@ -105,7 +106,7 @@ fn one_sleep_too_many_is_an_error() {
     assert_eq!((processor.census().sleeps, processor.census().timers), (0, 0));
 }
 
-fn sleeps_end_with_their_attempt(runtime: impl Runtime) {
+fn sleeps_end_with_their_attempt(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .concurrency(4)
         .spawn_on(runtime, |fails: bool, cx: Context| async move {
@@ -136,7 +137,7 @@ fn sleeps_end_with_their_attempt(runtime: impl Runtime) {
     assert!(block_on(sleeper).is_err());
 }
 
-fn who_outlives_the_attempt_cannot_sleep(runtime: impl Runtime) {
+fn who_outlives_the_attempt_cannot_sleep(runtime: AnyRuntime) {
     let kept: Arc<Mutex<Option<Context>>> = Arc::default();
     let keep = kept.clone();
     let processor = Processor::builder()

@@ -8,8 +8,9 @@ use futures::executor::block_on;
 use futures::future::FutureExt;
 use futures::{StreamExt, stream};
 
-use super::kit::{Count, Probe, eventually, ms, on_every_runtime};
-use crate::{Context, Drain, Processor, Refusal, Runtime, SleepRefusal, infallible};
+use super::kit::{Count, Probe, eventually, ms};
+use super::runtimes::{AnyRuntime, on_every_runtime};
+use crate::{Context, Drain, Processor, Refusal, SleepRefusal, infallible};
 
 on_every_runtime! {
     every_job_is_processed_once
@@ -22,12 +23,12 @@ on_every_runtime! {
 
 type Nap = fn(u64, Context) -> Result<u64, SleepRefusal>;
 
-fn naps(runtime: impl Runtime) -> Processor<Nap> {
+fn naps(runtime: AnyRuntime) -> Processor<Nap> {
     let nap = |millis: u64, cx: Context| async move { cx.sleep(ms(millis % 4)).await.map(|()| millis) };
     Processor::builder().queue(20).concurrency(4).spawn_on(runtime, nap).unwrap()
 }
 
-fn every_job_is_processed_once(runtime: impl Runtime) {
+fn every_job_is_processed_once(runtime: AnyRuntime) {
     let processor = naps(runtime);
     for limit in [1, 7, 1_000] {
         let results = processor.process(stream::iter(0..300), limit).unwrap();
@@ -39,7 +40,7 @@ fn every_job_is_processed_once(runtime: impl Runtime) {
     assert_eq!((processor.health().permits, processor.census().tasks), (0, 0));
 }
 
-fn the_order_is_kept(runtime: impl Runtime) {
+fn the_order_is_kept(runtime: AnyRuntime) {
     let processor = naps(runtime);
     for limit in [1, 7, 1_000] {
         let results = processor.process_ordered(stream::iter(0..300), limit).unwrap();
@@ -50,7 +51,7 @@ fn the_order_is_kept(runtime: impl Runtime) {
     assert_eq!((processor.health().permits, processor.census().tasks), (0, 0));
 }
 
-fn no_job_is_pulled_without_room(runtime: impl Runtime) {
+fn no_job_is_pulled_without_room(runtime: AnyRuntime) {
     let processor = naps(runtime);
     processor.pause();
     let pulled = Arc::new(AtomicUsize::new(0));
@@ -71,7 +72,7 @@ fn no_job_is_pulled_without_room(runtime: impl Runtime) {
     assert_eq!((few, many, pulled.load(SeqCst)), (100, 100, 200));
 }
 
-fn an_idle_stream_holds_no_room(runtime: impl Runtime) {
+fn an_idle_stream_holds_no_room(runtime: AnyRuntime) {
     let processor = naps(runtime);
     let (sender, receiver) = mpsc::unbounded();
     let mut results = processor.process(receiver, 10).unwrap();
@@ -85,7 +86,7 @@ fn an_idle_stream_holds_no_room(runtime: impl Runtime) {
     assert!(block_on(results.next()).is_none());
 }
 
-fn the_end_is_told(runtime: impl Runtime) {
+fn the_end_is_told(runtime: AnyRuntime) {
     let processor = naps(runtime);
     processor.pause();
     let mut jobs = stream::iter(0..100);
@@ -109,7 +110,7 @@ fn the_end_is_told(runtime: impl Runtime) {
     assert_eq!((block_on(jobs.next()), block_on(ordered.next())), (Some(10), Some(5)), "the rest is there");
 }
 
-fn what_is_dropped_drops_its_jobs(runtime: impl Runtime) {
+fn what_is_dropped_drops_its_jobs(runtime: AnyRuntime) {
     let live = Count::default();
     let builder = Processor::builder().queue(10).concurrency(1);
     let processor = builder.spawn_on(runtime, infallible(|probe: Probe| async move { probe })).unwrap();

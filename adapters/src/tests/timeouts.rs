@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use futures::executor::block_on;
 use futures::future::FutureExt;
 
-use super::kit::{Manual, Several, ms, on_every_runtime, poll_idle};
-use crate::{Context, Processor, Retry, Runtime, TaskError};
+use super::kit::{Manual, Several, ms, poll_idle};
+use super::runtimes::{AnyRuntime, on_every_runtime};
+use crate::{Context, Processor, Retry, TaskError};
 
 on_every_runtime! {
     the_next_attempt_comes_after_the_old_one_has_stopped
@@ -35,7 +36,7 @@ impl Drop for Running {
     }
 }
 
-fn the_next_attempt_comes_after_the_old_one_has_stopped(runtime: impl Runtime) {
+fn the_next_attempt_comes_after_the_old_one_has_stopped(runtime: AnyRuntime) {
     let count = Arc::new(AtomicU32::new(0));
     let processor = Processor::builder()
         .timeout(ms(20))
@@ -63,7 +64,7 @@ fn the_next_attempt_comes_after_the_old_one_has_stopped(runtime: impl Runtime) {
     assert_eq!((totals.started, totals.retried, totals.settled.completed, totals.orphaned), (3, 2, 1, 0));
 }
 
-fn what_an_attempt_that_was_timed_out_still_yields_counts(runtime: impl Runtime) {
+fn what_an_attempt_that_was_timed_out_still_yields_counts(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .timeout(ms(10))
         .cancel_grace(ms(10_000))
@@ -77,7 +78,7 @@ fn what_an_attempt_that_was_timed_out_still_yields_counts(runtime: impl Runtime)
     assert_eq!(processor.totals().retried, 0);
 }
 
-fn without_further_tries_it_has_timed_out(runtime: impl Runtime) {
+fn without_further_tries_it_has_timed_out(runtime: AnyRuntime) {
     let processor = Processor::builder()
         .timeout(ms(10))
         .retry(again(1))
