@@ -30,6 +30,9 @@ impl<R> Builder<R> {
     /// Labels are lower case words with underscores: `timed_out`, `lane_full`. A refusal that never reaches the
     /// machine, such as a time-out of zero, is not counted.
     ///
+    /// For a label of your own, such as a kind that the metadata tells, count in [`on_settled`](crate::Processor::on_settled):
+    /// the example `metrics_prometheus` does.
+    ///
     /// Counters and gauges are published as often as [`health_every`](Self::health_every) says (every ten seconds if
     /// that is not set), by a worker, all from one look at the machine; when the processor has ended; and by
     /// [`Access::publish_metrics`](crate::Access::publish_metrics), so that a scraper gets what is true now. Histograms are recorded when a task is
