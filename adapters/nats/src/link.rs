@@ -1,5 +1,6 @@
 //! The connection behind queues and sources.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -9,6 +10,7 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use async_nats::{Client, HeaderMap};
+use tokio::time::sleep;
 
 use crate::error::QueueError;
 use crate::job::{DeadJob, Enqueued, Receipt};
@@ -16,6 +18,13 @@ use crate::wire::Letter;
 
 /// What the headers of a dead letter may take of the server's `max_payload`.
 const HEADERS: usize = 1_024;
+
+/// What wakes a consumer, and takes nothing from it: a pull that is over at once, and into which no message fits.
+const NUDGE: &str = r#"{"batch":1,"max_bytes":1,"expires":1000000}"#;
+
+/// How long a pull goes without a nudge: an answer usually takes less. And how long after each.
+const BEFORE_NUDGES: Duration = Duration::from_millis(100);
+const BETWEEN_NUDGES: Duration = Duration::from_millis(20);
 
 /// A connection, with the streams and the consumer of a queue.
 pub(crate) struct Link {
@@ -68,6 +77,22 @@ impl Link {
         match self.client.connection_state() {
             State::Connected => Ok(()),
             _ => Err(QueueError::Failed("there is no connection to the server".to_owned())),
+        }
+    }
+
+    /// Reminds the server, for ever, of a pull that it does not answer. After a crash nats-server 2.9 may have jobs as pending that
+    /// were acknowledged before and are gone. Each time that such a job is due again, its consumer looks for it, finds nothing
+    /// and goes to sleep, whatever pulls there are, until something wakes it.
+    pub(crate) async fn nudge(&self) -> Infallible {
+        let consumer = self.consumer.cached_info();
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", consumer.stream_name, consumer.name);
+        sleep(BEFORE_NUDGES).await;
+        loop {
+            if self.check_connection().is_ok() {
+                let inbox = self.client.new_inbox();
+                let _ = self.client.publish_with_reply(subject.clone(), inbox, NUDGE.into()).await;
+            }
+            sleep(BETWEEN_NUDGES).await;
         }
     }
 

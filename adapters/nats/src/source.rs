@@ -1,7 +1,10 @@
 //! The queue as a source of a processor.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +12,7 @@ use std::time::{Duration, Instant};
 use async_nats::Request;
 use async_nats::jetstream::{AckKind, Message as Jet};
 use futures_util::StreamExt;
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use plimsoll::lane_key;
 use plimsoll::source::{Abilities, Decoder, Delivery, Pulled, Settling, Source, Verdict};
 use tokio::time::timeout;
@@ -77,7 +80,13 @@ impl<J> QueueSource<J> {
             Ok(())
         };
         let limit = wait.unwrap_or_default() + link.timeout;
-        timeout(limit, fetching).await.map_err(|_| failed(&"the server does not answer"))?
+        let fetching = timeout(limit, fetching);
+        // One that waits has no answer to miss.
+        let fetched = match wait {
+            None => beside(link.nudge(), fetching).await,
+            Some(_) => fetching.await,
+        };
+        fetched.map_err(|_| failed(&"the server does not answer"))?
     }
 
     fn take_in(&self, message: Jet, into: &mut Vec<Delivery<J, Receipt>>) -> Result<(), QueueError> {
@@ -128,6 +137,14 @@ impl<J> QueueSource<J> {
         let request = Request::new().payload(kind.into()).timeout(Some(link.timeout));
         let answer = link.client.send_request(receipt.reply.clone(), request).await;
         answer.map(drop).map_err(|error| QueueError::new("acknowledgement", error))
+    }
+}
+
+/// What a future comes to, beside one without end.
+async fn beside<T>(never: impl Future<Output = Infallible>, other: impl Future<Output = T>) -> T {
+    match select(pin!(other), pin!(never)).await {
+        Either::Left((output, _)) => output,
+        Either::Right((never, _)) => match never {},
     }
 }
 
