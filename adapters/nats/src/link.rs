@@ -19,7 +19,8 @@ use crate::wire::Letter;
 /// What the headers of a dead letter may take of the server's `max_payload`.
 const HEADERS: usize = 1_024;
 
-/// What wakes a consumer, and takes nothing from it: a pull that is over at once, and into which no message fits.
+/// A pull that wakes a consumer and takes nothing from it: it is over after a millisecond, no message fits into it, and
+/// nobody listens for its answer.
 const NUDGE: &str = r#"{"batch":1,"max_bytes":1,"expires":1000000}"#;
 
 /// How long a pull goes without a nudge: an answer usually takes less. And how long after each.
@@ -80,9 +81,9 @@ impl Link {
         }
     }
 
-    /// Reminds the server, for ever, of a pull that it does not answer. After a crash nats-server 2.9 may have jobs as pending that
-    /// were acknowledged before and are gone. Each time that such a job is due again, its consumer looks for it, finds nothing
-    /// and goes to sleep, whatever pulls there are, until something wakes it.
+    /// Wakes the consumer again and again, without end, while a pull has no answer. After a crash nats-server 2.9 may list jobs as
+    /// pending that were acknowledged and removed. Each time that such a job is due again, the consumer looks for it, finds
+    /// nothing, and sleeps until the next event, even with a pull at hand.
     pub(crate) async fn nudge(&self) -> Infallible {
         let consumer = self.consumer.cached_info();
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", consumer.stream_name, consumer.name);

@@ -1,8 +1,6 @@
 //! The queue as a source of a processor.
 
-use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
@@ -81,9 +79,12 @@ impl<J> QueueSource<J> {
         };
         let limit = wait.unwrap_or_default() + link.timeout;
         let fetching = timeout(limit, fetching);
-        // One that waits has no answer to miss.
+        // Only a pull that does not wait is answered at once.
         let fetched = match wait {
-            None => beside(link.nudge(), fetching).await,
+            None => match select(pin!(fetching), pin!(link.nudge())).await {
+                Either::Left((fetched, _)) => fetched,
+                Either::Right((never, _)) => match never {},
+            },
             Some(_) => fetching.await,
         };
         fetched.map_err(|_| failed(&"the server does not answer"))?
@@ -137,14 +138,6 @@ impl<J> QueueSource<J> {
         let request = Request::new().payload(kind.into()).timeout(Some(link.timeout));
         let answer = link.client.send_request(receipt.reply.clone(), request).await;
         answer.map(drop).map_err(|error| QueueError::new("acknowledgement", error))
-    }
-}
-
-/// What a future comes to, beside one without end.
-async fn beside<T>(never: impl Future<Output = Infallible>, other: impl Future<Output = T>) -> T {
-    match select(pin!(other), pin!(never)).await {
-        Either::Left((output, _)) => output,
-        Either::Right((never, _)) => match never {},
     }
 }
 

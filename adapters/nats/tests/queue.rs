@@ -159,6 +159,28 @@ async fn a_connection_that_goes_silent_is_an_error_and_mends() {
     assert_eq!(near.stats().await.unwrap().jobs, 0);
 }
 
+/// The pull is lost on its way, and what wakes its consumer is not.
+#[tokio::test]
+async fn a_pull_without_an_answer_takes_no_job() {
+    let Some(server) = Server::start("a_pull_without_an_answer_takes_no_job") else { return };
+    let proxy = Proxy::start(server.port).await;
+    let queue = Queue::connect(&proxy.url(), options()).await.unwrap();
+    let source = queue.source_with(String::from_utf8);
+    let jobs = ["a", "b", "c"].map(Job::new);
+    server.queue(options()).await.enqueue_many(&jobs).await.unwrap();
+    proxy.set_silent(true);
+    let mut into = Vec::new();
+    let pulled = source.pull(NonZeroU32::MIN, NOW, &mut into);
+    let (pulled, ()) = tokio::join!(pulled, async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        proxy.set_silent(false);
+    });
+    assert!(pulled.is_err() && into.is_empty(), "{pulled:?}");
+    let taken = pull(&source, 9, NOW).await;
+    let deliveries: Vec<_> = taken.iter().map(|one| one.deliveries).collect();
+    assert_eq!(deliveries, [1, 1, 1]);
+}
+
 #[tokio::test]
 async fn a_stale_verdict_is_counted_though_another_fails() {
     let Some(server) = Server::start("a_stale_verdict_is_counted_though_another_fails") else { return };
