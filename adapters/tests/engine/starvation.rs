@@ -85,8 +85,8 @@ fn always_ready_handlers_get_equally_far(host: impl Host) {
 }
 
 /// The first counts how often it is polled, and goes on each time for as long as tokio lets it; the others make a step a
-/// poll, and at least a tenth as many. Tokio wakes who has used up its budget only once in 61 turns, so that the others make a
-/// thousand steps meanwhile: on a crowded machine a few polls take a second.
+/// poll, and at least a tenth as many. Tokio wakes a task that has used up its budget only once in 61 turns, in which the
+/// others make a thousand steps: on a crowded machine a few polls take a second.
 #[cfg(feature = "tokio")]
 fn neighbours_of_an_always_ready_handler_go_on(host: impl Host) {
     let modest = |steps: Counter| {
